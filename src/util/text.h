@@ -1,0 +1,30 @@
+/* Small readers and writers of text: durations, times, sizes. */
+#ifndef REGSWEEP_UTIL_TEXT_H
+#define REGSWEEP_UTIL_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Replaces control bytes by '?', in place, so that no name out of storage can steer a terminal. */
+void rsw_text_clean(char *text);
+
+/* "90s", "10m", "24h", "7d", "0"; sums such as "1h30m"; a bare number other than 0 is refused. */
+bool rsw_duration_parse(int64_t *out_ms, const char *text);
+/* The shortest exact form: "7d", "90m", "1500ms" for what is no whole second. Returns `text`. */
+const char *rsw_duration_format(int64_t ms, char *text, size_t size);
+
+/* RFC 3339 as Go's time package writes it, any fraction, `Z` or an offset. Exactly `len` bytes. */
+bool rsw_time_parse(int64_t *out_ms, const char *text, size_t len);
+/* "2026-11-24T03:07:00.123Z"; 32 bytes hold it. Returns `text`. */
+const char *rsw_time_format(int64_t ms, char *text, size_t size);
+
+/* "0 B", "999 B", "1.5 KiB", … Returns `text`; 24 bytes hold it. */
+const char *rsw_size_format(uint64_t bytes, char *text, size_t size);
+/* "64M", "1GiB", "4096": powers of 1024. */
+bool rsw_size_parse(uint64_t *out, const char *text);
+
+/* Decimal digits only, no sign, no blank, at most `max`. */
+bool rsw_number_parse(uint64_t *out, const char *text, uint64_t max);
+
+#endif
