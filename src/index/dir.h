@@ -1,0 +1,35 @@
+/* The folder of an index: its files, their locks, and what can be told of them from outside. */
+#ifndef REGSWEEP_INDEX_DIR_H
+#define REGSWEEP_INDEX_DIR_H
+
+#include <regsweep/error.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define RSW_DAMAGED "the index is damaged; build it anew with: regsweep scan --rebuild"
+
+/* Makes the folder and those above it; an existing one is no error. */
+int rsw_dir_make(const char *dir, struct rsw_error *err);
+/* Opens and locks index.lock: shared, as every open handle holds it, or alone, as rebuilding needs it (then
+ * RSW_EBUSY instead of waiting). *fd is -1 where reading alone does without: the file is not there, or the
+ * folder is on a read-only filesystem. */
+int rsw_dir_lock(int *out, const char *dir, bool read_only, bool alone, struct rsw_error *err);
+/* From alone to shared. */
+int rsw_dir_share(int fd, const char *dir, struct rsw_error *err);
+/* Removes data.mdb and lock.mdb. Only under the lock, alone. */
+int rsw_dir_empty(const char *dir, struct rsw_error *err);
+/* Makes the names in the folder durable. */
+int rsw_dir_sync(const char *dir, struct rsw_error *err);
+/* Whether LMDB may be let near data.mdb: it trusts what stands there. RSW_FOUND, and its size; RSW_ABSENT if
+ * there is none or it is empty; RSW_FAILED: RSW_ECORRUPT truncated or contradicting itself, RSW_ESCHEMA no
+ * LMDB file, RSW_EIO, RSW_EACCESS. */
+int rsw_dir_inspect(uint64_t *size, const char *dir, struct rsw_error *err);
+/* True if reading must do without LMDB's lock file, because we may not write to it and nobody else has the
+ * index open. `lock_fd` as from rsw_dir_lock. RSW_EACCESS if somebody has. */
+int rsw_dir_lockless(const char *dir, int lock_fd, struct rsw_error *err);
+/* True if a file that ends at `used` cannot get some `need` bytes more: disk, quota of blocks, or the limit
+ * of file size. */
+bool rsw_dir_is_full(const char *dir, uint64_t used, uint64_t need);
+
+#endif

@@ -1,0 +1,62 @@
+/* Locks between processes, by name. */
+#include "index/dir.h"
+#include "index/txn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+static int busy(int fd, const char *path, const char *name, struct rsw_error *err) {
+    char pid[16] = "";
+    ssize_t len = pread(fd, pid, sizeof pid - 1, 0);
+    pid[len > 0 ? strspn(pid, "0123456789") : 0] = 0;
+    return rsw_error_set(err, RSW_EBUSY, EWOULDBLOCK, "%s: another %s is running (process %s)", path, name,
+                         pid[0] != 0 ? pid : "unknown");
+}
+
+int rsw_lock_take(struct rsw_lock *lock, struct rsw_index *index, const char *name, struct rsw_error *err) {
+    char path[PATH_MAX];
+    int len = snprintf(path, sizeof path, "%s/%s.lock", index->dir, name);
+    if (len < 0 || (size_t)len >= sizeof path || strchr(name, '/') != NULL || strcmp(name, "index") == 0) {
+        return rsw_error_set(err, RSW_EINVAL, 0, "%s: no name for a lock", name);
+    }
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0660);
+    if (fd < 0) {
+        int errnum = errno;
+        bool denied = errnum == EACCES || errnum == EPERM || errnum == EROFS;
+        return rsw_error_set(err, denied ? RSW_EACCESS : RSW_EIO, errnum, "%s: cannot open: %s", path,
+                             strerror(errnum));
+    }
+    int rc;
+    do {
+        rc = flock(fd, LOCK_EX | LOCK_NB);
+    } while (rc != 0 && errno == EINTR);
+    if (rc != 0) {
+        int errnum = errno;
+        errnum == EWOULDBLOCK
+            ? busy(fd, path, name, err)
+            : rsw_error_set(err, RSW_EIO, errnum, "%s: cannot lock: %s", path, strerror(errnum));
+        close(fd);
+        return -1;
+    }
+    /* For the message of who comes next; the lock itself is the kernel's, so a full disk does no harm. */
+    char pid[16];
+    int pid_len = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
+    if (ftruncate(fd, 0) == 0 && pid_len > 0) {
+        ssize_t written = pwrite(fd, pid, (size_t)pid_len, 0);
+        (void)written;
+    }
+    lock->fd = fd;
+    return 0;
+}
+
+void rsw_lock_release(struct rsw_lock *lock) {
+    if (lock->fd >= 0) {
+        close(lock->fd);
+        lock->fd = -1;
+    }
+}

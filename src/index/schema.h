@@ -1,0 +1,210 @@
+/* The one home of every table, key and value of the index.
+ *
+ * Schema version 1. A program reads an index of its own version only and refuses every other one, a newer one
+ * by name: what it does not know it could not keep.
+ *
+ * Common rules
+ * - Keys are put together from big-endian integers and raw bytes, so that LMDB's byte order is the order of
+ * the numbers; text that is followed by something ends in a NUL, text at the end of a key does not. No key is
+ *   empty or longer than RSW_KEY_MAX. No table uses LMDB's sorted duplicates: LMDB 0.9.24 still has faults
+ *   in deleting through their cursors that later releases mend.
+ * - Integers in values are little-endian at the offsets below, at no particular alignment.
+ * - A value ends in a checksum of 4 bytes over table number, key and the bytes before it:
+ *   low 32 bits of XXH3_64bits_withSeed(value, XXH3_64bits_withSeed(key, table)). Pages of LMDB have none.
+ *   Readers check the length first, then the checksum; a mismatch is RSW_ECORRUPT.
+ * - Back tables have keys only. They are written with the record that they turn round, in one transaction.
+ * - Times are milliseconds since 1970, signed. A seq is the number of the write transaction that claimed it.
+ * - Table numbers go into the checksums, names into the file: never renumber, never rename.
+ *
+ * Who writes: rsw_<record>_put and _drop of index.h, each in the file of that name; nothing else.
+ */
+#ifndef REGSWEEP_INDEX_SCHEMA_H
+#define REGSWEEP_INDEX_SCHEMA_H
+
+#define RSW_SCHEMA 1
+#define RSW_KEY_MAX 511 /* LMDB's, as it is compiled everywhere */
+#define RSW_SUM_SIZE 4
+
+enum rsw_table {
+    RSW_T_META = 0,          /* name → what it says: "schema", "counters", "state" */
+    RSW_T_DIGEST = 1,        /* algorithm (1), digest → id */
+    RSW_T_BLOB = 2,          /* id → record */
+    RSW_T_REFS = 3,          /* manifest → what it names; there if and only if the blob is PARSED */
+    RSW_T_NAMED_BY = 4,      /* child, manifest, kind (1); back table of REFS */
+    RSW_T_REPO = 5,          /* id → record and name */
+    RSW_T_REPO_NAME = 6,     /* name → id */
+    RSW_T_REVISION = 7,      /* repository, blob → record */
+    RSW_T_REVISION_IN = 8,   /* blob, repository; back table of REVISION */
+    RSW_T_LINK = 9,          /* repository, blob → record */
+    RSW_T_LINK_IN = 10,      /* blob, repository; back table of LINK */
+    RSW_T_ALIAS = 11,        /* target, table (1), repository, blob: links and revisions whose target is
+                                not their own blob */
+    RSW_T_SIGNATURE = 12,    /* repository, revision, signature */
+    RSW_T_SIGNATURE_OF = 13, /* blob, role (1), repository, other blob; role 1: blob is the signature of the
+                                other, 2: it is signed by the other. Back table of SIGNATURE */
+    RSW_T_TAG = 14,          /* repository, tag → record */
+    RSW_T_HEAD_OF = 15,      /* head, repository, tag; back table of TAG where the head is known */
+    RSW_T_HISTORY = 16,      /* repository, tag, NUL, manifest → record */
+    RSW_T_HISTORY_OF = 17,   /* manifest, repository, tag; back table of HISTORY */
+    RSW_T_UPLOAD = 18,       /* repository, upload id → record */
+    RSW_T_CHECK = 19,        /* kind (1), repository, blob, tag → record */
+    RSW_T_INSTANCE = 20,     /* instance id → record */
+    RSW_T_EVENT = 21,        /* number (8) → record: events that could not be used */
+    RSW_T_GENERATION = 22,   /* id (8) → record */
+    RSW_T_ITEM = 23,         /* generation (8), kind (1), repository, blob, name → record */
+};
+#define RSW_TABLE_COUNT 24
+
+/* Ids in keys are 4 bytes wide unless another width stands there. */
+
+/* META "schema". The first bytes tell an index of ours from every other LMDB file, in every version to come.
+ */
+#define RSW_SCHEMA_MAGIC "regsweep"
+enum {
+    RSW_V_SCHEMA_MAGIC = 0,   /* 8 bytes */
+    RSW_V_SCHEMA_VERSION = 8, /* u32 */
+    RSW_V_SCHEMA_SIZE = 12,
+};
+
+/* META "counters": written by every commit that changes anything. */
+enum {
+    RSW_V_COUNTERS_SEQ = 0,             /* u64, of the last committed write transaction */
+    RSW_V_COUNTERS_NEXT_GENERATION = 8, /* u64, from 1 */
+    RSW_V_COUNTERS_NEXT_EVENT = 16,     /* u64, from 1 */
+    RSW_V_COUNTERS_NEXT_BLOB = 24,      /* u32, from 1; no blob id is above or equal */
+    RSW_V_COUNTERS_NEXT_REPO = 28,      /* u32, from 1 */
+    RSW_V_COUNTERS_MOMENT = 32,         /* u64, LMDB's number of the transaction that wrote this: a lower one
+                                           than that of the moment read says that a meta page is damaged */
+    RSW_V_COUNTERS_SIZE = 40,
+};
+
+/* META "state": followed by the gap's reason and the storage's URL, of the lengths given. */
+enum {
+    RSW_V_STATE_CREATED = 0,       /* i64 */
+    RSW_V_STATE_SCAN_SEQ = 8,      /* u64 */
+    RSW_V_STATE_SCAN_STARTED = 16, /* i64 */
+    RSW_V_STATE_SCAN_ENDED = 24,   /* i64 */
+    RSW_V_STATE_GAP_SEQ = 32,      /* u64 */
+    RSW_V_STATE_GAP_MS = 40,       /* i64 */
+    RSW_V_STATE_EVENTS = 48,       /* u64 */
+    RSW_V_STATE_UNUSABLE = 56,     /* u64 */
+    RSW_V_STATE_FIRST_EVENT = 64,  /* i64 */
+    RSW_V_STATE_LAST_EVENT = 72,   /* i64 */
+    RSW_V_STATE_REASON_LEN = 80,   /* u32 */
+    RSW_V_STATE_URL_LEN = 84,      /* u32 */
+    RSW_V_STATE_TEXT = 88,
+};
+
+/* An id alone: DIGEST, REPO_NAME. Invariant: the record of that id has this digest or name. */
+enum {
+    RSW_V_ID = 0, /* u32 */
+    RSW_V_ID_SIZE = 4,
+};
+
+/* BLOB, followed by the 32, 48 or 64 bytes of its digest. Invariant: DIGEST has them, with this id. */
+enum {
+    RSW_V_BLOB_ALG = 0,         /* u8, enum rsw_alg */
+    RSW_V_BLOB_FLAGS = 1,       /* u8, enum rsw_blob_flag */
+    RSW_V_BLOB_TYPES = 2,       /* u32, enum rsw_type */
+    RSW_V_BLOB_BYTES = 6,       /* u64, size of its data */
+    RSW_V_BLOB_FIRST_SEEN = 14, /* i64 */
+    RSW_V_BLOB_MISSING = 22,    /* i64 */
+    RSW_V_BLOB_SEQ = 30,        /* u64 */
+    RSW_V_BLOB_DIGEST = 38,
+};
+
+/* REFS: the ids of all children (u32 each), then their kinds (u8 each, enum rsw_ref_kind), in the order of
+ * the manifest. Written once: content never changes. Invariant: NAMED_BY has each. */
+enum {
+    RSW_V_REFS_COUNT = 0, /* u32 */
+    RSW_V_REFS_IDS = 4,
+};
+#define RSW_V_REFS_EACH 5 /* bytes a reference takes, id and kind */
+
+/* REPO, followed by the name. */
+enum {
+    RSW_V_REPO_FLAGS = 0,      /* u32, enum rsw_repo_flag */
+    RSW_V_REPO_FIRST_SEEN = 4, /* i64 */
+    RSW_V_REPO_SEQ = 12,       /* u64 */
+    RSW_V_REPO_NAME = 20,
+};
+
+/* REVISION and LINK. */
+enum {
+    RSW_V_MEMBER_FLAGS = 0,   /* u8, enum rsw_member_flag */
+    RSW_V_MEMBER_TARGET = 1,  /* u32, blob id */
+    RSW_V_MEMBER_TOUCHED = 5, /* i64 */
+    RSW_V_MEMBER_SEQ = 13,    /* u64 */
+    RSW_V_MEMBER_SIZE = 21,
+};
+
+/* TAG. Invariant: if the head is not 0, HEAD_OF has it. */
+enum {
+    RSW_V_TAG_HEAD = 0,    /* u32, blob id or 0 */
+    RSW_V_TAG_FLAGS = 4,   /* u32, enum rsw_tag_flag */
+    RSW_V_TAG_TOUCHED = 8, /* i64 */
+    RSW_V_TAG_SEQ = 16,    /* u64 */
+    RSW_V_TAG_SIZE = 24,
+};
+
+/* HISTORY. Invariant: HISTORY_OF has it. */
+enum {
+    RSW_V_HISTORY_TOUCHED = 0, /* i64 */
+    RSW_V_HISTORY_SEQ = 8,     /* u64 */
+    RSW_V_HISTORY_SIZE = 16,
+};
+
+enum {
+    RSW_V_UPLOAD_STARTED = 0, /* i64 */
+    RSW_V_UPLOAD_BYTES = 8,   /* u64 */
+    RSW_V_UPLOAD_SEQ = 16,    /* u64 */
+    RSW_V_UPLOAD_SIZE = 24,
+};
+
+enum {
+    RSW_V_CHECK_DUE = 0,   /* i64 */
+    RSW_V_CHECK_TRIES = 8, /* u32 */
+    RSW_V_CHECK_SEQ = 12,  /* u64 */
+    RSW_V_CHECK_SIZE = 20,
+};
+
+/* INSTANCE, followed by its address. */
+enum {
+    RSW_V_INSTANCE_FIRST = 0,   /* i64 */
+    RSW_V_INSTANCE_LAST = 8,    /* i64 */
+    RSW_V_INSTANCE_EVENTS = 16, /* u64 */
+    RSW_V_INSTANCE_ADDR = 24,
+};
+
+/* EVENT, followed by the reason, of the length given, and the body. Numbers are dense: number n is written
+ * and number n - RSW_KEPT_MAX goes. */
+enum {
+    RSW_V_EVENT_RECEIVED = 0,   /* i64 */
+    RSW_V_EVENT_REASON_LEN = 8, /* u32 */
+    RSW_V_EVENT_TEXT = 12,
+};
+
+enum {
+    RSW_V_GENERATION_STATE = 0,    /* u8, enum rsw_generation_state */
+    RSW_V_GENERATION_OFFLINE = 1,  /* u8, 0 or 1 */
+    RSW_V_GENERATION_UNTAGGED = 2, /* u8, 0 or 1 */
+    RSW_V_GENERATION_GRACE = 3,    /* i64 */
+    RSW_V_GENERATION_CREATED = 11, /* i64 */
+    RSW_V_GENERATION_CHANGED = 19, /* i64 */
+    RSW_V_GENERATION_SEQ = 27,     /* u64 */
+    RSW_V_GENERATION_BYTES = 35,   /* u64 */
+    RSW_V_GENERATION_DONE = 43,    /* u64 */
+    RSW_V_GENERATION_FAILED = 51,  /* u64 */
+    RSW_V_GENERATION_SPARED = 59,  /* u64 */
+    RSW_V_GENERATION_FREED = 67,   /* u64 */
+    RSW_V_GENERATION_COUNTS = 75,  /* u64 for each kind of item, from kind 0 (not used) */
+};
+
+enum {
+    RSW_V_ITEM_REASON = 0, /* u8, enum rsw_reason */
+    RSW_V_ITEM_STATE = 1,  /* u8, enum rsw_item_state */
+    RSW_V_ITEM_BYTES = 2,  /* u64 */
+    RSW_V_ITEM_SIZE = 10,
+};
+
+#endif
