@@ -1,0 +1,6 @@
+foreach(part IN ITEMS manifest odd)
+    regsweep_unit_test(oci_${part} SOURCES oci_${part}.c oci_help.c MODULES oci util)
+endforeach()
+foreach(part IN ITEMS media_type reference)
+    regsweep_unit_test(oci_${part} SOURCES oci_${part}.c MODULES oci util)
+endforeach()
