@@ -1,0 +1,208 @@
+#include "storage/storage.h"
+
+#include "storage/backend.h"
+
+#include "util/cleanup.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool rsw_storage_key_valid(const char *key, bool root) {
+    if (key == NULL) {
+        return false;
+    }
+    if (key[0] == 0) {
+        return root;
+    }
+    for (;;) {
+        size_t len = strcspn(key, "/");
+        if (len == 0 || (len == 1 && key[0] == '.') || (len == 2 && key[0] == '.' && key[1] == '.')) {
+            return false;
+        }
+        if (key[len] == 0) {
+            return true;
+        }
+        key += len + 1;
+    }
+}
+
+enum rsw_code rsw_storage_code(int errnum) {
+    switch (errnum) {
+    case EACCES:
+    case EPERM:
+    case EROFS:
+        return RSW_EACCESS;
+    case ENOSPC:
+    case EDQUOT:
+        return RSW_EFULL;
+    case ENOMEM:
+        return RSW_ENOMEM;
+    case EINVAL:
+        return RSW_EINVAL;
+    default:
+        return RSW_EIO;
+    }
+}
+
+int rsw_storage_fail(struct rsw_error *err, int errnum, const char *verb, const char *key) {
+    char text[128];
+    return rsw_error_set(err, rsw_storage_code(errnum), errnum, "cannot %s '%s': %s", verb, key,
+                         strerror_r(errnum, text, sizeof text));
+}
+
+static int bad_key(const char *key, struct rsw_error *err) {
+    return rsw_error_set(err, RSW_EINVAL, EINVAL, "'%s' is not a storage key", key == NULL ? "(null)" : key);
+}
+
+int rsw_storage_list(struct rsw_storage *storage, const struct rsw_listing *listing, struct rsw_error *err) {
+    if (!rsw_storage_key_valid(listing->prefix, true)) {
+        return bad_key(listing->prefix, err);
+    }
+    return storage->ops->list(storage, listing, err);
+}
+
+/* The calls below hand the backend runs of good keys, so that it never sees a bad one. */
+
+void rsw_storage_look(struct rsw_storage *storage, struct rsw_look *looks, size_t count) {
+    size_t run = 0;
+    for (size_t i = 0; i < count; i++) {
+        looks[i] = (struct rsw_look){.key = looks[i].key, .answer = RSW_FAILED, .errnum = EINVAL};
+        if (!rsw_storage_key_valid(looks[i].key, false)) {
+            storage->ops->look(storage, looks + run, i - run);
+            run = i + 1;
+        }
+    }
+    storage->ops->look(storage, looks + run, count - run);
+}
+
+void rsw_storage_read(struct rsw_storage *storage, struct rsw_read *reads, size_t count) {
+    size_t run = 0;
+    for (size_t i = 0; i < count; i++) {
+        reads[i].answer = RSW_FAILED;
+        reads[i].errnum = EINVAL;
+        reads[i].mtime_ms = 0;
+        rsw_buf_clear(&reads[i].content);
+        /* One byte more than asked for tells a longer file. */
+        reads[i].content.max = reads[i].max < SIZE_MAX ? reads[i].max + 1 : SIZE_MAX;
+        if (!rsw_storage_key_valid(reads[i].key, false)) {
+            storage->ops->read(storage, reads + run, i - run);
+            run = i + 1;
+        }
+    }
+    storage->ops->read(storage, reads + run, count - run);
+}
+
+/* Both kinds of removal: `call` is the backend's. */
+static void remove_runs(struct rsw_storage *storage, struct rsw_removal *removals, size_t count,
+                        void (*call)(struct rsw_storage *, struct rsw_removal *, size_t)) {
+    size_t run = 0;
+    for (size_t i = 0; i < count; i++) {
+        removals[i].answer = RSW_FAILED;
+        removals[i].errnum = EINVAL;
+        if (!rsw_storage_key_valid(removals[i].key, false)) {
+            call(storage, removals + run, i - run);
+            run = i + 1;
+        }
+    }
+    call(storage, removals + run, count - run);
+}
+
+void rsw_storage_remove(struct rsw_storage *storage, struct rsw_removal *removals, size_t count) {
+    remove_runs(storage, removals, count, storage->ops->remove);
+}
+
+void rsw_storage_rmdir(struct rsw_storage *storage, struct rsw_removal *removals, size_t count) {
+    remove_runs(storage, removals, count, storage->ops->rmdir);
+}
+
+int rsw_storage_prune(struct rsw_storage *storage, const char *dir, struct rsw_error *err) {
+    if (!rsw_storage_key_valid(dir, true)) {
+        return bad_key(dir, err);
+    }
+    return storage->ops->prune(storage, dir, err);
+}
+
+static int hex_digit(char c) {
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    c = (char)(c | 0x20);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Undoes %XX in place (RFC 3986, 2.1). False: a broken escape, or one that stands for NUL. */
+static bool unescape(char *text) {
+    char *to = text;
+    for (const char *at = text; *at != 0; at++, to++) {
+        *to = *at;
+        if (*at == '%') {
+            int high = hex_digit(at[1]);
+            int low = high < 0 ? -1 : hex_digit(at[2]);
+            if (low < 0 || (high == 0 && low == 0)) {
+                return false;
+            }
+            *to = (char)(high << 4 | low);
+            at += 2;
+        }
+    }
+    *to = 0;
+    return true;
+}
+
+static int open_file_url(struct rsw_storage **out, const char *url, struct rsw_error *err) {
+    RSW_AUTO_FREE char *path = strdup(url + strlen("file://"));
+    if (path == NULL) {
+        return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
+    }
+    if (path[0] != '/') {
+        return rsw_error_set(err, RSW_EINVAL, 0, "storage '%s': write file:///absolute/path", url);
+    }
+    if (!unescape(path)) {
+        return rsw_error_set(err, RSW_EINVAL, 0, "storage '%s': a %% must be written as %%25", url);
+    }
+    return rsw_storage_open_fs(out, path, err);
+}
+
+int rsw_storage_open(struct rsw_storage **out, const char *url, struct rsw_error *err) {
+    *out = NULL;
+    struct rsw_storage *storage = NULL;
+    int rc;
+    if (url[0] == '/') {
+        rc = rsw_storage_open_fs(&storage, url, err);
+    } else if (strncmp(url, "file://", strlen("file://")) == 0) {
+        rc = open_file_url(&storage, url, err);
+    } else if (strncmp(url, "s3://", strlen("s3://")) == 0) {
+        return rsw_error_set(err, RSW_EUNSUPPORTED, 0,
+                             "storage '%s': S3 is not supported by this version of regsweep, only a "
+                             "registry on a filesystem (file:///absolute/path)",
+                             url);
+    } else {
+        return rsw_error_set(err, RSW_EINVAL, 0,
+                             "storage '%s': write file:///absolute/path or an absolute path", url);
+    }
+    if (rc != 0 || storage == NULL) {
+        return -1;
+    }
+    char *copy = strdup(url);
+    if (copy == NULL) {
+        rsw_storage_close(storage);
+        return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
+    }
+    free(storage->url);
+    storage->url = copy;
+    *out = storage;
+    return 0;
+}
+
+void rsw_storage_close(struct rsw_storage *storage) {
+    if (storage != NULL) {
+        char *url = storage->url;
+        storage->ops->free(storage);
+        free(url);
+    }
+}
+
+const char *rsw_storage_url(const struct rsw_storage *storage) {
+    return storage->url;
+}

@@ -1,0 +1,150 @@
+/* Storage: the one way to the registry's bytes. Backends: filesystem, memory (tests); S3 later.
+ *
+ * Keys are '/'-separated paths relative to the registry's root directory (for a filesystem
+ * `rootdirectory`, the folder that contains `docker/`), without a leading or trailing slash, without
+ * empty, "." or ".." components. A key that breaks this is RSW_FAILED with RSW_EINVAL, in every call.
+ *
+ * Contract of every backend:
+ * - Never leaves its root: no "..", no symbolic link is followed at any component; one met on the way is
+ *   RSW_FAILED (ELOOP), in a listing an entry of kind OTHER.
+ * - Three answers: RSW_ABSENT only if storage itself said that nothing is there (ENOENT or ENOTDIR on a
+ *   filesystem; 404 NoSuchKey on S3). Everything else that is not success is RSW_FAILED.
+ * - Calls that take many requests give each its own answer; one bad request never fails its neighbours, so
+ *   they return nothing. A backend may have many under way at once, and does them in any order.
+ * - Removals are by known key, never by pattern, and may be repeated: what is gone already is RSW_ABSENT.
+ * - Thread-safe: any number of calls at once on one handle. Pushes may run beside every call.
+ */
+#ifndef REGSWEEP_STORAGE_STORAGE_H
+#define REGSWEEP_STORAGE_STORAGE_H
+
+#include <regsweep/error.h>
+#include <regsweep/storage.h>
+
+#include "util/buf.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum rsw_entry_kind {
+    RSW_ENTRY_FILE,  /* a file or object */
+    RSW_ENTRY_DIR,   /* only with answer RSW_FAILED (this directory could not be read: what is below it
+                        is unknown), or where a file was expected (a probed leaf that is a directory) */
+    RSW_ENTRY_OTHER, /* symbolic link, device, socket: never followed, never read; no size or time */
+};
+
+struct rsw_entry {
+    const char *key; /* borrowed until the page function returns */
+    enum rsw_entry_kind kind;
+    int answer; /* enum rsw_answer. RSW_ABSENT: a probed directory without its leaf. RSW_FAILED: see errnum.
+                   A file whose size and time are known but whose content could not be read is
+                   RSW_FOUND with content NULL. */
+    int errnum;
+    uint64_t size;
+    int64_t mtime_ms;
+    const uint8_t *content; /* borrowed; the whole file, if content_max asked for it and allowed it, and
+                               this backend has it at hand without another request (filesystem,
+                               memory), not NULL even for an empty file; NULL otherwise: use read */
+    size_t content_len;
+};
+
+enum rsw_descend {
+    RSW_DESCEND,       /* list what is in it */
+    RSW_DESCEND_SKIP,  /* pass over it */
+    RSW_DESCEND_PROBE, /* report just the one file *leaf in it (found, absent or failed), without listing it;
+                        *leaf may have several components, such as "current/link" */
+};
+
+/* A recursive listing. Backends that know no directories (S3) report keys only and never call `descend`;
+ * a probe is for them what they do anyway. So a caller must draw the same conclusions from keys alone. */
+struct rsw_listing {
+    const char *prefix; /* a directory; everything below it, in any order. "" is the root */
+    size_t content_max; /* bring the content of files up to this size along; 0: no content */
+    /* Asked for every directory below the prefix before it is read (not for the prefix itself). NULL: all.
+     * For PROBE, set *leaf to a static string. */
+    enum rsw_descend (*descend)(void *arg, const char *dir_key, const char **leaf);
+    /* Gets entries in pages of 1 … 1000. Non-zero (with err set) ends the listing. */
+    int (*page)(void *arg, const struct rsw_entry *entries, size_t count, struct rsw_error *err);
+    void *arg;
+};
+
+/* Looking: is it there, how large, how old. */
+struct rsw_look {
+    const char *key;
+    int answer;
+    int errnum;
+    enum rsw_entry_kind kind; /* a directory under this key is RSW_FOUND with kind DIR, size 0; object
+                                 stores have none */
+    uint64_t size;
+    int64_t mtime_ms;
+};
+
+struct rsw_read {
+    const char *key;
+    size_t max; /* a longer file is RSW_FAILED with errnum EFBIG, its first `max` bytes are in content */
+    int answer; /* something that is no file: RSW_FAILED, errnum EISDIR, ELOOP or (device, socket) ENXIO */
+    int errnum;
+    int64_t mtime_ms;
+    struct rsw_buf content; /* starts as RSW_BUF_INIT; the caller releases it */
+};
+
+struct rsw_removal {
+    const char *key; /* a file; what is none stays: RSW_FAILED with EISDIR, ELOOP or ENXIO */
+    int answer; /* RSW_FOUND: removed; RSW_ABSENT: was gone already; RSW_FAILED: still there or unknown */
+    int errnum;
+};
+
+struct rsw_storage_ops {
+    /* RSW_FOUND: listed, to the end (single entries may still be RSW_FAILED). RSW_ABSENT: no such
+     * prefix. RSW_FAILED: the listing could not be begun or was cut short, err says why. */
+    int (*list)(struct rsw_storage *storage, const struct rsw_listing *listing, struct rsw_error *err);
+    void (*look)(struct rsw_storage *storage, struct rsw_look *looks, size_t count);
+    void (*read)(struct rsw_storage *storage, struct rsw_read *reads, size_t count);
+    void (*remove)(struct rsw_storage *storage, struct rsw_removal *removals, size_t count);
+    /* Removes every empty directory at or below `dir`, deepest first, by rmdir alone: never a file, never
+     * a directory that holds one. Where there are no directories: nothing to do. Returns RSW_ABSENT if
+     * `dir` is gone now (or was), RSW_FOUND if something keeps it, RSW_FAILED (err) if that is unknown or an
+     * empty directory could not be removed; the others are removed all the same. The root ("") stays. */
+    int (*prune)(struct rsw_storage *storage, const char *dir, struct rsw_error *err);
+    /* Removes these directories, each only if it is empty, by rmdir alone. RSW_FOUND: removed; RSW_ABSENT:
+     * was gone (where there are no directories: nothing is below the key); RSW_FAILED with ENOTEMPTY:
+     * something is in it; with ENOTDIR or ELOOP: a file or a link, which stays. */
+    void (*rmdir)(struct rsw_storage *storage, struct rsw_removal *removals, size_t count);
+    void (*free)(struct rsw_storage *storage);
+};
+
+/* A backend embeds this as its first member. */
+struct rsw_storage {
+    const struct rsw_storage_ops *ops;
+    char *url; /* owned: as given, for messages */
+};
+
+int rsw_storage_list(struct rsw_storage *storage, const struct rsw_listing *listing, struct rsw_error *err);
+void rsw_storage_look(struct rsw_storage *storage, struct rsw_look *looks, size_t count);
+void rsw_storage_read(struct rsw_storage *storage, struct rsw_read *reads, size_t count);
+void rsw_storage_remove(struct rsw_storage *storage, struct rsw_removal *removals, size_t count);
+int rsw_storage_prune(struct rsw_storage *storage, const char *dir, struct rsw_error *err);
+void rsw_storage_rmdir(struct rsw_storage *storage, struct rsw_removal *removals, size_t count);
+
+/* Backends. `root` need not contain `docker/` yet. */
+int rsw_storage_open_fs(struct rsw_storage **out, const char *root, struct rsw_error *err);
+int rsw_storage_open_memory(struct rsw_storage **out, struct rsw_error *err);
+
+/* For tests, memory backend only: puts or replaces a file; makes a key answer RSW_FAILED with `errnum`
+ * (0: normal again; in a listing a directory under this key is one that cannot be read); fails request
+ * number `countdown` from now, once (0: the very next; looks, reads, removals, prunings and listings count
+ * one each a request; a listing is cut short after its first entry; `errnum` 0: normal again). */
+int rsw_memory_put(struct rsw_storage *storage, const char *key, const void *bytes, size_t len,
+                   int64_t mtime_ms, struct rsw_error *err);
+void rsw_memory_fail_key(struct rsw_storage *storage, const char *key, int errnum);
+void rsw_memory_fail_after(struct rsw_storage *storage, int countdown, int errnum);
+/* Behaves as an object store: no directories, `descend` is never called, listings bring no content. */
+void rsw_memory_flat(struct rsw_storage *storage, bool flat);
+
+#define RSW_AUTO_STORAGE __attribute__((cleanup(rsw_storage_cleanup))) struct rsw_storage *
+static inline void rsw_storage_cleanup(struct rsw_storage **storage) {
+    rsw_storage_close(*storage);
+    *storage = NULL;
+}
+
+#endif

@@ -1,0 +1,22 @@
+/* The contract of storage/storage.h as tests, for any backend. A new backend needs one row in
+ * storage_backends.c. */
+#ifndef REGSWEEP_TEST_STORAGE_CONTRACT_H
+#define REGSWEEP_TEST_STORAGE_CONTRACT_H
+
+#include "storage_help.h"
+
+struct contract_backend {
+    const char *name;
+    bool has_directories; /* no: an object store; directories cannot be looked at, `descend` is not called */
+    bool brings_content;  /* listings bring contents along */
+    /* An empty storage, ready to be filled by `put`; `close` removes all trace. */
+    struct rsw_storage *(*open)(void);
+    void (*put)(struct rsw_storage *storage, const char *key, const void *bytes, size_t len,
+                int64_t mtime_ms);
+    void (*close)(struct rsw_storage *storage);
+};
+
+/* The number of tests that failed. */
+int contract_run(const struct contract_backend *over);
+
+#endif
