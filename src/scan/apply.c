@@ -1,0 +1,216 @@
+/* From what storage said to records of the index. Every function is one fact; none takes anything back. */
+#include "scan/batch.h"
+
+#include "index/facts.h"
+
+#include <string.h>
+
+/* A link seen though the index holds it for deleted: either the index missed a push, or it was deleted after
+ * storage was asked and what we saw is old. Only another look can tell. */
+static void look_again(struct rsw_txn *txn, uint32_t repo, uint32_t blob, int64_t now_ms) {
+    struct rsw_check check = {.kind = RSW_CHECK_OBJECT, .repo = repo, .blob = blob, .due_ms = now_ms};
+    check.seq = rsw_txn_seq(txn);
+    rsw_check_put(txn, &check);
+}
+
+static void put_tombstone(struct rsw_txn *txn, enum rsw_member_kind kind, uint32_t repo, uint32_t blob) {
+    struct rsw_member member = {.repo = repo, .blob = blob, .target = blob};
+    rsw_member_put(txn, kind, &member);
+}
+
+void rsw_apply_member(struct rsw_txn *txn, uint32_t repo, const struct rsw_seen_member *seen,
+                      struct rsw_apply *apply) {
+    uint32_t blob = rsw_blob_intern(txn, &seen->digest, apply->now_ms);
+    struct rsw_member had;
+    int answer = blob == 0 ? RSW_FAILED : rsw_member_get(txn, seen->kind, repo, blob, &had);
+    if (answer == RSW_FAILED) {
+        return;
+    }
+    if (seen->tombstone) {
+        if (answer == RSW_ABSENT) {
+            put_tombstone(txn, seen->kind, repo, blob);
+        }
+        return;
+    }
+    if (answer == RSW_ABSENT) {
+        apply->appeared++;
+    } else if ((had.flags & RSW_MEMBER_PRESENT) == 0) {
+        apply->appeared++;
+        look_again(txn, repo, blob, apply->now_ms);
+    }
+    struct rsw_member member = {.repo = repo, .blob = blob, .target = blob, .touched_ms = seen->mtime_ms};
+    member.flags = RSW_MEMBER_PRESENT | (seen->bad ? RSW_MEMBER_BAD : 0u);
+    member.seq = rsw_txn_seq(txn);
+    if (seen->target.alg != 0 && !rsw_digest_equal(&seen->target, &seen->digest)) {
+        member.target = rsw_blob_intern(txn, &seen->target, apply->now_ms);
+    }
+    rsw_fact_member(txn, seen->kind, &member);
+}
+
+void rsw_apply_tag(struct rsw_txn *txn, uint32_t repo, uint64_t looked, const struct rsw_seen_tag *seen,
+                   struct rsw_apply *apply) {
+    struct rsw_tag tag;
+    int answer = rsw_tag_get(txn, repo, seen->name, &tag);
+    if (answer == RSW_FAILED || (answer == RSW_FOUND && tag.seq > looked)) {
+        return; /* what was said of it since is newer than what we saw */
+    }
+    if (answer == RSW_ABSENT) {
+        memset(&tag, 0, sizeof tag);
+        tag.repo = repo;
+        memcpy(tag.name, seen->name, sizeof tag.name);
+        apply->appeared++;
+    }
+    tag.head = seen->bad ? 0 : rsw_blob_intern(txn, &seen->head, apply->now_ms);
+    tag.flags = seen->bad ? RSW_TAG_BAD : 0;
+    tag.touched_ms = tag.touched_ms > seen->mtime_ms ? tag.touched_ms : seen->mtime_ms;
+    tag.seq = rsw_txn_seq(txn);
+    rsw_tag_put(txn, &tag);
+}
+
+void rsw_apply_history(struct rsw_txn *txn, uint32_t repo, const struct rsw_seen_history *seen,
+                       struct rsw_apply *apply) {
+    uint32_t manifest = rsw_blob_intern(txn, &seen->manifest, apply->now_ms);
+    struct rsw_history history;
+    int answer = manifest == 0 ? RSW_FAILED : rsw_history_get(txn, repo, seen->tag, manifest, &history);
+    if (answer == RSW_FAILED) {
+        return;
+    }
+    if (answer == RSW_ABSENT) {
+        memset(&history, 0, sizeof history);
+        history.repo = repo;
+        history.manifest = manifest;
+        memcpy(history.tag, seen->tag, sizeof history.tag);
+    }
+    history.touched_ms = history.touched_ms > seen->mtime_ms ? history.touched_ms : seen->mtime_ms;
+    history.seq = rsw_txn_seq(txn);
+    rsw_history_put(txn, &history);
+}
+
+void rsw_apply_upload(struct rsw_txn *txn, uint32_t repo, const struct rsw_seen_upload *seen) {
+    struct rsw_upload upload = {.repo = repo, .started_ms = seen->started_ms, .size = seen->size};
+    upload.seq = rsw_txn_seq(txn);
+    memcpy(upload.id, seen->id, sizeof upload.id);
+    rsw_upload_put(txn, &upload);
+}
+
+static void add_type(struct rsw_txn *txn, uint32_t id, uint32_t types) {
+    struct rsw_blob blob;
+    if (rsw_blob_get(txn, id, &blob) == RSW_FOUND && (blob.types & types) != types) {
+        blob.types |= types;
+        rsw_blob_put(txn, &blob);
+    }
+}
+
+void rsw_apply_signature(struct rsw_txn *txn, uint32_t repo, const struct rsw_seen_signature *seen,
+                         struct rsw_apply *apply) {
+    uint32_t revision = rsw_blob_intern(txn, &seen->revision, apply->now_ms);
+    uint32_t signature = rsw_blob_intern(txn, &seen->signature, apply->now_ms);
+    if (revision != 0 && signature != 0) {
+        rsw_signature_put(txn, repo, revision, signature);
+        add_type(txn, signature, RSW_TYPE_SIGNATURE);
+    }
+}
+
+static void apply_unreadable(struct rsw_txn *txn, const struct rsw_seen_manifest *seen, int64_t now_ms) {
+    struct rsw_blob blob;
+    uint32_t id = rsw_fact_blob(txn, &seen->digest, seen->size, now_ms);
+    if (id == 0 || rsw_blob_get(txn, id, &blob) != RSW_FOUND || (blob.flags & RSW_BLOB_PARSED) != 0) {
+        return; /* what it names is known from when it was whole */
+    }
+    blob.flags |= RSW_BLOB_UNREADABLE;
+    rsw_blob_put(txn, &blob);
+}
+
+void rsw_apply_blob_absent(struct rsw_txn *txn, uint32_t id, uint64_t looked, const struct rsw_apply *apply) {
+    struct rsw_blob blob;
+    if (rsw_blob_get(txn, id, &blob) == RSW_FOUND) {
+        bool again = blob.missing_since_ms != 0 && apply->now_ms - blob.missing_since_ms >= apply->settle_ms;
+        rsw_fact_blob_absent(txn, id, looked, apply->now_ms, apply->registry_stopped || again);
+    }
+}
+
+void rsw_apply_manifest(struct rsw_txn *txn, const struct rsw_seen_manifest *seen, uint64_t looked,
+                        struct rsw_apply *apply) {
+    uint32_t id;
+    switch (seen->state) {
+    case RSW_MANIFEST_FAILED:
+        break;
+    case RSW_MANIFEST_ABSENT:
+        id = rsw_blob_intern(txn, &seen->digest, apply->now_ms);
+        if (id != 0) {
+            rsw_apply_blob_absent(txn, id, looked, apply);
+        }
+        break;
+    case RSW_MANIFEST_UNREADABLE:
+        apply_unreadable(txn, seen, apply->now_ms);
+        break;
+    case RSW_MANIFEST_READ:
+        id = rsw_fact_blob(txn, &seen->digest, seen->size, apply->now_ms);
+        if (id != 0) {
+            rsw_refs_put(txn, id, seen->manifest.types, seen->manifest.known, seen->manifest.refs,
+                         seen->manifest.ref_count, apply->now_ms);
+        }
+        break;
+    }
+}
+
+static void apply_blob(struct rsw_txn *txn, const struct rsw_seen_blob *seen, struct rsw_apply *apply) {
+    struct rsw_blob had;
+    int answer = rsw_blob_find(txn, &seen->digest, &had);
+    if (answer == RSW_ABSENT || (answer == RSW_FOUND && (had.flags & RSW_BLOB_PRESENT) == 0)) {
+        apply->appeared++;
+    }
+    rsw_fact_blob(txn, &seen->digest, seen->size, apply->now_ms);
+}
+
+static uint32_t apply_repo(struct rsw_txn *txn, const struct rsw_batch *batch, int64_t now_ms) {
+    struct rsw_repo repo;
+    uint32_t id = rsw_fact_repo(txn, batch->repo, now_ms);
+    if (id == 0 || rsw_repo_get(txn, id, &repo) != RSW_FOUND) {
+        return 0;
+    }
+    uint32_t flags = repo.flags | (batch->odd ? RSW_REPO_ODD : 0u);
+    if (batch->uploads_listed) {
+        flags &= ~(uint32_t)RSW_REPO_UPLOADS_UNKNOWN;
+        flags |= batch->uploads_unknown ? RSW_REPO_UPLOADS_UNKNOWN : 0u;
+    }
+    if (flags != repo.flags) {
+        repo.flags = flags;
+        rsw_repo_put(txn, &repo);
+    }
+    return id;
+}
+
+static void apply_repo_records(struct rsw_txn *txn, const struct rsw_batch *batch, struct rsw_apply *apply) {
+    uint32_t repo = apply_repo(txn, batch, apply->now_ms);
+    if (repo == 0) {
+        return;
+    }
+    for (size_t i = 0; i < batch->member_count; i++) {
+        rsw_apply_member(txn, repo, &batch->members[i], apply);
+    }
+    for (size_t i = 0; i < batch->history_count; i++) {
+        rsw_apply_history(txn, repo, &batch->history[i], apply);
+    }
+    for (size_t i = 0; i < batch->tag_count; i++) {
+        rsw_apply_tag(txn, repo, batch->looked, &batch->tags[i], apply);
+    }
+    for (size_t i = 0; i < batch->upload_count; i++) {
+        rsw_apply_upload(txn, repo, &batch->uploads[i]);
+    }
+    for (size_t i = 0; i < batch->signature_count; i++) {
+        rsw_apply_signature(txn, repo, &batch->signatures[i], apply);
+    }
+}
+
+void rsw_batch_apply(struct rsw_txn *txn, const struct rsw_batch *batch, struct rsw_apply *apply) {
+    for (size_t i = 0; i < batch->blob_count; i++) {
+        apply_blob(txn, &batch->blobs[i], apply);
+    }
+    for (size_t i = 0; i < batch->manifest_count; i++) {
+        rsw_apply_manifest(txn, &batch->manifests[i], batch->looked, apply);
+    }
+    if (batch->has_repo) {
+        apply_repo_records(txn, batch, apply);
+    }
+}

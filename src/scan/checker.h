@@ -1,0 +1,33 @@
+/* The checker: answers the check queue by asking storage. `serve` runs one as a thread; a scan answers every
+ * entry by itself. Takes back what events claimed wrongly, and settles what events cannot tell (heads of
+ * tags, what a delete deleted, what a pushed manifest names). */
+#ifndef REGSWEEP_SCAN_CHECKER_H
+#define REGSWEEP_SCAN_CHECKER_H
+
+#include "index/index.h"
+#include "storage/storage.h"
+#include "util/clock.h"
+#include "util/log.h"
+
+struct rsw_check_result {
+    uint64_t done;       /* answered and removed from the queue */
+    uint64_t failed;     /* storage could not tell: tried again later, with growing pauses up to 5 minutes */
+    uint64_t left;       /* still in the queue, due or not */
+    int64_t next_due_ms; /* of the earliest that is left; INT64_MAX if none */
+};
+
+/* Answers what is due now, in batches: a read transaction, storage, a write transaction. No transaction of
+ * the caller may be open in this thread. 0, or -1 on an index error. */
+int rsw_check_run(struct rsw_check_result *result, struct rsw_index *index, struct rsw_storage *storage,
+                  const struct rsw_clock *clock, const struct rsw_log *log, struct rsw_error *err);
+
+struct rsw_checker; /* a thread around rsw_check_run */
+int rsw_checker_start(struct rsw_checker **out, struct rsw_index *index, struct rsw_storage *storage,
+                      const struct rsw_clock *clock, const struct rsw_log *log, struct rsw_error *err);
+void rsw_checker_wake(struct rsw_checker *checker); /* something may be due; any thread, cheap */
+/* Sum of all runs so far. Any thread. */
+void rsw_checker_result(struct rsw_checker *checker, struct rsw_check_result *out);
+/* Ends the batch under way, then the thread. NULL is allowed. */
+void rsw_checker_stop(struct rsw_checker *checker);
+
+#endif

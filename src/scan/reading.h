@@ -1,0 +1,61 @@
+/* A reading of storage: what its parts share, whether it is a whole scan or the checker's look at one
+ * repository. Parts run in several threads; everything here may be used from any of them. */
+#ifndef REGSWEEP_SCAN_READING_H
+#define REGSWEEP_SCAN_READING_H
+
+#include "index/index.h"
+#include "scan/batch.h"
+#include "scan/claims.h"
+#include "storage/storage.h"
+#include "util/clock.h"
+#include "util/log.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define RSW_SETTLE_DEFAULT_MS (10 * 60 * INT64_C(1000))
+/* Objects asked for in one call, and one short read transaction's worth of records. */
+#define RSW_READING_PAGE 1000
+/* One line a problem, up to this many. */
+#define RSW_PROBLEM_LINES_MAX 1000
+
+struct rsw_reading {
+    struct rsw_index *index;
+    struct rsw_storage *storage;
+    const struct rsw_clock *clock;
+    const struct rsw_log *log;
+    bool registry_stopped;
+    int64_t settle_ms;
+    bool (*stopped)(void *arg); /* may be NULL */
+    void *stopped_arg;
+    /* Takes the batch over, whatever it returns. */
+    int (*emit)(void *to, struct rsw_batch *batch, struct rsw_error *err);
+    void *to;
+
+    struct rsw_claims manifests; /* those that this reading has looked at */
+    pthread_mutex_t lock;        /* for `stopped`, which is called by one thread at a time */
+    atomic_bool cancelled;       /* somebody failed or was told to stop: everybody ends */
+
+    atomic_uint_fast64_t blobs, bytes, repositories, revisions, links, tags, uploads, manifests_read;
+    atomic_uint_fast64_t appeared, vanished, problems, folders_unread;
+    atomic_bool manifests_failed; /* some could not be read, which says nothing about them */
+};
+
+void rsw_reading_init(struct rsw_reading *reading, struct rsw_index *index, struct rsw_storage *storage);
+void rsw_reading_release(struct rsw_reading *reading);
+
+/* True, and err set to RSW_ESTOPPED, if this reading is to end. */
+bool rsw_reading_stopped(struct rsw_reading *reading, struct rsw_error *err);
+/* Counts a problem and says it: something was not read or not understood, and is kept. */
+void rsw_reading_problem(struct rsw_reading *reading, const char *fmt, ...) RSW_PRINTF(2, 3);
+/* The same for a folder: the reading is not complete. `why` may be NULL. */
+void rsw_reading_unread(struct rsw_reading *reading, const char *folder, const char *why);
+
+static inline void rsw_count(atomic_uint_fast64_t *counter, uint64_t by) {
+    atomic_fetch_add_explicit(counter, by, memory_order_relaxed);
+}
+
+/* The number of the last committed transaction: what is claimed from now on is above it. */
+int rsw_reading_seq(struct rsw_index *index, uint64_t *seq, struct rsw_error *err);
+
+#endif

@@ -1,0 +1,503 @@
+#include "scan/repository.h"
+
+#include "oci/reference.h"
+#include "scan/manifests.h"
+#include "storage/layout.h"
+#include "util/grow.h"
+#include "util/text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct repository {
+    struct rsw_reading *reading;
+    const char *name;
+    const char *sub; /* what is being listed: "_layers", "_manifests", "_uploads" */
+    char prefix[RSW_KEY_MAX];
+    struct rsw_batch *batch; /* owned */
+    struct rsw_manifest_queue manifests;
+    struct rsw_link_look *looks; /* owned: links whose content did not come with the listing */
+    size_t look_count, look_room;
+    struct rsw_error *err;
+    int failed; /* in a callback that cannot say so */
+    bool unread;
+    bool uploads_unknown;
+};
+
+static const char *below(const struct repository *r, const char *key) {
+    return key + strlen(r->prefix) + 1;
+}
+
+static size_t depth_of(const char *path) {
+    size_t depth = 1;
+    for (; *path != 0; path++) {
+        depth += *path == '/';
+    }
+    return depth;
+}
+
+static bool starts_with(const char *text, const char *start) {
+    return strncmp(text, start, strlen(start)) == 0;
+}
+
+/* ---- which folders to go into ---- */
+
+static enum rsw_descend descend_manifests(const char *path, size_t depth, const char **leaf) {
+    if (starts_with(path, "tags/")) {
+        const char *in_tag = strchr(path + 5, '/');
+        if (depth == 2 || (depth <= 4 && starts_with(in_tag, "/index"))) {
+            return RSW_DESCEND;
+        }
+        *leaf = "link";
+        return (depth == 3 && strcmp(in_tag, "/current") == 0) || depth == 5 ? RSW_DESCEND_PROBE
+                                                                             : RSW_DESCEND_SKIP;
+    }
+    if (depth == 1) {
+        return strcmp(path, "tags") == 0 || strcmp(path, "revisions") == 0 ? RSW_DESCEND : RSW_DESCEND_SKIP;
+    }
+    *leaf = "link";
+    return !starts_with(path, "revisions/") ? RSW_DESCEND_SKIP : depth == 2 ? RSW_DESCEND : RSW_DESCEND_PROBE;
+}
+
+static enum rsw_descend descend_to(const struct repository *r, const char *path, const char **leaf) {
+    size_t depth = depth_of(path);
+    if (strcmp(r->sub, "_uploads") == 0) {
+        return RSW_DESCEND;
+    }
+    if (strcmp(r->sub, "_layers") == 0) {
+        *leaf = "link";
+        return depth == 1 ? RSW_DESCEND : RSW_DESCEND_PROBE;
+    }
+    return descend_manifests(path, depth, leaf);
+}
+
+static struct rsw_seen_upload *upload_of(struct repository *r, const char *id, size_t len);
+
+static enum rsw_descend descend(void *arg, const char *dir_key, const char **leaf) {
+    struct repository *r = arg;
+    const char *path = below(r, dir_key);
+    if (strcmp(r->sub, "_uploads") == 0 && strchr(path, '/') == NULL) {
+        upload_of(r, path, strlen(path)); /* an empty upload folder shows nowhere else */
+    }
+    return descend_to(r, path, leaf);
+}
+
+/* ---- what the entries say ---- */
+
+static int add_member(struct repository *r, enum rsw_member_kind kind, const struct rsw_digest *digest,
+                      const struct rsw_seen_link *link) {
+    struct rsw_seen_member *member = rsw_batch_member(r->batch, r->err);
+    if (member == NULL) {
+        return -1;
+    }
+    member->kind = kind;
+    member->digest = *digest;
+    member->tombstone = link->answer == RSW_ABSENT;
+    if (!member->tombstone) {
+        rsw_count(kind == RSW_LINK ? &r->reading->links : &r->reading->revisions, 1);
+        rsw_seen_member_judge(member, link);
+        if (member->bad) {
+            char text[RSW_DIGEST_TEXT_MAX];
+            rsw_reading_problem(
+                r->reading,
+                "%s: the %s of %s is damaged or cannot be read: kept; push the image again, or "
+                "remove the link by hand",
+                r->name, kind == RSW_LINK ? "layer link" : "revision link", rsw_digest_format(digest, text));
+        }
+    }
+    return kind == RSW_REVISION ? rsw_manifest_queue_add(&r->manifests, digest, r->err) : 0;
+}
+
+/* The name of a tag as the index can hold it; else the tag counts as a folder that could not be read. */
+static bool tag_name(struct repository *r, char name[RSW_TAG_NAME_MAX + 1], const struct rsw_path *path,
+                     const char *key) {
+    if (path->tag_len > RSW_TAG_NAME_MAX) {
+        r->unread = true;
+        rsw_reading_unread(r->reading, key, "the tag's name is too long");
+        return false;
+    }
+    memcpy(name, path->tag, path->tag_len);
+    name[path->tag_len] = 0;
+    return true;
+}
+
+static int add_tag(struct repository *r, const struct rsw_path *path, const char *key,
+                   const struct rsw_seen_link *link) {
+    if (link->answer == RSW_ABSENT) {
+        return 0;
+    }
+    struct rsw_seen_tag *tag = rsw_batch_tag(r->batch, r->err);
+    if (tag == NULL) {
+        return -1;
+    }
+    if (!tag_name(r, tag->name, path, key)) {
+        r->batch->tag_count--;
+        return 0;
+    }
+    rsw_count(&r->reading->tags, 1);
+    rsw_seen_tag_judge(tag, link);
+    if (tag->bad) {
+        rsw_reading_problem(
+            r->reading,
+            "%s: the link of tag '%s' is damaged or cannot be read: all that it ever pointed at is "
+            "kept; push the tag again, or delete it",
+            r->name, tag->name);
+        return 0;
+    }
+    return rsw_manifest_queue_add(&r->manifests, &tag->head, r->err);
+}
+
+/* An entry that cannot be looked at is taken for one that is there. */
+static void tell_unlooked(struct repository *r, const char *key, const struct rsw_seen_link *link) {
+    if (link->answer == RSW_FAILED) {
+        rsw_reading_problem(r->reading, "%s: '%s' could not be looked at (%s): kept", r->name, key,
+                            strerror(link->errnum));
+    }
+}
+
+static int add_history(struct repository *r, const struct rsw_path *path, const char *key,
+                       const struct rsw_seen_link *link) {
+    if (link->answer == RSW_ABSENT) {
+        return 0;
+    }
+    tell_unlooked(r, key, link);
+    struct rsw_seen_history *history = rsw_batch_history(r->batch, r->err);
+    if (history == NULL) {
+        return -1;
+    }
+    if (!tag_name(r, history->tag, path, key)) {
+        r->batch->history_count--;
+        return 0;
+    }
+    history->manifest = path->digest;
+    history->mtime_ms = link->mtime_ms;
+    return 0;
+}
+
+static int add_signature(struct repository *r, const struct rsw_path *path, const char *key,
+                         const struct rsw_seen_link *link) {
+    if (link->answer == RSW_ABSENT) {
+        return 0;
+    }
+    tell_unlooked(r, key, link);
+    struct rsw_seen_signature *signature = rsw_batch_signature(r->batch, r->err);
+    if (signature == NULL) {
+        return -1;
+    }
+    signature->revision = path->digest;
+    signature->signature = path->digest2;
+    return 0;
+}
+
+static int take_link(struct repository *r, const char *key, const struct rsw_path *path,
+                     const struct rsw_seen_link *link) {
+    switch (path->place) {
+    case RSW_PLACE_LAYER_LINK:
+        return add_member(r, RSW_LINK, &path->digest, link);
+    case RSW_PLACE_REVISION_LINK:
+        return add_member(r, RSW_REVISION, &path->digest, link);
+    case RSW_PLACE_SIGNATURE_LINK:
+        return add_signature(r, path, key, link);
+    case RSW_PLACE_TAG_CURRENT:
+        return add_tag(r, path, key, link);
+    case RSW_PLACE_TAG_HISTORY:
+        return add_history(r, path, key, link);
+    default:
+        return 0;
+    }
+}
+
+/* An object store lists keys only: the content takes a request of its own. */
+static int look_later(struct repository *r, const char *key) {
+    struct rsw_link_look *grown = rsw_grown(r->looks, &r->look_room, r->look_count + 1, sizeof *grown);
+    if (grown == NULL) {
+        return rsw_error_set(r->err, RSW_ENOMEM, 0, "out of memory");
+    }
+    r->looks = grown;
+    snprintf(r->looks[r->look_count++].key, RSW_KEY_MAX, "%s", key);
+    return 0;
+}
+
+static int take_looks(struct repository *r) {
+    if (rsw_look_links(r->reading->storage, r->looks, r->look_count, r->err) != 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < r->look_count; i++) {
+        struct rsw_path path;
+        rsw_path_parse(&path, r->looks[i].key);
+        struct rsw_seen_link *link = &r->looks[i].seen;
+        if (link->answer == RSW_ABSENT) {
+            continue; /* gone since it was listed; no folder stays that would tell of it */
+        }
+        if (take_link(r, r->looks[i].key, &path, link) != 0) {
+            return -1;
+        }
+    }
+    r->look_count = 0;
+    return 0;
+}
+
+/* ---- uploads ---- */
+
+static struct rsw_seen_upload *upload_of(struct repository *r, const char *id, size_t len) {
+    for (size_t i = r->batch->upload_count; i-- > 0;) {
+        struct rsw_seen_upload *upload = &r->batch->uploads[i];
+        if (strlen(upload->id) == len && memcmp(upload->id, id, len) == 0) {
+            return upload;
+        }
+    }
+    if (len > RSW_UPLOAD_ID_MAX) {
+        r->uploads_unknown = true;
+        rsw_reading_problem(r->reading, "%s: an upload has a name of %zu bytes: left alone", r->name, len);
+        return NULL;
+    }
+    struct rsw_seen_upload *upload = rsw_batch_upload(r->batch, r->err);
+    if (upload == NULL) {
+        r->failed = -1;
+        return NULL;
+    }
+    memcpy(upload->id, id, len);
+    rsw_count(&r->reading->uploads, 1);
+    return upload;
+}
+
+static void take_upload_file(struct repository *r, const struct rsw_entry *entry,
+                             const struct rsw_path *path) {
+    if (entry->answer == RSW_FAILED || entry->kind != RSW_ENTRY_FILE) {
+        r->uploads_unknown = true;
+        rsw_reading_problem(r->reading, "%s: '%s' cannot be read: its uploads count as young", r->name,
+                            entry->key);
+        return;
+    }
+    if (path->place != RSW_PLACE_UPLOAD) {
+        return;
+    }
+    struct rsw_seen_upload *upload = upload_of(r, path->upload, path->upload_len);
+    if (upload == NULL) {
+        return;
+    }
+    upload->size += entry->size;
+    if (strcmp(path->rest, "startedat") == 0) {
+        struct rsw_read read = {.key = entry->key, .max = 128};
+        const void *bytes = entry->content;
+        size_t len = entry->content_len;
+        if (bytes == NULL) {
+            rsw_storage_read(r->reading->storage, &read, 1);
+            bytes = read.content.data;
+            len = read.content.len;
+        }
+        if (bytes == NULL || !rsw_time_parse(&upload->started_ms, bytes, len)) {
+            upload->started_ms = 0; /* of unknown age: kept */
+        }
+        rsw_buf_release(&read.content);
+    }
+}
+
+/* ---- listing ---- */
+
+static void take_unread(struct repository *r, const struct rsw_entry *entry) {
+    const char *leaf = NULL;
+    const char *path = below(r, entry->key);
+    if (entry->kind == RSW_ENTRY_OTHER && descend_to(r, path, &leaf) == RSW_DESCEND_SKIP) {
+        return; /* a symbolic link or the like where the registry has nothing */
+    }
+    r->unread = true;
+    rsw_reading_unread(r->reading, entry->key,
+                       entry->kind == RSW_ENTRY_OTHER
+                           ? "a symbolic link or special file, which is not followed"
+                           : strerror(entry->errnum));
+}
+
+static bool is_place_of_link(enum rsw_place place) {
+    return place == RSW_PLACE_LAYER_LINK || place == RSW_PLACE_REVISION_LINK ||
+           place == RSW_PLACE_SIGNATURE_LINK || place == RSW_PLACE_TAG_CURRENT ||
+           place == RSW_PLACE_TAG_HISTORY;
+}
+
+/* What an entry of a history or a signature is called says all of it; nobody reads what is in it. */
+static bool says_more_than_its_name(enum rsw_place place) {
+    return place == RSW_PLACE_LAYER_LINK || place == RSW_PLACE_REVISION_LINK ||
+           place == RSW_PLACE_TAG_CURRENT;
+}
+
+/* Something called `link` in the place of a tag whose name no key of ours can hold: it may point at anything.
+ */
+static bool is_odd_tag(const struct repository *r, const struct rsw_entry *entry,
+                       const struct rsw_path *path) {
+    const char *rest = below(r, entry->key);
+    size_t len = strlen(rest);
+    return path->place == RSW_PLACE_OTHER && strcmp(r->sub, "_manifests") == 0 &&
+           starts_with(rest, "tags/") && len > 13 && strcmp(rest + len - 13, "/current/link") == 0 &&
+           depth_of(rest) == 4;
+}
+
+static int take_entry(struct repository *r, const struct rsw_entry *entry) {
+    struct rsw_path path;
+    rsw_path_parse(&path, entry->key);
+    if (strcmp(r->sub, "_uploads") == 0) {
+        take_upload_file(r, entry, &path);
+        return r->failed;
+    }
+    if (is_place_of_link(path.place)) {
+        struct rsw_seen_link link;
+        bool at_hand = rsw_link_of_entry(&link, entry);
+        return at_hand || !says_more_than_its_name(path.place) ? take_link(r, entry->key, &path, &link)
+                                                               : look_later(r, entry->key);
+    }
+    if (is_odd_tag(r, entry, &path)) {
+        r->unread = true;
+        rsw_reading_unread(r->reading, entry->key, "a tag with a name that breaks every rule");
+    } else if (path.place == RSW_PLACE_BAD_DIGEST && entry->answer != RSW_ABSENT &&
+               entry->kind == RSW_ENTRY_FILE) {
+        rsw_reading_problem(r->reading, "%s: '%s' stands where a digest should: left alone", r->name,
+                            entry->key);
+    } else if (entry->kind == RSW_ENTRY_OTHER ||
+               (entry->kind == RSW_ENTRY_DIR && entry->answer == RSW_FAILED)) {
+        take_unread(r, entry);
+    }
+    return 0;
+}
+
+static int page(void *arg, const struct rsw_entry *entries, size_t count, struct rsw_error *err) {
+    struct repository *r = arg;
+    (void)err; /* r->err is the same, or one that is looked at first */
+    if (rsw_reading_stopped(r->reading, r->err) || r->failed != 0) {
+        return r->failed = -1;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (take_entry(r, &entries[i]) != 0) {
+            return r->failed = -1;
+        }
+    }
+    /* Uploads stay together in one batch, for their files come in any order. */
+    if (take_looks(r) != 0 ||
+        rsw_manifests_read(r->reading, &r->manifests, &r->batch, r->name, r->err) != 0 ||
+        (strcmp(r->sub, "_uploads") != 0 && rsw_batch_hand_on(r->reading, &r->batch, false, r->err) != 0)) {
+        return r->failed = -1;
+    }
+    return 0;
+}
+
+/* 0, or -1 if the reading must end. */
+static int list(struct repository *r, const char *sub, bool *found) {
+    r->sub = sub;
+    if (rsw_key_repository_sub(r->prefix, r->name, sub) == NULL) {
+        r->unread = true;
+        rsw_reading_unread(r->reading, r->name, "its name breaks every rule");
+        return 0;
+    }
+    struct rsw_error why = RSW_ERROR_INIT;
+    struct rsw_listing listing = {.prefix = r->prefix, .descend = descend, .page = page, .arg = r};
+    listing.content_max = RSW_LINK_MAX;
+    int answer = rsw_storage_list(r->reading->storage, &listing, &why);
+    *found = *found || answer != RSW_ABSENT;
+    if (answer != RSW_FAILED || r->failed != 0) {
+        return r->failed;
+    }
+    if (why.code == RSW_ENOMEM) {
+        return rsw_error_set(r->err, RSW_ENOMEM, 0, "out of memory");
+    }
+    if (strcmp(sub, "_uploads") == 0) {
+        r->uploads_unknown = true;
+        rsw_reading_problem(r->reading, "%s: its uploads count as young: %s", r->name, why.message);
+    } else {
+        r->unread = true;
+        rsw_reading_unread(r->reading, r->prefix, why.message);
+    }
+    return 0;
+}
+
+static int read_all(struct repository *r, struct rsw_repository_seen *seen) {
+    if (list(r, "_layers", &seen->found) != 0 || list(r, "_manifests", &seen->found) != 0 ||
+        list(r, "_uploads", &seen->found) != 0) {
+        return -1;
+    }
+    seen->unread = r->unread;
+    if (!seen->found) {
+        return 0;
+    }
+    r->batch->uploads_listed = true;
+    r->batch->uploads_unknown = r->uploads_unknown;
+    r->batch->weight++; /* that the repository is there is a fact too, with nothing in it */
+    return rsw_batch_hand_on(r->reading, &r->batch, true, r->err);
+}
+
+int rsw_repository_read(struct rsw_reading *reading, const char *name, uint64_t looked,
+                        struct rsw_repository_seen *seen, struct rsw_error *err) {
+    memset(seen, 0, sizeof *seen);
+    struct repository *r = calloc(1, sizeof *r);
+    if (r == NULL) {
+        return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
+    }
+    r->reading = reading;
+    r->name = name;
+    r->err = err;
+    r->batch = rsw_batch_new(name, looked, err);
+    int rc = -1;
+    if (r->batch != NULL) {
+        r->batch->odd = !rsw_repository_valid(name, strlen(name));
+        rc = read_all(r, seen);
+    }
+    rsw_batch_free(r->batch);
+    rsw_manifest_queue_release(&r->manifests);
+    free(r->looks);
+    free(r);
+    return rc;
+}
+
+/* ---- signatures of one revision ---- */
+
+struct signatures {
+    struct rsw_batch *batch;
+    struct rsw_error *err;
+};
+
+static enum rsw_descend descend_signatures(void *arg, const char *dir_key, const char **leaf) {
+    (void)arg;
+    const char *in = strstr(dir_key, "/signatures/");
+    *leaf = "link";
+    return in != NULL && strchr(in + 12, '/') == NULL ? RSW_DESCEND : RSW_DESCEND_PROBE;
+}
+
+static int page_signatures(void *arg, const struct rsw_entry *entries, size_t count, struct rsw_error *err) {
+    struct signatures *s = arg;
+    for (size_t i = 0; i < count; i++) {
+        struct rsw_path path;
+        rsw_path_parse(&path, entries[i].key);
+        if (path.place != RSW_PLACE_SIGNATURE_LINK || entries[i].answer == RSW_ABSENT) {
+            continue;
+        }
+        struct rsw_seen_signature *signature = rsw_batch_signature(s->batch, s->err);
+        if (signature == NULL) {
+            return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
+        }
+        signature->revision = path.digest;
+        signature->signature = path.digest2;
+    }
+    return 0;
+}
+
+int rsw_signatures_read(struct rsw_reading *reading, struct rsw_batch *batch,
+                        const struct rsw_digest *revision, struct rsw_error *err) {
+    char key[RSW_KEY_MAX];
+    if (rsw_key_revision_link(key, batch->repo, revision) == NULL) {
+        return 0;
+    }
+    char *leaf = strrchr(key, '/');
+    if ((size_t)(leaf - key) + sizeof "/signatures" > sizeof key) {
+        return 0;
+    }
+    memcpy(leaf, "/signatures", sizeof "/signatures");
+    struct signatures s = {.batch = batch, .err = err};
+    struct rsw_error why = RSW_ERROR_INIT;
+    struct rsw_listing listing = {
+        .prefix = key, .descend = descend_signatures, .page = page_signatures, .arg = &s};
+    if (rsw_storage_list(reading->storage, &listing, &why) == RSW_FAILED) {
+        if (why.code == RSW_ENOMEM) {
+            return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
+        }
+        rsw_reading_unread(reading, key, why.message);
+    }
+    return 0;
+}

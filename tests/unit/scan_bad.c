@@ -1,0 +1,313 @@
+/* Bad input: kept, counted, told; never the end of a scan, never believed. */
+#include "scan_help.h"
+
+#include "oci/manifest.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static bool is_unreadable(struct world *w, const struct rsw_digest *digest) {
+    struct rsw_blob blob = blob_of(w, digest);
+    return (blob.flags & RSW_BLOB_UNREADABLE) != 0 && (blob.flags & RSW_BLOB_PARSED) == 0 &&
+           (blob.flags & RSW_BLOB_PRESENT) != 0;
+}
+
+static void damaged_manifests_are_kept_as_unreadable(void **state) {
+    struct world *w = *state;
+    struct rsw_digest whole = tree_image(&w->tree, "app", "whole", "seed", 1).manifest;
+    struct rsw_digest cut = tree_image(&w->tree, "app", "cut", "cut", 1).manifest;
+    struct rsw_digest empty = tree_image(&w->tree, "app", "empty", "empty", 1).manifest;
+    struct rsw_digest binary = tree_blob_bytes(&w->tree, "\x1f\x8b\0\xff\xfe", 5);
+    struct rsw_digest other = tree_manifest_json(&w->tree, "app", "list", "[1,2,3]");
+    tree_revision(&w->tree, "app", &binary);
+    tree_blob_as(&w->tree, &cut, "{\"schemaVersion\":2,\"mediaType\":", 31);
+    tree_blob_as(&w->tree, &empty, "", 0);
+    scan(w);
+    assert_true(is_unreadable(w, &cut));
+    assert_true(is_unreadable(w, &empty));
+    assert_true(is_unreadable(w, &binary));
+    assert_true(is_unreadable(w, &other));
+    assert_false(is_unreadable(w, &whole));
+    assert_int_equal(w->result.problems, 4);
+    assert_true(w->result.complete);
+    assert_non_null(strstr(w->said, text(&cut)));
+}
+
+static void valid_json_under_the_wrong_digest_is_not_believed(void **state) {
+    struct world *w = *state;
+    struct tree_image image = tree_image(&w->tree, "app", "1", "seed", 1);
+    tree_blob_as(&w->tree, &image.manifest, "{\"schemaVersion\":2,\"layers\":[]}", 31);
+    scan(w);
+    assert_true(is_unreadable(w, &image.manifest));
+}
+
+static void a_huge_manifest_is_unreadable_and_not_read_whole(void **state) {
+    struct world *w = *state;
+    size_t size = RSW_MANIFEST_MAX + 100;
+    char *bytes = malloc(size);
+    memset(bytes, ' ', size);
+    struct rsw_digest digest = tree_blob_bytes(&w->tree, bytes, size);
+    free(bytes);
+    tree_revision(&w->tree, "app", &digest);
+    scan(w);
+    assert_true(is_unreadable(w, &digest));
+    assert_int_equal(blob_of(w, &digest).size, size);
+}
+
+static void damaged_links_are_kept_and_marked(void **state) {
+    struct world *w = *state;
+    char key[RSW_KEY_MAX];
+    char line[RSW_DIGEST_TEXT_MAX + 1];
+    struct rsw_digest empty = tree_blob(&w->tree, "a");
+    struct rsw_digest newline = tree_blob(&w->tree, "b");
+    struct rsw_digest wrong = tree_blob(&w->tree, "c");
+    struct rsw_digest folder = tree_blob(&w->tree, "d");
+    struct rsw_digest huge = tree_blob(&w->tree, "e");
+    char *bytes = calloc(1, 100000);
+    snprintf(line, sizeof line, "%s\n", text(&newline));
+    tree_put(&w->tree, rsw_key_layer_link(key, "app", &empty), "", 0);
+    tree_put_text(&w->tree, rsw_key_layer_link(key, "app", &newline), line);
+    tree_link_alias(&w->tree, "app", &wrong, &newline);
+    rsw_key_layer_link(key, "app", &folder);
+    strcat(key, "/inside");
+    tree_put_text(&w->tree, key, "x");
+    tree_put(&w->tree, rsw_key_layer_link(key, "app", &huge), bytes, 100000);
+    free(bytes);
+    scan(w);
+    expect(w, "link app %s present bad", text(&empty));
+    expect(w, "link app %s present bad", text(&newline));
+    expect(w, "link app %s present bad -> %s", text(&wrong), text(&newline));
+    expect(w, "link app %s present bad", text(&huge));
+    expect(w, "link app %s present bad", text(&folder));
+    assert_true(w->result.complete);
+    assert_int_equal(w->result.problems, 5);
+}
+
+static void a_damaged_tag_has_no_head_and_keeps_its_history(void **state) {
+    struct world *w = *state;
+    char key[RSW_KEY_MAX];
+    struct tree_image image = tree_image(&w->tree, "app", "1", "seed", 1);
+    tree_put(&w->tree, rsw_key_tag_current(key, "app", "1"), "", 0);
+    tree_put_text(&w->tree, rsw_key_tag_current(key, "app", "2"), "sha256:short");
+    scan(w);
+    expect(w, "tag app 1 = nothing bad");
+    expect(w, "tag app 2 = nothing bad");
+    expect(w, "history app 1: %s", text(&image.manifest));
+}
+
+static void names_that_break_the_grammar_are_kept_as_odd(void **state) {
+    struct world *w = *state;
+    struct tree_image odd = tree_image(&w->tree, "Upper/Case", "1", "odd", 1);
+    struct tree_image image = tree_image(&w->tree, "app", "no good tag!", "seed", 1);
+    scan(w);
+    expect(w, "repository Upper/Case odd");
+    expect(w, "tag Upper/Case 1 = %s", text(&odd.manifest));
+    expect(w, "tag app no good tag! = %s", text(&image.manifest));
+    assert_true(w->result.complete);
+}
+
+static void what_is_no_digest_is_left_alone(void **state) {
+    struct world *w = *state;
+    tree_image(&w->tree, "app", "1", "seed", 1);
+    tree_put_text(&w->tree, RSW_LAYOUT_REPOSITORIES "/app/_layers/sha256/nonsense/link", "sha256:1");
+    tree_put_text(&w->tree, RSW_LAYOUT_BLOBS "/sha256/ab/nonsense/data", "x");
+    tree_put_text(&w->tree, RSW_LAYOUT_BLOBS "/stray", "x");
+    scan(w);
+    assert_true(w->result.complete);
+    assert_int_equal(w->result.problems, 2);
+    assert_int_equal(w->result.blobs, 3);
+}
+
+static void a_name_too_long_for_the_index_makes_the_scan_incomplete(void **state) {
+    struct world *w = *state;
+    char key[RSW_KEY_MAX + 100];
+    char part[101];
+    memset(part, 'a', 100);
+    part[100] = 0;
+    snprintf(key, sizeof key, RSW_LAYOUT_REPOSITORIES "/%s/%s/%s/%s/%s/_layers/sha256/x", part, part, part,
+             part, part);
+    tree_put_text(&w->tree, key, "x");
+    tree_image(&w->tree, "app", "1", "seed", 1);
+    scan(w);
+    assert_false(w->result.complete);
+    assert_int_equal(w->result.folders_unread, 1);
+    assert_int_equal(state_of(w).scan_seq, 0);
+    assert_int_equal(state_of(w).scan_ended_ms, 0);
+}
+
+static void an_unreadable_folder_makes_the_scan_incomplete_and_is_named(void **state) {
+    struct world *w = *state;
+    static const char *const folders[] = {
+        RSW_LAYOUT_BLOBS,
+        RSW_LAYOUT_REPOSITORIES,
+        RSW_LAYOUT_REPOSITORIES "/group",
+        RSW_LAYOUT_REPOSITORIES "/group/app/_layers",
+        RSW_LAYOUT_REPOSITORIES "/group/app/_layers/sha256",
+        RSW_LAYOUT_REPOSITORIES "/group/app/_manifests",
+        RSW_LAYOUT_REPOSITORIES "/group/app/_manifests/tags",
+        RSW_LAYOUT_REPOSITORIES "/group/app/_manifests/tags/1",
+        RSW_LAYOUT_REPOSITORIES "/group/app/_manifests/revisions/sha256",
+    };
+    struct tree_image image = tree_image(&w->tree, "group/app", "1", "seed", 1);
+    scan(w);
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+        rsw_memory_fail_key(w->storage, folders[i], EACCES);
+        w->said[0] = 0;
+        scan(w);
+        if (w->result.complete || strstr(w->said, folders[i]) == NULL) {
+            fail_msg("%s: %s", folders[i], w->said);
+        }
+        rsw_memory_fail_key(w->storage, folders[i], 0);
+        /* nothing that was known before is given up */
+        expect(w, "repository group/app");
+        expect(w, "tag group/app 1 = %s", text(&image.manifest));
+        expect(w, "history group/app 1: %s", text(&image.manifest));
+        expect(w, "revision group/app %s present", text(&image.manifest));
+        expect(w, "link group/app %s present", text(&image.config));
+        expect(w, "blob %s present size=12 types=layer", text(&image.layers[0]));
+        assert_int_equal(w->result.vanished, 0);
+    }
+    scan(w);
+    assert_true(w->result.complete);
+}
+
+static void unreadable_uploads_count_as_young_and_no_more(void **state) {
+    struct world *w = *state;
+    tree_image(&w->tree, "app", "1", "seed", 1);
+    tree_upload(&w->tree, "app", "u1", "2026-11-01T00:00:00Z", 10);
+    rsw_memory_fail_key(w->storage, RSW_LAYOUT_REPOSITORIES "/app/_uploads", EACCES);
+    scan(w);
+    assert_true(w->result.complete);
+    assert_int_equal(w->result.problems, 1);
+    RSW_AUTO_TXN txn = NULL;
+    struct rsw_repo repo;
+    assert_int_equal(rsw_txn_begin_read(&txn, w->index, &w->err), 0);
+    assert_int_equal(rsw_repo_find(txn, "app", &repo), RSW_FOUND);
+    assert_true((repo.flags & RSW_REPO_UPLOADS_UNKNOWN) != 0);
+    rsw_txn_abort(&txn);
+    rsw_memory_fail_key(w->storage, RSW_LAYOUT_REPOSITORIES "/app/_uploads", 0);
+    scan(w);
+    assert_int_equal(rsw_txn_begin_read(&txn, w->index, &w->err), 0);
+    assert_int_equal(rsw_repo_find(txn, "app", &repo), RSW_FOUND);
+    assert_true((repo.flags & RSW_REPO_UPLOADS_UNKNOWN) == 0);
+}
+
+static void an_unreadable_manifest_is_neither_parsed_nor_damaged(void **state) {
+    struct world *w = *state;
+    char key[RSW_KEY_MAX];
+    struct tree_image image = tree_image(&w->tree, "app", "1", "seed", 1);
+    rsw_memory_fail_key(w->storage, rsw_key_blob(key, &image.manifest), EIO);
+    scan(w);
+    struct rsw_blob blob = blob_of(w, &image.manifest);
+    assert_int_equal(blob.flags & (RSW_BLOB_PARSED | RSW_BLOB_UNREADABLE | RSW_BLOB_GONE), 0);
+    assert_int_equal(blob.missing_since_ms, 0);
+    assert_true(w->result.problems > 0);
+    rsw_memory_fail_key(w->storage, rsw_key_blob(key, &image.manifest), 0);
+    scan(w);
+    assert_true((blob_of(w, &image.manifest).flags & RSW_BLOB_PARSED) != 0);
+}
+
+static void known_data_and_links_that_cannot_be_looked_at_stay(void **state) {
+    struct world *w = *state;
+    char blob[RSW_KEY_MAX], link[RSW_KEY_MAX], revision[RSW_KEY_MAX], head[RSW_KEY_MAX], entry[RSW_KEY_MAX];
+    struct tree_image image = tree_image(&w->tree, "app", "1", "seed", 1);
+    scan(w);
+    rsw_memory_fail_key(w->storage, rsw_key_blob(blob, &image.layers[0]), EIO);
+    rsw_memory_fail_key(w->storage, rsw_key_layer_link(link, "app", &image.layers[0]), EIO);
+    rsw_memory_fail_key(w->storage, rsw_key_revision_link(revision, "app", &image.manifest), EIO);
+    rsw_memory_fail_key(w->storage, rsw_key_tag_current(head, "app", "1"), EIO);
+    rsw_memory_fail_key(w->storage, rsw_key_tag_history(entry, "app", "1", &image.manifest), EIO);
+    w->options.registry_stopped = true;
+    scan(w);
+    assert_int_equal(w->result.vanished, 0);
+    assert_true(w->result.problems >= 5);
+    expect(w, "blob %s present size=12 types=layer", text(&image.layers[0]));
+    expect(w, "link app %s present bad", text(&image.layers[0]));
+    expect(w, "revision app %s present bad", text(&image.manifest));
+    expect(w, "tag app 1 = nothing bad");
+    expect(w, "history app 1: %s", text(&image.manifest));
+}
+
+static void symbolic_links_are_not_followed_and_make_the_scan_incomplete(void **state) {
+    struct world *w = *state;
+    char target[400];
+    char path[400];
+    tree_image(&w->tree, "app", "1", "seed", 1);
+    snprintf(target, sizeof target, "%s/" RSW_LAYOUT_REPOSITORIES "/app", w->root);
+    snprintf(path, sizeof path, "%s/" RSW_LAYOUT_REPOSITORIES "/linked", w->root);
+    assert_int_equal(symlink(target, path), 0);
+    scan(w);
+    assert_false(w->result.complete);
+    assert_int_equal(w->result.folders_unread, 1);
+    expect_not(w, "repository linked");
+}
+
+static void missing_bytes_are_gone_only_at_the_second_look(void **state) {
+    struct world *w = *state;
+    struct tree_image image = tree_image(&w->tree, "app", "1", "seed", 1);
+    tree_blob_remove(&w->tree, &image.manifest);
+    tree_blob_remove(&w->tree, &image.layers[0]);
+    tree_link(&w->tree, "app", &image.layers[0]);
+    scan(w);
+    assert_int_equal(blob_of(w, &image.manifest).missing_since_ms, T0);
+    assert_int_equal(blob_of(w, &image.layers[0]).missing_since_ms, T0);
+    assert_int_equal(blob_of(w, &image.manifest).flags, 0);
+    w->now_ms += 9 * MINUTE;
+    scan(w);
+    assert_int_equal(blob_of(w, &image.manifest).flags & RSW_BLOB_GONE, 0);
+    w->now_ms += MINUTE;
+    scan(w);
+    assert_int_equal(blob_of(w, &image.manifest).flags, RSW_BLOB_GONE);
+    assert_int_equal(blob_of(w, &image.layers[0]).flags & RSW_BLOB_GONE, 0);
+}
+
+static void with_the_registry_stopped_one_look_settles_an_absence(void **state) {
+    struct world *w = *state;
+    struct tree_image image = tree_image(&w->tree, "app", "1", "seed", 1);
+    tree_blob_remove(&w->tree, &image.manifest);
+    w->options.registry_stopped = true;
+    scan(w);
+    assert_int_equal(blob_of(w, &image.manifest).flags, RSW_BLOB_GONE);
+}
+
+static void a_link_that_was_empty_for_a_moment_is_good_in_the_end(void **state) {
+    struct world *w = *state;
+    char key[RSW_KEY_MAX];
+    struct tree_image image = tree_image(&w->tree, "app", "1", "seed", 1);
+    tree_put(&w->tree, rsw_key_tag_current(key, "app", "1"), "", 0);
+    tree_put(&w->tree, rsw_key_revision_link(key, "app", &image.manifest), "", 0);
+    scan(w);
+    expect(w, "tag app 1 = nothing bad");
+    tree_tag(&w->tree, "app", "1", &image.manifest);
+    tree_revision(&w->tree, "app", &image.manifest);
+    scan(w);
+    expect(w, "tag app 1 = %s", text(&image.manifest));
+    expect(w, "revision app %s present", text(&image.manifest));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        test_everywhere(damaged_manifests_are_kept_as_unreadable),
+        test_everywhere(valid_json_under_the_wrong_digest_is_not_believed),
+        test_everywhere(a_huge_manifest_is_unreadable_and_not_read_whole),
+        test_in(damaged_links_are_kept_and_marked, in_directory),
+        test_memory(damaged_links_are_kept_and_marked),
+        test_everywhere(a_damaged_tag_has_no_head_and_keeps_its_history),
+        test_everywhere(names_that_break_the_grammar_are_kept_as_odd),
+        test_everywhere(what_is_no_digest_is_left_alone),
+        test_everywhere(a_name_too_long_for_the_index_makes_the_scan_incomplete),
+        test_memory(an_unreadable_folder_makes_the_scan_incomplete_and_is_named),
+        test_memory(unreadable_uploads_count_as_young_and_no_more),
+        test_memory(an_unreadable_manifest_is_neither_parsed_nor_damaged),
+        test_memory(known_data_and_links_that_cannot_be_looked_at_stay),
+        test_in(known_data_and_links_that_cannot_be_looked_at_stay, in_flat_memory),
+        test_in(symbolic_links_are_not_followed_and_make_the_scan_incomplete, in_directory),
+        test_everywhere(missing_bytes_are_gone_only_at_the_second_look),
+        test_everywhere(with_the_registry_stopped_one_look_settles_an_absence),
+        test_everywhere(a_link_that_was_empty_for_a_moment_is_good_in_the_end),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
