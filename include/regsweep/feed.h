@@ -1,0 +1,59 @@
+/* The feed: the registry's webhook, an HTTP server that takes its events into the index. */
+#ifndef REGSWEEP_FEED_H
+#define REGSWEEP_FEED_H
+
+#include <regsweep/error.h>
+#include <regsweep/index.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct rsw_clock;
+struct rsw_log;
+struct rsw_feed;
+
+struct rsw_feed_options {
+    const char *listen; /* "ADDR:PORT", "[v6]:PORT"; port 0: any free one */
+    const char *token;  /* bearer token that POST /events must carry; compared in constant time. NULL: none
+                           asked,  allowed for loopback addresses only (RSW_EREFUSED otherwise) */
+    const char *tls_cert_file; /* PEM; both or neither */
+    const char *tls_key_file;
+    const struct rsw_clock *clock;
+    const struct rsw_log *log;
+    void (*committed)(void *arg); /* may be NULL: called after events became durable that left something in
+                                     the check queue; from the feed's own thread */
+    /* Further Prometheus text for /metrics (gauges of others); may be NULL. Appends to what `write` is given.
+     */
+    void (*metrics)(void *arg, void (*write)(void *to, const char *text), void *to);
+    void *arg;
+};
+
+/* Starts the server's threads; the index must be open for writing. 0, or -1: RSW_EINVAL (address,
+ * certificate), RSW_EIO (cannot listen; the message names the address), RSW_EREFUSED. */
+RSW_API int rsw_feed_start(struct rsw_feed **out, struct rsw_index *index,
+                           const struct rsw_feed_options *options, struct rsw_error *err);
+/* "127.0.0.1:5050" with the port in use. Borrowed. */
+RSW_API const char *rsw_feed_address(const struct rsw_feed *feed);
+/* Takes no new connection, answers what it has taken in, makes it durable, frees. NULL is allowed. */
+RSW_API void rsw_feed_stop(struct rsw_feed *feed);
+
+struct rsw_feed_stats {
+    uint64_t requests;  /* POST /events answered */
+    uint64_t events;    /* taken in */
+    uint64_t unusable;  /* of these: acknowledged, counted, kept, not understood */
+    uint64_t unchanged; /* of these: told nothing new, cost no write */
+    uint64_t refused;   /* requests without the right token */
+    uint64_t commits;
+    uint64_t failed; /* requests answered 503 because the index could not be written */
+    bool ready;      /* the last write to the index succeeded */
+};
+RSW_API void rsw_feed_get_stats(struct rsw_feed *feed, struct rsw_feed_stats *out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

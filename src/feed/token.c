@@ -1,0 +1,40 @@
+#include "feed/server.h"
+
+#include <openssl/crypto.h>
+#include <string.h>
+#include <strings.h>
+
+/* Digests are compared, not tokens: they have one length, so that the time tells nothing of the token's. */
+static int sum_of(uint8_t out[RSW_TOKEN_SUM], const char *token, struct rsw_error *err) {
+    struct rsw_digest digest;
+    if (rsw_digest_of(&digest, RSW_SHA256, token, strlen(token), err) != 0) {
+        return -1;
+    }
+    memcpy(out, digest.bytes, RSW_TOKEN_SUM);
+    return 0;
+}
+
+int rsw_feed_token_set(struct rsw_feed *feed, const char *token, struct rsw_error *err) {
+    feed->has_token = token != NULL;
+    if (token == NULL) {
+        return 0;
+    }
+    if (token[0] == 0) {
+        return rsw_error_set(err, RSW_EINVAL, 0, "the token is empty");
+    }
+    return sum_of(feed->token_sum, token, err);
+}
+
+bool rsw_feed_token_right(const struct rsw_feed *feed, const char *authorization) {
+    static const char scheme[] = "Bearer ";
+    uint8_t sum[RSW_TOKEN_SUM];
+    if (!feed->has_token) {
+        return true;
+    }
+    if (authorization == NULL || strncasecmp(authorization, scheme, sizeof scheme - 1) != 0) {
+        return false;
+    }
+    const char *token = authorization + sizeof scheme - 1;
+    token += strspn(token, " ");
+    return sum_of(sum, token, NULL) == 0 && CRYPTO_memcmp(sum, feed->token_sum, sizeof sum) == 0;
+}
