@@ -1,0 +1,108 @@
+/* Sweep: what nothing needs, shown or removed. */
+#ifndef REGSWEEP_SWEEP_H
+#define REGSWEEP_SWEEP_H
+
+#include <regsweep/error.h>
+#include <regsweep/index.h>
+#include <regsweep/storage.h>
+#include <regsweep/types.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct rsw_clock;
+struct rsw_log;
+struct rsw_scan_progress;
+
+/* A digest that an operator, a policy or a running workload names: it stays, with all that it needs. */
+struct rsw_pin {
+    const char *repo; /* NULL: wherever it is */
+    struct rsw_digest digest;
+};
+
+/* One object that is let go, in words. Everything is borrowed until the callback returns. */
+struct rsw_sweep_item {
+    enum rsw_item_kind kind;
+    enum rsw_reason reason;
+    const char *repo;                /* NULL for a blob */
+    const struct rsw_digest *digest; /* NULL for repository and upload */
+    const char *name;                /* tag, or id of an upload; NULL for others */
+    uint32_t types;                  /* enum rsw_type, of a blob */
+    uint64_t size;                   /* of a blob or upload */
+};
+
+/* Something that was kept because it could not be understood. Borrowed likewise. */
+struct rsw_sweep_warning {
+    const char *repo;                /* NULL: none in particular */
+    const struct rsw_digest *digest; /* NULL: none in particular */
+    const char *problem;
+};
+
+struct rsw_sweep_progress {
+    enum rsw_item_kind kind; /* that is being removed */
+    uint64_t done;           /* items done, of all kinds */
+    uint64_t total;
+    uint64_t freed; /* bytes */
+    int64_t elapsed_ms;
+};
+
+struct rsw_sweep_options {
+    bool confirm;              /* remove; else change nothing at all */
+    bool offline;              /* the registry is stopped or read-only. confirm needs it so far */
+    bool untagged_remove;      /* let revisions go that no tag keeps */
+    int64_t grace_ms;          /* below 0: the default of 24 hours */
+    int64_t upload_max_age_ms; /* below 0: the default of 168 hours */
+    unsigned
+        max_delete; /* percent of blobs, bytes, tags or revisions that may go in one run; 100: no limit */
+    const char *audit_file; /* JSON lines are added to it, one a deletion; NULL: none. Needed with confirm */
+    unsigned threads;       /* of the scan, as there */
+    const struct rsw_pin *pins;
+    size_t pin_count;
+    const struct rsw_clock *clock; /* NULL: the system's */
+    const struct rsw_log *log;     /* NULL: silence */
+    unsigned item_kinds;           /* which are told to `item`: bits 1 << kind; 0: all */
+    /* Each may be NULL. Items come by kind in the order of the enum, before anything is removed; non-zero
+     * from item or warning ends the run with RSW_ESTOPPED. */
+    int (*item)(void *arg, const struct rsw_sweep_item *item);
+    int (*warning)(void *arg, const struct rsw_sweep_warning *warning);
+    void (*scan_progress)(void *arg, const struct rsw_scan_progress *progress);
+    void (*progress)(void *arg, const struct rsw_sweep_progress *progress);
+    bool (*stopped)(
+        void *arg); /* true ends the run between two batches with RSW_ESTOPPED; the next goes on */
+    void *arg;
+};
+
+struct rsw_sweep_result {
+    uint64_t generation;             /* 0: none was made */
+    uint64_t counts[RSW_ITEM_KINDS]; /* condemned, by kind */
+    uint64_t totals[RSW_ITEM_KINDS]; /* what there was, by kind */
+    uint64_t bytes;                  /* condemned */
+    uint64_t total_bytes;            /* of the blobs that there were */
+    uint64_t kept_blobs;
+    uint64_t kept_in_grace; /* of these: kept by their youth alone */
+    uint64_t warnings;
+    char guard[256]; /* why --confirm would refuse this run, in words; "" if it would not */
+    uint64_t done;   /* removed, or found gone */
+    uint64_t failed; /* could not be removed: the next run tries again */
+    uint64_t spared; /* needed after all, or not empty */
+    uint64_t freed;  /* bytes */
+};
+
+/* Without confirm: reads the index alone (it may be open for reading only), storage may be NULL. With
+ * confirm: the index is open for writing; takes the lock "sweep"; scans storage first, for a stopped registry
+ * has lost the events that it had not sent; then removes in batches, each durable in the index before the
+ * next. 0, or -1: RSW_EREFUSED (nothing was touched; the message says why and what to do: no complete scan
+ * yet, too much would go, confirm without offline, pushes arrive), RSW_EBUSY (another sweep or scan runs),
+ * RSW_EPARTIAL (done, but some deletions failed), RSW_ESTOPPED, or what storage and index answer. *result is
+ * filled as far as it got. */
+RSW_API int rsw_sweep(struct rsw_sweep_result *result, struct rsw_index *index, struct rsw_storage *storage,
+                      const struct rsw_sweep_options *options, struct rsw_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

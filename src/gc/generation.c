@@ -1,0 +1,272 @@
+#include "gc/generation.h"
+
+#include "gc/removal.h"
+#include "gc/tidy.h"
+#include "util/clock.h"
+#include "util/log.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define DIRTY_MAX ((uint64_t)64 * 1024 * 1024)
+#define GENERATIONS_LISTED 10 /* of so many the items stay, for people to look at */
+
+/* Which items a generation removes on its way into a state, in this order: what a client can name goes before
+ * what it would lead to, so that a registry started in between never serves half an image by its name. */
+static const struct rsw_step {
+    enum rsw_generation_state from;
+    enum rsw_generation_state to;
+    enum rsw_item_kind kinds[4]; /* 0 ends them */
+} steps[] = {
+    {RSW_GENERATION_CONDEMNED, RSW_GENERATION_UNLINKED, {RSW_ITEM_TAG, RSW_ITEM_REVISION, RSW_ITEM_LINK}},
+    {RSW_GENERATION_UNLINKED, RSW_GENERATION_PURGED, {RSW_ITEM_BLOB, RSW_ITEM_UPLOAD, RSW_ITEM_REPOSITORY}},
+};
+
+/* ---- begin ---- */
+
+static void abandon_earlier(struct rsw_txn *txn, int64_t now_ms) {
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    rsw_iter_generations(&iter, txn);
+    struct rsw_generation earlier;
+    while (rsw_generation_next(&iter, &earlier) == RSW_FOUND) {
+        if (earlier.state != RSW_GENERATION_PURGED && earlier.state != RSW_GENERATION_ABANDONED) {
+            earlier.state = RSW_GENERATION_ABANDONED;
+            earlier.changed_ms = now_ms;
+            rsw_generation_put(txn, &earlier);
+        }
+    }
+}
+
+int rsw_generation_abandon(struct rsw_index *index, int64_t now_ms, struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    if (rsw_txn_begin_write(&txn, index, err) != 0) {
+        return -1;
+    }
+    abandon_earlier(txn, now_ms);
+    return rsw_txn_commit(&txn, err);
+}
+
+static int add_record(struct rsw_run *run, const struct rsw_plan *plan, const struct rsw_mark_options *mark,
+                      struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    if (rsw_txn_begin_write(&txn, run->index, err) != 0) {
+        return -1;
+    }
+    abandon_earlier(txn, mark->now_ms);
+    run->generation = (struct rsw_generation){
+        .state = RSW_GENERATION_CONDEMNED,
+        .offline = mark->offline,
+        .untagged = mark->untagged_remove,
+        .grace_ms = mark->grace_ms,
+        .created_ms = mark->now_ms,
+        .changed_ms = mark->now_ms,
+        .seq = plan->seq,
+        .bytes = plan->bytes,
+    };
+    memcpy(run->generation.counts, plan->counts, sizeof plan->counts);
+    rsw_generation_add(txn, &run->generation);
+    if (run->generation.id > GENERATIONS_LISTED) {
+        rsw_items_drop(txn, run->generation.id - GENERATIONS_LISTED);
+    }
+    return rsw_txn_commit(&txn, err);
+}
+
+static int add_items(struct rsw_run *run, const struct rsw_plan *plan, struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    for (size_t i = 0; i < plan->count; i++) {
+        if (txn == NULL && rsw_txn_begin_write(&txn, run->index, err) != 0) {
+            return -1;
+        }
+        const struct rsw_condemned *from = &plan->condemned[i];
+        struct rsw_item item = {
+            .generation = run->generation.id,
+            .kind = (enum rsw_item_kind)from->kind,
+            .repo = from->repo,
+            .blob = from->blob,
+            .reason = (enum rsw_reason)from->reason,
+            .state = RSW_ITEM_PENDING,
+            .size = from->size,
+        };
+        const char *name = rsw_plan_name(plan, from);
+        size_t len = strlen(name);
+        if (len >= sizeof item.name) {
+            return rsw_error_set(err, RSW_ECORRUPT, 0, "the index holds a name of %zu bytes", len);
+        }
+        memcpy(item.name, name, len + 1);
+        rsw_item_put(txn, &item);
+        if (rsw_txn_dirty(txn) > DIRTY_MAX && rsw_txn_commit(&txn, err) != 0) {
+            return -1;
+        }
+    }
+    return txn != NULL ? rsw_txn_commit(&txn, err) : 0;
+}
+
+int rsw_generation_begin(struct rsw_run *run, const struct rsw_plan *plan,
+                         const struct rsw_mark_options *mark, struct rsw_error *err) {
+    if (add_record(run, plan, mark, err) != 0 || add_items(run, plan, err) != 0) {
+        return rsw_error_prefix(err, "writing the generation");
+    }
+    run->result->generation = run->generation.id;
+    return 0;
+}
+
+/* ---- run ---- */
+
+static void describe(struct rsw_sweep_item *out, const struct rsw_removal_item *item) {
+    bool named = item->item.kind == RSW_ITEM_TAG || item->item.kind == RSW_ITEM_UPLOAD;
+    *out = (struct rsw_sweep_item){
+        .kind = item->item.kind,
+        .reason = item->item.reason,
+        .repo = item->repo.id != 0 ? item->repo.name : NULL,
+        .digest = item->digest.alg != 0 ? &item->digest : NULL,
+        .name = named ? item->item.name : NULL,
+        .types = item->types,
+        .size = item->item.size,
+    };
+}
+
+/* The lines of a whole batch, synced once, before any of it is removed. */
+static int audit_batch(struct rsw_run *run, const struct rsw_removal_batch *batch, struct rsw_error *err) {
+    int64_t now_ms = rsw_clock_now_ms(run->options->clock);
+    for (size_t i = 0; i < batch->count; i++) {
+        struct rsw_sweep_item item;
+        describe(&item, &batch->items[i]);
+        if (rsw_audit_item(run->audit, "delete", run->generation.id, now_ms, &item, 0, err) != 0) {
+            return -1;
+        }
+    }
+    return rsw_audit_sync(run->audit, err);
+}
+
+static int count_batch(struct rsw_run *run, const struct rsw_removal_batch *batch, struct rsw_error *err) {
+    struct rsw_generation *generation = &run->generation;
+    for (size_t i = 0; i < batch->count; i++) {
+        const struct rsw_removal_item *item = &batch->items[i];
+        if (item->answer != RSW_FAILED) {
+            generation->done++;
+            generation->freed += item->answer == RSW_FOUND ? item->item.size : 0;
+            continue;
+        }
+        bool spared = item->errnum == ENOTEMPTY;
+        generation->spared += spared;
+        generation->failed += !spared;
+        struct rsw_sweep_item words;
+        describe(&words, item);
+        if (rsw_audit_item(run->audit, "failed", generation->id, rsw_clock_now_ms(run->options->clock),
+                           &words, item->errnum, err) != 0) {
+            return -1;
+        }
+        char digest[RSW_DIGEST_TEXT_MAX] = "";
+        if (words.digest != NULL) {
+            rsw_digest_format(words.digest, digest);
+        }
+        rsw_log(run->options->log, RSW_LOG_WARNING, "%s %s%s%s%s%s not removed: %s",
+                rsw_item_kind_name(words.kind), words.repo != NULL ? words.repo : "",
+                words.repo != NULL && digest[0] != 0 ? "@" : "", digest, words.name != NULL ? ":" : "",
+                words.name != NULL ? words.name : "", strerror(item->errnum));
+    }
+    return 0;
+}
+
+static int record_batch(struct rsw_run *run, const struct rsw_removal_batch *batch, struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    if (rsw_txn_begin_write(&txn, run->index, err) != 0) {
+        return -1;
+    }
+    rsw_removal_batch_record(batch, txn);
+    rsw_generation_put(txn, &run->generation);
+    return rsw_txn_commit(&txn, err);
+}
+
+static void report(struct rsw_run *run, enum rsw_item_kind kind) {
+    struct rsw_generation *generation = &run->generation;
+    run->result->done = generation->done;
+    run->result->failed = generation->failed;
+    run->result->spared = generation->spared;
+    run->result->freed = generation->freed;
+    if (run->options->progress == NULL) {
+        return;
+    }
+    struct rsw_sweep_progress progress = {
+        .kind = kind,
+        .done = generation->done + generation->failed + generation->spared,
+        .freed = generation->freed,
+        .elapsed_ms = rsw_monotonic_ms() - run->begun_ms,
+    };
+    for (unsigned i = 0; i < RSW_ITEM_KINDS; i++) {
+        progress.total += generation->counts[i];
+    }
+    run->options->progress(run->options->arg, &progress);
+}
+
+static int load_batch(struct rsw_run *run, struct rsw_removal_batch *batch, enum rsw_item_kind kind,
+                      struct rsw_item *last, bool *first, struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    if (rsw_txn_begin_read(&txn, run->index, err) != 0 ||
+        rsw_removal_batch_load(batch, txn, &run->generation, kind, *first ? NULL : last, err) != 0) {
+        return -1;
+    }
+    if (batch->count > 0) {
+        *last = batch->items[batch->count - 1].item;
+        *first = false;
+    }
+    return 0;
+}
+
+static int remove_kind(struct rsw_run *run, struct rsw_removal_batch *batch, enum rsw_item_kind kind,
+                       struct rsw_error *err) {
+    struct rsw_item last;
+    for (bool first = true;;) {
+        if (run->options->stopped != NULL && run->options->stopped(run->options->arg)) {
+            return rsw_error_set(err, RSW_ESTOPPED, 0, "stopped; the next sweep goes on with what is left");
+        }
+        if (load_batch(run, batch, kind, &last, &first, err) != 0) {
+            return -1;
+        }
+        if (batch->count == 0) {
+            return 0;
+        }
+        if (audit_batch(run, batch, err) != 0) {
+            return -1;
+        }
+        rsw_removal_batch_remove(batch, run->storage);
+        if (count_batch(run, batch, err) != 0 || record_batch(run, batch, err) != 0) {
+            return -1;
+        }
+        report(run, kind);
+    }
+}
+
+static int enter_state(struct rsw_run *run, enum rsw_generation_state state, struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    if (rsw_txn_begin_write(&txn, run->index, err) != 0) {
+        return -1;
+    }
+    run->generation.state = state;
+    run->generation.changed_ms = rsw_clock_now_ms(run->options->clock);
+    rsw_generation_put(txn, &run->generation);
+    return rsw_txn_commit(&txn, err);
+}
+
+static int run_step(struct rsw_run *run, const struct rsw_step *step, struct rsw_error *err) {
+    struct rsw_removal_batch *batch = rsw_removal_batch_new();
+    if (batch == NULL) {
+        return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory for a batch of removals");
+    }
+    int rc = 0;
+    for (unsigned i = 0; rc == 0 && i < sizeof step->kinds / sizeof *step->kinds && step->kinds[i] != 0;
+         i++) {
+        rc = remove_kind(run, batch, step->kinds[i], err);
+    }
+    rsw_removal_batch_free(batch);
+    return rc == 0 ? enter_state(run, step->to, err) : -1;
+}
+
+int rsw_generation_finish(struct rsw_run *run, struct rsw_error *err) {
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        if (run->generation.state == steps[i].from && run_step(run, &steps[i], err) != 0) {
+            return rsw_error_prefix(err, "generation %llu", (unsigned long long)run->generation.id);
+        }
+    }
+    return rsw_tidy(run->index, run->storage, err);
+}

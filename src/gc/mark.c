@@ -1,0 +1,322 @@
+/* Mark: goes through every repository, then through every blob, and writes down what is let go. */
+#include "gc/mark.h"
+
+#include "gc/marker.h"
+#include "gc/plan.h"
+#include "util/grow.h"
+
+#include <string.h>
+
+static int out_of_memory(struct rsw_error *err) {
+    return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory while marking");
+}
+
+static int read_flags(struct rsw_marker *marker, struct rsw_error *err) {
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    rsw_iter_blobs(&iter, marker->txn);
+    struct rsw_blob blob;
+    while (rsw_blob_next(&iter, &blob) == RSW_FOUND) {
+        if (blob.id < marker->blob_count) {
+            unsigned aliased = blob.digest.alg != RSW_SHA256 ? RSW_MARK_ALIASED : 0;
+            marker->blob_flags[blob.id] = (uint8_t)((blob.flags & ~RSW_MARK_ALIASED) | aliased);
+        }
+        if ((blob.flags & RSW_BLOB_PRESENT) != 0) {
+            marker->blobs_present++;
+            marker->bytes_present += blob.size;
+        }
+    }
+    return rsw_txn_failed(marker->txn, err) ? -1 : 0;
+}
+
+static int read_refs(struct rsw_marker *marker, struct rsw_error *err) {
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    rsw_iter_refs(&iter, marker->txn);
+    uint32_t manifest;
+    struct rsw_refs refs;
+    while (rsw_refs_next(&iter, &manifest, &refs) == RSW_FOUND) {
+        struct rsw_refs *grown =
+            rsw_grown(marker->refs, &marker->refs_room, marker->refs_count + 1, sizeof *grown);
+        if (grown == NULL) {
+            return out_of_memory(err);
+        }
+        marker->refs = grown;
+        grown[marker->refs_count++] = refs;
+        if (manifest < marker->blob_count) {
+            marker->refs_at[manifest] = (uint32_t)marker->refs_count;
+        }
+    }
+    return rsw_txn_failed(marker->txn, err) ? -1 : 0;
+}
+
+static void keep_pinned_bytes(struct rsw_marker *marker) {
+    for (size_t i = 0; i < marker->options->pin_count; i++) {
+        struct rsw_blob blob;
+        if (rsw_blob_find(marker->txn, &marker->options->pins[i].digest, &blob) == RSW_FOUND) {
+            rsw_bitmap_add(&marker->live, blob.id);
+        }
+    }
+}
+
+int rsw_marker_init(struct rsw_marker *marker, struct rsw_txn *txn, const struct rsw_mark_options *options,
+                    struct rsw_error *err) {
+    *marker = (struct rsw_marker){.txn = txn, .options = options};
+    struct rsw_state state;
+    if (rsw_state_get(txn, &state) != RSW_FOUND) {
+        rsw_txn_failed(txn, err);
+        return -1;
+    }
+    marker->blob_count = state.next_blob;
+    marker->blob_flags = calloc(marker->blob_count + (size_t)1, sizeof *marker->blob_flags);
+    marker->live_in = calloc(marker->blob_count + (size_t)1, sizeof *marker->live_in);
+    marker->named_in = calloc(marker->blob_count + (size_t)1, sizeof *marker->named_in);
+    marker->refs_at = calloc(marker->blob_count + (size_t)1, sizeof *marker->refs_at);
+    if (marker->blob_flags == NULL || marker->refs_at == NULL || marker->live_in == NULL ||
+        marker->named_in == NULL || !rsw_bitmap_init(&marker->live, marker->blob_count) ||
+        !rsw_bitmap_init(&marker->young, marker->blob_count) ||
+        !rsw_bitmap_init(&marker->linked, marker->blob_count)) {
+        rsw_marker_release(marker);
+        return out_of_memory(err);
+    }
+    if (read_flags(marker, err) != 0 || read_refs(marker, err) != 0) {
+        rsw_marker_release(marker);
+        return -1;
+    }
+    keep_pinned_bytes(marker);
+    return 0;
+}
+
+void rsw_marker_release(struct rsw_marker *marker) {
+    free(marker->refs);
+    free(marker->refs_at);
+    free(marker->blob_flags);
+    free(marker->live_in);
+    free(marker->named_in);
+    rsw_bitmap_release(&marker->live);
+    rsw_bitmap_release(&marker->young);
+    rsw_bitmap_release(&marker->linked);
+    rsw_view_release(&marker->view);
+    *marker = (struct rsw_marker){.txn = NULL};
+}
+
+/* Each of these goes through one part of the repository at hand, and tells through `left` whether anything of
+ * it stays. */
+
+static int plan_tags(struct rsw_marker *marker, bool *left, struct rsw_error *err) {
+    const struct rsw_view *view = &marker->view;
+    struct rsw_plan *plan = marker->plan;
+    for (size_t i = 0; i < view->tag_count; i++) {
+        const struct rsw_view_tag *tag = &view->tags[i];
+        plan->totals[RSW_ITEM_TAG]++;
+        if (rsw_marker_tag_live(marker, tag)) {
+            *left = true;
+            continue;
+        }
+        struct rsw_condemned item = {.repo = view->repo.id,
+                                     .blob = tag->head,
+                                     .kind = RSW_ITEM_TAG,
+                                     .reason = RSW_REASON_SUBJECT_GONE};
+        if (rsw_plan_condemn(plan, item, view->names + tag->name, err) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int plan_revisions(struct rsw_marker *marker, bool *left, struct rsw_error *err) {
+    const struct rsw_view *view = &marker->view;
+    struct rsw_plan *plan = marker->plan;
+    for (size_t i = 0; i < view->revision_count; i++) {
+        const struct rsw_view_revision *revision = &view->revisions[i];
+        if ((revision->flags & RSW_MEMBER_PRESENT) == 0) {
+            continue;
+        }
+        plan->totals[RSW_ITEM_REVISION]++;
+        if (rsw_marker_manifest_live(marker, revision->blob)) {
+            *left = true;
+            continue;
+        }
+        bool orphan = revision->follower && !rsw_marker_manifest_live(marker, revision->subject);
+        struct rsw_condemned item = {.repo = view->repo.id,
+                                     .blob = revision->blob,
+                                     .kind = RSW_ITEM_REVISION,
+                                     .reason = orphan ? RSW_REASON_SUBJECT_GONE : RSW_REASON_UNTAGGED};
+        if (rsw_plan_condemn(plan, item, NULL, err) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int plan_links(struct rsw_marker *marker, bool *left, struct rsw_error *err) {
+    const struct rsw_view *view = &marker->view;
+    struct rsw_plan *plan = marker->plan;
+    for (size_t i = 0; i < view->link_count; i++) {
+        const struct rsw_view_link *link = &view->links[i];
+        if ((link->flags & RSW_MEMBER_PRESENT) == 0) {
+            continue;
+        }
+        plan->totals[RSW_ITEM_LINK]++;
+        if ((link->flags & RSW_MEMBER_BAD) != 0 &&
+            rsw_plan_warn(plan, view->repo.id, link->blob, "layer link unreadable", err) != 0) {
+            return -1;
+        }
+        enum rsw_why_step_kind kind = rsw_marker_link_cause(marker, link).kind;
+        if (kind != 0) {
+            bool young = kind == RSW_STEP_YOUNG_LINK || kind == RSW_STEP_YOUNG_UPLOAD;
+            rsw_bitmap_add(young ? &marker->young : &marker->live, link->blob);
+            *left = true;
+            continue;
+        }
+        struct rsw_condemned item = {.repo = view->repo.id,
+                                     .blob = link->blob,
+                                     .kind = RSW_ITEM_LINK,
+                                     .reason = RSW_REASON_UNREFERENCED};
+        if (rsw_plan_condemn(plan, item, NULL, err) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int plan_uploads(struct rsw_marker *marker, bool *left, struct rsw_error *err) {
+    const struct rsw_view *view = &marker->view;
+    struct rsw_plan *plan = marker->plan;
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    rsw_iter_uploads(&iter, marker->txn, view->repo.id);
+    struct rsw_upload upload;
+    while (rsw_upload_next(&iter, &upload) == RSW_FOUND) {
+        plan->totals[RSW_ITEM_UPLOAD]++;
+        if (!rsw_upload_stale(marker->options, &upload) || (view->repo.flags & RSW_REPO_ODD) != 0) {
+            *left = true;
+            continue;
+        }
+        struct rsw_condemned item = {
+            .repo = view->repo.id, .size = upload.size, .kind = RSW_ITEM_UPLOAD, .reason = RSW_REASON_STALE};
+        if (rsw_plan_condemn(plan, item, upload.id, err) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int plan_repository(struct rsw_marker *marker, const struct rsw_repo *repo, struct rsw_error *err) {
+    bool left = false;
+    if (rsw_marker_repository(marker, repo, err) != 0 || plan_tags(marker, &left, err) != 0 ||
+        plan_revisions(marker, &left, err) != 0 || plan_links(marker, &left, err) != 0 ||
+        plan_uploads(marker, &left, err) != 0) {
+        return -1;
+    }
+    if ((repo->flags & RSW_REPO_ODD) != 0 &&
+        rsw_plan_warn(marker->plan, repo->id, 0, "repository name breaks the grammar", err) != 0) {
+        return -1;
+    }
+    if ((repo->flags & RSW_REPO_UPLOADS_UNKNOWN) != 0 &&
+        rsw_plan_warn(marker->plan, repo->id, 0, "uploads could not be read", err) != 0) {
+        return -1;
+    }
+    if ((repo->flags & RSW_REPO_PRESENT) == 0) {
+        return 0;
+    }
+    marker->plan->totals[RSW_ITEM_REPOSITORY]++;
+    bool stays = left || (repo->flags & (RSW_REPO_ODD | RSW_REPO_UPLOADS_UNKNOWN)) != 0 ||
+                 (!marker->options->offline && rsw_is_young(marker->options, repo->first_seen_ms));
+    if (stays) {
+        return 0;
+    }
+    struct rsw_condemned item = {.repo = repo->id, .kind = RSW_ITEM_REPOSITORY, .reason = RSW_REASON_EMPTY};
+    return rsw_plan_condemn(marker->plan, item, NULL, err);
+}
+
+static int plan_repositories(struct rsw_marker *marker, struct rsw_error *err) {
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    rsw_iter_repos(&iter, marker->txn);
+    struct rsw_repo repo;
+    while (rsw_repo_next(&iter, &repo) == RSW_FOUND) {
+        if (plan_repository(marker, &repo, err) != 0) {
+            return -1;
+        }
+    }
+    return rsw_txn_failed(marker->txn, err) ? -1 : 0;
+}
+
+/* A blob that no repository has linked ages from when the index first saw it; with the registry stopped
+ * nobody can be about to link it. */
+static bool unlinked_young(const struct rsw_marker *marker, const struct rsw_blob *blob) {
+    return !marker->options->offline && !rsw_bitmap_has(&marker->linked, blob->id) &&
+           rsw_is_young(marker->options, blob->first_seen_ms);
+}
+
+/* A present blob that no manifest and no pin keeps. */
+static int plan_blob(struct rsw_marker *marker, uint32_t id, struct rsw_error *err) {
+    struct rsw_plan *plan = marker->plan;
+    struct rsw_blob blob;
+    bool young = rsw_bitmap_has(&marker->young, id);
+    if (!young && rsw_blob_get(marker->txn, id, &blob) != RSW_FOUND) {
+        rsw_txn_failed(marker->txn, err);
+        return rsw_error_set(err, RSW_ECORRUPT, 0,
+                             "the index has lost blob %u: build it anew with: regsweep scan "
+                             "--rebuild",
+                             id);
+    }
+    if (young || unlinked_young(marker, &blob)) {
+        plan->kept_in_grace++;
+        return 0;
+    }
+    struct rsw_condemned item = {.blob = id,
+                                 .size = blob.size,
+                                 .types = blob.types,
+                                 .kind = RSW_ITEM_BLOB,
+                                 .reason = RSW_REASON_UNREFERENCED};
+    return rsw_plan_condemn(plan, item, NULL, err);
+}
+
+static int plan_blobs(struct rsw_marker *marker, struct rsw_error *err) {
+    struct rsw_plan *plan = marker->plan;
+    for (uint32_t id = 1; id < marker->blob_count; id++) {
+        if ((marker->blob_flags[id] & RSW_BLOB_PRESENT) != 0 && !rsw_bitmap_has(&marker->live, id) &&
+            plan_blob(marker, id, err) != 0) {
+            return -1;
+        }
+    }
+    plan->totals[RSW_ITEM_BLOB] = marker->blobs_present;
+    plan->total_bytes = marker->bytes_present;
+    plan->kept_blobs = marker->blobs_present - plan->counts[RSW_ITEM_BLOB];
+    return 0;
+}
+
+/* By kind, keeping the order within one: a counting sort. */
+static int sort_plan(struct rsw_plan *plan, struct rsw_error *err) {
+    if (plan->count == 0) {
+        return 0;
+    }
+    struct rsw_condemned *sorted = malloc(plan->count * sizeof *sorted);
+    if (sorted == NULL) {
+        return out_of_memory(err);
+    }
+    size_t at[RSW_ITEM_KINDS] = {0};
+    for (unsigned kind = 1; kind < RSW_ITEM_KINDS; kind++) {
+        at[kind] = at[kind - 1] + (kind > 1 ? plan->counts[kind - 1] : 0);
+    }
+    for (size_t i = 0; i < plan->count; i++) {
+        sorted[at[plan->condemned[i].kind]++] = plan->condemned[i];
+    }
+    free(plan->condemned);
+    plan->condemned = sorted;
+    plan->room = plan->count;
+    return 0;
+}
+
+int rsw_mark(struct rsw_plan *out, struct rsw_txn *txn, const struct rsw_mark_options *options,
+             struct rsw_error *err) {
+    *out = (struct rsw_plan){.seq = rsw_txn_seq(txn)};
+    RSW_AUTO_MARKER marker = {.txn = NULL};
+    if (rsw_marker_init(&marker, txn, options, err) != 0) {
+        return -1;
+    }
+    marker.plan = out;
+    if (plan_repositories(&marker, err) != 0 || plan_blobs(&marker, err) != 0 || sort_plan(out, err) != 0) {
+        rsw_plan_release(out);
+        return -1;
+    }
+    return 0;
+}

@@ -1,0 +1,167 @@
+/* The marker: what a mark knows while it goes through the repositories, and the view of the one it is at.
+ * Internal to gc: mark.c makes a plan of it, why.c a path.
+ *
+ * Memory: 13 bytes and three bits a blob, 16 bytes a manifest, and what one repository holds.
+ */
+#ifndef REGSWEEP_GC_MARKER_H
+#define REGSWEEP_GC_MARKER_H
+
+#include "gc/mark.h"
+#include "gc/why.h"
+#include "util/bitmap.h"
+
+#include <string.h>
+
+/* Why a blob is kept in the repository at hand; recorded only when somebody asks (why.c). */
+struct rsw_cause {
+    uint8_t kind;     /* enum rsw_why_step_kind */
+    uint8_t ref_kind; /* for RSW_STEP_CHILD */
+    uint32_t from;    /* blob of the step before; 0: this is a root */
+    uint32_t tag;     /* offset into view.names, for steps with a tag */
+};
+
+struct rsw_trace {
+    struct rsw_cause *manifest; /* by blob id: why it is a live manifest here; valid where live_in says so */
+    struct rsw_cause *named;    /* by blob id: who names it here; valid where named_in says so */
+};
+
+struct rsw_view_revision {
+    uint32_t blob;
+    uint32_t target;  /* what its link names: another blob only where the link is bad */
+    uint32_t flags;   /* enum rsw_member_flag */
+    uint32_t subject; /* blob id that it has as its subject and that was in this repository; 0: none */
+    bool young;
+    bool tagged;   /* an ordinary tag points at it now */
+    bool follower; /* lives and dies with another revision: a referrer, or carried by weak tags alone */
+    const struct rsw_refs *refs; /* NULL: not parsed */
+};
+
+struct rsw_view_link {
+    uint32_t blob;
+    uint32_t target;
+    uint32_t flags;
+    bool young;
+};
+
+struct rsw_view_tag {
+    uint32_t head;
+    uint32_t flags;
+    uint32_t name;    /* offset into names */
+    uint32_t subject; /* of a weak tag: blob id; 0: an ordinary tag */
+    bool young;
+};
+
+/* Leader keeps follower: subject and referrer, subject and what its weak tag points at. */
+struct rsw_view_follower {
+    uint32_t leader;
+    uint32_t blob;
+    uint32_t tag; /* offset into names, for a weak tag's */
+    bool by_tag;
+};
+
+/* One repository, loaded. Arrays are reused from one repository to the next. */
+struct rsw_view {
+    struct rsw_repo repo;
+    struct rsw_view_revision *revisions; /* by blob id, tombstones included */
+    size_t revision_count, revision_room;
+    struct rsw_view_link *links; /* by blob id, tombstones included */
+    size_t link_count, link_room;
+    struct rsw_view_tag *tags;
+    size_t tag_count, tag_room;
+    struct rsw_view_follower *followers; /* by leader */
+    size_t follower_count, follower_room;
+    uint32_t *stack; /* manifests that are live and wait to be expanded */
+    size_t stack_count, stack_room;
+    char *names; /* of tags, each with its NUL; offset 0 is "" */
+    size_t names_len, names_room;
+    bool young_upload;
+    bool keep_links; /* a manifest of it cannot be read: every layer link stays */
+    struct rsw_cause keep_links_cause;
+};
+
+struct rsw_marker {
+    struct rsw_txn *txn;
+    const struct rsw_mark_options *options;
+    struct rsw_plan *plan; /* warnings go there; NULL: nobody asked */
+    uint32_t blob_count;   /* ids are below */
+    struct rsw_refs *refs; /* of every parsed manifest; their bytes belong to the transaction */
+    size_t refs_count, refs_room;
+    uint32_t *refs_at; /* by id: where in refs, plus one; 0: not parsed */
+    uint64_t blobs_present;
+    uint64_t bytes_present;
+    uint8_t *blob_flags;      /* by id: enum rsw_blob_flag, and RSW_MARK_ALIASED */
+    struct rsw_bitmap live;   /* kept, in any repository or by a pin */
+    struct rsw_bitmap young;  /* kept by a young link or upload somewhere */
+    struct rsw_bitmap linked; /* some repository has a link or revision of it */
+    uint32_t epoch;           /* of the repository at hand */
+    uint32_t *live_in;        /* by id: epoch in which it was last a live manifest */
+    uint32_t *named_in;       /* by id: epoch in which a live manifest last named it */
+    struct rsw_trace *trace;  /* NULL: nobody asked */
+    struct rsw_view view;
+};
+
+/* Bit in blob_flags: named by another algorithm than sha256, so a link may lead elsewhere. */
+#define RSW_MARK_ALIASED (1u << 7)
+
+/* Reads every blob's flags and every manifest's references. Needs a read transaction that lives as long as
+ * the marker. */
+int rsw_marker_init(struct rsw_marker *marker, struct rsw_txn *txn, const struct rsw_mark_options *options,
+                    struct rsw_error *err);
+void rsw_marker_release(struct rsw_marker *marker);
+#define RSW_AUTO_MARKER __attribute__((cleanup(rsw_marker_release))) struct rsw_marker
+
+/* Loads one repository into marker->view and decides what is live in it. Afterwards live_in and named_in tell
+ * of its manifests and of what they name (epoch == marker->epoch). */
+int rsw_marker_repository(struct rsw_marker *marker, const struct rsw_repo *repo, struct rsw_error *err);
+
+/* Questions about the repository at hand. */
+bool rsw_marker_manifest_live(const struct rsw_marker *marker, uint32_t blob);
+/* Why a present link stays; kind 0: it is let go. */
+struct rsw_cause rsw_marker_link_cause(const struct rsw_marker *marker, const struct rsw_view_link *link);
+bool rsw_marker_tag_live(const struct rsw_marker *marker, const struct rsw_view_tag *tag);
+const struct rsw_view_revision *rsw_view_find_revision(const struct rsw_view *view, uint32_t blob);
+const struct rsw_view_link *rsw_view_find_link(const struct rsw_view *view, uint32_t blob);
+
+/* Followers of this leader begin here; they go on while ->leader stays the same and the end of the array is
+ * not reached. */
+const struct rsw_view_follower *rsw_view_find_followers(const struct rsw_view *view, uint32_t leader);
+
+int rsw_view_load(struct rsw_marker *marker, const struct rsw_repo *repo, struct rsw_error *err);
+void rsw_view_release(struct rsw_view *view);
+
+/* Flags of a blob; an id that the index should not hold has none. */
+static inline unsigned rsw_marker_flags(const struct rsw_marker *marker, uint32_t blob) {
+    return blob < marker->blob_count ? marker->blob_flags[blob] : 0;
+}
+
+/* How long ago that was; times come from file systems, so any number can be met. Below zero: in the future.
+ */
+static inline int64_t rsw_age_ms(int64_t now_ms, int64_t then_ms) {
+    int64_t age;
+    if (__builtin_sub_overflow(now_ms, then_ms, &age)) {
+        return then_ms > now_ms ? INT64_MIN : INT64_MAX;
+    }
+    return age;
+}
+
+/* What a manifest names; NULL: it was not parsed. */
+static inline const struct rsw_refs *rsw_marker_refs(const struct rsw_marker *marker, uint32_t manifest) {
+    uint32_t at = manifest < marker->blob_count ? marker->refs_at[manifest] : 0;
+    return at != 0 ? &marker->refs[at - 1] : NULL;
+}
+
+static inline bool rsw_is_young(const struct rsw_mark_options *options, int64_t touched_ms) {
+    return rsw_age_ms(options->now_ms, touched_ms) < options->grace_ms;
+}
+
+static inline bool rsw_upload_stale(const struct rsw_mark_options *options, const struct rsw_upload *upload) {
+    return upload->started_ms != 0 &&
+           rsw_age_ms(options->now_ms, upload->started_ms) > options->upload_max_age_ms;
+}
+
+/* A tag whose head is not sure: every manifest of its history may be it. */
+static inline bool rsw_tag_unsure(const struct rsw_view_tag *tag) {
+    return tag->head == 0 || (tag->flags & (RSW_TAG_UNSETTLED | RSW_TAG_BAD)) != 0;
+}
+
+#endif

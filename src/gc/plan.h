@@ -1,0 +1,14 @@
+/* Building a plan. Internal to gc. */
+#ifndef REGSWEEP_GC_PLAN_H
+#define REGSWEEP_GC_PLAN_H
+
+#include "gc/mark.h"
+
+/* Both copy what they are given. 0, or -1 (RSW_ENOMEM). */
+int rsw_plan_warn(struct rsw_plan *plan, uint32_t repo, uint32_t blob, const char *problem,
+                  struct rsw_error *err);
+/* Adds one object, counts it. `name`: a tag or upload id, or NULL. */
+int rsw_plan_condemn(struct rsw_plan *plan, struct rsw_condemned item, const char *name,
+                     struct rsw_error *err);
+
+#endif

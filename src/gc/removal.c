@@ -1,0 +1,455 @@
+#include "gc/removal.h"
+
+#include "gc/folders.h"
+#include "storage/layout.h"
+#include "util/grow.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct rsw_removal_batch *rsw_removal_batch_new(void) {
+    return calloc(1, sizeof(struct rsw_removal_batch));
+}
+
+void rsw_removal_batch_free(struct rsw_removal_batch *batch) {
+    if (batch != NULL) {
+        free(batch->keys);
+        free(batch->plan);
+        free(batch);
+    }
+}
+
+/* ---- load ---- */
+
+/* Adds a key of the item that is being loaded. `key` NULL: the builder found its parts unsafe. */
+static int add_key(struct rsw_removal_batch *batch, const char *key, enum rsw_removal_turn turn,
+                   struct rsw_error *err) {
+    if (key == NULL) {
+        return rsw_error_set(err, RSW_ECORRUPT, 0, "the index holds a name that no storage path can have");
+    }
+    size_t len = strlen(key) + 1;
+    char *keys = rsw_grown(batch->keys, &batch->keys_room, batch->keys_len + len, 1);
+    if (keys != NULL) {
+        batch->keys = keys;
+    }
+    struct rsw_removal_key *plan =
+        rsw_grown(batch->plan, &batch->plan_room, batch->plan_count + 1, sizeof *plan);
+    if (plan != NULL) {
+        batch->plan = plan;
+    }
+    if (keys == NULL || plan == NULL) {
+        return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory for a batch of removals");
+    }
+    memcpy(keys + batch->keys_len, key, len);
+    plan[batch->plan_count++] =
+        (struct rsw_removal_key){.key = batch->keys_len, .item = (uint32_t)batch->count, .turn = turn};
+    batch->keys_len += len;
+    return 0;
+}
+
+/* A file, and the directory that it is in. */
+static int add_file(struct rsw_removal_batch *batch, const char *key, enum rsw_removal_turn turn,
+                    struct rsw_error *err) {
+    char dir[RSW_KEY_MAX];
+    if (add_key(batch, key, turn, err) != 0) {
+        return -1;
+    }
+    size_t len = (size_t)(strrchr(key, '/') - key);
+    memcpy(dir, key, len);
+    dir[len] = 0;
+    return add_key(batch, dir, RSW_TURN_DIR, err);
+}
+
+/* The data of a blob, its directory, and the one of its two digits, which it may have been the last in. */
+static int add_data(struct rsw_removal_batch *batch, const struct rsw_digest *digest, struct rsw_error *err) {
+    char key[RSW_KEY_MAX];
+    if (add_file(batch, rsw_key_blob(key, digest), RSW_TURN_PART, err) != 0) {
+        return -1;
+    }
+    *strrchr(key, '/') = 0;
+    *strrchr(key, '/') = 0;
+    return add_key(batch, key, RSW_TURN_DIR, err);
+}
+
+static int digest_of(struct rsw_digest *out, struct rsw_txn *txn, uint32_t id, struct rsw_error *err) {
+    struct rsw_blob blob;
+    switch (rsw_blob_get(txn, id, &blob)) {
+    case RSW_FOUND:
+        *out = blob.digest;
+        return 0;
+    case RSW_ABSENT:
+        return rsw_error_set(err, RSW_ECORRUPT, 0, "the index names blob %u, but has no record of it", id);
+    default:
+        rsw_txn_failed(txn, err);
+        return -1;
+    }
+}
+
+static int load_tag(struct rsw_removal_batch *batch, struct rsw_txn *txn, const struct rsw_removal_item *item,
+                    struct rsw_error *err) {
+    char key[RSW_KEY_MAX];
+    const char *repo = item->repo.name;
+    const char *tag = item->item.name;
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    rsw_iter_history(&iter, txn, item->repo.id, tag);
+    struct rsw_history history;
+    while (rsw_history_next(&iter, &history) == RSW_FOUND) {
+        struct rsw_digest digest;
+        if (digest_of(&digest, txn, history.manifest, err) != 0 ||
+            add_file(batch, rsw_key_tag_history(key, repo, tag, &digest), RSW_TURN_PART, err) != 0) {
+            return -1;
+        }
+    }
+    return add_file(batch, rsw_key_tag_current(key, repo, tag), RSW_TURN_NAME, err);
+}
+
+static int load_revision(struct rsw_removal_batch *batch, struct rsw_txn *txn,
+                         const struct rsw_removal_item *item, struct rsw_error *err) {
+    char key[RSW_KEY_MAX];
+    const char *repo = item->repo.name;
+    RSW_AUTO_ITER signatures = RSW_ITER_INIT;
+    rsw_iter_signatures(&signatures, txn, item->repo.id, item->item.blob);
+    uint32_t revision;
+    uint32_t signature;
+    struct rsw_digest digest;
+    while (rsw_signature_next(&signatures, &revision, &signature) == RSW_FOUND) {
+        if (digest_of(&digest, txn, signature, err) != 0 ||
+            add_file(batch, rsw_key_signature_link(key, repo, &item->digest, &digest), RSW_TURN_PART, err) !=
+                0) {
+            return -1;
+        }
+    }
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    rsw_iter_history_of(&iter, txn, item->repo.id, item->item.blob);
+    struct rsw_history history;
+    while (rsw_history_of_next(&iter, &history) == RSW_FOUND) {
+        if (add_file(batch, rsw_key_tag_history(key, repo, history.tag, &item->digest), RSW_TURN_PART, err) !=
+            0) {
+            return -1;
+        }
+    }
+    /* Its directory stays as long as the tombstone: evidence that it was here. */
+    return add_key(batch, rsw_key_revision_link(key, repo, &item->digest), RSW_TURN_NAME, err);
+}
+
+/* An event claimed it after the mark: the registry takes pushes, and nothing of this may go on. */
+static int refuse_pushed(const struct rsw_removal_item *item, struct rsw_error *err) {
+    char text[RSW_DIGEST_TEXT_MAX];
+    return rsw_error_set(
+        err, RSW_EREFUSED, 0,
+        "%s%s%s was pushed while the sweep ran offline: stop the registry, or make it read-only, "
+        "and run the sweep again",
+        item->repo.name, item->repo.id != 0 ? "@" : "", rsw_digest_format(&item->digest, text));
+}
+
+/* A blob that something still links, as far as the index knows, is not purged: the link could not be removed,
+ * or is newer than the mark. */
+static int load_blob(struct rsw_removal_batch *batch, struct rsw_txn *txn,
+                     const struct rsw_generation *generation, struct rsw_removal_item *item,
+                     struct rsw_error *err) {
+    struct rsw_blob blob = {.seq = 0};
+    rsw_blob_get(txn, item->item.blob, &blob);
+    if (blob.seq > generation->seq) {
+        return refuse_pushed(item, err);
+    }
+    item->types = blob.types;
+    for (enum rsw_member_kind kind = RSW_LINK; kind <= RSW_REVISION; kind++) {
+        RSW_AUTO_ITER iter = RSW_ITER_INIT;
+        rsw_iter_members_of(&iter, txn, kind, item->item.blob);
+        uint32_t repo;
+        while (rsw_member_of_next(&iter, &repo) == RSW_FOUND) {
+            struct rsw_member member = {.seq = 0};
+            rsw_member_get(txn, kind, repo, item->item.blob, &member);
+            if (member.seq > generation->seq) {
+                return refuse_pushed(item, err);
+            }
+            if ((member.flags & RSW_MEMBER_PRESENT) != 0) {
+                item->answer = RSW_FAILED;
+                item->errnum = EBUSY;
+                return 0;
+            }
+        }
+    }
+    return add_data(batch, &item->digest, err);
+}
+
+static int load_keys(struct rsw_removal_batch *batch, struct rsw_txn *txn,
+                     const struct rsw_generation *generation, struct rsw_removal_item *item,
+                     struct rsw_error *err) {
+    char key[RSW_KEY_MAX];
+    struct rsw_member member = {.seq = 0};
+    struct rsw_tag tag = {.seq = 0};
+    switch (item->item.kind) {
+    case RSW_ITEM_BLOB:
+        return load_blob(batch, txn, generation, item, err);
+    case RSW_ITEM_LINK:
+        rsw_member_get(txn, RSW_LINK, item->repo.id, item->item.blob, &member);
+        if (member.seq > generation->seq) {
+            return refuse_pushed(item, err);
+        }
+        return add_file(batch, rsw_key_layer_link(key, item->repo.name, &item->digest), RSW_TURN_PART, err);
+    case RSW_ITEM_REVISION:
+        rsw_member_get(txn, RSW_REVISION, item->repo.id, item->item.blob, &member);
+        if (member.seq > generation->seq) {
+            return refuse_pushed(item, err);
+        }
+        return load_revision(batch, txn, item, err);
+    case RSW_ITEM_TAG:
+        rsw_tag_get(txn, item->repo.id, item->item.name, &tag);
+        if (tag.seq > generation->seq) {
+            return refuse_pushed(item, err);
+        }
+        return load_tag(batch, txn, item, err);
+    case RSW_ITEM_REPOSITORY:
+    case RSW_ITEM_UPLOAD:
+        return 0; /* what they hold is seen when they are removed */
+    }
+    return 0;
+}
+
+static int load_item(struct rsw_removal_batch *batch, struct rsw_txn *txn,
+                     const struct rsw_generation *generation, const struct rsw_item *from,
+                     struct rsw_error *err) {
+    struct rsw_removal_item *item = &batch->items[batch->count];
+    *item = (struct rsw_removal_item){.item = *from};
+    if (from->repo != 0 && rsw_repo_get(txn, from->repo, &item->repo) != RSW_FOUND) {
+        rsw_txn_failed(txn, err);
+        return rsw_error_set(err, RSW_ECORRUPT, 0, "the index names repository %u, but has no record of it",
+                             from->repo);
+    }
+    if (from->blob != 0 && digest_of(&item->digest, txn, from->blob, err) != 0) {
+        return -1;
+    }
+    return load_keys(batch, txn, generation, item, err);
+}
+
+int rsw_removal_batch_load(struct rsw_removal_batch *batch, struct rsw_txn *txn,
+                           const struct rsw_generation *generation, enum rsw_item_kind kind,
+                           const struct rsw_item *after, struct rsw_error *err) {
+    batch->count = batch->plan_count = batch->keys_len = 0;
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    if (after != NULL) {
+        rsw_iter_items_after(&iter, txn, after);
+    } else {
+        rsw_iter_items(&iter, txn, generation->id, kind);
+    }
+    struct rsw_item item;
+    while (batch->count < RSW_BATCH_MAX && rsw_item_next(&iter, &item) == RSW_FOUND) {
+        if (item.state != RSW_ITEM_PENDING) {
+            continue;
+        }
+        if (load_item(batch, txn, generation, &item, err) != 0) {
+            return -1;
+        }
+        batch->count++;
+    }
+    return rsw_txn_failed(txn, err) ? -1 : 0;
+}
+
+/* ---- remove ---- */
+
+static void answer(struct rsw_removal_item *item, int result, int errnum) {
+    if (result == RSW_FAILED) {
+        item->answer = RSW_FAILED;
+        item->errnum = errnum;
+    } else if (result == RSW_FOUND && item->answer == RSW_ABSENT) {
+        item->answer = RSW_FOUND;
+    }
+}
+
+/* All keys of one turn. What belongs to an object of which something could not be removed stays. */
+static int remove_keys(struct rsw_removal_batch *batch, struct rsw_storage *storage,
+                       enum rsw_removal_turn turn) {
+    struct rsw_removal *removals = calloc(batch->plan_count + 1, sizeof *removals);
+    uint32_t *owners = calloc(batch->plan_count + 1, sizeof *owners);
+    if (removals == NULL || owners == NULL) {
+        free(removals);
+        free(owners);
+        return -1;
+    }
+    size_t count = 0;
+    for (size_t i = 0; i < batch->plan_count; i++) {
+        const struct rsw_removal_key *key = &batch->plan[i];
+        if (key->turn == turn && batch->items[key->item].answer != RSW_FAILED) {
+            removals[count].key = batch->keys + key->key;
+            owners[count++] = key->item;
+        }
+    }
+    if (turn == RSW_TURN_DIR) {
+        rsw_storage_rmdir(storage, removals, count);
+    } else {
+        rsw_storage_remove(storage, removals, count);
+        for (size_t i = 0; i < count; i++) {
+            answer(&batch->items[owners[i]], removals[i].answer, removals[i].errnum);
+        }
+    }
+    free(removals);
+    free(owners);
+    return 0;
+}
+
+struct upload_files {
+    struct rsw_removal_item *item;
+    struct rsw_storage *storage;
+    const char *started; /* key of its `startedat`, which goes last */
+};
+
+/* Files of an upload, as the listing finds them: removed one page at a time. */
+static int remove_upload_page(void *arg, const struct rsw_entry *entries, size_t count,
+                              struct rsw_error *err) {
+    struct upload_files *files = arg;
+    struct rsw_removal *removals = calloc(count, sizeof *removals);
+    if (removals == NULL) {
+        return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory for removals");
+    }
+    size_t wanted = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(entries[i].key, files->started) == 0) {
+            continue;
+        }
+        if (entries[i].answer == RSW_FOUND && entries[i].kind == RSW_ENTRY_FILE) {
+            removals[wanted++].key = entries[i].key;
+        } else {
+            answer(files->item, RSW_FAILED, entries[i].errnum != 0 ? entries[i].errnum : ENOTEMPTY);
+        }
+    }
+    rsw_storage_remove(files->storage, removals, wanted);
+    for (size_t i = 0; i < wanted; i++) {
+        answer(files->item, removals[i].answer, removals[i].errnum);
+    }
+    free(removals);
+    return 0;
+}
+
+static void remove_upload(struct rsw_removal_item *item, struct rsw_storage *storage) {
+    char key[RSW_KEY_MAX];
+    char started[RSW_KEY_MAX + sizeof "/startedat"];
+    struct rsw_error err = RSW_ERROR_INIT;
+    if (rsw_key_upload(key, item->repo.name, item->item.name) == NULL) {
+        answer(item, RSW_FAILED, EINVAL);
+        return;
+    }
+    snprintf(started, sizeof started, "%s/startedat", key);
+    struct upload_files files = {item, storage, started};
+    struct rsw_listing listing = {.prefix = key, .page = remove_upload_page, .arg = &files};
+    if (rsw_storage_list(storage, &listing, &err) == RSW_FAILED) {
+        answer(item, RSW_FAILED, err.errnum != 0 ? err.errnum : EIO);
+    }
+    if (item->answer == RSW_FAILED) {
+        return;
+    }
+    struct rsw_removal last = {.key = started};
+    rsw_storage_remove(storage, &last, 1);
+    answer(item, last.answer, last.errnum);
+    if (rsw_storage_prune(storage, key, &err) == RSW_FAILED) {
+        answer(item, RSW_FAILED, err.errnum != 0 ? err.errnum : EIO);
+    }
+    *strrchr(key, '/') = 0;
+    struct rsw_removal uploads = {.key = key}; /* it may have been the last of them */
+    rsw_storage_rmdir(storage, &uploads, 1);
+}
+
+void rsw_removal_batch_remove(struct rsw_removal_batch *batch, struct rsw_storage *storage) {
+    if (remove_keys(batch, storage, RSW_TURN_PART) != 0 || remove_keys(batch, storage, RSW_TURN_NAME) != 0) {
+        for (size_t i = 0; i < batch->count; i++) {
+            answer(&batch->items[i], RSW_FAILED, ENOMEM);
+        }
+        return;
+    }
+    for (size_t i = 0; i < batch->count; i++) {
+        char key[RSW_KEY_MAX];
+        struct rsw_removal_item *item = &batch->items[i];
+        if (item->item.kind == RSW_ITEM_UPLOAD) {
+            remove_upload(item, storage);
+        } else if (item->item.kind == RSW_ITEM_REPOSITORY) {
+            item->answer = rsw_folders_repository(storage, item->repo.name, &item->errnum);
+        } else if (item->item.kind == RSW_ITEM_TAG && item->answer != RSW_FAILED &&
+                   rsw_key_tag(key, item->repo.name, item->item.name) != NULL) {
+            rsw_storage_prune(storage, key, NULL);
+        }
+    }
+    remove_keys(batch, storage, RSW_TURN_DIR); /* a directory that stays is no failure */
+}
+
+/* ---- record ---- */
+
+static void record_revision(struct rsw_txn *txn, const struct rsw_item *item) {
+    struct rsw_member member;
+    if (rsw_member_get(txn, RSW_REVISION, item->repo, item->blob, &member) == RSW_FOUND) {
+        member.flags &= ~(uint32_t)(RSW_MEMBER_PRESENT | RSW_MEMBER_BAD);
+        rsw_member_put(txn, RSW_REVISION, &member);
+    }
+    RSW_AUTO_ITER signatures = RSW_ITER_INIT;
+    rsw_iter_signatures(&signatures, txn, item->repo, item->blob);
+    uint32_t revision;
+    uint32_t signature;
+    while (rsw_signature_next(&signatures, &revision, &signature) == RSW_FOUND) {
+        rsw_signature_drop(txn, item->repo, revision, signature);
+    }
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    rsw_iter_history_of(&iter, txn, item->repo, item->blob);
+    struct rsw_history history;
+    while (rsw_history_of_next(&iter, &history) == RSW_FOUND) {
+        rsw_history_drop(txn, item->repo, history.tag, item->blob);
+    }
+}
+
+static void record_link(struct rsw_txn *txn, const struct rsw_item *item) {
+    struct rsw_member member;
+    if (rsw_member_get(txn, RSW_LINK, item->repo, item->blob, &member) == RSW_FOUND) {
+        member.flags &= ~(uint32_t)(RSW_MEMBER_PRESENT | RSW_MEMBER_BAD);
+        rsw_member_put(txn, RSW_LINK, &member);
+    }
+}
+
+static void record_blob(struct rsw_txn *txn, const struct rsw_item *item) {
+    struct rsw_blob blob;
+    if (rsw_blob_get(txn, item->blob, &blob) == RSW_FOUND) {
+        blob.flags &= ~(uint32_t)RSW_BLOB_PRESENT;
+        rsw_blob_put(txn, &blob);
+    }
+}
+
+static void record_repository(struct rsw_txn *txn, const struct rsw_removal_item *item) {
+    struct rsw_repo repo = item->repo;
+    repo.flags &= ~(uint32_t)RSW_REPO_PRESENT;
+    rsw_repo_put(txn, &repo);
+}
+
+static void record_done(struct rsw_txn *txn, const struct rsw_removal_item *item) {
+    switch (item->item.kind) {
+    case RSW_ITEM_BLOB:
+        record_blob(txn, &item->item);
+        break;
+    case RSW_ITEM_LINK:
+        record_link(txn, &item->item);
+        break;
+    case RSW_ITEM_REVISION:
+        record_revision(txn, &item->item);
+        break;
+    case RSW_ITEM_TAG:
+        rsw_tag_drop(txn, item->item.repo, item->item.name);
+        break;
+    case RSW_ITEM_REPOSITORY:
+        record_repository(txn, item);
+        break;
+    case RSW_ITEM_UPLOAD:
+        rsw_upload_drop(txn, item->item.repo, item->item.name);
+        break;
+    }
+}
+
+void rsw_removal_batch_record(const struct rsw_removal_batch *batch, struct rsw_txn *txn) {
+    for (size_t i = 0; i < batch->count; i++) {
+        struct rsw_item item = batch->items[i].item;
+        if (batch->items[i].answer != RSW_FAILED) {
+            record_done(txn, &batch->items[i]);
+            item.state = RSW_ITEM_DONE;
+        } else {
+            item.state = batch->items[i].errnum == ENOTEMPTY ? RSW_ITEM_SPARED : RSW_ITEM_FAILED;
+        }
+        rsw_item_put(txn, &item);
+    }
+}

@@ -1,0 +1,65 @@
+/* Removal: takes a batch of condemned objects out of storage, then out of the index. Internal to gc.
+ *
+ * A batch goes through four steps, so that storage is never asked inside a transaction and the index never
+ * says more than storage has done: load (read transaction), the audit by the caller, remove (storage alone),
+ * record (the caller's write transaction). Every step may be repeated: what is gone is gone.
+ */
+#ifndef REGSWEEP_GC_REMOVAL_H
+#define REGSWEEP_GC_REMOVAL_H
+
+#include "index/index.h"
+#include "storage/storage.h"
+
+#define RSW_BATCH_MAX 500
+
+/* An object can be several files, and a run can end between any two of them. What tells a later scan that the
+ * object is still to be removed goes after the rest of it, and only if all the rest went: the link of a
+ * revision, the `current` of a tag (without it everything in the tag's history counts as its head), the
+ * `startedat` of an upload (without it the upload stays for ever). */
+enum rsw_removal_turn {
+    RSW_TURN_PART,
+    RSW_TURN_NAME,
+    RSW_TURN_DIR, /* an emptied directory: removed if it is empty, and no matter if not */
+};
+
+struct rsw_removal_item {
+    struct rsw_item item;
+    struct rsw_repo repo;     /* id 0 for a blob */
+    struct rsw_digest digest; /* alg 0 for repository and upload */
+    uint32_t types;
+    int answer; /* of the removal: RSW_FOUND removed, RSW_ABSENT was gone, RSW_FAILED see errnum; ENOTEMPTY:
+                   left because something else lies there */
+    int errnum;
+};
+
+struct rsw_removal_batch {
+    struct rsw_removal_item items[RSW_BATCH_MAX];
+    size_t count;
+    char *keys; /* owned: keys to remove, each with its NUL */
+    size_t keys_len, keys_room;
+    struct rsw_removal_key {
+        size_t key;    /* offset into keys */
+        uint32_t item; /* whose */
+        enum rsw_removal_turn turn;
+    } * plan;
+    size_t plan_count, plan_room;
+};
+
+/* A fresh, empty one. NULL: out of memory. */
+struct rsw_removal_batch *rsw_removal_batch_new(void);
+void rsw_removal_batch_free(struct rsw_removal_batch *batch);
+
+/* Fills the batch with the next pending items of a kind behind `after` (NULL: from the first), with names and
+ * keys. Needs a read transaction. -1 with RSW_EREFUSED: an object was claimed by an event after the
+ * generation's mark: somebody pushes. An empty batch: none is left. A blob that the index still has linked
+ * somewhere (its link or revision could not be removed) gets its answer here: RSW_FAILED, EBUSY. */
+int rsw_removal_batch_load(struct rsw_removal_batch *batch, struct rsw_txn *txn,
+                           const struct rsw_generation *generation, enum rsw_item_kind kind,
+                           const struct rsw_item *after, struct rsw_error *err);
+/* Removes from storage; each item gets its answer. No transaction may be open. */
+void rsw_removal_batch_remove(struct rsw_removal_batch *batch, struct rsw_storage *storage);
+/* Writes into the index what storage answered, items' states included. Needs a write transaction (sticky
+ * errors). */
+void rsw_removal_batch_record(const struct rsw_removal_batch *batch, struct rsw_txn *txn);
+
+#endif

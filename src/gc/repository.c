@@ -1,0 +1,367 @@
+/* What is live in one repository: the rules, one function each. docs/safety.md argues for them. */
+#include "gc/marker.h"
+#include "gc/plan.h"
+#include "util/grow.h"
+
+static bool manifest_live(const struct rsw_marker *marker, uint32_t blob) {
+    return blob < marker->blob_count && marker->live_in[blob] == marker->epoch;
+}
+
+bool rsw_marker_manifest_live(const struct rsw_marker *marker, uint32_t blob) {
+    return manifest_live(marker, blob);
+}
+
+static bool named(const struct rsw_marker *marker, uint32_t blob) {
+    return blob < marker->blob_count && marker->named_in[blob] == marker->epoch;
+}
+
+/* Storage certainly does not have these bytes: absent, which is not the same as unreadable. */
+static bool gone(const struct rsw_marker *marker, uint32_t blob) {
+    return (rsw_marker_flags(marker, blob) & (RSW_BLOB_PRESENT | RSW_BLOB_GONE)) == RSW_BLOB_GONE;
+}
+
+static int warn(struct rsw_marker *marker, uint32_t blob, const char *problem, struct rsw_error *err) {
+    if (marker->plan == NULL) {
+        return 0;
+    }
+    return rsw_plan_warn(marker->plan, marker->view.repo.id, blob, problem, err);
+}
+
+/* A live manifest keeps its own bytes; what it names follows when it is taken off the stack. */
+static int keep_manifest(struct rsw_marker *marker, uint32_t blob, struct rsw_cause cause,
+                         struct rsw_error *err) {
+    struct rsw_view *view = &marker->view;
+    if (blob == 0 || blob >= marker->blob_count || manifest_live(marker, blob)) {
+        return 0;
+    }
+    uint32_t *stack = rsw_grown(view->stack, &view->stack_room, view->stack_count + 1, sizeof *stack);
+    if (stack == NULL) {
+        return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory while marking");
+    }
+    view->stack = stack;
+    stack[view->stack_count++] = blob;
+    marker->live_in[blob] = marker->epoch;
+    rsw_bitmap_add(&marker->live, blob);
+    if (marker->trace != NULL) {
+        marker->trace->manifest[blob] = cause;
+    }
+    return 0;
+}
+
+static void keep_named(struct rsw_marker *marker, uint32_t blob, struct rsw_cause cause) {
+    if (blob >= marker->blob_count || named(marker, blob)) {
+        return;
+    }
+    marker->named_in[blob] = marker->epoch;
+    rsw_bitmap_add(&marker->live, blob);
+    if (marker->trace != NULL) {
+        marker->trace->named[blob] = cause;
+    }
+}
+
+/* Where a name leads in this repository: a sha512 name through its alias link to the sha256 that the registry
+ * stored. */
+static uint32_t resolve(const struct rsw_marker *marker, uint32_t blob) {
+    if ((rsw_marker_flags(marker, blob) & RSW_MARK_ALIASED) == 0) {
+        return blob;
+    }
+    const struct rsw_view_link *link = rsw_view_find_link(&marker->view, blob);
+    return link != NULL && link->target != 0 ? link->target : blob;
+}
+
+static bool readable_here(const struct rsw_marker *marker, uint32_t blob) {
+    const struct rsw_view_revision *revision = rsw_view_find_revision(&marker->view, blob);
+    if (revision != NULL && (revision->flags & RSW_MEMBER_PRESENT) != 0) {
+        return true;
+    }
+    const struct rsw_view_link *link = rsw_view_find_link(&marker->view, blob);
+    return link != NULL && (link->flags & RSW_MEMBER_PRESENT) != 0;
+}
+
+/* A live manifest names `child`: its bytes stay, and its layer link here. If it is a manifest that can be
+ * read here, through a revision or, as the registry allows, through a layer link, it is live in turn. */
+static int keep_child(struct rsw_marker *marker, uint32_t parent, uint32_t child, enum rsw_ref_kind kind,
+                      struct rsw_error *err) {
+    if (child >= marker->blob_count) {
+        return 0;
+    }
+    struct rsw_cause cause = {.kind = RSW_STEP_CHILD, .ref_kind = (uint8_t)kind, .from = parent};
+    keep_named(marker, child, cause);
+    uint32_t target = resolve(marker, child);
+    if (target != child) {
+        keep_named(marker, target, (struct rsw_cause){.kind = RSW_STEP_ALIAS, .from = child});
+    }
+    bool manifest = kind == RSW_REF_CHILD ||
+                    (kind == RSW_REF_UNKNOWN && (rsw_marker_flags(marker, target) & RSW_BLOB_PARSED) != 0);
+    if (manifest && (readable_here(marker, child) || readable_here(marker, target))) {
+        return keep_manifest(marker, target, cause, err);
+    }
+    return 0;
+}
+
+/* A manifest that cannot be read, be it for one failed look, may name anything: every layer link of its
+ * repository stays, and, for it may be an index, every revision. Bytes that storage certainly does not have
+ * can name nothing. */
+static int keep_unread(struct rsw_marker *marker, uint32_t blob, struct rsw_error *err) {
+    struct rsw_view *view = &marker->view;
+    unsigned flags = rsw_marker_flags(marker, blob);
+    if (gone(marker, blob)) {
+        return warn(marker, blob, "manifest bytes missing", err);
+    }
+    struct rsw_cause cause = {.kind = RSW_STEP_UNREADABLE, .from = blob};
+    for (size_t i = 0; !view->keep_links && i < view->revision_count; i++) {
+        if ((view->revisions[i].flags & RSW_MEMBER_PRESENT) != 0 &&
+            keep_manifest(marker, view->revisions[i].blob, cause, err) != 0) {
+            return -1;
+        }
+    }
+    view->keep_links = true;
+    view->keep_links_cause = cause;
+    const char *problem = "manifest not read yet";
+    if ((flags & RSW_BLOB_UNREADABLE) != 0) {
+        problem = "manifest unreadable";
+    } else if ((flags & RSW_BLOB_PRESENT) == 0) {
+        problem = "manifest bytes missing at one look";
+    }
+    return warn(marker, blob, problem, err);
+}
+
+static int keep_followers(struct rsw_marker *marker, uint32_t leader, struct rsw_error *err) {
+    const struct rsw_view *view = &marker->view;
+    if (view->follower_count == 0) {
+        return 0;
+    }
+    const struct rsw_view_follower *end = view->followers + view->follower_count;
+    for (const struct rsw_view_follower *at = rsw_view_find_followers(view, leader);
+         at < end && at->leader == leader; at++) {
+        struct rsw_cause cause = {
+            .kind = at->by_tag ? RSW_STEP_WEAK_TAG : RSW_STEP_REFERRER,
+            .from = leader,
+            .tag = at->tag,
+        };
+        if (keep_manifest(marker, at->blob, cause, err) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* What one live manifest keeps. */
+static int expand(struct rsw_marker *marker, uint32_t blob, struct rsw_error *err) {
+    const struct rsw_refs *refs = rsw_marker_refs(marker, blob);
+    if (refs == NULL) {
+        if (keep_unread(marker, blob, err) != 0) {
+            return -1;
+        }
+        return keep_followers(marker, blob, err);
+    }
+    if ((rsw_marker_flags(marker, blob) & RSW_BLOB_PRESENT) == 0 &&
+        warn(marker, blob, "manifest bytes missing", err) != 0) {
+        return -1;
+    }
+    for (uint32_t i = 0; i < refs->count; i++) {
+        enum rsw_ref_kind kind = rsw_refs_kind(refs, i);
+        if (kind != RSW_REF_SUBJECT && keep_child(marker, blob, rsw_refs_child(refs, i), kind, err) != 0) {
+            return -1;
+        }
+    }
+    return keep_followers(marker, blob, err);
+}
+
+static int expand_all(struct rsw_marker *marker, struct rsw_error *err) {
+    struct rsw_view *view = &marker->view;
+    while (view->stack_count > 0) {
+        if (expand(marker, view->stack[--view->stack_count], err) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* A tag that was not settled yet, or whose link cannot be read, may point at anything in its history; with no
+ * history known, at any revision. */
+static int keep_unsure_tag(struct rsw_marker *marker, const struct rsw_view_tag *tag, struct rsw_error *err) {
+    const struct rsw_view *view = &marker->view;
+    struct rsw_cause cause = {.kind = RSW_STEP_TAG_HISTORY, .tag = tag->name};
+    bool any = tag->head != 0;
+    if (keep_manifest(marker, tag->head, cause, err) != 0) {
+        return -1;
+    }
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    rsw_iter_history(&iter, marker->txn, view->repo.id, view->names + tag->name);
+    struct rsw_history history;
+    while (rsw_history_next(&iter, &history) == RSW_FOUND) {
+        any = true;
+        if (keep_manifest(marker, history.manifest, cause, err) != 0) {
+            return -1;
+        }
+    }
+    for (size_t i = 0; !any && i < view->revision_count; i++) {
+        if ((view->revisions[i].flags & RSW_MEMBER_PRESENT) != 0 &&
+            keep_manifest(marker, view->revisions[i].blob, cause, err) != 0) {
+            return -1;
+        }
+    }
+    return (tag->flags & RSW_TAG_BAD) != 0 ? warn(marker, tag->head, "tag unreadable", err) : 0;
+}
+
+/* A weak tag follows its subject; but it is a root while it is young, and where what it points at is not sure
+ * or cannot be read. */
+static bool stays_by_itself(const struct rsw_marker *marker, const struct rsw_view_tag *tag) {
+    return (marker->view.repo.flags & RSW_REPO_ODD) != 0 || tag->young || rsw_tag_unsure(tag) ||
+           ((rsw_marker_flags(marker, tag->head) & RSW_BLOB_PARSED) == 0 && !gone(marker, tag->head));
+}
+
+static int root_tags(struct rsw_marker *marker, struct rsw_error *err) {
+    const struct rsw_view *view = &marker->view;
+    for (size_t i = 0; i < view->tag_count; i++) {
+        const struct rsw_view_tag *tag = &view->tags[i];
+        if (tag->subject != 0 && !stays_by_itself(marker, tag)) {
+            continue;
+        }
+        struct rsw_cause cause = {.kind = RSW_STEP_TAG, .tag = tag->name};
+        int rc = rsw_tag_unsure(tag) ? keep_unsure_tag(marker, tag, err)
+                                     : keep_manifest(marker, tag->head, cause, err);
+        if (rc != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int root_pins(struct rsw_marker *marker, struct rsw_error *err) {
+    for (size_t i = 0; i < marker->options->pin_count; i++) {
+        const struct rsw_pin *pin = &marker->options->pins[i];
+        struct rsw_blob blob;
+        if ((pin->repo != NULL && strcmp(pin->repo, marker->view.repo.name) != 0) ||
+            rsw_blob_find(marker->txn, &pin->digest, &blob) != RSW_FOUND || !readable_here(marker, blob.id)) {
+            continue;
+        }
+        struct rsw_cause cause = {.kind = RSW_STEP_PIN};
+        keep_named(marker, blob.id, cause);
+        bool revision = rsw_view_find_revision(&marker->view, blob.id) != NULL;
+        if ((revision || (blob.flags & RSW_BLOB_PARSED) != 0) &&
+            keep_manifest(marker, blob.id, cause, err) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* Why a revision is a root by itself; kind 0: it is none. */
+static struct rsw_cause revision_root(const struct rsw_marker *marker,
+                                      const struct rsw_view_revision *revision) {
+    struct rsw_cause cause = {0};
+    if ((marker->view.repo.flags & RSW_REPO_ODD) != 0) {
+        cause.kind = RSW_STEP_ODD_REPOSITORY;
+    } else if ((revision->flags & RSW_MEMBER_BAD) != 0) {
+        cause.kind = RSW_STEP_BAD_LINK;
+    } else if (revision->refs == NULL && !gone(marker, revision->blob)) {
+        cause.kind = RSW_STEP_UNREADABLE;
+    } else if (revision->young) {
+        cause.kind = RSW_STEP_YOUNG_REVISION;
+    } else if (!marker->options->untagged_remove && !revision->follower) {
+        cause.kind = RSW_STEP_UNTAGGED_KEPT;
+    }
+    return cause;
+}
+
+/* The link of a revision is damaged: what it may lead to stays as well. */
+static int keep_bad_revision(struct rsw_marker *marker, const struct rsw_view_revision *revision,
+                             struct rsw_error *err) {
+    if (revision->target != revision->blob && revision->target != 0) {
+        struct rsw_cause cause = {.kind = RSW_STEP_ALIAS, .from = revision->blob};
+        keep_named(marker, revision->target, cause);
+        if ((rsw_marker_flags(marker, revision->target) & RSW_BLOB_PARSED) != 0 &&
+            keep_manifest(marker, revision->target, cause, err) != 0) {
+            return -1;
+        }
+    }
+    return warn(marker, revision->blob, "revision link unreadable", err);
+}
+
+static int root_revisions(struct rsw_marker *marker, struct rsw_error *err) {
+    const struct rsw_view *view = &marker->view;
+    for (size_t i = 0; i < view->revision_count; i++) {
+        const struct rsw_view_revision *revision = &view->revisions[i];
+        if ((revision->flags & RSW_MEMBER_PRESENT) == 0) {
+            continue;
+        }
+        struct rsw_cause cause = revision_root(marker, revision);
+        if (cause.kind != 0 && keep_manifest(marker, revision->blob, cause, err) != 0) {
+            return -1;
+        }
+        if ((revision->flags & RSW_MEMBER_BAD) != 0 && keep_bad_revision(marker, revision, err) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+struct rsw_cause rsw_marker_link_cause(const struct rsw_marker *marker, const struct rsw_view_link *link) {
+    const struct rsw_view *view = &marker->view;
+    struct rsw_cause cause = {0};
+    if ((link->flags & RSW_MEMBER_PRESENT) == 0) {
+        return cause;
+    }
+    if (named(marker, link->blob)) {
+        if (marker->trace != NULL) {
+            return marker->trace->named[link->blob];
+        }
+        cause.kind = RSW_STEP_CHILD;
+    } else if ((view->repo.flags & RSW_REPO_ODD) != 0) {
+        cause.kind = RSW_STEP_ODD_REPOSITORY;
+    } else if ((link->flags & RSW_MEMBER_BAD) != 0) {
+        cause.kind = RSW_STEP_BAD_LINK;
+    } else if (view->keep_links) {
+        cause = view->keep_links_cause;
+    } else if (link->young) {
+        cause.kind = RSW_STEP_YOUNG_LINK;
+    } else if (view->young_upload) {
+        cause.kind = RSW_STEP_YOUNG_UPLOAD;
+    }
+    return cause;
+}
+
+/* An alias link that stays for a reason of its own keeps the canonical link and bytes with it. */
+static void keep_alias_targets(struct rsw_marker *marker) {
+    const struct rsw_view *view = &marker->view;
+    for (size_t i = 0; i < view->link_count; i++) {
+        const struct rsw_view_link *link = &view->links[i];
+        if (link->target != link->blob && link->target != 0 &&
+            rsw_marker_link_cause(marker, link).kind != 0) {
+            keep_named(marker, link->target, (struct rsw_cause){.kind = RSW_STEP_ALIAS, .from = link->blob});
+            uint32_t target = resolve(marker, link->target); /* a damaged link may name an alias */
+            keep_named(marker, target, (struct rsw_cause){.kind = RSW_STEP_ALIAS, .from = link->target});
+        }
+    }
+}
+
+/* Schema 1 signatures stay with their revision. */
+static void keep_signatures(struct rsw_marker *marker) {
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    rsw_iter_signatures(&iter, marker->txn, marker->view.repo.id, 0);
+    uint32_t revision;
+    uint32_t signature;
+    while (rsw_signature_next(&iter, &revision, &signature) == RSW_FOUND) {
+        if (manifest_live(marker, revision)) {
+            keep_named(marker, signature, (struct rsw_cause){.kind = RSW_STEP_SIGNATURE, .from = revision});
+        }
+        rsw_bitmap_add(&marker->linked, signature);
+    }
+}
+
+bool rsw_marker_tag_live(const struct rsw_marker *marker, const struct rsw_view_tag *tag) {
+    return tag->subject == 0 || manifest_live(marker, tag->subject) || stays_by_itself(marker, tag);
+}
+
+int rsw_marker_repository(struct rsw_marker *marker, const struct rsw_repo *repo, struct rsw_error *err) {
+    marker->epoch++;
+    if (rsw_view_load(marker, repo, err) != 0 || root_tags(marker, err) != 0 || root_pins(marker, err) != 0 ||
+        root_revisions(marker, err) != 0 || expand_all(marker, err) != 0) {
+        return -1;
+    }
+    keep_signatures(marker);
+    keep_alias_targets(marker); /* the last: whatever kept the alias */
+    return rsw_txn_failed(marker->txn, err) ? -1 : 0;
+}

@@ -1,0 +1,16 @@
+/* Tidying up after a purge: what the index still remembers of things that are gone, and the empty directories
+ * that stood for them. */
+#ifndef REGSWEEP_GC_TIDY_H
+#define REGSWEEP_GC_TIDY_H
+
+#include "index/index.h"
+#include "storage/storage.h"
+
+/* Forgets tombstones of links and revisions with their empty directories, except where a referrer or weak tag
+ * still needs the evidence that its subject was there; repositories that storage no longer has; blobs without
+ * bytes that nothing names. For a stopped registry: a running one may be about to write into a directory that
+ * is empty now. Needs the lock "sweep" and no transaction. May be repeated. 0, or -1 on an index error; what
+ * storage keeps is no error. */
+int rsw_tidy(struct rsw_index *index, struct rsw_storage *storage, struct rsw_error *err);
+
+#endif

@@ -1,0 +1,304 @@
+/* Loading one repository into a view. */
+#include "gc/marker.h"
+#include "oci/reference.h"
+#include "util/grow.h"
+
+#include <string.h>
+
+static int out_of_memory(struct rsw_error *err) {
+    return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory while marking");
+}
+
+void rsw_view_release(struct rsw_view *view) {
+    free(view->revisions);
+    free(view->links);
+    free(view->tags);
+    free(view->followers);
+    free(view->stack);
+    free(view->names);
+    *view = (struct rsw_view){.names = NULL};
+}
+
+/* First element of a sorted array whose leading uint32_t is not below `blob`. */
+static size_t lower_bound(const void *array, size_t count, size_t size, uint32_t blob) {
+    size_t low = 0;
+    while (count > 0) {
+        size_t half = count / 2;
+        uint32_t at;
+        memcpy(&at, (const char *)array + (low + half) * size, sizeof at);
+        if (at < blob) {
+            low += half + 1;
+            count -= half + 1;
+        } else {
+            count = half;
+        }
+    }
+    return low;
+}
+
+const struct rsw_view_revision *rsw_view_find_revision(const struct rsw_view *view, uint32_t blob) {
+    size_t at = lower_bound(view->revisions, view->revision_count, sizeof *view->revisions, blob);
+    return at < view->revision_count && view->revisions[at].blob == blob ? &view->revisions[at] : NULL;
+}
+
+const struct rsw_view_link *rsw_view_find_link(const struct rsw_view *view, uint32_t blob) {
+    size_t at = lower_bound(view->links, view->link_count, sizeof *view->links, blob);
+    return at < view->link_count && view->links[at].blob == blob ? &view->links[at] : NULL;
+}
+
+const struct rsw_view_follower *rsw_view_find_followers(const struct rsw_view *view, uint32_t leader) {
+    size_t at = lower_bound(view->followers, view->follower_count, sizeof *view->followers, leader);
+    return &view->followers[at];
+}
+
+static int add_name(struct rsw_view *view, const char *name, uint32_t *offset, struct rsw_error *err) {
+    size_t len = strlen(name) + 1;
+    char *names = rsw_grown(view->names, &view->names_room, view->names_len + len, 1);
+    if (names == NULL || view->names_len > UINT32_MAX - len) {
+        return out_of_memory(err);
+    }
+    view->names = names;
+    memcpy(names + view->names_len, name, len);
+    *offset = (uint32_t)view->names_len;
+    view->names_len += len;
+    return 0;
+}
+
+static int add_follower(struct rsw_view *view, struct rsw_view_follower follower, struct rsw_error *err) {
+    struct rsw_view_follower *followers =
+        rsw_grown(view->followers, &view->follower_room, view->follower_count + 1, sizeof *followers);
+    if (followers == NULL) {
+        return out_of_memory(err);
+    }
+    view->followers = followers;
+    followers[view->follower_count++] = follower;
+    return 0;
+}
+
+static int load_revisions(struct rsw_marker *marker, struct rsw_error *err) {
+    struct rsw_view *view = &marker->view;
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    rsw_iter_members(&iter, marker->txn, RSW_REVISION, view->repo.id);
+    struct rsw_member member;
+    while (rsw_member_next(&iter, &member) == RSW_FOUND) {
+        struct rsw_view_revision *revisions =
+            rsw_grown(view->revisions, &view->revision_room, view->revision_count + 1, sizeof *revisions);
+        if (revisions == NULL) {
+            return out_of_memory(err);
+        }
+        view->revisions = revisions;
+        struct rsw_view_revision *revision = &revisions[view->revision_count++];
+        *revision =
+            (struct rsw_view_revision){.blob = member.blob, .target = member.target, .flags = member.flags};
+        revision->young = rsw_is_young(marker->options, member.touched_ms);
+        revision->refs = rsw_marker_refs(marker, member.blob);
+        if ((member.flags & RSW_MEMBER_PRESENT) != 0) {
+            rsw_bitmap_add(&marker->linked, member.blob);
+        }
+    }
+    return 0;
+}
+
+static int load_links(struct rsw_marker *marker, struct rsw_error *err) {
+    struct rsw_view *view = &marker->view;
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    rsw_iter_members(&iter, marker->txn, RSW_LINK, view->repo.id);
+    struct rsw_member member;
+    while (rsw_member_next(&iter, &member) == RSW_FOUND) {
+        struct rsw_view_link *links =
+            rsw_grown(view->links, &view->link_room, view->link_count + 1, sizeof *links);
+        if (links == NULL) {
+            return out_of_memory(err);
+        }
+        view->links = links;
+        links[view->link_count++] = (struct rsw_view_link){
+            .blob = member.blob,
+            .target = member.target,
+            .flags = member.flags,
+            .young = rsw_is_young(marker->options, member.touched_ms),
+        };
+        if ((member.flags & RSW_MEMBER_PRESENT) != 0) {
+            rsw_bitmap_add(&marker->linked, member.blob);
+        }
+    }
+    return 0;
+}
+
+/* The subject of a revision, if there is evidence that it was in this repository: a record of it as a
+ * revision, be it a tombstone. Without evidence the referrer is an ordinary revision. */
+static void find_subject(const struct rsw_view *view, struct rsw_view_revision *revision) {
+    for (uint32_t i = 0; revision->refs != NULL && i < revision->refs->count; i++) {
+        if (rsw_refs_kind(revision->refs, i) == RSW_REF_SUBJECT) {
+            uint32_t subject = rsw_refs_child(revision->refs, i);
+            if (rsw_view_find_revision(view, subject) != NULL) {
+                revision->subject = subject;
+                revision->follower = true;
+                return;
+            }
+        }
+    }
+}
+
+static int load_referrers(struct rsw_view *view, struct rsw_error *err) {
+    for (size_t i = 0; i < view->revision_count; i++) {
+        struct rsw_view_revision *revision = &view->revisions[i];
+        find_subject(view, revision);
+        if (revision->follower && (revision->flags & RSW_MEMBER_PRESENT) != 0 &&
+            add_follower(view,
+                         (struct rsw_view_follower){.leader = revision->subject, .blob = revision->blob},
+                         err) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int load_tags(struct rsw_marker *marker, struct rsw_error *err) {
+    struct rsw_view *view = &marker->view;
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    rsw_iter_tags(&iter, marker->txn, view->repo.id);
+    struct rsw_tag tag;
+    while (rsw_tag_next(&iter, &tag) == RSW_FOUND) {
+        struct rsw_view_tag *tags = rsw_grown(view->tags, &view->tag_room, view->tag_count + 1, sizeof *tags);
+        if (tags == NULL) {
+            return out_of_memory(err);
+        }
+        view->tags = tags;
+        struct rsw_view_tag *at = &tags[view->tag_count++];
+        *at = (struct rsw_view_tag){.head = tag.head, .flags = tag.flags};
+        at->young = rsw_is_young(marker->options, tag.touched_ms);
+        if (add_name(view, tag.name, &at->name, err) != 0) {
+            return -1;
+        }
+        struct rsw_digest subject;
+        struct rsw_blob blob;
+        if (rsw_tag_weak(&subject, tag.name, strlen(tag.name)) &&
+            rsw_blob_find(marker->txn, &subject, &blob) == RSW_FOUND && blob.id != tag.head &&
+            rsw_view_find_revision(view, blob.id) != NULL) {
+            /* An image under a tag of its own digest, as mirroring tools set it, follows nobody. */
+            at->subject = blob.id;
+        }
+    }
+    return 0;
+}
+
+static const struct rsw_view_tag *find_tag(const struct rsw_view *view, const char *name) {
+    for (size_t low = 0, high = view->tag_count; low < high;) {
+        size_t middle = low + (high - low) / 2;
+        int order = strcmp(view->names + view->tags[middle].name, name);
+        if (order == 0) {
+            return &view->tags[middle];
+        }
+        if (order < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return NULL;
+}
+
+static struct rsw_view_revision *revision_of(struct rsw_view *view, uint32_t blob) {
+    size_t at = lower_bound(view->revisions, view->revision_count, sizeof *view->revisions, blob);
+    return at < view->revision_count && view->revisions[at].blob == blob ? &view->revisions[at] : NULL;
+}
+
+/* Was this revision ever an ordinary tag's? Then it is no follower of a weak one. */
+static bool ever_ordinary(struct rsw_marker *marker, const struct rsw_view_revision *revision) {
+    if (revision->tagged) {
+        return true;
+    }
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    rsw_iter_history_of(&iter, marker->txn, marker->view.repo.id, revision->blob);
+    struct rsw_history history;
+    while (rsw_history_of_next(&iter, &history) == RSW_FOUND) {
+        const struct rsw_view_tag *tag = find_tag(&marker->view, history.tag);
+        if (tag == NULL || tag->subject == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int follow_tag(struct rsw_marker *marker, const struct rsw_view_tag *tag, uint32_t manifest,
+                      struct rsw_error *err) {
+    struct rsw_view *view = &marker->view;
+    bool leads = manifest == tag->head || rsw_tag_unsure(tag) || !marker->options->untagged_remove;
+    if (leads && add_follower(view,
+                              (struct rsw_view_follower){
+                                  .leader = tag->subject, .blob = manifest, .tag = tag->name, .by_tag = true},
+                              err) != 0) {
+        return -1;
+    }
+    struct rsw_view_revision *revision = revision_of(view, manifest);
+    if (revision != NULL && !revision->follower && !ever_ordinary(marker, revision)) {
+        revision->follower = true;
+        revision->subject = tag->subject;
+    }
+    return 0;
+}
+
+/* Weak tags lead from their subject to their head, and to what they carried before. */
+static int load_weak_tags(struct rsw_marker *marker, struct rsw_error *err) {
+    struct rsw_view *view = &marker->view;
+    for (size_t i = 0; i < view->tag_count; i++) {
+        struct rsw_view_revision *head = revision_of(view, view->tags[i].head);
+        if (head != NULL && view->tags[i].subject == 0) {
+            head->tagged = true;
+        }
+    }
+    for (size_t i = 0; i < view->tag_count; i++) {
+        struct rsw_view_tag *tag = &view->tags[i];
+        if (tag->subject == 0) {
+            continue;
+        }
+        if (tag->head != 0 && follow_tag(marker, tag, tag->head, err) != 0) {
+            return -1;
+        }
+        RSW_AUTO_ITER iter = RSW_ITER_INIT;
+        rsw_iter_history(&iter, marker->txn, view->repo.id, view->names + tag->name);
+        struct rsw_history history;
+        while (rsw_history_next(&iter, &history) == RSW_FOUND) {
+            if (history.manifest != tag->head && follow_tag(marker, tag, history.manifest, err) != 0) {
+                return -1;
+            }
+        }
+    }
+    return 0;
+}
+
+static void load_uploads(struct rsw_marker *marker) {
+    struct rsw_view *view = &marker->view;
+    view->young_upload = (view->repo.flags & RSW_REPO_UPLOADS_UNKNOWN) != 0;
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    rsw_iter_uploads(&iter, marker->txn, view->repo.id);
+    struct rsw_upload upload;
+    while (!view->young_upload && rsw_upload_next(&iter, &upload) == RSW_FOUND) {
+        view->young_upload = !rsw_upload_stale(marker->options, &upload);
+    }
+}
+
+static int by_leader(const void *a, const void *b) {
+    uint32_t left = ((const struct rsw_view_follower *)a)->leader;
+    uint32_t right = ((const struct rsw_view_follower *)b)->leader;
+    return left < right ? -1 : left > right;
+}
+
+int rsw_view_load(struct rsw_marker *marker, const struct rsw_repo *repo, struct rsw_error *err) {
+    struct rsw_view *view = &marker->view;
+    view->repo = *repo;
+    view->revision_count = view->link_count = view->tag_count = 0;
+    view->follower_count = view->stack_count = view->names_len = 0;
+    view->keep_links = false;
+    uint32_t empty;
+    if (add_name(view, "", &empty, err) != 0 || load_revisions(marker, err) != 0 ||
+        load_links(marker, err) != 0 || load_referrers(view, err) != 0 || load_tags(marker, err) != 0 ||
+        load_weak_tags(marker, err) != 0) {
+        return -1;
+    }
+    load_uploads(marker);
+    if (view->follower_count > 1) {
+        qsort(view->followers, view->follower_count, sizeof *view->followers, by_leader);
+    }
+    return rsw_txn_failed(marker->txn, err) ? -1 : 0;
+}

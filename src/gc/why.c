@@ -1,0 +1,177 @@
+/* Why: marks again, this time noting for every blob what kept it first, and follows the notes back. */
+#include "gc/why.h"
+
+#include "gc/marker.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool named(const struct rsw_marker *marker, uint32_t blob) {
+    return blob < marker->blob_count && marker->named_in[blob] == marker->epoch;
+}
+
+/* What keeps a blob in the repository at hand; kind 0: nothing. */
+static struct rsw_cause cause_of(const struct rsw_marker *marker, uint32_t blob) {
+    if (rsw_marker_manifest_live(marker, blob)) {
+        return marker->trace->manifest[blob];
+    }
+    if (named(marker, blob)) {
+        return marker->trace->named[blob];
+    }
+    const struct rsw_view_link *link = rsw_view_find_link(&marker->view, blob);
+    return link != NULL ? rsw_marker_link_cause(marker, link) : (struct rsw_cause){0};
+}
+
+static void add_step(struct rsw_why *out, const struct rsw_marker *marker, struct rsw_cause cause,
+                     uint32_t blob) {
+    struct rsw_why_step *step = &out->steps[out->step_count++];
+    *step = (struct rsw_why_step){
+        .kind = (enum rsw_why_step_kind)cause.kind,
+        .repo = marker->view.repo.id,
+        .blob = blob,
+        .ref_kind = (enum rsw_ref_kind)cause.ref_kind,
+    };
+    const char *tag = marker->view.names + cause.tag;
+    size_t len = strnlen(tag, sizeof step->tag - 1);
+    memcpy(step->tag, tag, len);
+}
+
+static void follow_back(struct rsw_why *out, const struct rsw_marker *marker, struct rsw_cause cause,
+                        uint32_t blob) {
+    add_step(out, marker, cause, blob);
+    while (cause.from != 0 && out->step_count < RSW_WHY_STEPS_MAX) {
+        blob = cause.from;
+        cause = cause_of(marker, blob);
+        if (cause.kind == 0) {
+            break;
+        }
+        add_step(out, marker, cause, blob);
+    }
+    for (size_t i = 0, j = out->step_count - 1; i < j; i++, j--) {
+        struct rsw_why_step swap = out->steps[i];
+        out->steps[i] = out->steps[j];
+        out->steps[j] = swap;
+    }
+}
+
+/* The reason for which this repository would let it go, if it has it; UNREFERENCED is the weakest. */
+static enum rsw_reason reason_here(const struct rsw_marker *marker, uint32_t blob) {
+    const struct rsw_view_revision *revision = rsw_view_find_revision(&marker->view, blob);
+    if (revision == NULL || (revision->flags & RSW_MEMBER_PRESENT) == 0) {
+        return RSW_REASON_UNREFERENCED;
+    }
+    bool orphan = revision->follower && !rsw_marker_manifest_live(marker, revision->subject);
+    return orphan ? RSW_REASON_SUBJECT_GONE : RSW_REASON_UNTAGGED;
+}
+
+static bool has_record(const struct rsw_marker *marker, uint32_t blob) {
+    return rsw_view_find_revision(&marker->view, blob) != NULL ||
+           rsw_view_find_link(&marker->view, blob) != NULL;
+}
+
+/* True if the repository at hand knows the blob at all. */
+static bool ask_repository(struct rsw_why *out, const struct rsw_marker *marker) {
+    uint32_t blob = out->blob.id;
+    struct rsw_cause cause = cause_of(marker, blob);
+    if (cause.kind == 0) {
+        enum rsw_reason reason = reason_here(marker, blob);
+        if (out->reason == 0 || reason != RSW_REASON_UNREFERENCED) {
+            out->reason = reason;
+        }
+        return has_record(marker, blob);
+    }
+    if (out->verdict == RSW_WHY_KEPT) {
+        out->also_repos++;
+    } else {
+        out->verdict = RSW_WHY_KEPT;
+        follow_back(out, marker, cause, blob);
+    }
+    return true;
+}
+
+static int ask_repositories(struct rsw_why *out, struct rsw_marker *marker, const char *name, bool *seen,
+                            struct rsw_error *err) {
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    rsw_iter_repos(&iter, marker->txn);
+    struct rsw_repo repo;
+    while (rsw_repo_next(&iter, &repo) == RSW_FOUND) {
+        if (name != NULL && strcmp(name, repo.name) != 0) {
+            continue;
+        }
+        if (rsw_marker_repository(marker, &repo, err) != 0) {
+            return -1;
+        }
+        *seen = ask_repository(out, marker) || *seen;
+    }
+    return rsw_txn_failed(marker->txn, err) ? -1 : 0;
+}
+
+/* What keeps bytes that no repository keeps. */
+static void ask_globally(struct rsw_why *out, const struct rsw_marker *marker) {
+    struct rsw_cause cause = {0};
+    if (rsw_bitmap_has(&marker->live, out->blob.id)) {
+        cause.kind = RSW_STEP_PIN;
+    } else if (!marker->options->offline && !rsw_bitmap_has(&marker->linked, out->blob.id) &&
+               rsw_is_young(marker->options, out->blob.first_seen_ms)) {
+        cause.kind = RSW_STEP_YOUNG_BLOB;
+    }
+    if (cause.kind != 0) {
+        out->verdict = RSW_WHY_KEPT;
+        out->steps[out->step_count++] =
+            (struct rsw_why_step){.kind = (enum rsw_why_step_kind)cause.kind, .blob = out->blob.id};
+    }
+}
+
+static int ask(struct rsw_why *out, struct rsw_marker *marker, const char *repo, struct rsw_error *err) {
+    bool seen = false;
+    if (ask_repositories(out, marker, repo, &seen, err) != 0) {
+        return -1;
+    }
+    if (repo != NULL && !seen) {
+        return 0; /* unknown to that repository */
+    }
+    if (out->verdict != RSW_WHY_KEPT && repo == NULL) {
+        ask_globally(out, marker);
+    }
+    if ((out->blob.flags & RSW_BLOB_PRESENT) == 0) {
+        out->verdict = RSW_WHY_ABSENT;
+    } else if (out->verdict != RSW_WHY_KEPT) {
+        out->verdict = RSW_WHY_LET_GO;
+        if (out->reason == 0) {
+            out->reason = RSW_REASON_UNREFERENCED;
+        }
+    }
+    return 0;
+}
+
+int rsw_why(struct rsw_why *out, struct rsw_txn *txn, const struct rsw_mark_options *options,
+            const char *repo, const struct rsw_digest *digest, struct rsw_error *err) {
+    *out = (struct rsw_why){.verdict = RSW_WHY_UNKNOWN};
+    switch (rsw_blob_find(txn, digest, &out->blob)) {
+    case RSW_FAILED:
+        rsw_txn_failed(txn, err);
+        return -1;
+    case RSW_ABSENT:
+        return 0;
+    default:
+        break;
+    }
+    RSW_AUTO_MARKER marker = {.txn = NULL};
+    if (rsw_marker_init(&marker, txn, options, err) != 0) {
+        return -1;
+    }
+    struct rsw_trace trace = {
+        .manifest = calloc(marker.blob_count + (size_t)1, sizeof *trace.manifest),
+        .named = calloc(marker.blob_count + (size_t)1, sizeof *trace.named),
+    };
+    int rc = -1;
+    if (trace.manifest == NULL || trace.named == NULL) {
+        rsw_error_set(err, RSW_ENOMEM, 0, "out of memory while marking");
+    } else {
+        marker.trace = &trace;
+        rc = ask(out, &marker, repo, err);
+    }
+    free(trace.manifest);
+    free(trace.named);
+    return rc;
+}
