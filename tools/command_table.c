@@ -1,0 +1,43 @@
+/* The table of commands. Adding one: a line here, its function in a file of its own. */
+#include "commands.h"
+
+#include <stddef.h>
+
+#define END                                                                                                  \
+    { NULL, NULL, NULL, NULL, 0, 0, 0, 0, NULL }
+
+static const struct rsw_command inspect_forms[] = {
+    {"stats", rsw_inspect_stats, "counts and sizes, the last scan, the feed", NULL, 0, 0, RSW_FOR_INSPECT,
+     RSW_NEEDS_INDEX, NULL},
+    {"types", rsw_inspect_types, "how many blobs of each type, and how many bytes", NULL, 0, 0,
+     RSW_FOR_INSPECT, RSW_NEEDS_INDEX, NULL},
+    {"blob", rsw_inspect_blob, "what a blob is, where it is linked, who names it, whom it names", "DIGEST", 1,
+     1, RSW_FOR_INSPECT, RSW_NEEDS_INDEX, NULL},
+    {"repo", rsw_inspect_repo, "tags, manifests, layers and uploads of a repository", "NAME", 1, 1,
+     RSW_FOR_INSPECT, RSW_NEEDS_INDEX, NULL},
+    {"image", rsw_inspect_image, "an image as a tree: children, layers, referrers", "NAME:TAG|NAME@DIGEST", 1,
+     1, RSW_FOR_INSPECT, RSW_NEEDS_INDEX, NULL},
+    {"why", rsw_inspect_why, "what keeps something, or which rule lets it go", "DIGEST|NAME:TAG|NAME@DIGEST",
+     1, 1, RSW_FOR_WHY, RSW_NEEDS_INDEX, NULL},
+    {"garbage", rsw_inspect_garbage, "what nothing needs", NULL, 0, 0, RSW_FOR_GARBAGE, RSW_NEEDS_INDEX,
+     NULL},
+    {"generations", rsw_inspect_generations, "sweeps that deleted, or one of them with all that it held",
+     "[ID]", 0, 1, RSW_FOR_INSPECT, RSW_NEEDS_INDEX, NULL},
+    {"events", rsw_inspect_events, "events that could not be used, as they came", NULL, 0, 0, RSW_FOR_INSPECT,
+     RSW_NEEDS_INDEX, NULL},
+    END,
+};
+
+const struct rsw_command rsw_command_table[] = {
+    {"scan", rsw_command_scan, "build the index from storage, or reconcile it", NULL, 0, 0, RSW_FOR_SCAN,
+     RSW_NEEDS_STORAGE, NULL},
+    {"serve", rsw_command_serve, "take the registry's events into the index", NULL, 0, 0, RSW_FOR_SERVE,
+     RSW_NEEDS_STORAGE, NULL},
+    {"sweep", rsw_command_sweep, "show what nothing needs; with --confirm delete it", NULL, 0, 0,
+     RSW_FOR_SWEEP, 0, NULL},
+    {"inspect", NULL, "ask the index", NULL, 0, 0, RSW_FOR_INSPECT | RSW_FOR_WHY | RSW_FOR_GARBAGE, 0,
+     inspect_forms},
+    {"verify", rsw_command_verify, "compare the index with storage", NULL, 0, 0, RSW_FOR_VERIFY,
+     RSW_NEEDS_INDEX | RSW_NEEDS_STORAGE, NULL},
+    END,
+};

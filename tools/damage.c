@@ -1,0 +1,56 @@
+#include "damage.h"
+
+#include "exit.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static const struct rsw_index *volatile watched;
+static char message[1024]; /* made beforehand: a handler must not format */
+
+static void on_fault(int number, siginfo_t *info, void *context) {
+    (void)context;
+    const struct rsw_index *index = watched;
+    if (index != NULL && rsw_index_maps(index, info->si_addr)) {
+        ssize_t written = write(STDERR_FILENO, message, strlen(message));
+        (void)written; /* nobody is left to tell */
+        _exit(RSW_EXIT_FAILED);
+    }
+    signal(number, SIG_DFL);
+    raise(number); /* comes through when this handler returns */
+}
+
+/* LMDB aborts where a damaged file contradicts itself. The index has said so by then (src/index/kv.c); what
+ * is left is to end with the status of a failure instead of a core dump. */
+static void on_abort(int number) {
+    static const char text[] = "regsweep: aborted; the line above says why\n";
+    if (watched != NULL) {
+        ssize_t written = write(STDERR_FILENO, text, sizeof text - 1);
+        (void)written;
+        _exit(RSW_EXIT_FAILED);
+    }
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
+void rsw_damage_watch(const struct rsw_index *index) {
+    static const int numbers[] = {SIGBUS, SIGSEGV};
+    struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO};
+    const char *dir = rsw_index_dir(index);
+    snprintf(message, sizeof message,
+             "regsweep: the index in %.400s is damaged; build it anew with: regsweep scan --rebuild --index "
+             "%.400s\n",
+             dir, dir);
+    watched = index;
+    sigemptyset(&action.sa_mask);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        sigaction(numbers[i], &action, NULL);
+    }
+    signal(SIGABRT, on_abort);
+}
+
+void rsw_damage_unwatch(void) {
+    watched = NULL;
+}

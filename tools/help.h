@@ -1,0 +1,25 @@
+/* Help, usage and hints, all made from the tables. */
+#ifndef REGSWEEP_TOOLS_HELP_H
+#define REGSWEEP_TOOLS_HELP_H
+
+#include "commands.h"
+#include "options.h"
+
+#include <stdio.h>
+
+/* The list of commands. */
+void rsw_help_all(FILE *out);
+/* One command or, with `form`, one form of it. */
+void rsw_help_command(FILE *out, const struct rsw_command *command, const struct rsw_command *form);
+
+/* Names to choose the closest from. */
+struct rsw_closest {
+    const char *asked;
+    const char *best; /* NULL: nothing is close enough to be meant */
+    unsigned distance;
+};
+void rsw_closest_consider(struct rsw_closest *closest, const char *name);
+const char *rsw_closest_option(const char *asked);
+const char *rsw_closest_command(const struct rsw_command *table, const char *asked);
+
+#endif

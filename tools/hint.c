@@ -1,0 +1,64 @@
+/* "Did you mean": the closest name by edit distance. */
+#include "help.h"
+
+#include <string.h>
+
+#define NAME_MAX_BYTES 40
+
+/* Edits (insert, remove, replace a letter, swap two neighbours) between two short words. */
+static unsigned distance(const char *a, const char *b) {
+    unsigned rows[NAME_MAX_BYTES + 1][NAME_MAX_BYTES + 1];
+    size_t a_len = strlen(a);
+    size_t b_len = strlen(b);
+    if (a_len > NAME_MAX_BYTES || b_len > NAME_MAX_BYTES) {
+        return NAME_MAX_BYTES;
+    }
+    for (size_t i = 0; i <= a_len; i++) {
+        for (size_t j = 0; j <= b_len; j++) {
+            if (i == 0 || j == 0) {
+                rows[i][j] = (unsigned)(i + j);
+                continue;
+            }
+            unsigned best = rows[i - 1][j - 1] + (a[i - 1] != b[j - 1]);
+            best = rows[i - 1][j] + 1 < best ? rows[i - 1][j] + 1 : best;
+            best = rows[i][j - 1] + 1 < best ? rows[i][j - 1] + 1 : best;
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+                rows[i - 2][j - 2] + 1 < best) {
+                best = rows[i - 2][j - 2] + 1;
+            }
+            rows[i][j] = best;
+        }
+    }
+    return rows[a_len][b_len];
+}
+
+void rsw_closest_consider(struct rsw_closest *closest, const char *name) {
+    unsigned here = distance(closest->asked, name);
+    size_t len = strlen(closest->asked);
+    /* A word that someone began to write counts as close. */
+    if (len >= 3 && strncmp(closest->asked, name, len) == 0) {
+        here = 0;
+    }
+    if (here <= 1 + len / 4 && (closest->best == NULL || here < closest->distance)) {
+        closest->best = name;
+        closest->distance = here;
+    }
+}
+
+const char *rsw_closest_option(const char *asked) {
+    struct rsw_closest closest = {.asked = asked};
+    for (const struct rsw_option *option = rsw_option_table; option->name != NULL; option++) {
+        if ((option->places & RSW_IN_FLAG) != 0) {
+            rsw_closest_consider(&closest, option->name);
+        }
+    }
+    return closest.best;
+}
+
+const char *rsw_closest_command(const struct rsw_command *table, const char *asked) {
+    struct rsw_closest closest = {.asked = asked};
+    for (; table->name != NULL; table++) {
+        rsw_closest_consider(&closest, table->name);
+    }
+    return closest.best;
+}

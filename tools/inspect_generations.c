@@ -1,0 +1,222 @@
+/* regsweep inspect generations: the sweeps that deleted; with an id, one of them with all that it held. */
+#include "inspect.h"
+
+#include "util/grow.h"
+#include "util/text.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+struct generations {
+    struct rsw_generation *items; /* owned */
+    size_t count, room;
+};
+
+struct item {
+    struct rsw_item record;
+    struct rsw_digest digest; /* algorithm 0: none */
+    char repo[RSW_REPO_NAME_MAX + 1];
+};
+
+static const char *state_name(enum rsw_generation_state state) {
+    switch (state) {
+    case RSW_GENERATION_CONDEMNED:
+        return "condemned";
+    case RSW_GENERATION_UNLINKED:
+        return "unlinked";
+    case RSW_GENERATION_HIDDEN:
+        return "hidden";
+    case RSW_GENERATION_PURGED:
+        return "purged";
+    case RSW_GENERATION_ABANDONED:
+        return "abandoned";
+    }
+    return "unknown";
+}
+
+static const char *kind_name(enum rsw_item_kind kind) {
+    static const char *const names[RSW_ITEM_KINDS] = {
+        "unknown", "blob", "link", "revision", "tag", "repository", "upload",
+    };
+    return (unsigned)kind < RSW_ITEM_KINDS ? names[kind] : names[0];
+}
+
+static const char *item_state_name(enum rsw_item_state state) {
+    switch (state) {
+    case RSW_ITEM_PENDING:
+        return "pending";
+    case RSW_ITEM_DONE:
+        return "done";
+    case RSW_ITEM_FAILED:
+        return "failed";
+    case RSW_ITEM_SPARED:
+        return "spared";
+    }
+    return "unknown";
+}
+
+static json_t *generation_to_json(const struct rsw_generation *from) {
+    static const char *const plurals[RSW_ITEM_KINDS] = {
+        NULL, "blobs", "links", "revisions", "tags", "repositories", "uploads",
+    };
+    json_t *object = json_object();
+    json_t *counts = json_object();
+    for (unsigned kind = 1; kind < RSW_ITEM_KINDS; kind++) {
+        rsw_json_set(&counts, plurals[kind], rsw_json_number(from->counts[kind]));
+    }
+    rsw_json_set(&object, "generation", rsw_json_number(from->id));
+    rsw_json_set(&object, "state", json_string(state_name(from->state)));
+    rsw_json_set(&object, "offline", json_boolean(from->offline));
+    rsw_json_set(&object, "untagged", json_string(from->untagged ? "remove" : "keep"));
+    rsw_json_set(&object, "grace_ms", json_integer(from->grace_ms));
+    rsw_json_set(&object, "created", rsw_json_time(from->created_ms));
+    rsw_json_set(&object, "changed", rsw_json_time(from->changed_ms));
+    rsw_json_set(&object, "condemned", counts);
+    rsw_json_set(&object, "bytes", rsw_json_number(from->bytes));
+    rsw_json_set(&object, "done", rsw_json_number(from->done));
+    rsw_json_set(&object, "failed", rsw_json_number(from->failed));
+    rsw_json_set(&object, "spared", rsw_json_number(from->spared));
+    rsw_json_set(&object, "freed", rsw_json_number(from->freed));
+    return object;
+}
+
+static void print_generation(struct rsw_cli *cli, const struct rsw_generation *from) {
+    char created[40];
+    char freed[32];
+    rsw_cli_line(
+        cli,
+        "%6" PRIu64 "  %s  %-9s  %8" PRIu64 " done  %6" PRIu64 " failed  %6" PRIu64 " spared  %10s freed",
+        from->id, rsw_inspect_time(from->created_ms, created, sizeof created), state_name(from->state),
+        from->done, from->failed, from->spared, rsw_size_format(from->freed, freed, sizeof freed));
+}
+
+static int gather_all(struct generations *to, struct rsw_txn *txn, struct rsw_error *err) {
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    struct rsw_generation generation;
+    for (rsw_iter_generations(&iter, txn); rsw_generation_next(&iter, &generation) == RSW_FOUND;) {
+        struct rsw_generation *items = rsw_grown(to->items, &to->room, to->count + 1, sizeof *items);
+        if (items == NULL) {
+            return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
+        }
+        to->items = items;
+        items[to->count++] = generation;
+    }
+    return 0;
+}
+
+static int list_all(struct rsw_cli *cli, struct rsw_txn *txn) {
+    struct rsw_error err = RSW_ERROR_INIT;
+    struct generations all = {.count = 0};
+    int status;
+    if (!rsw_inspect_good(txn, gather_all(&all, txn, &err), &err)) {
+        status = rsw_cli_fail(cli, &err);
+    } else if (cli->options.json) {
+        json_t *root = json_object();
+        json_t *array = json_array();
+        for (size_t i = 0; i < all.count; i++) {
+            rsw_json_append(&array, generation_to_json(&all.items[i]));
+        }
+        rsw_json_set(&root, "generations", array);
+        status = rsw_cli_json(cli, root);
+    } else {
+        for (size_t i = 0; i < all.count; i++) {
+            print_generation(cli, &all.items[i]);
+        }
+        if (all.count == 0) {
+            rsw_cli_line(cli, "No sweep has deleted anything yet.");
+        }
+        status = RSW_EXIT_DONE;
+    }
+    free(all.items);
+    return status;
+}
+
+static void name_item(struct item *item, struct rsw_txn *txn) {
+    struct rsw_blob blob;
+    item->digest.alg = 0;
+    item->repo[0] = 0;
+    if (item->record.blob != 0 && rsw_blob_get(txn, item->record.blob, &blob) == RSW_FOUND) {
+        item->digest = blob.digest;
+    }
+    if (item->record.repo != 0) {
+        rsw_inspect_repo_name(txn, item->record.repo, item->repo);
+    }
+}
+
+static json_t *item_to_json(const struct item *item) {
+    const struct rsw_item *record = &item->record;
+    json_t *object = json_object();
+    rsw_json_set(&object, "kind", json_string(kind_name(record->kind)));
+    rsw_json_set(&object, "state", json_string(item_state_name(record->state)));
+    rsw_json_set(&object, "reason", json_string(rsw_reason_name(record->reason)));
+    rsw_json_set(&object, "size", rsw_json_number(record->size));
+    if (item->repo[0] != 0) {
+        rsw_json_set(&object, "repo", rsw_json_text(item->repo));
+    }
+    if (item->digest.alg != 0) {
+        rsw_json_set(&object, "digest", rsw_json_digest(&item->digest));
+    }
+    if (record->name[0] != 0) {
+        rsw_json_set(&object, record->kind == RSW_ITEM_TAG ? "tag" : "id", rsw_json_text(record->name));
+    }
+    return object;
+}
+
+static void print_item(struct rsw_cli *cli, const struct item *item) {
+    char digest[RSW_DIGEST_TEXT_MAX] = "";
+    if (item->digest.alg != 0) {
+        rsw_digest_format(&item->digest, digest);
+    }
+    rsw_cli_line(cli, "  %-8s %-10s %-12s %s%s%s%s%s", item_state_name(item->record.state),
+                 kind_name(item->record.kind), rsw_reason_name(item->record.reason), item->repo,
+                 item->record.name[0] != 0 ? ":" : "", item->record.name,
+                 digest[0] != 0 && item->repo[0] != 0 ? "@" : "", digest);
+}
+
+/* Item by item: there can be millions. */
+static int show_one(struct rsw_cli *cli, struct rsw_txn *txn, uint64_t id) {
+    struct rsw_error err = RSW_ERROR_INIT;
+    struct rsw_generation generation;
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    struct item item;
+    int answer = rsw_generation_get(txn, id, &generation);
+    if (answer == RSW_ABSENT) {
+        return rsw_cli_failf(cli, "there is no generation %" PRIu64, id);
+    }
+    json_t *items = json_array();
+    if (answer == RSW_FOUND && !cli->options.json) {
+        print_generation(cli, &generation);
+    }
+    for (rsw_iter_items(&iter, txn, id, 0); rsw_item_next(&iter, &item.record) == RSW_FOUND;) {
+        name_item(&item, txn);
+        if (cli->options.json) {
+            rsw_json_append(&items, item_to_json(&item));
+        } else {
+            print_item(cli, &item);
+        }
+    }
+    json_t *root = cli->options.json && answer == RSW_FOUND ? generation_to_json(&generation) : NULL;
+    if (root == NULL) {
+        json_decref(items);
+    } else {
+        rsw_json_set(&root, "items", items);
+    }
+    if (!rsw_inspect_good(txn, 0, &err)) {
+        json_decref(root);
+        return rsw_cli_fail(cli, &err);
+    }
+    return cli->options.json ? rsw_cli_json(cli, root) : RSW_EXIT_DONE;
+}
+
+int rsw_inspect_generations(struct rsw_cli *cli) {
+    struct rsw_error err = RSW_ERROR_INIT;
+    RSW_AUTO_TXN txn = NULL;
+    uint64_t id = 0;
+    if (cli->argument_count > 0 && !rsw_number_parse(&id, cli->arguments[0], UINT64_MAX)) {
+        return rsw_cli_usage(cli, "\"%s\" is no number of a generation", cli->arguments[0]);
+    }
+    if (rsw_txn_begin_read(&txn, cli->index, &err) != 0) {
+        return rsw_cli_fail(cli, &err);
+    }
+    return cli->argument_count > 0 ? show_one(cli, txn, id) : list_all(cli, txn);
+}

@@ -1,0 +1,295 @@
+/* regsweep inspect why: what keeps something, or which rule lets it go. */
+#include "cli.h"
+
+#include "gc/why.h"
+#include "index/index.h"
+#include "oci/reference.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* A step with its names looked up. */
+struct step {
+    enum rsw_why_step_kind kind;
+    enum rsw_ref_kind ref_kind;
+    struct rsw_digest digest;
+    char repo[RSW_REPO_NAME_MAX + 1];
+    char tag[RSW_TAG_NAME_MAX + 1];
+};
+
+static const char *kind_name(enum rsw_why_step_kind kind) {
+    switch (kind) {
+    case RSW_STEP_TAG:
+        return "tag";
+    case RSW_STEP_TAG_HISTORY:
+        return "tag_history";
+    case RSW_STEP_PIN:
+        return "pin";
+    case RSW_STEP_UNTAGGED_KEPT:
+        return "untagged_kept";
+    case RSW_STEP_YOUNG_REVISION:
+        return "young_revision";
+    case RSW_STEP_UNREADABLE:
+        return "unreadable";
+    case RSW_STEP_ODD_REPOSITORY:
+        return "odd_repository";
+    case RSW_STEP_CHILD:
+        return "child";
+    case RSW_STEP_REFERRER:
+        return "referrer";
+    case RSW_STEP_WEAK_TAG:
+        return "weak_tag";
+    case RSW_STEP_SIGNATURE:
+        return "signature";
+    case RSW_STEP_YOUNG_LINK:
+        return "young_link";
+    case RSW_STEP_YOUNG_UPLOAD:
+        return "young_upload";
+    case RSW_STEP_BAD_LINK:
+        return "bad_link";
+    case RSW_STEP_ALIAS:
+        return "alias";
+    case RSW_STEP_YOUNG_BLOB:
+        return "young_blob";
+    }
+    return "?";
+}
+
+static const char *ref_name(enum rsw_ref_kind kind) {
+    switch (kind) {
+    case RSW_REF_CONFIG:
+        return "config";
+    case RSW_REF_LAYER:
+        return "layer";
+    case RSW_REF_CHILD:
+        return "manifest";
+    case RSW_REF_SUBJECT:
+        return "subject";
+    case RSW_REF_UNKNOWN:
+        return "digest";
+    default:
+        return "layer";
+    }
+}
+
+static void print_step(struct rsw_cli *cli, const struct step *step) {
+    char digest[RSW_DIGEST_TEXT_MAX];
+    const char *repo = step->repo;
+    rsw_digest_format(&step->digest, digest);
+    switch (step->kind) {
+    case RSW_STEP_TAG:
+        rsw_cli_line(cli, "  tag %s:%s points at %s", repo, step->tag, digest);
+        break;
+    case RSW_STEP_TAG_HISTORY:
+        rsw_cli_line(cli, "  tag %s:%s is not settled or cannot be read, and may point at %s", repo,
+                     step->tag, digest);
+        break;
+    case RSW_STEP_PIN:
+        rsw_cli_line(cli, "  %s is pinned", digest);
+        break;
+    case RSW_STEP_UNTAGGED_KEPT:
+        rsw_cli_line(cli, "  %s@%s has no tag, and untagged revisions are kept", repo, digest);
+        break;
+    case RSW_STEP_YOUNG_REVISION:
+        rsw_cli_line(cli, "  %s@%s was touched within the grace time", repo, digest);
+        break;
+    case RSW_STEP_UNREADABLE:
+        rsw_cli_line(cli, "  %s@%s: a manifest of the repository cannot be read, so all of its links stay",
+                     repo, digest);
+        break;
+    case RSW_STEP_ODD_REPOSITORY:
+        rsw_cli_line(cli, "  %s@%s: the repository's name breaks the grammar, so all of it stays", repo,
+                     digest);
+        break;
+    case RSW_STEP_CHILD:
+        rsw_cli_line(cli, "  which names %s %s", ref_name(step->ref_kind), digest);
+        break;
+    case RSW_STEP_REFERRER:
+        rsw_cli_line(cli, "  which is the subject of %s", digest);
+        break;
+    case RSW_STEP_WEAK_TAG:
+        rsw_cli_line(cli, "  whose tag %s:%s points at %s", repo, step->tag, digest);
+        break;
+    case RSW_STEP_SIGNATURE:
+        rsw_cli_line(cli, "  whose signature is %s", digest);
+        break;
+    case RSW_STEP_YOUNG_LINK:
+        rsw_cli_line(cli, "  %s@%s: its layer link was touched within the grace time", repo, digest);
+        break;
+    case RSW_STEP_YOUNG_UPLOAD:
+        rsw_cli_line(cli, "  %s@%s: an upload to the repository is under way", repo, digest);
+        break;
+    case RSW_STEP_BAD_LINK:
+        rsw_cli_line(cli, "  %s@%s: its link cannot be read", repo, digest);
+        break;
+    case RSW_STEP_ALIAS:
+        rsw_cli_line(cli, "  which is another name of %s", digest);
+        break;
+    case RSW_STEP_YOUNG_BLOB:
+        rsw_cli_line(cli, "  %s is linked nowhere yet, but was first seen within the grace time", digest);
+        break;
+    }
+}
+
+static json_t *step_to_json(const struct step *step) {
+    json_t *object = json_object();
+    rsw_json_set(&object, "by", json_string(kind_name(step->kind)));
+    rsw_json_set(&object, "digest", rsw_json_digest(&step->digest));
+    if (step->repo[0] != 0) {
+        rsw_json_set(&object, "repo", rsw_json_text(step->repo));
+    }
+    if (step->tag[0] != 0) {
+        rsw_json_set(&object, "tag", rsw_json_text(step->tag));
+    }
+    if (step->kind == RSW_STEP_CHILD) {
+        rsw_json_set(&object, "as", json_string(ref_name(step->ref_kind)));
+    }
+    return object;
+}
+
+/* ---- gathering ---- */
+
+struct answer {
+    struct rsw_why why;
+    struct rsw_digest digest;
+    struct step steps[RSW_WHY_STEPS_MAX];
+};
+
+/* What is asked for: a digest anywhere, or a tag or digest in one repository. *repo borrows from the
+ * reference. */
+static int asked_for(struct rsw_cli *cli, struct rsw_txn *txn, struct rsw_reference *reference,
+                     struct rsw_digest *digest, const char **repo, struct rsw_error *err) {
+    const char *text = cli->arguments[0];
+    *repo = NULL;
+    if (rsw_digest_parse(digest, text, strlen(text))) {
+        return 0;
+    }
+    if (rsw_reference_parse(reference, text, err) != 0) {
+        return -1;
+    }
+    *repo = reference->repository;
+    if (reference->has_digest) {
+        *digest = reference->digest;
+        return 0;
+    }
+    struct rsw_repo found;
+    struct rsw_tag tag;
+    struct rsw_blob blob;
+    if (reference->tag[0] == 0) {
+        return rsw_error_set(err, RSW_EINVAL, 0,
+                             "'%s' names a repository; say NAME:TAG, NAME@DIGEST or DIGEST", text);
+    }
+    if (rsw_repo_find(txn, reference->repository, &found) != RSW_FOUND ||
+        rsw_tag_get(txn, found.id, reference->tag, &tag) != RSW_FOUND ||
+        rsw_blob_get(txn, tag.head, &blob) != RSW_FOUND) {
+        rsw_txn_failed(txn, err);
+        return rsw_error_set(err, RSW_EINVAL, 0, "the index knows no tag %s", text);
+    }
+    *digest = blob.digest;
+    return 0;
+}
+
+static int name_steps(struct rsw_txn *txn, struct answer *answer, struct rsw_error *err) {
+    for (size_t i = 0; i < answer->why.step_count; i++) {
+        const struct rsw_why_step *from = &answer->why.steps[i];
+        struct step *to = &answer->steps[i];
+        struct rsw_repo repo;
+        struct rsw_blob blob;
+        to->kind = from->kind;
+        to->ref_kind = from->ref_kind;
+        memcpy(to->tag, from->tag, sizeof to->tag);
+        if (rsw_blob_get(txn, from->blob, &blob) == RSW_FOUND) {
+            to->digest = blob.digest;
+        }
+        if (from->repo != 0 && rsw_repo_get(txn, from->repo, &repo) == RSW_FOUND) {
+            memcpy(to->repo, repo.name, sizeof to->repo);
+        }
+    }
+    return rsw_txn_failed(txn, err) ? -1 : 0;
+}
+
+static int gather(struct rsw_cli *cli, struct answer *answer, struct rsw_error *err) {
+    struct rsw_mark_options mark;
+    struct rsw_reference reference;
+    const char *repo;
+    RSW_AUTO_TXN txn = NULL;
+    if (rsw_cli_mark_options(cli, &mark, err) != 0 || rsw_txn_begin_read(&txn, cli->index, err) != 0 ||
+        asked_for(cli, txn, &reference, &answer->digest, &repo, err) != 0 ||
+        rsw_why(&answer->why, txn, &mark, repo, &answer->digest, err) != 0) {
+        return -1;
+    }
+    return name_steps(txn, answer, err);
+}
+
+/* ---- telling ---- */
+
+static const char *verdict_name(enum rsw_why_verdict verdict) {
+    switch (verdict) {
+    case RSW_WHY_KEPT:
+        return "kept";
+    case RSW_WHY_LET_GO:
+        return "let_go";
+    case RSW_WHY_ABSENT:
+        return "absent";
+    case RSW_WHY_UNKNOWN:
+        break;
+    }
+    return "unknown";
+}
+
+static int print_text(struct rsw_cli *cli, const struct answer *answer) {
+    const struct rsw_why *why = &answer->why;
+    char digest[RSW_DIGEST_TEXT_MAX];
+    char types[96];
+    rsw_digest_format(&answer->digest, digest);
+    rsw_types_format(why->blob.types, types, sizeof types);
+    switch (why->verdict) {
+    case RSW_WHY_UNKNOWN:
+        rsw_cli_line(cli, "%s: unknown; the index has never seen it there", digest);
+        return RSW_EXIT_DONE;
+    case RSW_WHY_KEPT:
+        rsw_cli_line(cli, "%s (%s): kept, because", digest, types);
+        break;
+    case RSW_WHY_LET_GO:
+        rsw_cli_line(cli, "%s (%s): let go: %s", digest, types, rsw_reason_name(why->reason));
+        break;
+    case RSW_WHY_ABSENT:
+        rsw_cli_line(cli, "%s (%s): storage does not have it%s", digest, types,
+                     why->step_count > 0 ? ", though" : "");
+        break;
+    }
+    for (size_t i = 0; i < why->step_count; i++) {
+        print_step(cli, &answer->steps[i]);
+    }
+    if (why->also_repos > 0) {
+        rsw_cli_line(cli, "  and %" PRIu32 " more %s it too", why->also_repos,
+                     why->also_repos == 1 ? "repository keeps" : "repositories keep");
+    }
+    return RSW_EXIT_DONE;
+}
+
+static json_t *to_json(const struct answer *answer) {
+    const struct rsw_why *why = &answer->why;
+    json_t *root = json_object();
+    json_t *path = json_array();
+    for (size_t i = 0; i < why->step_count; i++) {
+        rsw_json_append(&path, step_to_json(&answer->steps[i]));
+    }
+    rsw_json_set(&root, "digest", rsw_json_digest(&answer->digest));
+    rsw_json_set(&root, "types", rsw_json_types(why->blob.types));
+    rsw_json_set(&root, "verdict", json_string(verdict_name(why->verdict)));
+    rsw_json_set(&root, "reason",
+                 why->verdict == RSW_WHY_LET_GO ? json_string(rsw_reason_name(why->reason)) : json_null());
+    rsw_json_set(&root, "path", path);
+    rsw_json_set(&root, "also_repositories", rsw_json_number(why->also_repos));
+    return root;
+}
+
+int rsw_inspect_why(struct rsw_cli *cli) {
+    struct rsw_error err = RSW_ERROR_INIT;
+    static struct answer answer; /* large, and there is one question a run */
+    if (gather(cli, &answer, &err) != 0) {
+        return rsw_cli_fail(cli, &err);
+    }
+    return cli->options.json ? rsw_cli_json(cli, to_json(&answer)) : print_text(cli, &answer);
+}

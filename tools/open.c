@@ -1,0 +1,126 @@
+/* What commands work on: index, storage, the options of a mark. */
+#include "cli.h"
+
+#include "damage.h"
+#include "registry_config.h"
+
+#include "oci/reference.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int rsw_cli_open_index(struct rsw_cli *cli, const struct rsw_index_options *how, struct rsw_error *err) {
+    struct rsw_index_options options = *how;
+    options.map_size = cli->options.map_size;
+    if (rsw_index_open(&cli->index, cli->options.index, &options, err) != 0) {
+        cli->index = NULL;
+        return -1;
+    }
+    rsw_damage_watch(cli->index);
+    return 0;
+}
+
+int rsw_cli_open_storage(struct rsw_cli *cli, struct rsw_error *err) {
+    const struct rsw_registry_config *config = cli->registry_config;
+    char url[4200];
+    const char *from = cli->options.storage;
+    if (config != NULL && rsw_registry_config_allows(config, err) != 0) {
+        return -1;
+    }
+    if (from == NULL && config != NULL) {
+        if (rsw_registry_config_storage(config, url, sizeof url, err) != 0) {
+            return -1;
+        }
+        from = url;
+    }
+    if (from == NULL) {
+        return rsw_error_set(
+            err, RSW_EINVAL, 0,
+            "where is the registry's storage? Give --storage file:///PATH (the directory that "
+            "contains docker/registry/v2) or --registry-config FILE");
+    }
+    if (rsw_storage_open(&cli->storage, from, err) != 0) {
+        cli->storage = NULL;
+        return -1;
+    }
+    return 0;
+}
+
+static void release_pins(struct rsw_cli *cli) {
+    for (size_t i = 0; i < cli->pin_count; i++) {
+        free((void *)(uintptr_t)cli->pins[i].repo); /* const for mark, ours to free */
+    }
+    free(cli->pins);
+    cli->pins = NULL;
+    cli->pin_count = 0;
+}
+
+static int read_pin(struct rsw_pin *out, const char *text, struct rsw_error *err) {
+    struct rsw_reference reference;
+    *out = (struct rsw_pin){.repo = NULL};
+    if (rsw_digest_parse(&out->digest, text, strlen(text))) {
+        return 0;
+    }
+    struct rsw_error why = RSW_ERROR_INIT;
+    if (strchr(text, '@') == NULL || rsw_reference_parse(&reference, text, &why) != 0 ||
+        !reference.has_digest || reference.tag[0] != 0) {
+        return rsw_error_set(err, RSW_EINVAL, 0, "--pin: \"%s\" is not a digest or NAME@DIGEST%s%s", text,
+                             why.message[0] != 0 ? ": " : "", why.message);
+    }
+    out->digest = reference.digest;
+    out->repo = strdup(reference.repository);
+    return out->repo == NULL ? rsw_error_set(err, RSW_ENOMEM, 0, "out of memory") : 0;
+}
+
+static int read_pins(struct rsw_cli *cli, struct rsw_error *err) {
+    const struct rsw_strings *texts = &cli->options.pins;
+    release_pins(cli);
+    cli->pins = calloc(texts->count + 1, sizeof *cli->pins);
+    if (cli->pins == NULL) {
+        return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
+    }
+    for (size_t i = 0; i < texts->count; i++) {
+        if (read_pin(&cli->pins[i], texts->items[i], err) != 0) {
+            return -1;
+        }
+        cli->pin_count++;
+    }
+    return 0;
+}
+
+int rsw_cli_mark_options(struct rsw_cli *cli, struct rsw_mark_options *out, struct rsw_error *err) {
+    if (read_pins(cli, err) != 0) {
+        return -1;
+    }
+    *out = (struct rsw_mark_options){
+        .now_ms = rsw_clock_now_ms(cli->clock),
+        .grace_ms = cli->options.grace_ms,
+        .upload_max_age_ms = cli->options.upload_max_age_ms,
+        .untagged_remove = strcmp(cli->options.untagged, "remove") == 0,
+        .offline = cli->options.offline,
+        .pins = cli->pins,
+        .pin_count = cli->pin_count,
+    };
+    return 0;
+}
+
+void rsw_cli_init(struct rsw_cli *cli) {
+    *cli = (struct rsw_cli){
+        .log = {RSW_LOG_INFO, rsw_log_to_stderr, NULL},
+        .clock = rsw_clock_system(),
+        .out = stdout,
+        .talk = stderr,
+    };
+}
+
+void rsw_cli_release(struct rsw_cli *cli) {
+    release_pins(cli);
+    rsw_damage_unwatch();
+    rsw_index_close(cli->index);
+    rsw_storage_close(cli->storage);
+    rsw_registry_config_free(cli->registry_config);
+    rsw_options_release(&cli->options);
+    cli->index = NULL;
+    cli->storage = NULL;
+    cli->registry_config = NULL;
+}

@@ -1,0 +1,69 @@
+/* The table of options. Adding one: a line here, a member in struct rsw_options. */
+#include "commands.h"
+#include "options.h"
+
+#define AT(member) offsetof(struct rsw_options, member)
+#define MARK (RSW_FOR_SWEEP | RSW_FOR_WHY | RSW_FOR_GARBAGE)
+/* What lets a run delete is asked for where it is run: a forgotten variable or a line in a file that is
+ * shared by every command must not turn a look into a deletion. */
+#define ASKED_FOR RSW_IN_FLAG
+
+const struct rsw_option rsw_option_table[] = {
+    {"index", 0, RSW_OPTION_STRING, RSW_FOR_ALL, RSW_IN_ALL, AT(index), 0, "/var/lib/regsweep", "DIR",
+     "Directory of the index."},
+    {"storage", 0, RSW_OPTION_STRING, RSW_FOR_ALL, RSW_IN_ALL, AT(storage), 0, NULL, "URL",
+     "The registry's storage: file:///path, or a plain absolute path, of the directory that contains "
+     "docker/registry/v2. Without it, what --registry-config says."},
+    {"config", 0, RSW_OPTION_STRING, RSW_FOR_ALL, RSW_IN_FLAG | RSW_IN_ENVIRONMENT, AT(config), 0, NULL,
+     "FILE", "YAML file with options, under their names without the dashes."},
+    {"registry-config", 0, RSW_OPTION_STRING, RSW_FOR_ALL, RSW_IN_ALL, AT(registry_config), 0, NULL, "FILE",
+     "The registry's own config.yml: tells where storage is, and regsweep warns of what would hurt. "
+     "Variables "
+     "REGISTRY_* that override it in the registry's environment are not seen."},
+    {"json", 0, RSW_OPTION_FLAG, RSW_FOR_ALL, RSW_IN_ALL, AT(json), 0, NULL, NULL,
+     "Print the result as one JSON object."},
+    {"quiet", 'q', RSW_OPTION_FLAG, RSW_FOR_ALL, RSW_IN_ALL, AT(quiet), 0, NULL, NULL,
+     "No progress and no notes on stderr; warnings and errors stay."},
+    {"verbose", 'v', RSW_OPTION_FLAG, RSW_FOR_ALL, RSW_IN_ALL, AT(verbose), 0, NULL, NULL,
+     "Tell on stderr what is being done."},
+    {"map-size", 0, RSW_OPTION_SIZE, RSW_FOR_ALL, RSW_IN_ALL, AT(map_size), 0, "0", "SIZE",
+     "Upper limit of the index, such as 4G. 0: grows as long as the disk has room."},
+
+    {"rebuild", 0, RSW_OPTION_FLAG, RSW_FOR_SCAN, ASKED_FOR, AT(rebuild), 0, NULL, NULL,
+     "Throw an existing index away first, a damaged one too. When things were last touched is lost with it."},
+    {"threads", 0, RSW_OPTION_NUMBER, RSW_FOR_SCAN | RSW_FOR_VERIFY, RSW_IN_ALL, AT(threads), 1024, "0", "N",
+     "Readers of storage at once. 0: twice the processors."},
+
+    {"listen", 0, RSW_OPTION_STRING, RSW_FOR_SERVE, RSW_IN_ALL, AT(listen), 0, "127.0.0.1:5050", "ADDR:PORT",
+     "Where to take events. An address that others can reach needs a token."},
+    {"token-file", 0, RSW_OPTION_STRING, RSW_FOR_SERVE, RSW_IN_ALL, AT(token_file), 0, NULL, "FILE",
+     "File with the bearer token that the registry's endpoint sends."},
+    {"token", 0, RSW_OPTION_STRING, RSW_FOR_SERVE, RSW_IN_ENVIRONMENT, AT(token), 0, NULL, "TOKEN",
+     "The token itself. In the environment alone: a command line is seen by every user of the machine."},
+    {"tls-cert", 0, RSW_OPTION_STRING, RSW_FOR_SERVE, RSW_IN_ALL, AT(tls_cert), 0, NULL, "FILE",
+     "Certificate, PEM; with --tls-key the feed speaks HTTPS."},
+    {"tls-key", 0, RSW_OPTION_STRING, RSW_FOR_SERVE, RSW_IN_ALL, AT(tls_key), 0, NULL, "FILE",
+     "Private key of --tls-cert, PEM."},
+
+    {"confirm", 0, RSW_OPTION_FLAG, RSW_FOR_SWEEP, ASKED_FOR, AT(confirm), 0, NULL, NULL,
+     "Delete. Without it nothing is changed."},
+    {"offline", 0, RSW_OPTION_FLAG, MARK, ASKED_FOR, AT(offline), 0, NULL, NULL,
+     "The registry is stopped or read-only, and stays so for as long as this runs."},
+    {"untagged", 0, RSW_OPTION_CHOICE, MARK, RSW_IN_ALL, AT(untagged), 0, "keep", "keep|remove",
+     "What becomes of manifests that no tag keeps."},
+    {"grace", 0, RSW_OPTION_DURATION, MARK, RSW_IN_ALL, AT(grace_ms), 0, "24h", "DURATION",
+     "What a client was told of within this time stays."},
+    {"upload-max-age", 0, RSW_OPTION_DURATION, MARK, RSW_IN_ALL, AT(upload_max_age_ms), 0, "168h", "DURATION",
+     "Uploads begun longer ago are stale."},
+    {"pin", 0, RSW_OPTION_STRINGS, MARK, RSW_IN_ALL, AT(pins), 0, NULL, "[NAME@]DIGEST",
+     "Keep this manifest, in this repository or wherever it is, and all that it needs. May be given again."},
+    {"max-delete", 0, RSW_OPTION_PERCENT, RSW_FOR_SWEEP, RSW_IN_ALL, AT(max_delete), 0, "30", "PERCENT",
+     "Refuse a run that would let more than this part of the blobs, bytes, tags or manifests go."},
+    {"audit", 0, RSW_OPTION_STRING, RSW_FOR_SWEEP, RSW_IN_ALL, AT(audit), 0, NULL, "FILE",
+     "Where a line of JSON is written for every deletion. Without it, audit.jsonl in the index's directory."},
+
+    {"help", 'h', RSW_OPTION_FLAG, RSW_FOR_ALL, RSW_IN_FLAG, AT(help), 0, NULL, NULL, "Print this help."},
+    {"version", 0, RSW_OPTION_FLAG, RSW_FOR_ALL, RSW_IN_FLAG, AT(version), 0, NULL, NULL,
+     "Print the version."},
+    {NULL, 0, RSW_OPTION_FLAG, 0, 0, 0, 0, NULL, NULL, NULL},
+};

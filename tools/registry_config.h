@@ -1,0 +1,74 @@
+/* --registry-config: what the registry's own config.yml tells of storage, and of what would hurt.
+ *
+ * Source: distribution configuration/configuration.go (2.8.2, 3.0.0, and main as of August 2026). The
+ * registry's environment (REGISTRY_STORAGE_…) can override every key and is not seen here.
+ */
+#ifndef REGSWEEP_TOOLS_REGISTRY_CONFIG_H
+#define REGSWEEP_TOOLS_REGISTRY_CONFIG_H
+
+#include <regsweep/error.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum rsw_registry_cache { RSW_CACHE_NONE, RSW_CACHE_MEMORY, RSW_CACHE_REDIS, RSW_CACHE_OTHER };
+
+struct rsw_registry_endpoint {
+    const char *name; /* "" if it has none */
+    const char *url;  /* "" if it has none */
+    bool disabled;
+    bool ours; /* its URL ends in /events, where `serve` listens */
+    bool deaf; /* it is told to leave out something that the index needs */
+    unsigned long line;
+};
+
+/* Something that would hurt, or forbids sweeping. */
+struct rsw_registry_finding {
+    bool refuse;        /* regsweep must not work beside such a registry */
+    unsigned long line; /* 0: something is not there */
+    char *what;         /* owned; what is so and what comes of it */
+    const char *remedy; /* static */
+};
+
+struct rsw_registry_config {
+    char *name; /* owned; the path, for messages */
+    /* Text below is borrowed from `raw`, or static. */
+    char *driver;               /* owned; "filesystem", "s3", …, "" if storage names none */
+    const char *root_directory; /* filesystem: absolute or not, as written, or the registry's default */
+    unsigned long storage_line;
+    bool delete_enabled;
+    bool read_only;
+    enum rsw_registry_cache cache;
+    const char *redis_address; /* "" if none */
+    bool upload_purging;       /* on unless switched off */
+    const char *upload_purging_age;
+    const char *redirect_disabled; /* as written, "" if not */
+    bool include_references;
+    const char *proxy_url;                   /* "" if it is no pull-through cache */
+    const char *repository_middleware;       /* name of the first one in use, "" if none */
+    struct rsw_registry_endpoint *endpoints; /* owned */
+    size_t endpoint_count;
+    struct rsw_registry_finding *findings; /* owned; those that refuse come first */
+    size_t finding_count;
+    struct rsw_registry_raw *raw; /* owned: the file as the schema has it */
+    bool bare;                    /* `storage: inmemory`: a name alone */
+};
+
+/* Reads and judges a file. 0 and *out owned by the caller, or -1: RSW_EINVAL "<path>:<line>: <what>",
+ * RSW_EIO, RSW_EACCESS, RSW_ENOMEM. */
+int rsw_registry_config_load(struct rsw_registry_config **out, const char *path, struct rsw_error *err);
+/* The same for bytes at hand; `name` stands for the path in messages. */
+int rsw_registry_config_parse(struct rsw_registry_config **out, const char *name, const void *bytes,
+                              size_t len, struct rsw_error *err);
+void rsw_registry_config_free(struct rsw_registry_config *config);
+
+/* Writes the storage URL. 0, or -1: RSW_EUNSUPPORTED for a driver that regsweep does not speak, RSW_EINVAL
+ * for a root directory that is not absolute. */
+int rsw_registry_config_storage(const struct rsw_registry_config *config, char *url, size_t size,
+                                struct rsw_error *err);
+/* 0, or -1 (RSW_EREFUSED) with the first finding that forbids sweeping, and its remedy. */
+int rsw_registry_config_allows(const struct rsw_registry_config *config, struct rsw_error *err);
+
+#define RSW_REGISTRY_CONFIG_MAX ((size_t)4 * 1024 * 1024)
+
+#endif

@@ -1,0 +1,205 @@
+#include "sweep_print.h"
+
+#include "index/index.h"
+#include "util/text.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+static const char *const plural[RSW_ITEM_KINDS] = {"",     "blobs",        "links",  "revisions",
+                                                   "tags", "repositories", "uploads"};
+
+void rsw_sweep_print_init(struct rsw_sweep_print *print, struct rsw_cli *cli) {
+    *print = (struct rsw_sweep_print){.cli = cli};
+    if (cli->options.json) {
+        for (unsigned kind = 1; kind < RSW_ITEM_KINDS; kind++) {
+            print->condemned[kind] = json_array();
+        }
+        print->warnings = json_array();
+    }
+}
+
+void rsw_sweep_print_release(struct rsw_sweep_print *print) {
+    for (unsigned kind = 1; kind < RSW_ITEM_KINDS; kind++) {
+        json_decref(print->condemned[kind]);
+    }
+    json_decref(print->warnings);
+}
+
+/* ---- items ---- */
+
+/* A line is put together by hand: there can be millions. It holds the longest names that the index can hold.
+ */
+struct line {
+    size_t len;
+    char text[RSW_REPO_NAME_MAX + RSW_TAG_NAME_MAX + RSW_DIGEST_TEXT_MAX + 256];
+};
+
+static void put(struct line *line, const char *text) {
+    size_t len = strlen(text);
+    if (len < sizeof line->text - line->len) {
+        memcpy(line->text + line->len, text, len);
+        line->len += len;
+    }
+}
+
+static void print_item(FILE *out, const struct rsw_sweep_item *item) {
+    char text[RSW_DIGEST_TEXT_MAX];
+    struct line line;
+    line.len = 0;
+    put(&line, item->repo != NULL ? item->repo : "");
+    if (item->name != NULL) {
+        put(&line, item->kind == RSW_ITEM_TAG ? ":" : "/");
+        put(&line, item->name);
+    }
+    line.text[line.len] = 0;
+    rsw_text_clean(line.text); /* control bytes in a name out of storage must not reach a terminal */
+    if (item->digest != NULL) {
+        put(&line, item->repo != NULL ? "@" : "");
+        put(&line, rsw_digest_format(item->digest, text));
+    }
+    if (item->kind == RSW_ITEM_BLOB) {
+        put(&line, "\t");
+        put(&line, rsw_types_format(item->types, text, sizeof text));
+    }
+    if (item->kind == RSW_ITEM_BLOB || item->kind == RSW_ITEM_UPLOAD) {
+        put(&line, "\t");
+        put(&line, rsw_size_format(item->size, text, sizeof text));
+    }
+    put(&line, "\t");
+    put(&line, rsw_reason_name(item->reason));
+    put(&line, "\n");
+    fputs(rsw_item_kind_name(item->kind), out);
+    putc('\t', out);
+    fwrite(line.text, 1, line.len, out);
+}
+
+static json_t *item_to_json(const struct rsw_sweep_item *item) {
+    if (item->kind == RSW_ITEM_REPOSITORY) {
+        return rsw_json_text(item->repo);
+    }
+    json_t *object = json_object();
+    if (item->repo != NULL) {
+        rsw_json_set(&object, "repo", rsw_json_text(item->repo));
+    }
+    if (item->name != NULL) {
+        rsw_json_set(&object, item->kind == RSW_ITEM_TAG ? "tag" : "id", rsw_json_text(item->name));
+    }
+    if (item->digest != NULL) {
+        rsw_json_set(&object, "digest", rsw_json_digest(item->digest));
+    }
+    if (item->kind == RSW_ITEM_BLOB) {
+        rsw_json_set(&object, "types", rsw_json_types(item->types));
+    }
+    if (item->kind == RSW_ITEM_BLOB || item->kind == RSW_ITEM_UPLOAD) {
+        rsw_json_set(&object, "size", rsw_json_number(item->size));
+    }
+    rsw_json_set(&object, "reason", json_string(rsw_reason_name(item->reason)));
+    return object;
+}
+
+int rsw_sweep_print_item(struct rsw_sweep_print *print, const struct rsw_sweep_item *item) {
+    if (print->cli->options.json) {
+        rsw_json_append(&print->condemned[item->kind], item_to_json(item));
+    } else {
+        print_item(print->cli->out, item);
+    }
+    return 0;
+}
+
+int rsw_sweep_print_warning(struct rsw_sweep_print *print, const struct rsw_sweep_warning *warning) {
+    if (!print->cli->options.json) {
+        char text[RSW_DIGEST_TEXT_MAX] = "";
+        if (warning->digest != NULL) {
+            rsw_digest_format(warning->digest, text);
+        }
+        rsw_log(&print->cli->log, RSW_LOG_WARNING, "%s%s%s: %s; kept",
+                warning->repo != NULL ? warning->repo : "",
+                warning->repo != NULL && warning->digest != NULL ? "@" : "", text, warning->problem);
+        return 0;
+    }
+    json_t *object = json_object();
+    rsw_json_set(&object, "repo", warning->repo != NULL ? rsw_json_text(warning->repo) : json_null());
+    rsw_json_set(&object, "digest", warning->digest != NULL ? rsw_json_digest(warning->digest) : json_null());
+    rsw_json_set(&object, "problem", json_string(warning->problem));
+    rsw_json_append(&print->warnings, object);
+    return 0;
+}
+
+/* ---- totals ---- */
+
+static void print_counts(struct rsw_cli *cli, const char *verb, const struct rsw_sweep_result *result) {
+    char size[32];
+    rsw_cli_line(cli,
+                 "%s %" PRIu64 " blobs, %s with uploads; %" PRIu64 " links, %" PRIu64 " revisions, %" PRIu64
+                 " tags, %" PRIu64 " repositories, %" PRIu64 " uploads",
+                 verb, result->counts[RSW_ITEM_BLOB], rsw_size_format(result->bytes, size, sizeof size),
+                 result->counts[RSW_ITEM_LINK], result->counts[RSW_ITEM_REVISION],
+                 result->counts[RSW_ITEM_TAG], result->counts[RSW_ITEM_REPOSITORY],
+                 result->counts[RSW_ITEM_UPLOAD]);
+    rsw_cli_line(cli, "keeps %" PRIu64 " blobs, %" PRIu64 " of them for their youth alone",
+                 result->kept_blobs, result->kept_in_grace);
+}
+
+static void print_result(struct rsw_cli *cli, const struct rsw_sweep_result *result,
+                         const struct rsw_sweep_options *options) {
+    char size[32];
+    print_counts(cli, options->confirm ? "condemned" : "would remove", result);
+    if (options->confirm) {
+        rsw_cli_line(cli, "removed %" PRIu64 ", freed %s; %" PRIu64 " failed, %" PRIu64 " spared",
+                     result->done, rsw_size_format(result->freed, size, sizeof size), result->failed,
+                     result->spared);
+    } else if (result->counts[RSW_ITEM_BLOB] + result->counts[RSW_ITEM_LINK] +
+                   result->counts[RSW_ITEM_REVISION] + result->counts[RSW_ITEM_TAG] +
+                   result->counts[RSW_ITEM_REPOSITORY] + result->counts[RSW_ITEM_UPLOAD] >
+               0) {
+        rsw_log(&cli->log, RSW_LOG_INFO, "nothing was changed; --confirm removes it");
+    }
+    if (result->guard[0] != 0) {
+        rsw_log(&cli->log, RSW_LOG_WARNING, "with --confirm this run would be refused: %s", result->guard);
+    }
+}
+
+static json_t *result_to_json(struct rsw_sweep_print *print, const struct rsw_sweep_result *result,
+                              const struct rsw_sweep_options *options) {
+    json_t *root = json_object();
+    json_t *condemned = json_object();
+    json_t *totals = json_object();
+    json_t *kept = json_object();
+    for (unsigned kind = 1; kind < RSW_ITEM_KINDS; kind++) {
+        rsw_json_set(&condemned, plural[kind], print->condemned[kind]);
+        print->condemned[kind] = NULL; /* given away */
+        rsw_json_set(&totals, plural[kind], rsw_json_number(result->counts[kind]));
+    }
+    rsw_json_set(&totals, "bytes", rsw_json_number(result->bytes));
+    rsw_json_set(&kept, "blobs", rsw_json_number(result->kept_blobs));
+    rsw_json_set(&kept, "in_grace", rsw_json_number(result->kept_in_grace));
+    rsw_json_set(&root, "generation",
+                 result->generation != 0 ? rsw_json_number(result->generation) : json_null());
+    rsw_json_set(&root, "dry_run", json_boolean(!options->confirm));
+    rsw_json_set(&root, "offline", json_boolean(options->offline));
+    rsw_json_set(&root, "condemned", condemned);
+    rsw_json_set(&root, "totals", totals);
+    rsw_json_set(&root, "kept", kept);
+    if (options->confirm) {
+        json_t *done = json_object();
+        rsw_json_set(&done, "removed", rsw_json_number(result->done));
+        rsw_json_set(&done, "failed", rsw_json_number(result->failed));
+        rsw_json_set(&done, "spared", rsw_json_number(result->spared));
+        rsw_json_set(&done, "freed_bytes", rsw_json_number(result->freed));
+        rsw_json_set(&root, "done", done);
+    }
+    rsw_json_set(&root, "refusal", result->guard[0] != 0 ? json_string(result->guard) : json_null());
+    rsw_json_set(&root, "warnings", print->warnings);
+    print->warnings = NULL;
+    return root;
+}
+
+int rsw_sweep_print_result(struct rsw_sweep_print *print, const struct rsw_sweep_result *result,
+                           const struct rsw_sweep_options *options) {
+    if (print->cli->options.json) {
+        return rsw_cli_json(print->cli, result_to_json(print, result, options));
+    }
+    print_result(print->cli, result, options);
+    return RSW_EXIT_DONE;
+}

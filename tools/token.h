@@ -1,0 +1,15 @@
+/* The bearer token that the registry's endpoint must send. */
+#ifndef REGSWEEP_TOOLS_TOKEN_H
+#define REGSWEEP_TOOLS_TOKEN_H
+
+#include "options.h"
+
+#include "util/log.h"
+
+/* From --token-file or REGSWEEP_TOKEN; of the two the one from the greater source, and the file of two from
+ * the environment. 0, *out owned (NULL: no token was given), or -1: RSW_EINVAL for an empty one or one of
+ * more than a line, RSW_EIO, RSW_EACCESS, RSW_ENOMEM. Warns of a file that everybody can read. */
+int rsw_token_load(char **out, const struct rsw_options *options, const struct rsw_log *log,
+                   struct rsw_error *err);
+
+#endif
