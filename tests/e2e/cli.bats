@@ -1,0 +1,195 @@
+#!/usr/bin/env bats
+# The command line as a user meets it, without a registry.
+# shellcheck disable=SC2154,SC2016 # bats sets status, output and stderr; bash -c gets its own arguments
+
+bats_require_minimum_version 1.5.0
+
+setup() {
+    : "${REGSWEEP:?the regsweep program to test}"
+    local name
+    for name in $(compgen -e); do
+        case $name in REGSWEEP_*) unset "$name" ;; esac
+    done
+    cd "$BATS_TEST_TMPDIR" || return
+    mkdir -p registry/docker/registry/v2/{blobs,repositories}
+    root=$BATS_TEST_TMPDIR/registry
+    index=$BATS_TEST_TMPDIR/index
+}
+
+scan() {
+    "$REGSWEEP" scan --quiet --storage "$root" --index "$index" >/dev/null
+}
+
+@test "without a command: exit 64 and how to get help" {
+    run -64 --separate-stderr "$REGSWEEP"
+    [ -z "$output" ]
+    [[ $stderr == *"no command was given"*"try: regsweep --help"* ]]
+}
+
+@test "a command that is nearly right is suggested" {
+    run -64 --separate-stderr "$REGSWEEP" sweap
+    [[ $stderr == *'unknown command "sweap"; did you mean "sweep"?'* ]]
+}
+
+@test "an option that is nearly right is suggested, and never taken for the right one" {
+    run -64 --separate-stderr "$REGSWEEP" sweep --confirn
+    [[ $stderr == *"unknown option --confirn; did you mean --confirm?"* ]]
+    run -64 --separate-stderr "$REGSWEEP" sweep --confir
+    [[ $stderr == *"did you mean --confirm?"* ]]
+}
+
+@test "an option of another command is refused" {
+    run -64 --separate-stderr "$REGSWEEP" inspect stats --confirm
+    [[ $stderr == *"stats takes no --confirm"* ]]
+}
+
+@test "the version is one line on stdout" {
+    run -0 --separate-stderr "$REGSWEEP" --version
+    [[ $output =~ ^regsweep\ [0-9]+\.[0-9]+\.[0-9]+$ ]]
+    [ -z "$stderr" ]
+}
+
+@test "help goes to stdout and names every command" {
+    run -0 --separate-stderr "$REGSWEEP" --help
+    [ -z "$stderr" ]
+    for command in scan serve sweep inspect verify; do
+        [[ $output == *"  $command"* ]]
+        "$REGSWEEP" "$command" --help | grep -q "^Usage: regsweep $command"
+    done
+}
+
+@test "an index that is not there is a clear error, and none is made" {
+    for command in "sweep" "inspect stats" "inspect garbage"; do
+        # shellcheck disable=SC2086 # two words
+        run -1 --separate-stderr "$REGSWEEP" $command --index "$index"
+        [[ $stderr == *"$index"* ]]
+        [[ $stderr == *"regsweep scan"* ]]
+        [ -z "$output" ]
+        [ ! -e "$index" ]
+    done
+}
+
+@test "scan without storage says how to name it" {
+    run -64 --separate-stderr "$REGSWEEP" scan --index "$index"
+    [[ $stderr == *"--storage"*"--registry-config"* ]]
+    [ ! -e "$index" ]
+}
+
+@test "a bad value names the flag, the variable, or file and line" {
+    run -64 --separate-stderr "$REGSWEEP" sweep --grace 10
+    [[ $stderr == *'--grace: "10" is not a duration'* ]]
+    REGSWEEP_MAX_DELETE=most run -64 --separate-stderr "$REGSWEEP" sweep
+    [[ $stderr == *'REGSWEEP_MAX_DELETE: "most" is not a percentage'* ]]
+    printf '# mine\nuntagged: perhaps\n' >options.yml
+    run -64 --separate-stderr "$REGSWEEP" sweep --config options.yml
+    [[ $stderr == *'options.yml:2: untagged: "perhaps" is not one of keep|remove'* ]]
+}
+
+@test "index and storage come from the environment, from a file, from the registry's configuration" {
+    REGSWEEP_INDEX=$index REGSWEEP_STORAGE=file://$root run -0 "$REGSWEEP" scan --quiet
+    printf 'index: %s\nstorage: %s\njson: true\n' "$index" "$root" >options.yml
+    run -0 --separate-stderr "$REGSWEEP" scan --quiet --config options.yml
+    [[ $output == '{"complete":true,'* ]]
+    cat >registry.yml <<END
+version: 0.1
+storage:
+  filesystem:
+    rootdirectory: $root
+  delete: {enabled: true}
+END
+    run -0 --separate-stderr "$REGSWEEP" scan --index "$index" --registry-config registry.yml
+    [[ $stderr == *"warning: registry.yml: no notification endpoint is in use"* ]]
+    run -0 --separate-stderr "$REGSWEEP" inspect stats --index "$index" --registry-config registry.yml
+    [ -z "$stderr" ]
+}
+
+@test "nothing but the command line lets a sweep delete" {
+    REGSWEEP_CONFIRM=1 run -64 --separate-stderr "$REGSWEEP" sweep --index "$index"
+    [[ $stderr == *"REGSWEEP_CONFIRM: --confirm cannot be set in the environment"* ]]
+    printf 'confirm: true\n' >options.yml
+    run -64 --separate-stderr "$REGSWEEP" sweep --index "$index" --config options.yml
+    [[ $stderr == *"options.yml:1: confirm cannot be set in a file"* ]]
+}
+
+@test "a pull-through cache is refused with exit status 3" {
+    printf 'storage:\n  filesystem: {rootdirectory: %s}\nproxy:\n  remoteurl: https://example.org\n' "$root" >r.yml
+    for command in scan sweep verify; do
+        run -3 --separate-stderr "$REGSWEEP" $command --index "$index" --registry-config r.yml
+        [[ $stderr == *"r.yml:4: this registry is a pull-through cache"* ]]
+    done
+    [ ! -e "$index" ]
+}
+
+@test "every form of inspect gives one JSON object" {
+    scan
+    for form in stats types garbage generations events; do
+        "$REGSWEEP" inspect $form --index "$index" --json >result.json
+        [ "$(wc -l <result.json)" -eq 1 ]
+        python3 -c 'import json, sys; assert isinstance(json.load(open("result.json")), dict)'
+    done
+}
+
+@test "inspect tells what the index does not know, with exit status 1" {
+    scan
+    digest=sha256:$(printf 'x' | sha256sum | cut -c1-64)
+    run -1 --separate-stderr "$REGSWEEP" inspect blob "$digest" --index "$index"
+    [[ $stderr == *"does not know $digest"* ]]
+    run -1 --separate-stderr "$REGSWEEP" inspect repo no/body --index "$index"
+    [[ $stderr == *"does not know a repository no/body"* ]]
+    run -1 --separate-stderr "$REGSWEEP" inspect image no/body:latest --index "$index"
+    [[ $stderr == *"does not know a repository no/body"* ]]
+    run -1 --separate-stderr "$REGSWEEP" inspect generations 12 --index "$index"
+    [[ $stderr == *"there is no generation 12"* ]]
+}
+
+@test "arguments that cannot be right are usage errors" {
+    scan
+    run -64 --separate-stderr "$REGSWEEP" inspect blob sha256:12 --index "$index"
+    run -64 --separate-stderr "$REGSWEEP" inspect image UPPER:tag --index "$index"
+    run -64 --separate-stderr "$REGSWEEP" inspect image some/name --index "$index"
+    run -64 --separate-stderr "$REGSWEEP" inspect generations first --index "$index"
+    run -64 --separate-stderr "$REGSWEEP" serve --index "$index" --storage "$root" --tls-cert x.pem
+    [[ $stderr == *"--tls-cert and --tls-key go together"* ]]
+}
+
+@test "a reader that goes away early is no crash" {
+    scan
+    set +o pipefail
+    "$REGSWEEP" inspect stats --index "$index" | true
+    { code=0; "$REGSWEEP" --help || code=$?; echo "$code" >status; } | true
+    [ "$(cat status)" -le 1 ]
+}
+
+@test "a result that cannot be written is a failure" {
+    [ -e /dev/full ] || skip "no /dev/full"
+    scan
+    run -1 --separate-stderr bash -c '"$1" inspect stats --index "$2" >/dev/full' _ "$REGSWEEP" "$index"
+    [[ $stderr == *"cannot write the result: No space left on device"* ]]
+}
+
+@test "closed standard files do not end up in the index" {
+    scan
+    run -0 bash -c '"$1" scan --storage "$3" --index "$2" <&- >&- 2>&-; exit 0' _ "$REGSWEEP" "$index" "$root"
+    run -0 "$REGSWEEP" inspect stats --index "$index"
+}
+
+@test "serve listens, warns that a scan is due, and ends on SIGTERM with 0" {
+    "$REGSWEEP" serve --index "$index" --storage "$root" --listen 127.0.0.1:0 2>serve.log &
+    pid=$!
+    for _ in $(seq 100); do
+        grep -q 'listening on http://127.0.0.1:[0-9]*/events' serve.log && break
+        sleep 0.1
+    done
+    grep -q 'there was no complete scan yet' serve.log
+    grep -q 'listening on http://127.0.0.1:[0-9]*/events' serve.log
+    kill -TERM $pid
+    wait $pid
+}
+
+@test "a token file that is empty, missing or readable by all is told" {
+    : >token
+    run -64 --separate-stderr "$REGSWEEP" serve --index "$index" --storage "$root" --token-file token
+    [[ $stderr == *"token: the token is empty"* ]]
+    run -1 --separate-stderr "$REGSWEEP" serve --index "$index" --storage "$root" --token-file nowhere
+    [[ $stderr == *"cannot read nowhere"* ]]
+}

@@ -1,0 +1,85 @@
+#!/usr/bin/env bats
+# When a run refuses, nothing was touched and a word says why.
+# shellcheck disable=SC2154,SC2030,SC2031 # bats sets status and output, and each test is a subshell
+load lib
+
+setup() {
+    e2e_setup
+    "$MAKE_TREE" "$ROOT" --pushes 210 --repositories 6 --seed 9
+}
+teardown() { e2e_teardown; }
+
+refuses_and_touches_nothing() {
+    local tree
+    tree=$(disk hash "$ROOT")
+    run "$@"
+    status_is 3
+    [ "$tree" = "$(disk hash "$ROOT")" ]
+}
+
+@test "--confirm without --offline refuses and says what to do" {
+    rs scan --quiet
+    refuses_and_touches_nothing rs sweep --confirm --grace 0
+    says offline
+}
+
+@test "without a complete scan a sweep refuses" {
+    regsweep scan --index "$INDEX" --storage "$WORK" --quiet || true
+    rm -rf "$INDEX"
+    start_serve
+    stop_serve
+    run rs sweep
+    status_is 3
+    says scan
+}
+
+@test "without any index a sweep fails with a clear word" {
+    run rs sweep
+    [ "$status" -ne 0 ]
+    says "$INDEX"
+}
+
+@test "more than --max-delete refuses with --confirm, and a dry run warns" {
+    find "$REPOSITORIES" -path '*/_manifests/*' -name link -delete
+    rs scan --quiet
+    run rs sweep --offline --grace 0
+    status_is 0
+    says max-delete
+    refuses_and_touches_nothing rs sweep --offline --confirm --grace 0
+    says max-delete
+    run rs sweep --offline --confirm --grace 0 --max-delete 100
+    status_is 0
+}
+
+@test "an index of another storage is refused" {
+    rs scan --quiet
+    "$MAKE_TREE" "$WORK/other" --pushes 105 --repositories 3 --seed 8
+    tree=$(disk hash "$WORK/other")
+    run regsweep sweep --index "$INDEX" --storage "$WORK/other" --offline --confirm --grace 0
+    status_is 3
+    run regsweep scan --index "$INDEX" --storage "$WORK/other"
+    status_is 3
+    [ "$tree" = "$(disk hash "$WORK/other")" ]
+}
+
+@test "a second sweep at once is refused" {
+    "$MAKE_TREE" "$ROOT" --pushes 2100 --repositories 20 --seed 10
+    rs scan --quiet
+    # Stopped as soon as its audit has begun, the first is in the middle while the second tries.
+    start_sweep_all --confirm --audit "$WORK/audit"
+    wait_until "$TIMEOUT" test -s "$WORK/audit"
+    kill -STOP "$SWEEP_PID"
+    run sweep_all --confirm
+    kill -CONT "$SWEEP_PID"
+    status_is 3
+    says "$SWEEP_PID"
+    wait "$SWEEP_PID"
+}
+
+@test "a tree that is no registry at all lets nothing go" {
+    mkdir "$WORK/empty"
+    run regsweep scan --index "$WORK/index2" --storage "$WORK/empty"
+    run regsweep sweep --index "$WORK/index2" --storage "$WORK/empty" --offline --confirm --grace 0
+    [ "$status" -le 3 ]
+    [ -d "$WORK/empty" ]
+}

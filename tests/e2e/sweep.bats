@@ -1,0 +1,199 @@
+#!/usr/bin/env bats
+# The main job: what nothing needs goes, what somebody needs stays whole.
+# shellcheck disable=SC2154,SC2030,SC2031,SC2153 # bats sets status and output, and each test is a subshell
+load lib
+
+setup() { e2e_setup; }
+teardown() { e2e_teardown; }
+
+# Two images that share a layer, one re-tagged, one deleted, and a repository that ends up empty.
+push_and_delete() {
+    client layout "$WORK/layout" one --seed 1
+    client layout "$WORK/layout" two --seed 2
+    client layout "$WORK/layout" three --seed 3
+    client layout "$WORK/layout" many --seed 4 --arch amd64 --arch arm64
+    skopeo_push "$WORK/layout:one" shop/web:1
+    skopeo_push "$WORK/layout:two" shop/web:2
+    skopeo_push "$WORK/layout:three" shop/web:1 # re-tagged: image one has no tag now
+    skopeo_push "$WORK/layout:many" shop/many:1 --all
+    skopeo_push "$WORK/layout:one" old/thing:1
+    client delete old/thing "$(client pull old/thing 1)"
+    client delete shop/web "$(client pull shop/web 2)"
+}
+
+@test "after pushes, a re-tag and deletes a sweep leaves every remaining image whole and the empty repository gone" {
+    start_registry
+    push_and_delete
+    stop_registry
+    disk images "$ROOT" >"$WORK/tags"
+    before=$(disk blobs "$ROOT" | wc -l)
+    rs scan
+    run sweep_all --confirm
+    status_is 0
+    [ "$(disk blobs "$ROOT" | wc -l)" -lt "$before" ]
+    disk whole "$ROOT" "$WORK/tags"
+    [ ! -e "$REPOSITORIES/old" ]
+    start_registry
+    client check-all
+    [ "$(client catalog)" = $'shop/many\nshop/web' ]
+    skopeo_pull shop/web:1 "$WORK/pulled:1"
+    skopeo_pull shop/many:1 "$WORK/pulled:many" --all
+    [ -z "$(stock_garbage)" ]
+    sweep_all --json | jq -e '.totals | add == 0'
+}
+
+@test "what a dry run names is what the stock collector names" {
+    start_registry
+    push_and_delete
+    client blob lone/layer --seed 5
+    stop_registry
+    rs scan
+    same_lines "$(sweep_all --json | condemned blobs digest)" "$(stock_garbage)"
+    [ -n "$(stock_garbage)" ]
+}
+
+@test "with untagged manifests too it names what the stock collector names, where no index is in play" {
+    start_registry
+    for seed in 1 2 3 4; do
+        client image "a/b:v$((seed % 2))" --seed "$seed" --shared 100
+        client image "c:latest" --seed "$((seed + 10))" --docker
+    done
+    stop_registry
+    rs scan
+    same_lines "$(sweep_all --untagged remove --json | condemned blobs digest)" "$(stock_garbage -m)"
+    sweep_all --untagged remove --json | jq -e '.totals.revisions == 5'
+}
+
+@test "on a generated tree a dry run names what the stock collector names" {
+    "$MAKE_TREE" "$ROOT" --pushes 1050 --repositories 30 --seed 5
+    rs scan --quiet
+    same_lines "$(sweep_all --json | condemned blobs digest)" "$(stock_garbage)"
+}
+
+@test "a sweep of a generated tree leaves every tag whole and nothing for the stock collector" {
+    "$MAKE_TREE" "$ROOT" --pushes 1050 --repositories 30 --seed 6
+    disk images "$ROOT" >"$WORK/tags"
+    rs scan --quiet
+    sweep_all --json >"$WORK/plan.json"
+    disk blobs "$ROOT" >"$WORK/before"
+    sweep_all --confirm
+    same_lines "$(comm -23 "$WORK/before" <(disk blobs "$ROOT"))" "$(condemned blobs digest <"$WORK/plan.json")"
+    disk whole "$ROOT" "$WORK/tags"
+    [ -z "$(stock_garbage)" ]
+    [ -z "$(find "$BLOBS" -type d -empty)" ]
+}
+
+@test "a dry run changes nothing: not a file, not a time, not the index" {
+    "$MAKE_TREE" "$ROOT" --pushes 210 --repositories 6
+    rs scan --quiet
+    tree=$(disk hash "$ROOT")
+    index=$(sha256sum "$INDEX/data.mdb")
+    run sweep_all --untagged remove
+    status_is 0
+    run sweep_all --untagged remove --json
+    status_is 0
+    [ "$tree" = "$(disk hash "$ROOT")" ]
+    [ "$index" = "$(sha256sum "$INDEX/data.mdb")" ]
+}
+
+@test "a scan changes nothing in storage" {
+    "$MAKE_TREE" "$ROOT" --pushes 210 --repositories 6
+    tree=$(disk hash "$ROOT")
+    rs scan --quiet
+    rs scan --quiet
+    [ "$tree" = "$(disk hash "$ROOT")" ]
+}
+
+@test "without --grace nothing that is young goes" {
+    start_registry
+    push_and_delete
+    stop_registry
+    rs scan
+    rs sweep --offline --json | jq -e '.totals.links == 0 and .totals.revisions == 0'
+    disk blobs "$ROOT" >"$WORK/before"
+    run rs sweep --offline --confirm
+    status_is 0
+    sweep_all --json | jq -e '.totals.links > 0'
+}
+
+@test "every deletion has a line in the audit with its reason, and the freed bytes add up" {
+    "$MAKE_TREE" "$ROOT" --pushes 210 --repositories 6 --seed 3
+    rs scan --quiet
+    sweep_all --json >"$WORK/plan.json"
+    bytes=$(find "$BLOBS" -type f -printf '%s\n' | awk '{ sum += $1 } END { print sum }')
+    sweep_all --confirm --json --audit "$WORK/audit.jsonl" >"$WORK/done.json"
+    jq -es 'all(.[]; .reason != null)' "$WORK/audit.jsonl"
+    same_lines "$(jq -r 'select(.kind == "blob") | .digest' "$WORK/audit.jsonl" | sort)" \
+        "$(condemned blobs digest <"$WORK/plan.json")"
+    left=$(find "$BLOBS" -type f -printf '%s\n' | awk '{ sum += $1 } END { print sum }')
+    [ "$(jq .totals.bytes "$WORK/plan.json")" -eq $((bytes - left)) ]
+}
+
+@test "a stale upload goes, a young one and one without startedat stay" {
+    start_registry
+    client image up/load:1
+    old=$(client upload up/load --seed 1)
+    young=$(client upload up/load --seed 2)
+    unknown=$(client upload up/load --seed 3)
+    stop_registry
+    printf '2024-01-01T00:00:00Z' >"$REPOSITORIES/up/load/_uploads/$old/startedat"
+    rm "$REPOSITORIES/up/load/_uploads/$unknown/startedat"
+    rs scan
+    run sweep_all --confirm
+    status_is 0
+    [ ! -e "$REPOSITORIES/up/load/_uploads/$old" ]
+    [ -e "$REPOSITORIES/up/load/_uploads/$young/data" ]
+    [ -e "$REPOSITORIES/up/load/_uploads/$unknown/data" ]
+}
+
+@test "signatures and referrers go with their image and stay with their image" {
+    start_registry
+    kept=$(client image sig/ned:1 --seed 1)
+    gone=$(client image sig/ned:2 --seed 2)
+    seed=10
+    for image in "$kept" "$gone"; do
+        seed=$((seed + 2))
+        client image sig/ned --seed "$seed" --subject "$image" >>"$WORK/referrers"
+        client image "sig/ned:${image/:/-}.sig" --seed "$((seed + 1))"
+    done
+    client delete sig/ned "$gone"
+    stop_registry
+    rs scan
+    run sweep_all --confirm
+    status_is 0
+    start_registry
+    client pull sig/ned "$kept"
+    client pull sig/ned "${kept/:/-}.sig"
+    client pull sig/ned "$(sed -n 1p "$WORK/referrers")"
+    run client has sig/ned "${gone/:/-}.sig"
+    status_is 1
+    run client has sig/ned "$(sed -n 2p "$WORK/referrers")"
+    status_is 1
+}
+
+@test "the index knows after a sweep what is left: verify finds nothing" {
+    start_registry
+    client storm 200 --seed 21 --whole >"$WORK/expected.json"
+    stop_registry
+    rs scan --quiet
+    sweep_all --confirm --untagged remove
+    run rs verify
+    status_is 0
+    start_registry
+    client check --tagged "$WORK/expected.json"
+}
+
+@test "after sweeps of a storm every remaining image pulls whole, again and again" {
+    for seed in 31 32 33; do
+        start_registry
+        client storm 100 --seed "$seed" >"$WORK/expected.json"
+        stop_registry
+        rs scan --quiet
+        sweep_all --confirm
+        start_registry
+        client check "$WORK/expected.json"
+        stop_registry
+        rm -rf "$ROOT" "$INDEX"
+        mkdir "$ROOT"
+    done
+}

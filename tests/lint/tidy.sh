@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# tidy.sh BUILD_DIR: clang-tidy over every C file, by the compile commands of that build. Fails too if it looked at
+# fewer files than the project has: a gate that matches no file is none.
+set -euo pipefail
+build=$1
+cd "$(dirname "$0")/../.."
+mapfile -t files < <(git ls-files '*.c')
+((${#files[@]} > 0)) || { echo "no file to look at" >&2; exit 1; }
+compiled=$(grep -o '"file": "[^"]*"' "$build/compile_commands.json" | cut -d'"' -f4 | sort -u)
+missing=$(for file in "${files[@]}"; do grep -qxF "$PWD/$file" <<<"$compiled" || echo "$file"; done)
+[ -z "$missing" ] || { printf 'not compiled, so not looked at:\n%s\n' "$missing" >&2; exit 1; }
+
+# One file; what is wrong on stdout, and a note that it was looked at.
+tidy_one() {
+    local said status=0
+    said=$(clang-tidy --quiet -p "$build" "$1" 2>&1 | grep -v 'warnings\? generated\.$') || status=${PIPESTATUS[0]}
+    if [ "$status" -ne 0 ] || grep -qE '(warning|error):' <<<"$said"; then
+        printf '%s\n' "$said"
+        return 1
+    fi
+    echo "$1" >>"$looked"
+}
+looked=$(mktemp)
+trap 'rm -f "$looked"' EXIT
+export build looked
+export -f tidy_one
+# shellcheck disable=SC2016 # for the inner shell
+printf '%s\0' "${files[@]}" | xargs -0 -n 1 -P "$(nproc)" bash -c 'set -o pipefail; tidy_one "$1" || exit 1' tidy || {
+    echo "clang-tidy is not content" >&2
+    exit 1
+}
+[ "$(sort -u "$looked" | wc -l)" -eq "${#files[@]}" ] || { echo "looked at fewer than ${#files[@]} files" >&2; exit 1; }
+echo "${#files[@]} files"
