@@ -241,8 +241,21 @@ int rsw_dir_inspect(uint64_t *size, const char *dir, struct rsw_error *err) {
         return rsw_error_set(err, RSW_ESCHEMA, 0,
                              "%s: not an index of regsweep, or its beginning is lost: %s", path, RSW_DAMAGED);
     }
-    *size = (uint64_t)stat.st_size;
+    *size = (uint64_t)stat.st_blocks * 512;
     return answer;
+}
+
+static bool above_limit(uint64_t size) {
+    struct rlimit limit;
+    return getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
+           size >= (uint64_t)limit.rlim_cur;
+}
+
+void rsw_dir_lengthen(int fd, uint64_t map_size) {
+    struct stat stat;
+    if (fstat(fd, &stat) == 0 && (uint64_t)stat.st_size < map_size && !above_limit(map_size)) {
+        (void)!ftruncate(fd, (off_t)map_size); /* where it fails the file stays sound, only not provably so */
+    }
 }
 
 int rsw_dir_lockless(const char *dir, int fd, struct rsw_error *err) {
@@ -271,11 +284,9 @@ int rsw_dir_lockless(const char *dir, int fd, struct rsw_error *err) {
 }
 
 bool rsw_dir_is_full(const char *dir, uint64_t used, uint64_t need) {
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
-        used + need >= (uint64_t)limit.rlim_cur) {
+    struct statvfs fs;
+    if (above_limit(used + need)) {
         return true;
     }
-    struct statvfs fs;
     return statvfs(dir, &fs) == 0 && (uint64_t)fs.f_bavail * fs.f_frsize < need + (UINT64_C(1) << 20);
 }

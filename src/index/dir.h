@@ -21,10 +21,14 @@ int rsw_dir_share(int fd, const char *dir, struct rsw_error *err);
 int rsw_dir_empty(const char *dir, struct rsw_error *err);
 /* Makes the names in the folder durable. */
 int rsw_dir_sync(const char *dir, struct rsw_error *err);
-/* Whether LMDB may be let near data.mdb: it trusts what stands there. RSW_FOUND, and its size; RSW_ABSENT if
- * there is none or it is empty; RSW_FAILED: RSW_ECORRUPT truncated or contradicting itself, RSW_ESCHEMA no
- * LMDB file, RSW_EIO, RSW_EACCESS. */
+/* Whether LMDB may be let near data.mdb: it trusts what stands there. RSW_FOUND, and the bytes of disk that it
+ * takes; RSW_ABSENT if there is none or it is empty; RSW_FAILED: RSW_ECORRUPT truncated or contradicting
+ * itself, RSW_ESCHEMA no LMDB file, RSW_EIO, RSW_EACCESS. */
 int rsw_dir_inspect(uint64_t *size, const char *dir, struct rsw_error *err);
+/* Makes data.mdb as long as the map, by a hole that takes no disk, where the limit of file size allows. LMDB
+ * never writes a page that one transaction took and gave back, so without this a sound file may end before
+ * its last page, as a truncated one does. Needs LMDB's write transaction: other processes do the same. */
+void rsw_dir_lengthen(int fd, uint64_t map_size);
 /* True if reading must do without LMDB's lock file, because we may not write to it and nobody else has the
  * index open. `lock_fd` as from rsw_dir_lock. RSW_EACCESS if somebody has. */
 int rsw_dir_lockless(const char *dir, int lock_fd, struct rsw_error *err);

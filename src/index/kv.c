@@ -37,6 +37,7 @@ struct rsw_kv {
     bool full;           /* a transaction ran into the end of the map: grow, whatever; under `writer` */
     unsigned begun;      /* write transactions; under `writer` */
     uint64_t limit;      /* of the map; 0: none */
+    uint64_t lengthened; /* map size that the file was made as long as; under `writer` */
     atomic_bool unknown; /* where the map lies must be found out */
     struct rsw_map map;
     unsigned page;
@@ -212,11 +213,24 @@ void rsw_kv_close(struct rsw_kv *kv) {
     free(kv);
 }
 
+/* At the beginning of a write transaction. */
+static void lengthen(struct rsw_kv *kv) {
+    uint64_t size = rsw_kv_map_size(kv);
+    int fd;
+    if (size != kv->lengthened && mdb_env_get_fd(kv->env, &fd) == 0) {
+        rsw_dir_lengthen(fd, size);
+        kv->lengthened = size;
+    }
+}
+
 int rsw_kv_open_tables(struct rsw_kv *kv, size_t count, bool create, struct rsw_error *err) {
     MDB_txn *txn;
     int rc = mdb_txn_begin(kv->env, NULL, create ? 0 : MDB_RDONLY, &txn);
     if (rc != 0) {
         return fail(kv, err, rc, "open the tables of the index");
+    }
+    if (create) {
+        lengthen(kv);
     }
     rc = mdb_dbi_open(txn, NULL, 0, &kv->main);
     for (size_t i = 0; i < count && i < kv->table_count && rc == 0; i++) {
@@ -391,6 +405,9 @@ int rsw_kv_begin(struct rsw_kv_txn **out, struct rsw_kv *kv, bool write, struct 
         }
         free(txn);
         return fail(kv, err, rc, write ? "begin to write the index" : "begin to read the index");
+    }
+    if (write) {
+        lengthen(kv);
     }
     if (atomic_load(&kv->unknown)) {
         find_map(kv, txn->mdb);

@@ -23,7 +23,7 @@ struct rsw_kv_options {
     bool read_only;
     bool no_lock;              /* take no part in LMDB's locking: for a directory that we cannot write to */
     uint64_t map_limit;        /* 0: none */
-    uint64_t file_size;        /* of the data file now; 0 if there is none */
+    uint64_t file_size;        /* what the data file takes of the disk now; 0 if there is none */
     const char *const *tables; /* names; static storage */
     size_t table_count;
 };

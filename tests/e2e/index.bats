@@ -65,7 +65,7 @@ ended_well() {
 
 @test "an index cut short is an error, not a crash" {
     rs scan --quiet
-    size=$(stat -c %s "$INDEX/data.mdb")
+    size=$(index_end "$INDEX/data.mdb")
     for part in 2 3 10; do
         truncate -s $((size / part / 4096 * 4096)) "$INDEX/data.mdb"
         run sweep_all --json
@@ -115,7 +115,7 @@ ended_well() {
 
 @test "a sweep that finds the disk full says so, and the next one finishes" {
     rs scan --quiet
-    blocks=$(($(stat -c %s "$INDEX/data.mdb") / 1024))
+    blocks=$(($(index_end "$INDEX/data.mdb") / 1024))
     run with_file_limit "$blocks" sweep_all --confirm --untagged remove
     ended_well
     disk whole "$ROOT" "$WORK/tags"

@@ -309,25 +309,32 @@ with_file_limit() {
     )
 }
 
+# index_end FILE: where the last page of an index ends. Its file is longer, by a hole.
+index_end() {
+    local last
+    last=$( (od -An -t u8 -j 136 -N 8 "$1" && od -An -t u8 -j $((4096 + 136)) -N 8 "$1") | sort -n | tail -n 1)
+    echo $(((last + 1) * 4096))
+}
+
 # flip_bytes FILE SEED COUNT: turns bits at places that depend on the seed alone, past the two meta pages.
 flip_bytes() {
-    python3 - "$@" <<'PY'
+    python3 - "$@" "$(index_end "$1")" <<'PY'
 import random, sys
-path, seed, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+path, seed, count, end = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
 source = random.Random(seed)
 with open(path, "r+b") as file:
-    data = bytearray(file.read())
     for _ in range(count):
-        at = source.randrange(8192, len(data))
-        data[at] ^= 1 << source.randrange(8)
-    file.seek(0)
-    file.write(data)
+        at = source.randrange(8192, end)
+        file.seek(at)
+        byte = file.read(1)[0] ^ 1 << source.randrange(8)
+        file.seek(at)
+        file.write(bytes([byte]))
 PY
 }
 
 # set_schema FILE FROM TO: another schema version in an index, with its checksum right (src/index/schema.h).
 set_schema() {
-    python3 - "$@" <<'PY'
+    python3 - "$@" "$(index_end "$1")" <<'PY'
 import ctypes, struct, sys
 path, old, new = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 xxh3 = ctypes.CDLL("libxxhash.so.0").XXH3_64bits_withSeed
@@ -337,7 +344,7 @@ def record(version):
     value = b"regsweep" + struct.pack("<I", version)
     return value + struct.pack("<Q", xxh3(value, len(value), xxh3(b"schema", 6, 0)))[:4]
 with open(path, "r+b") as file:
-    data = file.read()
+    data = file.read(int(sys.argv[4]))
     if record(old) not in data:
         sys.exit("no schema record found")
     file.seek(0)

@@ -1,5 +1,6 @@
 #include "index_support.h"
 
+#include <fcntl.h>
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,6 +60,15 @@ void expect_open_fails(const struct place *place, const struct rsw_index_options
     if (err.code != code || strstr(err.message, words) == NULL) {
         fail_msg("code %d, not %d, or not «%s»: %s", (int)err.code, (int)code, words, err.message);
     }
+}
+
+off_t end_of_pages(const struct place *place) {
+    uint64_t last[2] = {0};
+    int fd = open(place->data, O_RDONLY | O_CLOEXEC);
+    assert_int_equal(pread(fd, &last[0], 8, 136), 8);
+    assert_int_equal(pread(fd, &last[1], 8, 4096 + 136), 8);
+    close(fd);
+    return (off_t)((last[0] > last[1] ? last[0] : last[1]) + 1) * 4096;
 }
 
 struct rsw_txn *begin_read(struct rsw_index *index) {

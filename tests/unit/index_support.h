@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include <cmocka.h>
 
@@ -24,6 +25,9 @@ struct rsw_index *open_with(const struct place *place, const struct rsw_index_op
 /* Opening fails, with this code, and a message that has these words. */
 void expect_open_fails(const struct place *place, const struct rsw_index_options *options, enum rsw_code code,
                        const char *words);
+
+/* Where the last page of the index ends. The file is longer, by a hole. */
+off_t end_of_pages(const struct place *place);
 
 struct rsw_txn *begin_read(struct rsw_index *index);
 struct rsw_txn *begin_write(struct rsw_index *index);
