@@ -68,6 +68,15 @@ static bool is_evidence(struct rsw_txn *txn, uint32_t repo, uint32_t subject) {
     return false;
 }
 
+static bool is_forgettable(struct rsw_txn *txn, enum rsw_member_kind kind, const struct rsw_member *member) {
+    struct rsw_repo repo;
+    if ((member->flags & RSW_MEMBER_PRESENT) != 0 || rsw_repo_get(txn, member->repo, &repo) != RSW_FOUND ||
+        (repo.flags & RSW_REPO_ODD) != 0) {
+        return false; /* of an odd repository nothing is touched, empty directories included */
+    }
+    return kind == RSW_LINK || !is_evidence(txn, member->repo, member->blob);
+}
+
 static int find_tombstones(struct pairs *out, struct rsw_index *index, enum rsw_member_kind kind,
                            struct rsw_error *err) {
     RSW_AUTO_TXN txn = NULL;
@@ -78,9 +87,7 @@ static int find_tombstones(struct pairs *out, struct rsw_index *index, enum rsw_
     rsw_iter_members(&iter, txn, kind, 0);
     struct rsw_member member;
     while (rsw_member_next(&iter, &member) == RSW_FOUND) {
-        bool gone = (member.flags & RSW_MEMBER_PRESENT) == 0;
-        if (gone && (kind == RSW_LINK || !is_evidence(txn, member.repo, member.blob)) &&
-            add_pair(out, member.repo, member.blob, err) != 0) {
+        if (is_forgettable(txn, kind, &member) && add_pair(out, member.repo, member.blob, err) != 0) {
             return -1;
         }
     }
