@@ -16,6 +16,7 @@ import io
 import json
 import os
 import random
+import re
 import sys
 import tarfile
 import urllib.parse
@@ -439,17 +440,35 @@ class Storm:
         return {"operations": self.done, "images": images, "tags": tags, "gone": gone}
 
 
+WEAK_TAG = re.compile(r"sha256-([0-9a-f]{64})(\.(sig|att|sbom))?")
+
+
+def tags_to_stay(tags):
+    """The ordinary tags, and the weak ones whose subject one of these carries."""
+    weak = {(tag["repo"], tag["tag"]): (tag["repo"], "sha256:" + match.group(1))
+            for tag in tags if (match := WEAK_TAG.fullmatch(tag["tag"]))}
+    stay = [tag for tag in tags if (tag["repo"], tag["tag"]) not in weak]
+    while True:
+        carried = {(tag["repo"], tag["digest"]) for tag in stay}
+        more = [tag for tag in tags if tag not in stay and weak[tag["repo"], tag["tag"]] in carried]
+        if not more:
+            return stay
+        stay += more
+
+
 def check(client, expected, tagged_only=False):
-    """Everything expected is there and whole. What is wrong, in words."""
+    """Everything expected is there and whole; with tagged_only, what a sweep that lets the untagged go must leave.
+    What is wrong, in words."""
     wrong = []
-    for tag in expected["tags"]:
+    tags = tags_to_stay(expected["tags"]) if tagged_only else expected["tags"]
+    for tag in tags:
         try:
             data, _ = client.manifest(tag["repo"], tag["tag"])
             if digest_of(data) != tag["digest"]:
                 wrong.append(f"{tag['repo']}:{tag['tag']} is {digest_of(data)}, not {tag['digest']}")
         except Refused as error:
             wrong.append(str(error))
-    tagged = {(tag["repo"], tag["digest"]) for tag in expected["tags"]}
+    tagged = {(tag["repo"], tag["digest"]) for tag in tags}
     for one in expected["images"]:
         if tagged_only and (one["repo"], one["digest"]) not in tagged:
             continue
