@@ -3,17 +3,32 @@
 #include "exit.h"
 
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 static const struct rsw_index *volatile watched;
 static char message[1024]; /* made beforehand: a handler must not format */
 
+/* The instruction that faulted; NULL where we do not know how to ask. */
+static const void *instruction(const void *context) {
+    const ucontext_t *machine = context;
+#if defined(__x86_64__)
+    return (const void *)(uintptr_t)machine->uc_mcontext.gregs[REG_RIP];
+#elif defined(__aarch64__)
+    return (const void *)(uintptr_t)machine->uc_mcontext.pc;
+#else
+    (void)machine;
+    return NULL;
+#endif
+}
+
 static void on_fault(int number, siginfo_t *info, void *context) {
-    (void)context;
     const struct rsw_index *index = watched;
-    if (index != NULL && rsw_index_maps(index, info->si_addr)) {
+    if (index != NULL &&
+        (rsw_index_maps(index, info->si_addr) || rsw_index_maps(index, instruction(context)))) {
         ssize_t written = write(STDERR_FILENO, message, strlen(message));
         (void)written; /* nobody is left to tell */
         _exit(RSW_EXIT_FAILED);

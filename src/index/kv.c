@@ -40,6 +40,7 @@ struct rsw_kv {
     uint64_t lengthened; /* map size that the file was made as long as; under `writer` */
     atomic_bool unknown; /* where the map lies must be found out */
     struct rsw_map map;
+    struct rsw_map code; /* of LMDB itself */
     unsigned page;
     size_t table_count;
     const char *const *names;
@@ -172,6 +173,7 @@ static int open_env(struct rsw_kv *kv, const struct rsw_kv_options *options) {
     MDB_stat stat;
     rc = mdb_env_stat(kv->env, &stat);
     kv->page = stat.ms_psize;
+    rsw_map_locate(&kv->code, (const void *)(uintptr_t)&mdb_cursor_get, 0);
     return rc;
 }
 
@@ -254,7 +256,7 @@ int rsw_kv_has_content(struct rsw_kv *kv, struct rsw_error *err) {
 }
 
 bool rsw_kv_maps(const struct rsw_kv *kv, const void *address) {
-    return rsw_map_has(&kv->map, address);
+    return rsw_map_has(&kv->map, address) || rsw_map_has(&kv->code, address);
 }
 
 uint64_t rsw_kv_map_size(const struct rsw_kv *kv) {

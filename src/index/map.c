@@ -15,7 +15,7 @@ void rsw_map_locate(struct rsw_map *map, const void *inside, uint64_t size) {
         if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " ", &begin, &end) == 2 && (uintptr_t)inside >= begin &&
             (uintptr_t)inside < end) {
             atomic_store_explicit(&map->begin, begin, memory_order_relaxed);
-            atomic_store_explicit(&map->end, begin + (uintptr_t)size, memory_order_release);
+            atomic_store_explicit(&map->end, size != 0 ? begin + (uintptr_t)size : end, memory_order_release);
             return;
         }
     }

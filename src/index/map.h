@@ -11,8 +11,8 @@ struct rsw_map {
     atomic_uintptr_t end; /* 0: not known */
 };
 
-/* Finds the mapping that `inside` lies in, which is `size` bytes long. LMDB does not tell; the kernel does,
- * in /proc/self/maps. Without /proc the place stays unknown. */
+/* Finds the mapping that `inside` lies in, which is `size` bytes long (0: as long as the kernel says). LMDB
+ * does not tell; the kernel does, in /proc/self/maps. Without /proc the place stays unknown. */
 void rsw_map_locate(struct rsw_map *map, const void *inside, uint64_t size);
 void rsw_map_forget(struct rsw_map *map);
 /* False while it is not known. Async-signal-safe. */
