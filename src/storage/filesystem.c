@@ -139,6 +139,8 @@ int rsw_storage_open_fs(struct rsw_storage **out, const char *root, struct rsw_e
                                                .remove = fs_remove,
                                                .prune = rsw_fs_prune,
                                                .rmdir = rsw_fs_rmdir,
+                                               .move = rsw_fs_move,
+                                               .write = rsw_fs_write,
                                                .free = fs_free};
     *out = NULL;
     if (root[0] != '/') {

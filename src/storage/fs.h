@@ -47,6 +47,8 @@ int64_t rsw_fs_read_full(int fd, void *bytes, size_t len);
 
 int rsw_fs_list(struct rsw_storage *storage, const struct rsw_listing *listing, struct rsw_error *err);
 int rsw_fs_prune(struct rsw_storage *storage, const char *dir, struct rsw_error *err);
+void rsw_fs_move(struct rsw_storage *storage, struct rsw_move *moves, size_t count);
+void rsw_fs_write(struct rsw_storage *storage, struct rsw_write *writes, size_t count);
 void rsw_fs_rmdir(struct rsw_storage *storage, struct rsw_removal *removals, size_t count);
 
 #endif

@@ -134,6 +134,14 @@ static void memory_read(struct rsw_storage *storage, struct rsw_read *reads, siz
     unlock(memory);
 }
 
+/* Takes a file out of the table; what it owns is the caller's. */
+static struct rsw_memory_file take_out(struct rsw_memory *memory, struct rsw_memory_file *file) {
+    struct rsw_memory_file taken = *file;
+    memory->count--;
+    memmove(file, file + 1, (memory->count - (size_t)(file - memory->files)) * sizeof *file);
+    return taken;
+}
+
 static void memory_remove(struct rsw_storage *storage, struct rsw_removal *removals, size_t count) {
     struct rsw_memory *memory = lock(storage);
     for (size_t i = 0; i < count; i++) {
@@ -142,11 +150,9 @@ static void memory_remove(struct rsw_storage *storage, struct rsw_removal *remov
         struct rsw_memory_file *file = open_file(memory, removal->key, &removal->errnum, &is_fault);
         removal->answer = is_fault ? RSW_FAILED : answer_of(removal->errnum);
         if (file != NULL) {
-            size_t at = (size_t)(file - memory->files);
-            free(file->key);
-            free(file->bytes);
-            memory->count--;
-            memmove(file, file + 1, (memory->count - at) * sizeof *file);
+            struct rsw_memory_file taken = take_out(memory, file);
+            free(taken.key);
+            free(taken.bytes);
         }
     }
     unlock(memory);
@@ -182,6 +188,112 @@ static void memory_rmdir(struct rsw_storage *storage, struct rsw_removal *remova
     unlock(memory);
 }
 
+/* Makes room at `at`. False: out of memory. */
+static bool insert_at(struct rsw_memory *memory, size_t at) {
+    if (memory->count == memory->room) {
+        size_t room = memory->room == 0 ? 64 : memory->room * 2;
+        struct rsw_memory_file *files = realloc(memory->files, room * sizeof *files);
+        if (files == NULL) {
+            return false;
+        }
+        memory->files = files;
+        memory->room = room;
+    }
+    memmove(memory->files + at + 1, memory->files + at, (memory->count - at) * sizeof *memory->files);
+    memory->count++;
+    return true;
+}
+
+/* Why no file can be made under this key, or 0: there is one, or a folder, or one of its folders is a file.
+ */
+static int obstacle(const struct rsw_memory *memory, const char *key) {
+    if (find_file(memory, key) != NULL || (!memory->flat && rsw_memory_has_dir(memory, key))) {
+        return EEXIST;
+    }
+    for (const char *slash = strchr(key, '/'); !memory->flat && slash != NULL;
+         slash = strchr(slash + 1, '/')) {
+        char *above = strndup(key, (size_t)(slash - key));
+        bool is_file = above == NULL || find_file(memory, above) != NULL;
+        free(above);
+        if (is_file) {
+            return ENOTDIR;
+        }
+    }
+    return 0;
+}
+
+/* Takes `file` over, on success. 0 or an errno. */
+static int add_file(struct rsw_memory *memory, const struct rsw_memory_file *file) {
+    size_t at = rsw_memory_find(memory, file->key);
+    if (!insert_at(memory, at)) {
+        return ENOMEM;
+    }
+    memory->files[at] = *file;
+    return 0;
+}
+
+static int move_one(struct rsw_memory *memory, const struct rsw_move *move) {
+    int errnum;
+    bool is_fault;
+    struct rsw_memory_file *file = open_file(memory, move->from, &errnum, &is_fault);
+    if (file == NULL) {
+        return is_fault && errnum == ENOENT ? EIO : errnum;
+    }
+    errnum = rsw_memory_fault(memory, move->to);
+    errnum = errnum != 0 ? errnum : obstacle(memory, move->to);
+    if (errnum != 0) {
+        return errnum;
+    }
+    char *key = strdup(move->to);
+    if (key == NULL) {
+        return ENOMEM;
+    }
+    struct rsw_memory_file moved = take_out(memory, file); /* and so there is room */
+    free(moved.key);
+    moved.key = key;
+    return add_file(memory, &moved);
+}
+
+static void memory_move(struct rsw_storage *storage, struct rsw_move *moves, size_t count) {
+    struct rsw_memory *memory = lock(storage);
+    for (size_t i = 0; i < count; i++) {
+        moves[i].errnum = move_one(memory, &moves[i]);
+        moves[i].answer = answer_of(moves[i].errnum);
+    }
+    unlock(memory);
+}
+
+static int write_one(struct rsw_memory *memory, const struct rsw_write *write) {
+    int errnum = fault_of(memory, write->key);
+    errnum = errnum != 0 ? errnum : obstacle(memory, write->key);
+    if (errnum != 0) {
+        return errnum;
+    }
+    struct rsw_memory_file file = {.key = strdup(write->key), .len = write->len};
+    file.bytes = malloc(write->len > 0 ? write->len : 1);
+    file.mtime_ms = memory->now_ms;
+    if (file.key != NULL && file.bytes != NULL) {
+        if (write->len > 0) {
+            memcpy(file.bytes, write->bytes, write->len);
+        }
+        if (add_file(memory, &file) == 0) {
+            return 0;
+        }
+    }
+    free(file.key);
+    free(file.bytes);
+    return ENOMEM;
+}
+
+static void memory_write(struct rsw_storage *storage, struct rsw_write *writes, size_t count) {
+    struct rsw_memory *memory = lock(storage);
+    for (size_t i = 0; i < count; i++) {
+        writes[i].errnum = write_one(memory, &writes[i]);
+        writes[i].answer = writes[i].errnum == 0 ? RSW_FOUND : RSW_FAILED;
+    }
+    unlock(memory);
+}
+
 static void memory_free(struct rsw_storage *storage) {
     struct rsw_memory *memory = (struct rsw_memory *)storage;
     for (size_t i = 0; i < memory->count; i++) {
@@ -204,6 +316,8 @@ int rsw_storage_open_memory(struct rsw_storage **out, struct rsw_error *err) {
                                                .remove = memory_remove,
                                                .prune = memory_prune,
                                                .rmdir = memory_rmdir,
+                                               .move = memory_move,
+                                               .write = memory_write,
                                                .free = memory_free};
     *out = NULL;
     struct rsw_memory *memory = calloc(1, sizeof *memory);
@@ -216,22 +330,6 @@ int rsw_storage_open_memory(struct rsw_storage **out, struct rsw_error *err) {
     memory->base = (struct rsw_storage){.ops = &ops, .url = url};
     *out = &memory->base;
     return 0;
-}
-
-/* Makes room at `at`. False: out of memory. */
-static bool insert_at(struct rsw_memory *memory, size_t at) {
-    if (memory->count == memory->room) {
-        size_t room = memory->room == 0 ? 64 : memory->room * 2;
-        struct rsw_memory_file *files = realloc(memory->files, room * sizeof *files);
-        if (files == NULL) {
-            return false;
-        }
-        memory->files = files;
-        memory->room = room;
-    }
-    memmove(memory->files + at + 1, memory->files + at, (memory->count - at) * sizeof *memory->files);
-    memory->count++;
-    return true;
 }
 
 int rsw_memory_put(struct rsw_storage *storage, const char *key, const void *bytes, size_t len,
@@ -253,10 +351,8 @@ int rsw_memory_put(struct rsw_storage *storage, const char *key, const void *byt
         *old = file;
         file = swap;
     } else if (ok) {
-        size_t at = rsw_memory_find(memory, key);
-        ok = insert_at(memory, at);
+        ok = add_file(memory, &file) == 0;
         if (ok) {
-            memory->files[at] = file;
             file = (struct rsw_memory_file){.key = NULL};
         }
     }
@@ -305,5 +401,11 @@ void rsw_memory_fail_after(struct rsw_storage *storage, int countdown, int errnu
 void rsw_memory_flat(struct rsw_storage *storage, bool flat) {
     struct rsw_memory *memory = lock(storage);
     memory->flat = flat;
+    unlock(memory);
+}
+
+void rsw_memory_now(struct rsw_storage *storage, int64_t now_ms) {
+    struct rsw_memory *memory = lock(storage);
+    memory->now_ms = now_ms;
     unlock(memory);
 }

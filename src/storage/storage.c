@@ -116,6 +116,32 @@ void rsw_storage_rmdir(struct rsw_storage *storage, struct rsw_removal *removals
     remove_runs(storage, removals, count, storage->ops->rmdir);
 }
 
+void rsw_storage_move(struct rsw_storage *storage, struct rsw_move *moves, size_t count) {
+    size_t run = 0;
+    for (size_t i = 0; i < count; i++) {
+        moves[i].answer = RSW_FAILED;
+        moves[i].errnum = EINVAL;
+        if (!rsw_storage_key_valid(moves[i].from, false) || !rsw_storage_key_valid(moves[i].to, false)) {
+            storage->ops->move(storage, moves + run, i - run);
+            run = i + 1;
+        }
+    }
+    storage->ops->move(storage, moves + run, count - run);
+}
+
+void rsw_storage_write(struct rsw_storage *storage, struct rsw_write *writes, size_t count) {
+    size_t run = 0;
+    for (size_t i = 0; i < count; i++) {
+        writes[i].answer = RSW_FAILED;
+        writes[i].errnum = EINVAL;
+        if (!rsw_storage_key_valid(writes[i].key, false)) {
+            storage->ops->write(storage, writes + run, i - run);
+            run = i + 1;
+        }
+    }
+    storage->ops->write(storage, writes + run, count - run);
+}
+
 int rsw_storage_prune(struct rsw_storage *storage, const char *dir, struct rsw_error *err) {
     if (!rsw_storage_key_valid(dir, true)) {
         return bad_key(dir, err);

@@ -11,6 +11,7 @@
  *   filesystem; 404 NoSuchKey on S3). Everything else that is not success is RSW_FAILED.
  * - Calls that take many requests give each its own answer; one bad request never fails its neighbours, so
  *   they return nothing. A backend may have many under way at once, and does them in any order.
+ * - Nothing is ever overwritten: a move or write to a key that is taken is RSW_FAILED with EEXIST.
  * - Removals are by known key, never by pattern, and may be repeated: what is gone already is RSW_ABSENT.
  * - Thread-safe: any number of calls at once on one handle. Pushes may run beside every call.
  */
@@ -94,6 +95,26 @@ struct rsw_removal {
     int errnum;
 };
 
+/* Moving a file from one key to another. */
+struct rsw_move {
+    const char *from;
+    const char *to;
+    int answer; /* RSW_FOUND: moved; RSW_ABSENT: there is nothing at `from`, and nothing happened; RSW_FAILED:
+                   EEXIST: something is at `to`, and both stay; EISDIR, ELOOP or ENXIO: `from` is no file;
+                   EXDEV: `to` is on another filesystem */
+    int errnum;
+};
+
+/* Writing a small file that is not there yet. */
+struct rsw_write {
+    const char *key;
+    const void *bytes;
+    size_t len;
+    int answer; /* RSW_FOUND: written; RSW_FAILED: nothing is there that was not before. EEXIST: something is,
+                   and stays as it is */
+    int errnum;
+};
+
 struct rsw_storage_ops {
     /* RSW_FOUND: listed, to the end (single entries may still be RSW_FAILED). RSW_ABSENT: no such
      * prefix. RSW_FAILED: the listing could not be begun or was cut short, err says why. */
@@ -110,6 +131,12 @@ struct rsw_storage_ops {
      * was gone (where there are no directories: nothing is below the key); RSW_FAILED with ENOTEMPTY:
      * something is in it; with ENOTDIR or ELOOP: a file or a link, which stays. */
     void (*rmdir)(struct rsw_storage *storage, struct rsw_removal *removals, size_t count);
+    /* Both replace nothing, and are durable when they answer. Folders that are missing are made; these, and
+     * what is written, take owner and mode from the folder that they are in, as the registry's user must be
+     * able to use them. A file is moved in one step: whoever looks meanwhile finds it at one of the two keys
+     * (where a filesystem cannot move without replacing, for a moment at both). */
+    void (*move)(struct rsw_storage *storage, struct rsw_move *moves, size_t count);
+    void (*write)(struct rsw_storage *storage, struct rsw_write *writes, size_t count);
     void (*free)(struct rsw_storage *storage);
 };
 
@@ -125,6 +152,8 @@ void rsw_storage_read(struct rsw_storage *storage, struct rsw_read *reads, size_
 void rsw_storage_remove(struct rsw_storage *storage, struct rsw_removal *removals, size_t count);
 int rsw_storage_prune(struct rsw_storage *storage, const char *dir, struct rsw_error *err);
 void rsw_storage_rmdir(struct rsw_storage *storage, struct rsw_removal *removals, size_t count);
+void rsw_storage_move(struct rsw_storage *storage, struct rsw_move *moves, size_t count);
+void rsw_storage_write(struct rsw_storage *storage, struct rsw_write *writes, size_t count);
 
 /* Backends. `root` need not contain `docker/` yet. */
 int rsw_storage_open_fs(struct rsw_storage **out, const char *root, struct rsw_error *err);
@@ -132,14 +161,17 @@ int rsw_storage_open_memory(struct rsw_storage **out, struct rsw_error *err);
 
 /* For tests, memory backend only: puts or replaces a file; makes a key answer RSW_FAILED with `errnum`
  * (0: normal again; in a listing a directory under this key is one that cannot be read); fails request
- * number `countdown` from now, once (0: the very next; looks, reads, removals, prunings and listings count
- * one each a request; a listing is cut short after its first entry; `errnum` 0: normal again). */
+ * number `countdown` from now, once (0: the very next; looks, reads, removals, moves, writes, prunings and
+ * listings count one each a request; a listing is cut short after its first entry; `errnum` 0: normal again).
+ */
 int rsw_memory_put(struct rsw_storage *storage, const char *key, const void *bytes, size_t len,
                    int64_t mtime_ms, struct rsw_error *err);
 void rsw_memory_fail_key(struct rsw_storage *storage, const char *key, int errnum);
 void rsw_memory_fail_after(struct rsw_storage *storage, int countdown, int errnum);
 /* Behaves as an object store: no directories, `descend` is never called, listings bring no content. */
 void rsw_memory_flat(struct rsw_storage *storage, bool flat);
+/* The time that files written from here on have; 0 at first. */
+void rsw_memory_now(struct rsw_storage *storage, int64_t now_ms);
 
 #define RSW_AUTO_STORAGE __attribute__((cleanup(rsw_storage_cleanup))) struct rsw_storage *
 static inline void rsw_storage_cleanup(struct rsw_storage **storage) {

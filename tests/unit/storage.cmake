@@ -10,3 +10,6 @@ regsweep_unit_test(storage_fs
 regsweep_unit_test(storage_memory
     SOURCES storage_memory.c storage_help.c
     MODULES storage util)
+regsweep_unit_test(storage_place
+    SOURCES storage_place.c storage_help.c
+    MODULES storage util)

@@ -512,6 +512,112 @@ static void listings_see_all_that_stays_while_others_remove(void **state) {
     help_forget(&seen);
 }
 
+static struct rsw_move move_one(struct rsw_storage *s, const char *from, const char *to) {
+    struct rsw_move move = {.from = from, .to = to};
+    rsw_storage_move(s, &move, 1);
+    return move;
+}
+
+static struct rsw_write write_one(struct rsw_storage *s, const char *key, const char *text) {
+    struct rsw_write write = {.key = key, .bytes = text, .len = strlen(text)};
+    rsw_storage_write(s, &write, 1);
+    return write;
+}
+
+static void expect_text(struct rsw_storage *s, const char *key, const char *expected) {
+    char text[256];
+    assert_int_equal(help_read(s, key, text, NULL), RSW_FOUND);
+    assert_string_equal(text, expected);
+}
+
+static void a_move_takes_a_file_to_a_new_place_with_its_time(void **state) {
+    struct rsw_storage *s = *state;
+    put(s, "blobs/ab/data", "bytes");
+    put(s, "blobs/cd/data", "others");
+    struct rsw_move moves[] = {{.from = "blobs/ab/data", .to = "hidden/7/ab"},
+                               {.from = "blobs/none", .to = "hidden/7/none"},
+                               {.from = "blobs/cd/data", .to = "hidden/7/deep/er/cd"},
+                               {.from = "blobs/ab/", .to = "hidden/7/bad"},
+                               {.from = "blobs/ab/data", .to = "../out"}};
+    rsw_storage_move(s, moves, 5);
+    assert_int_equal(moves[0].answer, RSW_FOUND);
+    assert_int_equal(moves[1].answer, RSW_ABSENT);
+    assert_int_equal(moves[2].answer, RSW_FOUND);
+    assert_int_equal(moves[3].errnum, EINVAL);
+    assert_int_equal(moves[4].answer, RSW_FAILED);
+    assert_int_equal(moves[4].errnum, EINVAL);
+    assert_int_equal(help_look(s, "blobs/ab/data").answer, RSW_ABSENT);
+    assert_int_equal(help_look(s, "hidden/7/ab").mtime_ms, TIME_MS);
+    expect_text(s, "hidden/7/ab", "bytes");
+    expect_text(s, "hidden/7/deep/er/cd", "others");
+    assert_int_equal(help_look(s, "hidden/7/none").answer, RSW_ABSENT);
+    assert_int_equal(move_one(s, "blobs/ab/data", "hidden/7/again").answer, RSW_ABSENT); /* repeated */
+    assert_int_equal(move_one(s, "hidden/7/ab", "blobs/ab/data").answer, RSW_FOUND);
+    expect_text(s, "blobs/ab/data", "bytes");
+}
+
+static void a_move_to_a_place_that_is_taken_leaves_both(void **state) {
+    struct rsw_storage *s = *state;
+    put(s, "a/one", "1");
+    put(s, "a/two", "2");
+    put(s, "b/c/three", "3");
+    struct rsw_move move = move_one(s, "a/one", "a/two");
+    assert_int_equal(move.answer, RSW_FAILED);
+    assert_int_equal(move.errnum, EEXIST);
+    assert_int_equal(move_one(s, "a/one", "a/one").errnum, EEXIST);
+    expect_text(s, "a/one", "1");
+    expect_text(s, "a/two", "2");
+    if (backend->has_directories) {
+        assert_int_equal(move_one(s, "a/one", "b/c").errnum, EEXIST);
+        assert_int_equal(move_one(s, "b/c", "b/d").errnum, EISDIR);
+        assert_int_equal(move_one(s, "a/one", "a/two/under").answer, RSW_FAILED);
+    }
+    expect_text(s, "a/one", "1");
+    expect_text(s, "b/c/three", "3");
+}
+
+static void a_write_makes_a_file_and_replaces_none(void **state) {
+    struct rsw_storage *s = *state;
+    put(s, "r/old/link", "sha256:old");
+    assert_int_equal(write_one(s, "r/new/deep/link", "sha256:new").answer, RSW_FOUND);
+    assert_int_equal(write_one(s, "r/empty", "").answer, RSW_FOUND);
+    struct rsw_write write = write_one(s, "r/old/link", "sha256:new");
+    assert_int_equal(write.answer, RSW_FAILED);
+    assert_int_equal(write.errnum, EEXIST);
+    assert_int_equal(write_one(s, "../out", "x").errnum, EINVAL);
+    expect_text(s, "r/old/link", "sha256:old");
+    expect_text(s, "r/new/deep/link", "sha256:new");
+    expect_text(s, "r/empty", "");
+    struct seen seen = {.count = 0};
+    assert_int_equal(help_list(&seen, s, "r", 0), RSW_FOUND);
+    assert_int_equal(seen.count, 3); /* nothing else was left there */
+    help_forget(&seen);
+}
+
+static void *write_many(void *storage) {
+    for (int i = 0; i < 200; i++) {
+        char key[64];
+        snprintf(key, sizeof key, "race/%d/link", i);
+        struct rsw_write write = {.key = key, .bytes = "whole", .len = 5};
+        rsw_storage_write(storage, &write, 1);
+        assert_true(write.answer == RSW_FOUND || write.errnum == EEXIST);
+    }
+    return NULL;
+}
+
+static void of_two_writers_one_wins_and_the_file_is_whole(void **state) {
+    struct rsw_storage *s = *state;
+    pthread_t other;
+    assert_int_equal(pthread_create(&other, NULL, write_many, s), 0);
+    write_many(s);
+    assert_int_equal(pthread_join(other, NULL), 0);
+    for (int i = 0; i < 200; i++) {
+        char key[64];
+        snprintf(key, sizeof key, "race/%d/link", i);
+        expect_text(s, key, "whole");
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int contract_run(const struct contract_backend *over) {
@@ -527,6 +633,10 @@ int contract_run(const struct contract_backend *over) {
         TEST(pruning_takes_what_is_empty_and_keeps_what_is_not),
         TEST(one_directory_is_removed_only_when_it_is_empty),
         TEST(the_root_is_never_pruned_away),
+        TEST(a_move_takes_a_file_to_a_new_place_with_its_time),
+        TEST(a_move_to_a_place_that_is_taken_leaves_both),
+        TEST(a_write_makes_a_file_and_replaces_none),
+        TEST(of_two_writers_one_wins_and_the_file_is_whole),
         TEST(a_listing_shows_what_is_below_its_prefix_and_nothing_else),
         TEST(an_empty_root_lists_as_found_and_empty),
         TEST(a_listing_brings_contents_that_are_small_enough),
