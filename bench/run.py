@@ -132,12 +132,13 @@ def compare_garbage(stock_command, command):
 
 def measure_index(index, lines):
     stats = json.loads(output([REGSWEEP, "inspect", "stats", "--json", "--index", index]))
-    lines += ["### Size of the index", "", "```json", json.dumps(stats, indent=1), "```", ""]
-    used = stats.get("index", {}).get("used")
-    blobs, references = stats.get("blobs", {}), stats.get("references")
-    if used and references:
-        count = blobs.get("present", blobs.get("count")) if isinstance(blobs, dict) else blobs
-        lines += [f"All of it: {used / count:.0f} bytes a blob, {used / references:.0f} bytes a reference.", ""]
+    size = stats["index"]
+    lines += ["### Size of the index", "",
+              f"{size['used_bytes'] / 2**20:.1f} MiB: **{size['bytes_per_blob']:.0f} bytes a blob** for all of it; the references of "
+              f"manifests alone, in both directions, take **{size['bytes_per_reference']:.0f} bytes a reference**.", "",
+              "| table | entries | KiB |", "|---|---|---|"]
+    lines += [f"| {table['name']} | {table['entries']:,} | {table['bytes'] / 1024:,.0f} |" for table in size["tables"] if table["entries"]]
+    lines.append("")
 
 
 def free_port():

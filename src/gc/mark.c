@@ -73,7 +73,8 @@ int rsw_marker_init(struct rsw_marker *marker, struct rsw_txn *txn, const struct
     if (marker->blob_flags == NULL || marker->refs_at == NULL || marker->live_in == NULL ||
         marker->named_in == NULL || !rsw_bitmap_init(&marker->live, marker->blob_count) ||
         !rsw_bitmap_init(&marker->young, marker->blob_count) ||
-        !rsw_bitmap_init(&marker->linked, marker->blob_count)) {
+        !rsw_bitmap_init(&marker->linked, marker->blob_count) ||
+        !rsw_bitmap_init(&marker->revised, marker->blob_count)) {
         rsw_marker_release(marker);
         return out_of_memory(err);
     }
@@ -94,6 +95,7 @@ void rsw_marker_release(struct rsw_marker *marker) {
     rsw_bitmap_release(&marker->live);
     rsw_bitmap_release(&marker->young);
     rsw_bitmap_release(&marker->linked);
+    rsw_bitmap_release(&marker->revised);
     rsw_view_release(&marker->view);
     *marker = (struct rsw_marker){.txn = NULL};
 }
@@ -122,12 +124,49 @@ static int plan_tags(struct rsw_marker *marker, bool *left, struct rsw_error *er
     return 0;
 }
 
+/* A manifest that was deleted still stands in the history of tags, which nobody will ever read: the registry
+ * leaves these entries behind. Not where one of the tags is not sure of its head. */
+static bool left_in_history(struct rsw_marker *marker, const struct rsw_view_revision *revision) {
+    const struct rsw_view *view = &marker->view;
+    if (revision->young || (view->repo.flags & RSW_REPO_ODD) != 0 ||
+        rsw_marker_manifest_live(marker, revision->blob) || rsw_view_readable(marker, revision->blob)) {
+        return false;
+    }
+    bool stands = false;
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    rsw_iter_history_of(&iter, marker->txn, view->repo.id, revision->blob);
+    struct rsw_history history;
+    while (rsw_history_of_next(&iter, &history) == RSW_FOUND) {
+        const struct rsw_view_tag *tag = rsw_view_find_tag(view, history.tag);
+        if (tag == NULL || rsw_tag_unsure(tag) || tag->head == revision->blob) {
+            return false;
+        }
+        stands = true;
+    }
+    return stands;
+}
+
+static int plan_tombstone(struct rsw_marker *marker, const struct rsw_view_revision *revision,
+                          struct rsw_error *err) {
+    if (!left_in_history(marker, revision)) {
+        return 0;
+    }
+    struct rsw_condemned item = {.repo = marker->view.repo.id,
+                                 .blob = revision->blob,
+                                 .kind = RSW_ITEM_REVISION,
+                                 .reason = RSW_REASON_UNREFERENCED};
+    return rsw_plan_condemn(marker->plan, item, NULL, err);
+}
+
 static int plan_revisions(struct rsw_marker *marker, bool *left, struct rsw_error *err) {
     const struct rsw_view *view = &marker->view;
     struct rsw_plan *plan = marker->plan;
     for (size_t i = 0; i < view->revision_count; i++) {
         const struct rsw_view_revision *revision = &view->revisions[i];
         if ((revision->flags & RSW_MEMBER_PRESENT) == 0) {
+            if (plan_tombstone(marker, revision, err) != 0) {
+                return -1;
+            }
             continue;
         }
         plan->totals[RSW_ITEM_REVISION]++;

@@ -1,7 +1,7 @@
 /* The marker: what a mark knows while it goes through the repositories, and the view of the one it is at.
  * Internal to gc: mark.c makes a plan of it, why.c a path.
  *
- * Memory: 13 bytes and three bits a blob, 16 bytes a manifest, and what one repository holds.
+ * Memory: 13 bytes and four bits a blob, 16 bytes a manifest, and what one repository holds.
  */
 #ifndef REGSWEEP_GC_MARKER_H
 #define REGSWEEP_GC_MARKER_H
@@ -89,14 +89,15 @@ struct rsw_marker {
     uint32_t *refs_at; /* by id: where in refs, plus one; 0: not parsed */
     uint64_t blobs_present;
     uint64_t bytes_present;
-    uint8_t *blob_flags;      /* by id: enum rsw_blob_flag, and RSW_MARK_ALIASED */
-    struct rsw_bitmap live;   /* kept, in any repository or by a pin */
-    struct rsw_bitmap young;  /* kept by a young link or upload somewhere */
-    struct rsw_bitmap linked; /* some repository has a link or revision of it */
-    uint32_t epoch;           /* of the repository at hand */
-    uint32_t *live_in;        /* by id: epoch in which it was last a live manifest */
-    uint32_t *named_in;       /* by id: epoch in which a live manifest last named it */
-    struct rsw_trace *trace;  /* NULL: nobody asked */
+    uint8_t *blob_flags;       /* by id: enum rsw_blob_flag, and RSW_MARK_ALIASED */
+    struct rsw_bitmap live;    /* kept, in any repository or by a pin */
+    struct rsw_bitmap young;   /* kept by a young link or upload somewhere */
+    struct rsw_bitmap linked;  /* some repository has a link or revision of it */
+    struct rsw_bitmap revised; /* a revision of the repository at hand */
+    uint32_t epoch;            /* of the repository at hand */
+    uint32_t *live_in;         /* by id: epoch in which it was last a live manifest */
+    uint32_t *named_in;        /* by id: epoch in which a live manifest last named it */
+    struct rsw_trace *trace;   /* NULL: nobody asked */
     struct rsw_view view;
 };
 
@@ -121,6 +122,9 @@ struct rsw_cause rsw_marker_link_cause(const struct rsw_marker *marker, const st
 bool rsw_marker_tag_live(const struct rsw_marker *marker, const struct rsw_view_tag *tag);
 const struct rsw_view_revision *rsw_view_find_revision(const struct rsw_view *view, uint32_t blob);
 const struct rsw_view_link *rsw_view_find_link(const struct rsw_view *view, uint32_t blob);
+const struct rsw_view_tag *rsw_view_find_tag(const struct rsw_view *view, const char *name);
+/* Can this blob be read as a manifest in the repository at hand, through a revision or a layer link? */
+bool rsw_view_readable(const struct rsw_marker *marker, uint32_t blob);
 
 /* Followers of this leader begin here; they go on while ->leader stays the same and the end of the array is
  * not reached. */

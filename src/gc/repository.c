@@ -69,9 +69,8 @@ static uint32_t resolve(const struct rsw_marker *marker, uint32_t blob) {
     return link != NULL && link->target != 0 ? link->target : blob;
 }
 
-static bool readable_here(const struct rsw_marker *marker, uint32_t blob) {
-    const struct rsw_view_revision *revision = rsw_view_find_revision(&marker->view, blob);
-    if (revision != NULL && (revision->flags & RSW_MEMBER_PRESENT) != 0) {
+bool rsw_view_readable(const struct rsw_marker *marker, uint32_t blob) {
+    if (rsw_bitmap_has(&marker->revised, blob)) {
         return true;
     }
     const struct rsw_view_link *link = rsw_view_find_link(&marker->view, blob);
@@ -91,9 +90,11 @@ static int keep_child(struct rsw_marker *marker, uint32_t parent, uint32_t child
     if (target != child) {
         keep_named(marker, target, (struct rsw_cause){.kind = RSW_STEP_ALIAS, .from = child});
     }
-    bool manifest = kind == RSW_REF_CHILD ||
+    /* Whatever type the name gives it: what is a revision here is read as a manifest. */
+    bool manifest = kind == RSW_REF_CHILD || rsw_bitmap_has(&marker->revised, child) ||
+                    rsw_bitmap_has(&marker->revised, target) ||
                     (kind == RSW_REF_UNKNOWN && (rsw_marker_flags(marker, target) & RSW_BLOB_PARSED) != 0);
-    if (manifest && (readable_here(marker, child) || readable_here(marker, target))) {
+    if (manifest && (rsw_view_readable(marker, child) || rsw_view_readable(marker, target))) {
         return keep_manifest(marker, target, cause, err);
     }
     return 0;
@@ -202,7 +203,10 @@ static int keep_unsure_tag(struct rsw_marker *marker, const struct rsw_view_tag 
             return -1;
         }
     }
-    return (tag->flags & RSW_TAG_BAD) != 0 ? warn(marker, tag->head, "tag unreadable", err) : 0;
+    if ((tag->flags & RSW_TAG_BAD) != 0) {
+        return warn(marker, tag->head, "tag unreadable", err);
+    }
+    return tag->head == 0 ? warn(marker, 0, "tag without a current link", err) : 0;
 }
 
 /* A weak tag follows its subject; but it is a root while it is young, and where what it points at is not sure
@@ -234,7 +238,8 @@ static int root_pins(struct rsw_marker *marker, struct rsw_error *err) {
         const struct rsw_pin *pin = &marker->options->pins[i];
         struct rsw_blob blob;
         if ((pin->repo != NULL && strcmp(pin->repo, marker->view.repo.name) != 0) ||
-            rsw_blob_find(marker->txn, &pin->digest, &blob) != RSW_FOUND || !readable_here(marker, blob.id)) {
+            rsw_blob_find(marker->txn, &pin->digest, &blob) != RSW_FOUND ||
+            !rsw_view_readable(marker, blob.id)) {
             continue;
         }
         struct rsw_cause cause = {.kind = RSW_STEP_PIN};

@@ -5,6 +5,10 @@
 
 #include <string.h>
 
+#define CHAIN_MAX                                                                                            \
+    64 /* signatures of signatures of signatures: beyond this nobody knows what follows what                 \
+        */
+
 static int out_of_memory(struct rsw_error *err) {
     return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory while marking");
 }
@@ -94,9 +98,17 @@ static int load_revisions(struct rsw_marker *marker, struct rsw_error *err) {
         revision->refs = rsw_marker_refs(marker, member.blob);
         if ((member.flags & RSW_MEMBER_PRESENT) != 0) {
             rsw_bitmap_add(&marker->linked, member.blob);
+            rsw_bitmap_add(&marker->revised, member.blob);
         }
     }
     return 0;
+}
+
+static void forget_revisions(struct rsw_marker *marker) {
+    for (size_t i = 0; i < marker->view.revision_count; i++) {
+        rsw_bitmap_remove(&marker->revised, marker->view.revisions[i].blob);
+    }
+    marker->view.revision_count = 0;
 }
 
 static int load_links(struct rsw_marker *marker, struct rsw_error *err) {
@@ -124,29 +136,33 @@ static int load_links(struct rsw_marker *marker, struct rsw_error *err) {
     return 0;
 }
 
-/* The subject of a revision, if there is evidence that it was in this repository: a record of it as a
- * revision, be it a tombstone. Without evidence the referrer is an ordinary revision. */
-static void find_subject(const struct rsw_view *view, struct rsw_view_revision *revision) {
-    for (uint32_t i = 0; revision->refs != NULL && i < revision->refs->count; i++) {
-        if (rsw_refs_kind(revision->refs, i) == RSW_REF_SUBJECT) {
-            uint32_t subject = rsw_refs_child(revision->refs, i);
-            if (rsw_view_find_revision(view, subject) != NULL) {
-                revision->subject = subject;
-                revision->follower = true;
-                return;
-            }
+/* The first subject that a manifest names; 0: none. */
+static uint32_t subject_of(const struct rsw_refs *refs) {
+    for (uint32_t i = 0; refs != NULL && i < refs->count; i++) {
+        if (rsw_refs_kind(refs, i) == RSW_REF_SUBJECT) {
+            return rsw_refs_child(refs, i);
         }
     }
+    return 0;
 }
 
+/* A live subject keeps its referrers, whatever it is live through. To die with it a referrer needs evidence
+ * that it was in this repository: a record of it as a revision, be it a tombstone. Without evidence the
+ * referrer is an ordinary revision. */
 static int load_referrers(struct rsw_view *view, struct rsw_error *err) {
     for (size_t i = 0; i < view->revision_count; i++) {
         struct rsw_view_revision *revision = &view->revisions[i];
-        find_subject(view, revision);
-        if (revision->follower && (revision->flags & RSW_MEMBER_PRESENT) != 0 &&
-            add_follower(view,
-                         (struct rsw_view_follower){.leader = revision->subject, .blob = revision->blob},
-                         err) != 0) {
+        uint32_t subject = subject_of(revision->refs);
+        if (subject == 0) {
+            continue;
+        }
+        if (rsw_view_find_revision(view, subject) != NULL) {
+            revision->subject = subject;
+            revision->follower = true;
+        }
+        if ((revision->flags & RSW_MEMBER_PRESENT) != 0 &&
+            add_follower(view, (struct rsw_view_follower){.leader = subject, .blob = revision->blob}, err) !=
+                0) {
             return -1;
         }
     }
@@ -182,7 +198,7 @@ static int load_tags(struct rsw_marker *marker, struct rsw_error *err) {
     return 0;
 }
 
-static const struct rsw_view_tag *find_tag(const struct rsw_view *view, const char *name) {
+const struct rsw_view_tag *rsw_view_find_tag(const struct rsw_view *view, const char *name) {
     for (size_t low = 0, high = view->tag_count; low < high;) {
         size_t middle = low + (high - low) / 2;
         int order = strcmp(view->names + view->tags[middle].name, name);
@@ -203,7 +219,8 @@ static struct rsw_view_revision *revision_of(struct rsw_view *view, uint32_t blo
     return at < view->revision_count && view->revisions[at].blob == blob ? &view->revisions[at] : NULL;
 }
 
-/* Was this revision ever an ordinary tag's? Then it is no follower of a weak one. */
+/* Was this revision ever an ordinary tag's, or that of its own digest? Then it is no follower of a weak one.
+ */
 static bool ever_ordinary(struct rsw_marker *marker, const struct rsw_view_revision *revision) {
     if (revision->tagged) {
         return true;
@@ -212,8 +229,8 @@ static bool ever_ordinary(struct rsw_marker *marker, const struct rsw_view_revis
     rsw_iter_history_of(&iter, marker->txn, marker->view.repo.id, revision->blob);
     struct rsw_history history;
     while (rsw_history_of_next(&iter, &history) == RSW_FOUND) {
-        const struct rsw_view_tag *tag = find_tag(&marker->view, history.tag);
-        if (tag == NULL || tag->subject == 0) {
+        const struct rsw_view_tag *tag = rsw_view_find_tag(&marker->view, history.tag);
+        if (tag == NULL || tag->subject == 0 || tag->subject == revision->blob) {
             return true;
         }
     }
@@ -267,6 +284,42 @@ static int load_weak_tags(struct rsw_marker *marker, struct rsw_error *err) {
     return 0;
 }
 
+/* Does it, from subject to subject, lead back to itself, or further than anybody would go? One that is gone
+ * ends the chain: it takes its followers with it. */
+static bool leads_back(struct rsw_view *view, const struct rsw_view_revision *revision) {
+    const struct rsw_view_revision *at = revision;
+    for (int steps = 0; at != NULL && at->follower && (at->flags & RSW_MEMBER_PRESENT) != 0; steps++) {
+        at = revision_of(view, at->subject);
+        if (at == revision || steps == CHAIN_MAX) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Of revisions that follow each other in a ring none has a subject that could die before it: they are
+ * ordinary ones, all of them, so each is judged before any is changed. */
+static int break_rings(struct rsw_view *view, struct rsw_error *err) {
+    if (view->follower_count == 0) {
+        return 0;
+    }
+    size_t count = 0;
+    uint32_t *ring = rsw_grown(view->stack, &view->stack_room, view->revision_count, sizeof *ring);
+    if (ring == NULL) {
+        return out_of_memory(err);
+    }
+    view->stack = ring; /* not in use before the marking begins */
+    for (size_t i = 0; i < view->revision_count; i++) {
+        if (view->revisions[i].follower && leads_back(view, &view->revisions[i])) {
+            ring[count++] = (uint32_t)i;
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        view->revisions[ring[i]].follower = false;
+    }
+    return 0;
+}
+
 static void load_uploads(struct rsw_marker *marker) {
     struct rsw_view *view = &marker->view;
     view->young_upload = (view->repo.flags & RSW_REPO_UPLOADS_UNKNOWN) != 0;
@@ -286,14 +339,15 @@ static int by_leader(const void *a, const void *b) {
 
 int rsw_view_load(struct rsw_marker *marker, const struct rsw_repo *repo, struct rsw_error *err) {
     struct rsw_view *view = &marker->view;
+    forget_revisions(marker);
     view->repo = *repo;
-    view->revision_count = view->link_count = view->tag_count = 0;
+    view->link_count = view->tag_count = 0;
     view->follower_count = view->stack_count = view->names_len = 0;
     view->keep_links = false;
     uint32_t empty;
     if (add_name(view, "", &empty, err) != 0 || load_revisions(marker, err) != 0 ||
         load_links(marker, err) != 0 || load_referrers(view, err) != 0 || load_tags(marker, err) != 0 ||
-        load_weak_tags(marker, err) != 0) {
+        load_weak_tags(marker, err) != 0 || break_rings(view, err) != 0) {
         return -1;
     }
     load_uploads(marker);

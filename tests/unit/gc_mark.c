@@ -397,6 +397,50 @@ static void a_referrer_of_a_referrer_lives_and_dies_with_the_first_subject(void 
          "revision b refref subject_gone", "repository b", NULL);
 }
 
+static void a_referrer_of_a_child_that_is_read_through_a_layer_link_lives_with_it(void **state) {
+    struct world *w = *state;
+    w->options.untagged_remove = true;
+    manifest(w, "child", "l:x");
+    layer_link(w, "a", "child");
+    blob(w, "x");
+    layer_link(w, "a", "x");
+    pushed(w, "a", "v", "index", "m:child");
+    pushed(w, "a", NULL, "ref", "s:child");
+    goes(w, NULL);
+    struct rsw_why out = why(w, "a", "ref");
+    assert_string_equal(path_text(&out), "tag child referrer");
+}
+
+static void a_revision_that_an_index_names_under_any_type_is_its_child(void **state) {
+    struct world *w = *state;
+    w->options.untagged_remove = true;
+    image(w, "a", NULL, "one", "x");
+    image(w, "a", NULL, "two", "y");
+    pushed(w, "a", "v", "index", "u:one l:two");
+    goes(w, NULL);
+}
+
+static void what_a_tag_pointed_at_before_and_was_deleted_leaves_its_history(void **state) {
+    struct world *w = *state;
+    image(w, "a", "latest", "old", "x");
+    image(w, "a", "latest", "new", "y");
+    member(w, RSW_REVISION, "a", "old", "old", 0);
+    goes(w, "revision a old unreferenced", "link a old.config", "link a x", "blob old", "blob old.config",
+         "blob x", NULL);
+    tag_flags(w, "a", "latest", RSW_TAG_UNSETTLED); /* it may be the head again */
+    goes(w, NULL);
+}
+
+static void a_tag_without_a_current_link_is_reported(void **state) {
+    struct world *w = *state;
+    image(w, "a", NULL, "m", "l");
+    history(w, "a", "v", "m");
+    struct rsw_tag record = {.repo = repo(w, "a"), .name = "v"};
+    rsw_tag_put(w->txn, &record);
+    goes(w, NULL);
+    assert_true(warned(w, "a", NULL, "tag without a current link"));
+}
+
 static void a_referrer_of_an_index_child_lives_with_that_child(void **state) {
     struct world *w = *state;
     w->options.untagged_remove = true;
@@ -492,6 +536,35 @@ static void a_tag_that_only_looks_like_a_weak_one_is_an_ordinary_tag(void **stat
     snprintf(name, sizeof name, "%s.signature", weak("m", ""));
     pushed(w, "a", name, "y", "");
     goes(w, NULL);
+}
+
+/* As mirroring tools tag images, before a referrer makes the same name the fallback tag. */
+static void an_image_whose_own_digest_tag_became_its_fallback_tag_follows_nobody(void **state) {
+    struct world *w = *state;
+    image(w, "a", weak("m", ""), "m", "l");
+    pushed(w, "a", NULL, "ref", "s:m");
+    pushed(w, "a", weak("m", ""), "fallback", "m:ref");
+    goes(w, NULL);
+}
+
+static void images_that_follow_each_other_in_a_ring_stay_while_untagged_is_kept(void **state) {
+    struct world *w = *state;
+    pushed(w, "a", weak("two", ".sig"), "one", "l:x");
+    pushed(w, "a", weak("one", ".att"), "two", "l:y");
+    pushed(w, "a", NULL, "outside", "s:one");
+    blob(w, "x");
+    blob(w, "y");
+    goes(w, NULL);
+}
+
+static void a_ring_through_a_deleted_subject_goes_with_it(void **state) {
+    struct world *w = *state;
+    pushed(w, "a", weak("two", ".sig"), "one", "");
+    pushed(w, "a", NULL, "two", "s:one");
+    member(w, RSW_REVISION, "a", "two", "two", 0);
+    char line[300];
+    snprintf(line, sizeof line, "tag a %s", weak("two", ".sig"));
+    goes(w, line, "revision a one subject_gone", "repository a", "blob one", "blob two", NULL);
 }
 
 static void a_weak_tag_of_its_own_image_is_an_ordinary_tag(void **state) {
@@ -1057,6 +1130,13 @@ int main(void) {
         MARK(adding_a_tag_keeps_what_untagged_remove_would_let_go),
         MARK(a_tag_keeps_an_image_that_has_no_revision_at_all),
         MARK(a_tagged_index_keeps_its_untagged_children),
+        MARK(an_image_whose_own_digest_tag_became_its_fallback_tag_follows_nobody),
+        MARK(images_that_follow_each_other_in_a_ring_stay_while_untagged_is_kept),
+        MARK(a_ring_through_a_deleted_subject_goes_with_it),
+        MARK(a_referrer_of_a_child_that_is_read_through_a_layer_link_lives_with_it),
+        MARK(a_revision_that_an_index_names_under_any_type_is_its_child),
+        MARK(what_a_tag_pointed_at_before_and_was_deleted_leaves_its_history),
+        MARK(a_tag_without_a_current_link_is_reported),
         MARK(a_tagged_index_with_a_deleted_child_lets_go_of_what_the_child_needed),
         MARK(an_untagged_index_goes_and_its_tagged_child_stays),
         MARK(children_stay_at_any_depth),

@@ -342,6 +342,7 @@ struct verdicts { /* true: stays */
     bool repos[REPOS];
     bool orphan[REPOS][BLOBS];    /* for a revision that goes: its subject is gone for certain */
     bool no_orphan[REPOS][BLOBS]; /* … is not */
+    bool leftover[REPOS][BLOBS];  /* its entries in the history of tags go */
 };
 
 struct sight { /* of one repository, while its fixpoint grows */
@@ -360,6 +361,15 @@ static bool young(const struct small_world *world, int64_t touched_ms) {
 
 static bool evidence(const struct repo_of_world *repo, int b) {
     return repo->revisions[b].state != NEVER;
+}
+
+static bool names_as_subject(const struct small_world *world, int m, int subject) {
+    for (int r = 0; world->blobs[m].parsed && r < world->blobs[m].ref_count; r++) {
+        if (world->blobs[m].refs[r].kind == RSW_REF_SUBJECT && world->blobs[m].refs[r].to == subject) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static int subject_of(const struct small_world *world, const struct repo_of_world *repo, int m) {
@@ -388,13 +398,43 @@ static bool follows(const struct small_world *world, const struct repo_of_world 
     bool by_weak = false;
     for (int t = 0; t < TAGS; t++) {
         if (carries(&repo->tags[t], m)) {
-            if (!is_weak(repo, &repo->tags[t])) {
+            if (!is_weak(repo, &repo->tags[t]) || repo->tags[t].subject == m) {
                 return false;
             }
             by_weak = true;
         }
     }
     return by_weak;
+}
+
+/* Whom it follows first: its subject, else that of the weak tag whose name comes first. */
+static int leader_of(const struct small_world *world, const struct repo_of_world *repo, int m) {
+    int leader = subject_of(world, repo, m);
+    char first[RSW_TAG_NAME_MAX + 1] = "\xff";
+    for (int t = 0; leader == NONE && t < TAGS; t++) {
+        const char *name = tag_name(world, &repo->tags[t], t);
+        if (carries(&repo->tags[t], m) && strcmp(name, first) < 0) {
+            snprintf(first, sizeof first, "%s", name);
+        }
+    }
+    for (int t = 0; leader == NONE && t < TAGS; t++) {
+        if (carries(&repo->tags[t], m) && strcmp(tag_name(world, &repo->tags[t], t), first) == 0) {
+            leader = repo->tags[t].subject;
+        }
+    }
+    return follows(world, repo, m) ? leader : NONE;
+}
+
+/* Those who follow each other in a ring follow nobody. */
+static bool in_ring(const struct small_world *world, const struct repo_of_world *repo, int m) {
+    int at = m;
+    for (int steps = 0; steps <= BLOBS && at != NONE && repo->revisions[at].state == HERE; steps++) {
+        at = leader_of(world, repo, at);
+        if (at == m) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static bool unsure(const struct tag_of_world *tag) {
@@ -471,7 +511,8 @@ static void other_roots(struct sight *sight) {
         }
         bool unread = !world->blobs[b].parsed && !lost(&world->blobs[b]);
         if (sight->repo->odd || place->bad || unread || young(world, place->touched_ms) ||
-            (!world->untagged_remove && !follows(world, sight->repo, b))) {
+            (!world->untagged_remove &&
+             (!follows(world, sight->repo, b) || in_ring(world, sight->repo, b)))) {
             live(sight, b);
         }
         if (place->bad && place->target != b) {
@@ -506,8 +547,9 @@ static void keep_what_it_names(struct sight *sight, int m) {
         }
         name(sight, child);
         name(sight, target);
-        bool manifest_too =
-            kind == RSW_REF_CHILD || (kind == RSW_REF_UNKNOWN && sight->world->blobs[target].parsed);
+        bool manifest_too = kind == RSW_REF_CHILD || sight->repo->revisions[child].state == HERE ||
+                            sight->repo->revisions[target].state == HERE ||
+                            (kind == RSW_REF_UNKNOWN && sight->world->blobs[target].parsed);
         if (manifest_too && (readable(sight, child) || readable(sight, target))) {
             live(sight, target);
         }
@@ -517,7 +559,7 @@ static void keep_what_it_names(struct sight *sight, int m) {
 static void keep_what_follows(struct sight *sight, int m) {
     const struct repo_of_world *repo = sight->repo;
     for (int b = 0; b < BLOBS; b++) {
-        if (repo->revisions[b].state == HERE && subject_of(sight->world, repo, b) == m) {
+        if (repo->revisions[b].state == HERE && names_as_subject(sight->world, b, m)) {
             live(sight, b);
         }
         if (repo->signatures[m][b]) {
@@ -595,6 +637,26 @@ static void judge_orphan(const struct sight *sight, struct verdicts *out, int m)
     out->no_orphan[sight->number][m] = !any_dead;
 }
 
+/* A deleted manifest that stands in the history of tags alone, all of which are sure to point elsewhere. */
+static bool is_leftover(const struct sight *sight, int m) {
+    const struct repo_of_world *repo = sight->repo;
+    bool stands = false;
+    if (repo->revisions[m].state != TOMBSTONE || repo->odd || sight->live[m] ||
+        repo->links[m].state == HERE || young(sight->world, repo->revisions[m].touched_ms)) {
+        return false;
+    }
+    for (int t = 0; t < TAGS; t++) {
+        const struct tag_of_world *tag_at = &repo->tags[t];
+        if (tag_at->there && tag_at->history[m]) {
+            if (unsure(tag_at) || tag_at->head == m) {
+                return false;
+            }
+            stands = true;
+        }
+    }
+    return stands;
+}
+
 static void judge_repo(const struct small_world *world, struct verdicts *out, int r) {
     const struct repo_of_world *repo = &world->repos[r];
     struct sight sight = {.world = world, .repo = repo, .number = r};
@@ -603,6 +665,7 @@ static void judge_repo(const struct small_world *world, struct verdicts *out, in
     for (int b = 0; b < BLOBS; b++) {
         out->revisions[r][b] = repo->revisions[b].state == HERE && sight.live[b];
         out->links[r][b] = link_stays(&sight, b);
+        out->leftover[r][b] = is_leftover(&sight, b);
         out->bytes[b] = out->bytes[b] || sight.live[b] || sight.named[b];
         left = left || out->revisions[r][b] || out->links[r][b];
         judge_orphan(&sight, out, b);
@@ -679,6 +742,10 @@ static void compare_repo(struct world *w, const struct small_world *world, const
                          (unsigned long long)seed_at_work, repo_name(r), called, rsw_reason_name(reason));
             }
         }
+        if (repo_at->revisions[b].state == TOMBSTONE) {
+            same(w, lets_go(w, RSW_ITEM_REVISION, repo_name(r), called), !want->leftover[r][b],
+                 "history of deleted revision", repo_name(r), called);
+        }
         if (repo_at->links[b].state == HERE) {
             same(w, lets_go(w, RSW_ITEM_LINK, repo_name(r), called), want->links[r][b], "link", repo_name(r),
                  called);
@@ -733,6 +800,7 @@ static void check_whole(struct world *w, const struct small_world *world) {
                     from->refs[i].kind != RSW_REF_SUBJECT &&
                     (lets_go(w, RSW_ITEM_BLOB, NULL, part) || lets_go(w, RSW_ITEM_LINK, repo_name(r), part) ||
                      (from->refs[i].kind == RSW_REF_CHILD &&
+                      world->repos[r].revisions[from->refs[i].to].state == HERE &&
                       lets_go(w, RSW_ITEM_REVISION, repo_name(r), part)));
                 if (broken) {
                     fail_msg("REGSWEEP_SEED=%llu: %s stays in %s, but what it names goes: %s",
