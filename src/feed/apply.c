@@ -58,6 +58,10 @@ static bool member_present(struct applying *a, enum rsw_member_kind kind, uint32
 /* ---- push and mount ---- */
 
 static void claim_member(struct applying *a, enum rsw_member_kind kind, uint32_t repo, uint32_t blob) {
+    struct rsw_member old;
+    if (rsw_member_get(a->txn, kind, repo, blob, &old) == RSW_FOUND && (old.flags & RSW_MEMBER_BAD) != 0) {
+        ask(a, RSW_CHECK_OBJECT, repo, blob, ""); /* the push may have mended it: only storage can tell */
+    }
     struct rsw_member member = {.repo = repo, .blob = blob, .target = blob, .touched_ms = a->now_ms};
     rsw_fact_member(a->txn, kind, &member);
 }

@@ -77,6 +77,15 @@ bool rsw_view_readable(const struct rsw_marker *marker, uint32_t blob) {
     return link != NULL && (link->flags & RSW_MEMBER_PRESENT) != 0;
 }
 
+/* A sha512 name whose alias link is there, but was never read: it leads nobody knows where. */
+static bool leads_anywhere(const struct rsw_marker *marker, uint32_t blob) {
+    if ((rsw_marker_flags(marker, blob) & RSW_MARK_ALIASED) == 0) {
+        return false;
+    }
+    const struct rsw_view_link *link = rsw_view_find_link(&marker->view, blob);
+    return link != NULL && link->target == blob && (link->flags & RSW_MEMBER_BAD) != 0;
+}
+
 /* A live manifest names `child`: its bytes stay, and its layer link here. If it is a manifest that can be
  * read here, through a revision or, as the registry allows, through a layer link, it is live in turn. */
 static int keep_child(struct rsw_marker *marker, uint32_t parent, uint32_t child, enum rsw_ref_kind kind,
@@ -89,6 +98,10 @@ static int keep_child(struct rsw_marker *marker, uint32_t parent, uint32_t child
     uint32_t target = resolve(marker, child);
     if (target != child) {
         keep_named(marker, target, (struct rsw_cause){.kind = RSW_STEP_ALIAS, .from = child});
+    }
+    if (leads_anywhere(marker, child)) {
+        marker->view.keep_links = true;
+        marker->view.keep_links_cause = (struct rsw_cause){.kind = RSW_STEP_BAD_LINK};
     }
     /* Whatever type the name gives it: what is a revision here is read as a manifest. */
     bool manifest = kind == RSW_REF_CHILD || rsw_bitmap_has(&marker->revised, child) ||

@@ -146,9 +146,15 @@ static uint32_t subject_of(const struct rsw_refs *refs) {
     return 0;
 }
 
+/* That it was in this repository: a record of it as a revision that storage was seen to have, be it a
+ * tombstone. What only events told of is none. */
+static bool has_evidence(const struct rsw_view *view, uint32_t subject) {
+    const struct rsw_view_revision *revision = rsw_view_find_revision(view, subject);
+    return revision != NULL && (revision->flags & RSW_MEMBER_SEEN) != 0;
+}
+
 /* A live subject keeps its referrers, whatever it is live through. To die with it a referrer needs evidence
- * that it was in this repository: a record of it as a revision, be it a tombstone. Without evidence the
- * referrer is an ordinary revision. */
+ * that the subject was here. Without it the referrer is an ordinary revision. */
 static int load_referrers(struct rsw_view *view, struct rsw_error *err) {
     for (size_t i = 0; i < view->revision_count; i++) {
         struct rsw_view_revision *revision = &view->revisions[i];
@@ -156,7 +162,7 @@ static int load_referrers(struct rsw_view *view, struct rsw_error *err) {
         if (subject == 0) {
             continue;
         }
-        if (rsw_view_find_revision(view, subject) != NULL) {
+        if (has_evidence(view, subject)) {
             revision->subject = subject;
             revision->follower = true;
         }
@@ -190,7 +196,7 @@ static int load_tags(struct rsw_marker *marker, struct rsw_error *err) {
         struct rsw_blob blob;
         if (rsw_tag_weak(&subject, tag.name, strlen(tag.name)) &&
             rsw_blob_find(marker->txn, &subject, &blob) == RSW_FOUND && blob.id != tag.head &&
-            rsw_view_find_revision(view, blob.id) != NULL) {
+            has_evidence(view, blob.id)) {
             /* An image under a tag of its own digest, as mirroring tools set it, follows nobody. */
             at->subject = blob.id;
         }

@@ -21,8 +21,8 @@ int rsw_dir_share(int fd, const char *dir, struct rsw_error *err);
 int rsw_dir_empty(const char *dir, struct rsw_error *err);
 /* Makes the names in the folder durable. */
 int rsw_dir_sync(const char *dir, struct rsw_error *err);
-/* Whether LMDB may be let near data.mdb: it trusts what stands there. RSW_FOUND, and the bytes of disk that it
- * takes; RSW_ABSENT if there is none or it is empty; RSW_FAILED: RSW_ECORRUPT truncated or contradicting
+/* Whether LMDB may be let near data.mdb: it trusts what stands there. RSW_FOUND, and the bytes of disk that
+ * it takes; RSW_ABSENT if there is none or it is empty; RSW_FAILED: RSW_ECORRUPT truncated or contradicting
  * itself, RSW_ESCHEMA no LMDB file, RSW_EIO, RSW_EACCESS. */
 int rsw_dir_inspect(uint64_t *size, const char *dir, struct rsw_error *err);
 /* Makes data.mdb as long as the map, by a hole that takes no disk, where the limit of file size allows. LMDB

@@ -42,6 +42,10 @@ void rsw_fact_member(struct rsw_txn *txn, enum rsw_member_kind kind, const struc
     }
     if (answer == RSW_FOUND) {
         now.touched_ms = later(old.touched_ms, now.touched_ms);
+        if ((now.flags & RSW_MEMBER_SEEN) == 0) {
+            now.target = old.target;
+            now.flags |= old.flags;
+        }
     }
     now.flags |= RSW_MEMBER_PRESENT;
     now.seq = rsw_txn_seq(txn);
@@ -113,9 +117,16 @@ void rsw_fact_tag_event(struct rsw_txn *txn, uint32_t repo, const char *tag, uin
 }
 
 void rsw_fact_member_absent(struct rsw_txn *txn, enum rsw_member_kind kind, uint32_t repo, uint32_t blob,
-                            uint64_t looked) {
+                            uint64_t looked, bool folder) {
     struct rsw_member member;
     if (rsw_member_get(txn, kind, repo, blob, &member) != RSW_FOUND || member.seq > looked) {
+        return;
+    }
+    if (folder) {
+        member.flags |= RSW_MEMBER_SEEN;
+    }
+    if ((member.flags & RSW_MEMBER_SEEN) == 0) {
+        rsw_member_drop(txn, kind, repo, blob);
         return;
     }
     member.flags &= ~(unsigned)(RSW_MEMBER_PRESENT | RSW_MEMBER_BAD);

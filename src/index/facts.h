@@ -12,7 +12,9 @@
 uint32_t rsw_fact_blob(struct rsw_txn *txn, const struct rsw_digest *digest, uint64_t size, int64_t now_ms);
 /* Storage has this repository. */
 uint32_t rsw_fact_repo(struct rsw_txn *txn, const char *name, int64_t now_ms);
-/* Storage has this link or revision: sets PRESENT, moves touched_ms forward (never back), renews the seq. */
+/* Storage has this link or revision: sets PRESENT, moves touched_ms forward (never back), renews the seq.
+ * From storage itself with SEEN in its flags; without it, from an event, what storage said of the link's
+ * content (target, BAD) stays. */
 void rsw_fact_member(struct rsw_txn *txn, enum rsw_member_kind kind, const struct rsw_member *member);
 /* A client was told that it exists: moves touched_ms forward if that is at least `step_ms`; a record that is
  * absent or a tombstone becomes PRESENT. True if anything was written. A repeat within the step does not
@@ -25,10 +27,12 @@ bool rsw_fact_touch(struct rsw_txn *txn, enum rsw_member_kind kind, uint32_t rep
  */
 void rsw_fact_tag_event(struct rsw_txn *txn, uint32_t repo, const char *tag, uint32_t manifest,
                         int64_t now_ms, int64_t due_ms);
-/* Storage was asked and has no such link or revision: clears PRESENT (a tombstone remains) unless the record
- * was claimed after seq `looked`. */
+/* Storage was asked and has no such link or revision: clears PRESENT unless the record was claimed after seq
+ * `looked`. A tombstone remains if storage ever was seen to have it, or has its empty folder still
+ * (`folder`); what only an event told of is dropped, for whoever can send events must not be able to make
+ * evidence. */
 void rsw_fact_member_absent(struct rsw_txn *txn, enum rsw_member_kind kind, uint32_t repo, uint32_t blob,
-                            uint64_t looked);
+                            uint64_t looked, bool folder);
 /* Storage was asked and does not have this blob's data: clears PRESENT unless claimed after `looked`; notes
  * since when. `final`: the registry is stopped, or this is the second look a settle later: sets GONE on one
  * wanted as a manifest. */

@@ -172,6 +172,8 @@ enum rsw_member_flag {
     RSW_MEMBER_PRESENT =
         1 << 0, /* storage has the link. Without it the record is a tombstone: it was there once */
     RSW_MEMBER_BAD = 1 << 1, /* the link file is there, but empty, unreadable or names another digest: kept */
+    RSW_MEMBER_SEEN = 1 << 2, /* storage was seen to have it, or had it. Without it only an event said so: no
+                                 evidence that it ever was there, and no tombstone when it is not */
 };
 
 /* A revision (a manifest linked in a repository) or a layer link. */

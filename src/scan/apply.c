@@ -13,9 +13,18 @@ static void look_again(struct rsw_txn *txn, uint32_t repo, uint32_t blob, int64_
     rsw_check_put(txn, &check);
 }
 
-static void put_tombstone(struct rsw_txn *txn, enum rsw_member_kind kind, uint32_t repo, uint32_t blob) {
+/* Its folder without a link: storage had it. Whether a record that claims it present is wrong is settled
+ * elsewhere. */
+static void put_tombstone(struct rsw_txn *txn, enum rsw_member_kind kind, uint32_t repo, uint32_t blob,
+                          const struct rsw_member *had) {
     struct rsw_member member = {.repo = repo, .blob = blob, .target = blob};
-    rsw_member_put(txn, kind, &member);
+    if (had != NULL) {
+        member = *had;
+    }
+    if ((member.flags & RSW_MEMBER_SEEN) == 0) {
+        member.flags |= RSW_MEMBER_SEEN;
+        rsw_member_put(txn, kind, &member);
+    }
 }
 
 void rsw_apply_member(struct rsw_txn *txn, uint32_t repo, const struct rsw_seen_member *seen,
@@ -27,9 +36,7 @@ void rsw_apply_member(struct rsw_txn *txn, uint32_t repo, const struct rsw_seen_
         return;
     }
     if (seen->tombstone) {
-        if (answer == RSW_ABSENT) {
-            put_tombstone(txn, seen->kind, repo, blob);
-        }
+        put_tombstone(txn, seen->kind, repo, blob, answer == RSW_FOUND ? &had : NULL);
         return;
     }
     if (answer == RSW_ABSENT) {
@@ -39,9 +46,11 @@ void rsw_apply_member(struct rsw_txn *txn, uint32_t repo, const struct rsw_seen_
         look_again(txn, repo, blob, apply->now_ms);
     }
     struct rsw_member member = {.repo = repo, .blob = blob, .target = blob, .touched_ms = seen->mtime_ms};
-    member.flags = RSW_MEMBER_PRESENT | (seen->bad ? RSW_MEMBER_BAD : 0u);
+    member.flags = RSW_MEMBER_PRESENT | RSW_MEMBER_SEEN | (seen->bad ? RSW_MEMBER_BAD : 0u);
     member.seq = rsw_txn_seq(txn);
-    if (seen->target.alg != 0 && !rsw_digest_equal(&seen->target, &seen->digest)) {
+    if (seen->target.alg == 0 && answer == RSW_FOUND) {
+        member.target = had.target; /* it cannot be read now, but once it could */
+    } else if (seen->target.alg != 0 && !rsw_digest_equal(&seen->target, &seen->digest)) {
         member.target = rsw_blob_intern(txn, &seen->target, apply->now_ms);
     }
     rsw_fact_member(txn, seen->kind, &member);

@@ -3,6 +3,8 @@
 #include "scan/manifests.h"
 #include "scan/reconcile.h"
 
+#include "util/grow.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -144,33 +146,70 @@ static int read_brought_up(struct rsw_reading *reading, const struct rsw_check_i
 
 /* ---- links that no event tells of ---- */
 
-#define EXTRA_MAX RSW_READING_PAGE
-
 struct extra {
-    struct rsw_member_item aliases[EXTRA_MAX];
-    size_t alias_count;
-    struct {
+    struct rsw_member_item *members; /* owned */
+    size_t *of;                      /* owned: the entry of the queue that each is for */
+    size_t member_count, member_room, of_room;
+    size_t at; /* the entry at hand */
+    struct signed_revision {
         uint32_t repo;
         uint32_t revision;
-    } signed_revisions[EXTRA_MAX];
-    size_t signed_count;
+    } * signed_revisions; /* owned */
+    size_t signed_count, signed_room;
 };
 
-/* A push under sha512 leaves a link under that name, and events name the sha256 alone. */
-static void add_aliases(struct rsw_txn *txn, struct extra *extra, uint32_t repo, uint32_t manifest) {
-    struct rsw_refs refs;
-    if (rsw_refs_get(txn, manifest, &refs) != RSW_FOUND) {
-        return;
+static void extra_release(struct extra *extra) {
+    free(extra->members);
+    free(extra->of);
+    free(extra->signed_revisions);
+}
+#define AUTO_EXTRA __attribute__((cleanup(extra_release))) struct extra
+
+static int add_extra(struct extra *extra, enum rsw_member_kind kind, uint32_t repo, uint32_t blob,
+                     struct rsw_error *err) {
+    struct rsw_member_item *members =
+        rsw_grown(extra->members, &extra->member_room, extra->member_count + 1, sizeof *members);
+    extra->members = members != NULL ? members : extra->members;
+    size_t *of = rsw_grown(extra->of, &extra->of_room, extra->member_count + 1, sizeof *of);
+    extra->of = of != NULL ? of : extra->of;
+    if (members == NULL || of == NULL) {
+        return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
     }
-    for (uint32_t i = 0; i < refs.count && extra->alias_count < EXTRA_MAX; i++) {
-        struct rsw_blob blob;
-        uint32_t child = rsw_refs_child(&refs, i);
-        if (rsw_blob_get(txn, child, &blob) == RSW_FOUND && blob.digest.alg != RSW_SHA256) {
-            extra->aliases[extra->alias_count++] = (struct rsw_member_item){RSW_LINK, repo, child, false};
-        }
-    }
+    of[extra->member_count] = extra->at;
+    members[extra->member_count++] = (struct rsw_member_item){kind, repo, blob, false};
+    return 0;
 }
 
+static int add_signed(struct extra *extra, uint32_t repo, uint32_t revision, struct rsw_error *err) {
+    struct signed_revision *revisions =
+        rsw_grown(extra->signed_revisions, &extra->signed_room, extra->signed_count + 1, sizeof *revisions);
+    if (revisions == NULL) {
+        return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
+    }
+    extra->signed_revisions = revisions;
+    revisions[extra->signed_count++] = (struct signed_revision){repo, revision};
+    return 0;
+}
+
+/* A push under sha512 leaves a link under that name, and events name the sha256 alone. */
+static int add_aliases(struct rsw_txn *txn, struct extra *extra, uint32_t repo, uint32_t manifest,
+                       struct rsw_error *err) {
+    struct rsw_refs refs;
+    if (rsw_refs_get(txn, manifest, &refs) != RSW_FOUND) {
+        return 0;
+    }
+    for (uint32_t i = 0; i < refs.count; i++) {
+        struct rsw_blob blob;
+        uint32_t child = rsw_refs_child(&refs, i);
+        if (rsw_blob_get(txn, child, &blob) == RSW_FOUND && blob.digest.alg != RSW_SHA256 &&
+            add_extra(extra, RSW_LINK, repo, child, err) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* The revision itself is looked at too: what storage was seen to have is evidence later on. */
 static int gather_extra(struct rsw_reading *reading, const struct rsw_check_item *items, size_t count,
                         struct extra *extra, struct rsw_error *err) {
     RSW_AUTO_TXN txn = NULL;
@@ -182,16 +221,17 @@ static int gather_extra(struct rsw_reading *reading, const struct rsw_check_item
         if (items[i].check.kind != RSW_CHECK_MANIFEST) {
             continue;
         }
+        extra->at = i;
         bool has_signatures = rsw_may_have_signatures(txn, manifest);
         RSW_AUTO_ITER iter = RSW_ITER_INIT;
         uint32_t repo;
         rsw_iter_members_of(&iter, txn, RSW_REVISION, manifest);
         while (rsw_member_of_next(&iter, &repo) == RSW_FOUND) {
-            if (has_signatures && extra->signed_count < EXTRA_MAX) {
-                extra->signed_revisions[extra->signed_count].repo = repo;
-                extra->signed_revisions[extra->signed_count++].revision = manifest;
+            if ((has_signatures && add_signed(extra, repo, manifest, err) != 0) ||
+                add_extra(extra, RSW_REVISION, repo, manifest, err) != 0 ||
+                add_aliases(txn, extra, repo, manifest, err) != 0) {
+                return -1;
             }
-            add_aliases(txn, extra, repo, manifest);
         }
     }
     return rsw_txn_failed(txn, err) ? -1 : 0;
@@ -212,15 +252,23 @@ static int settle_signatures(struct rsw_reading *reading, uint32_t repo_id, uint
     return rsw_settle_signatures(reading, &repo, &revision, 1, err);
 }
 
-static int settle_extra(struct rsw_reading *reading, const struct rsw_check_item *items, size_t count,
-                        struct extra *extra, struct rsw_error *err) {
-    if (gather_extra(reading, items, count, extra, err) != 0 ||
-        (extra->alias_count > 0 &&
-         rsw_settle_members(reading, extra->aliases, extra->alias_count, err) != 0)) {
+static int settle_extra(struct rsw_reading *reading, struct rsw_check_item *items, size_t count,
+                        struct rsw_error *err) {
+    AUTO_EXTRA extra = {.members = NULL};
+    if (gather_extra(reading, items, count, &extra, err) != 0) {
         return -1;
     }
-    for (size_t i = 0; i < extra->signed_count; i++) {
-        if (settle_signatures(reading, extra->signed_revisions[i].repo, extra->signed_revisions[i].revision,
+    for (size_t at = 0; at < extra.member_count; at += RSW_READING_PAGE) {
+        size_t some = extra.member_count - at < RSW_READING_PAGE ? extra.member_count - at : RSW_READING_PAGE;
+        if (rsw_settle_members(reading, extra.members + at, some, err) != 0) {
+            return -1;
+        }
+    }
+    for (size_t i = 0; i < extra.member_count; i++) {
+        items[extra.of[i]].failed = items[extra.of[i]].failed || extra.members[i].failed;
+    }
+    for (size_t i = 0; i < extra.signed_count; i++) {
+        if (settle_signatures(reading, extra.signed_revisions[i].repo, extra.signed_revisions[i].revision,
                               err) != 0) {
             return -1;
         }
@@ -243,12 +291,6 @@ int rsw_check_manifests(struct rsw_reading *reading, struct rsw_check_item *item
             some = 0;
         }
     }
-    struct extra *extra = calloc(1, sizeof *extra);
-    if (extra == NULL) {
-        return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
-    }
     int rc = read_brought_up(reading, items, count, err);
-    rc = rc == 0 ? settle_extra(reading, items, count, extra, err) : rc;
-    free(extra);
-    return rc;
+    return rc == 0 ? settle_extra(reading, items, count, err) : rc;
 }

@@ -20,12 +20,14 @@ struct page {
     uint64_t looked;
     struct rsw_link_look *looks; /* owned */
     struct rsw_digest *digests;  /* owned; of the blob or manifest */
+    bool *folders;               /* owned; of a member that is absent: its folder is there */
     struct rsw_repo repo;        /* the last one looked up: neighbours mostly share it */
 };
 
 static void page_release(struct page *page) {
     free(page->looks);
     free(page->digests);
+    free(page->folders);
 }
 #define AUTO_PAGE __attribute__((cleanup(page_release))) struct page
 
@@ -34,7 +36,8 @@ static int page_init(struct page *page, struct rsw_reading *reading, size_t coun
     page->reading = reading;
     page->looks = calloc(count == 0 ? 1 : count, sizeof *page->looks);
     page->digests = calloc(count == 0 ? 1 : count, sizeof *page->digests);
-    if (page->looks == NULL || page->digests == NULL) {
+    page->folders = calloc(count == 0 ? 1 : count, sizeof *page->folders);
+    if (page->looks == NULL || page->digests == NULL || page->folders == NULL) {
         return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
     }
     return 0;
@@ -88,6 +91,26 @@ static int member_keys(struct page *page, const struct rsw_member_item *items, s
     return rsw_txn_failed(txn, err) ? -1 : 0;
 }
 
+/* Of those that are absent, whether the registry left the folder of a deleted link behind. Where that cannot
+ * be told, nothing is told of the link either. */
+static void look_for_folders(struct page *page, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        char *slash = strrchr(page->looks[i].key, '/');
+        if (page->looks[i].seen.answer != RSW_ABSENT || slash == NULL) {
+            continue;
+        }
+        *slash = 0;
+        struct rsw_look look = {.key = page->looks[i].key};
+        rsw_storage_look(page->reading->storage, &look, 1);
+        page->folders[i] = look.answer == RSW_FOUND && look.kind == RSW_ENTRY_DIR;
+        if (look.answer == RSW_FAILED) {
+            page->looks[i].seen.answer = RSW_FAILED;
+            page->looks[i].seen.errnum = look.errnum;
+        }
+        *slash = '/';
+    }
+}
+
 static void settle_member(struct rsw_txn *txn, struct page *page, const struct rsw_member_item *item,
                           size_t i, struct rsw_apply *apply) {
     const struct rsw_seen_link *link = &page->looks[i].seen;
@@ -101,7 +124,7 @@ static void settle_member(struct rsw_txn *txn, struct page *page, const struct r
     if (rsw_member_get(txn, item->kind, item->repo, item->blob, &member) == RSW_FOUND &&
         (member.flags & RSW_MEMBER_PRESENT) != 0 && member.seq <= page->looked) {
         rsw_count(&page->reading->vanished, 1);
-        rsw_fact_member_absent(txn, item->kind, item->repo, item->blob, page->looked);
+        rsw_fact_member_absent(txn, item->kind, item->repo, item->blob, page->looked, page->folders[i]);
     }
 }
 
@@ -112,6 +135,7 @@ int rsw_settle_members(struct rsw_reading *reading, struct rsw_member_item *item
         rsw_look_links(reading->storage, page.looks, count, err) != 0) {
         return -1;
     }
+    look_for_folders(&page, count);
     RSW_AUTO_TXN txn = NULL;
     struct rsw_apply apply = apply_of(reading);
     if (rsw_txn_begin_write(&txn, reading->index, err) != 0) {

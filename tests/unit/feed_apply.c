@@ -93,7 +93,7 @@ static void drop_checks(struct place *place) {
 
 static void forget_member(struct place *place, enum rsw_member_kind kind, const char *repo, uint64_t number) {
     struct rsw_txn *txn = begin_write(place);
-    rsw_fact_member_absent(txn, kind, repo_id(txn, repo), blob_id(txn, number), UINT64_MAX);
+    rsw_fact_member_absent(txn, kind, repo_id(txn, repo), blob_id(txn, number), UINT64_MAX, true);
     commit(&txn);
 }
 

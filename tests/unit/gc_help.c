@@ -135,7 +135,7 @@ void member(struct world *w, enum rsw_member_kind kind, const char *repo_name, c
     struct rsw_member record = {.repo = repo(w, repo_name),
                                 .blob = id_of(w, name),
                                 .target = id_of(w, target),
-                                .flags = flags,
+                                .flags = flags | RSW_MEMBER_SEEN,
                                 .touched_ms = w->touched_ms};
     rsw_member_put(w->txn, kind, &record);
     sound(w);

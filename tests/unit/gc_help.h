@@ -58,7 +58,7 @@ void blob_flags(struct world *w, const char *name, uint32_t set, uint32_t clear)
 void layer_link(struct world *w, const char *repo_name, const char *name);
 void alias_link(struct world *w, const char *repo_name, const char *name, const char *target);
 void revision(struct world *w, const char *repo_name, const char *name);
-/* The same with flags and target of their own; flags may lack PRESENT: a tombstone. */
+/* The same with flags and target of their own; flags may lack PRESENT: a tombstone. As a scan saw it. */
 void member(struct world *w, enum rsw_member_kind kind, const char *repo_name, const char *name,
             const char *target, uint32_t flags);
 void signature(struct world *w, const char *repo_name, const char *revision_name, const char *name);

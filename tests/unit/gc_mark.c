@@ -526,6 +526,25 @@ static void a_weak_tag_without_evidence_of_its_subject_is_an_ordinary_tag(void *
     goes(w, NULL);
 }
 
+/* Whoever can send events must not be able to make a signature follow what never was there. */
+static void what_only_an_event_told_of_is_no_evidence(void **state) {
+    struct world *w = *state;
+    pushed(w, "signatures", weak("m", ".sig"), "sig", "");
+    pushed(w, "signatures", NULL, "ref", "s:m");
+    rsw_fact_touch(w->txn, RSW_REVISION, repo(w, "signatures"), id_of(w, "m"), LONG_AGO_MS, 0);
+    goes(w, NULL);
+}
+
+static void an_alias_that_was_never_read_keeps_every_link_of_its_repository(void **state) {
+    struct world *w = *state;
+    pushed(w, "a", "v", "m", "l:512/x");
+    blob(w, "x");
+    layer_link(w, "a", "x");
+    member(w, RSW_LINK, "a", "512/x", "512/x", RSW_MEMBER_PRESENT | RSW_MEMBER_BAD);
+    goes(w, NULL);
+    assert_true(warned(w, "a", "512/x", "layer link unreadable"));
+}
+
 static void a_tag_that_only_looks_like_a_weak_one_is_an_ordinary_tag(void **state) {
     struct world *w = *state;
     w->options.untagged_remove = true;
@@ -1137,6 +1156,8 @@ int main(void) {
         MARK(a_revision_that_an_index_names_under_any_type_is_its_child),
         MARK(what_a_tag_pointed_at_before_and_was_deleted_leaves_its_history),
         MARK(a_tag_without_a_current_link_is_reported),
+        MARK(what_only_an_event_told_of_is_no_evidence),
+        MARK(an_alias_that_was_never_read_keeps_every_link_of_its_repository),
         MARK(a_tagged_index_with_a_deleted_child_lets_go_of_what_the_child_needed),
         MARK(an_untagged_index_goes_and_its_tagged_child_stays),
         MARK(children_stay_at_any_depth),

@@ -545,6 +545,10 @@ static void keep_what_it_names(struct sight *sight, int m) {
         if (sight->world->blobs[child].sha512 && sight->repo->links[child].state != NEVER) {
             target = sight->repo->links[child].target;
         }
+        const struct place *link = &sight->repo->links[child];
+        if (sight->world->blobs[child].sha512 && link->state == HERE && link->bad && link->target == child) {
+            sight->all_links = true;
+        }
         name(sight, child);
         name(sight, target);
         bool manifest_too = kind == RSW_REF_CHILD || sight->repo->revisions[child].state == HERE ||

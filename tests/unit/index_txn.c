@@ -234,7 +234,7 @@ static void an_absence_does_not_take_back_what_was_claimed_since_the_look(void *
     commit(&txn);
     struct rsw_blob record;
     txn = begin_write(index);
-    rsw_fact_member_absent(txn, RSW_LINK, 1, blob, looked);
+    rsw_fact_member_absent(txn, RSW_LINK, 1, blob, looked, true);
     rsw_fact_blob_absent(txn, blob, looked, 30, true);
     assert_int_equal(link_of(txn, 1, blob).flags, RSW_MEMBER_PRESENT);
     assert_int_equal(rsw_blob_get(txn, blob, &record), RSW_FOUND);
@@ -245,9 +245,9 @@ static void an_absence_does_not_take_back_what_was_claimed_since_the_look(void *
     looked = rsw_txn_seq(txn);
     rsw_txn_abort(&txn);
     txn = begin_write(index);
-    rsw_fact_member_absent(txn, RSW_LINK, 1, blob, looked);
+    rsw_fact_member_absent(txn, RSW_LINK, 1, blob, looked, true);
     rsw_fact_blob_absent(txn, blob, looked, 30, false);
-    assert_int_equal(link_of(txn, 1, blob).flags, 0);
+    assert_int_equal(link_of(txn, 1, blob).flags, RSW_MEMBER_SEEN);
     assert_int_equal(link_of(txn, 1, blob).touched_ms, 20); /* a tombstone remains */
     assert_int_equal(rsw_blob_get(txn, blob, &record), RSW_FOUND);
     assert_int_equal(record.flags, 0);
@@ -301,14 +301,14 @@ static void touches_never_go_back_and_repeats_are_not_written(void **state) {
     assert_int_equal(link_of(txn, 1, 2).touched_ms, 1060);
     assert_true(rsw_fact_touch(txn, RSW_LINK, 1, 2, 500, 0)); /* a push, by a clock that was set back */
     assert_int_equal(link_of(txn, 1, 2).touched_ms, 1060);
-    struct rsw_member seen = {.repo = 1, .blob = 2, .target = 3, .touched_ms = 900};
+    struct rsw_member seen = {.repo = 1, .blob = 2, .target = 3, .touched_ms = 900, .flags = RSW_MEMBER_SEEN};
     rsw_fact_member(txn, RSW_LINK, &seen);
     assert_int_equal(link_of(txn, 1, 2).touched_ms, 1060);
     assert_int_equal(link_of(txn, 1, 2).target, 3);
-    rsw_fact_member_absent(txn, RSW_LINK, 1, 2, UINT64_MAX);
-    assert_int_equal(link_of(txn, 1, 2).flags, 0);
+    rsw_fact_member_absent(txn, RSW_LINK, 1, 2, UINT64_MAX, false);
+    assert_int_equal(link_of(txn, 1, 2).flags, RSW_MEMBER_SEEN);
     assert_true(rsw_fact_touch(txn, RSW_LINK, 1, 2, 1061, 60)); /* a tombstone comes back at once */
-    assert_int_equal(link_of(txn, 1, 2).flags, RSW_MEMBER_PRESENT);
+    assert_int_equal(link_of(txn, 1, 2).flags, RSW_MEMBER_PRESENT | RSW_MEMBER_SEEN);
     commit(&txn);
     rsw_index_close(index);
 }
@@ -337,6 +337,24 @@ static void a_tag_event_keeps_the_old_head_in_the_history_until_storage_is_asked
     rsw_index_close(index);
 }
 
+static void what_only_events_told_of_leaves_no_tombstone_and_changes_no_link(void **state) {
+    struct rsw_index *index = open_index(*state);
+    struct rsw_txn *txn = begin_write(index);
+    struct rsw_member member;
+    assert_true(rsw_fact_touch(txn, RSW_REVISION, 1, 2, 1000, 60));
+    rsw_fact_member_absent(txn, RSW_REVISION, 1, 2, UINT64_MAX, false);
+    assert_int_equal(rsw_member_get(txn, RSW_REVISION, 1, 2, &member), RSW_ABSENT);
+    struct rsw_member seen = {.repo = 1, .blob = 2, .target = 3, .flags = RSW_MEMBER_SEEN | RSW_MEMBER_BAD};
+    struct rsw_member event = {.repo = 1, .blob = 2, .target = 2, .touched_ms = 900};
+    rsw_fact_member(txn, RSW_LINK, &seen);
+    rsw_fact_member(txn, RSW_LINK, &event);
+    assert_int_equal(link_of(txn, 1, 2).target, 3);
+    assert_int_equal(link_of(txn, 1, 2).touched_ms, 900);
+    assert_int_equal(link_of(txn, 1, 2).flags, RSW_MEMBER_PRESENT | RSW_MEMBER_SEEN | RSW_MEMBER_BAD);
+    commit(&txn);
+    rsw_index_close(index);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, place_setup, place_teardown)
 
 int main(void) {
@@ -352,6 +370,7 @@ int main(void) {
         TEST(an_absence_does_not_take_back_what_was_claimed_since_the_look),
         TEST(a_manifest_is_gone_after_the_final_look_and_back_when_it_is_pushed),
         TEST(touches_never_go_back_and_repeats_are_not_written),
+        TEST(what_only_events_told_of_leaves_no_tombstone_and_changes_no_link),
         TEST(a_tag_event_keeps_the_old_head_in_the_history_until_storage_is_asked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
