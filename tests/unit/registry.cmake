@@ -1,0 +1,1 @@
+regsweep_unit_test(registry_challenge SOURCES registry_challenge.c MODULES registry util)
