@@ -57,10 +57,10 @@ int rsw_call_url(char **out, const struct rsw_registry *registry, const char *re
     if (!is_repository(repo)) {
         return rsw_error_set(err, RSW_EINVAL, 0, "\"%s\" is no repository's name", repo);
     }
-    if (strcmp(name, "uploads/") != 0 && !is_reference(name)) {
+    if (name != NULL && !is_reference(name)) {
         return rsw_error_set(err, RSW_EINVAL, 0, "\"%s\" is neither a tag nor a digest", name);
     }
-    if (asprintf(out, "%s/v2/%s/%s/%s", registry->base, repo, kind, name) < 0) {
+    if (asprintf(out, "%s/v2/%s/%s/%s", registry->base, repo, kind, name != NULL ? name : "") < 0) {
         *out = NULL;
         return no_memory(err);
     }

@@ -29,7 +29,8 @@ struct rsw_call {
     size_t body_max;
 };
 
-/* "BASE/v2/REPO/KIND/NAME", the caller's to free. RSW_EINVAL if a part could steer the URL elsewhere. */
+/* "BASE/v2/REPO/KIND/NAME" (NAME NULL: nothing behind the slash), the caller's to free. RSW_EINVAL if a part
+ * could steer the URL elsewhere. */
 int rsw_call_url(char **out, const struct rsw_registry *registry, const char *repo, const char *kind,
                  const char *name, struct rsw_error *err);
 

@@ -36,7 +36,7 @@ static int begin_upload(char **out, struct rsw_registry *registry, const char *r
     RSW_AUTO_RESPONSE response;
     RSW_AUTO_FREE char *url = NULL;
     memset(&response, 0, sizeof response);
-    if (rsw_call_url(&url, registry, repo, "blobs", "uploads/", err) != 0) {
+    if (rsw_call_url(&url, registry, repo, "blobs/uploads", NULL, err) != 0) {
         return -1;
     }
     const struct rsw_call call = {
