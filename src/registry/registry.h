@@ -3,7 +3,8 @@
  * Contract of every call:
  * - Thread-safe: any number of calls at once on one handle, from any thread. Each blocks for at most some
  *   exchanges (a call, its token, once more with the token; a push has two calls), each of which ends within
- *   the total timeout. Pushes may run beside every call. Nothing is retried but what a 401 asks for.
+ *   the total timeout. Pushes may run beside every call. Nothing is retried but what a 401 asks for, and
+ *   what went out on a kept connection that the registry had closed meanwhile.
  * - Three answers: RSW_ABSENT only if the registry itself said 404: an answer counts as the registry's if it
  *   carries Docker-Distribution-Api-Version, and, where it is an error, JSON. A proxy's page is RSW_FAILED.
  * - Every request has the User-Agent "regsweep/VERSION (run NONCE)", so that its events are known as ours;

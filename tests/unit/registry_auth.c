@@ -170,7 +170,6 @@ static void a_realm_elsewhere_is_refused_and_named_before_anything_is_sent(void 
     assert_int_equal(mock_count(&other, ""), 0);
     /* Named by the options it is asked, with the credentials. */
     RSW_AUTO_REGISTRY allowed = open_with_realm(mock, realm);
-    mock->token_number = 1;
     expect_answer(rsw_registry_head_manifest(allowed, "found", "t", &err), RSW_FOUND, &err);
     assert_string_equal(mock_last(&other, "GET /token")->authorization, MOCK_BASIC_HEADER);
     mock_stop(&other);

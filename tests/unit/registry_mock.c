@@ -106,17 +106,21 @@ static enum MHD_Result challenge(struct mock *mock, struct MHD_Connection *conne
 }
 
 static bool may_pass(struct mock *mock, const char *authorization) {
-    char token[64];
+    static const char bearer[] = "Bearer token-";
     if (mock->auth == MOCK_OPEN) {
         return true;
     }
     if (mock->auth == MOCK_BASIC) {
         return authorization != NULL && strcmp(authorization, MOCK_BASIC_HEADER) == 0;
     }
+    if (authorization == NULL || strncmp(authorization, bearer, sizeof bearer - 1) != 0) {
+        return false;
+    }
+    unsigned long number = strtoul(authorization + sizeof bearer - 1, NULL, 10);
     pthread_mutex_lock(&mock->mutex);
-    snprintf(token, sizeof token, "Bearer token-%u", mock->token_number);
+    bool valid = number > mock->token_revoked;
     pthread_mutex_unlock(&mock->mutex);
-    return authorization != NULL && strcmp(authorization, token) == 0;
+    return valid;
 }
 
 static enum MHD_Result give_token(struct mock *mock, struct MHD_Connection *connection,
@@ -310,7 +314,7 @@ void mock_forget(struct mock *mock) {
 
 void mock_revoke(struct mock *mock) {
     pthread_mutex_lock(&mock->mutex);
-    mock->token_number++;
+    mock->token_revoked = mock->token_number;
     pthread_mutex_unlock(&mock->mutex);
 }
 

@@ -44,7 +44,8 @@ struct mock {
     const char *location_host; /* of Location headers; NULL: our own, "": relative */
     bool plain;                /* answers without Docker-Distribution-Api-Version */
     pthread_mutex_t mutex;     /* over what follows */
-    unsigned token_number;     /* only the last token given out is valid: "token-N" */
+    unsigned token_number;     /* of the last one given out, "token-N" */
+    unsigned token_revoked;    /* up to this number they are not valid */
     struct mock_note notes[MOCK_NOTES];
     size_t count;
     int64_t now_ms; /* of `clock` */
@@ -59,7 +60,7 @@ struct mock {
 void mock_start(struct mock *mock, const char *cert, const char *key);
 void mock_stop(struct mock *mock);
 void mock_forget(struct mock *mock); /* the notes */
-/* The token that was given out is not valid any more. */
+/* The tokens that were given out are not valid any more. */
 void mock_revoke(struct mock *mock);
 /* Requests whose line begins so. */
 size_t mock_count(struct mock *mock, const char *prefix);

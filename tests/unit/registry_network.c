@@ -233,10 +233,10 @@ static void *work(void *arg) {
     return NULL;
 }
 
-static void many_threads_share_one_registry(void **state) {
-    struct mock *mock = *state;
+static void run_workers(struct mock *mock, enum mock_auth auth) {
     struct worker workers[THREADS];
-    mock->auth = MOCK_BASIC;
+    int wrong = 0;
+    mock->auth = auth;
     RSW_AUTO_REGISTRY registry = mock_open(mock, true);
     for (int i = 0; i < THREADS; i++) {
         workers[i] = (struct worker){.registry = registry};
@@ -244,8 +244,15 @@ static void many_threads_share_one_registry(void **state) {
     }
     for (int i = 0; i < THREADS; i++) {
         pthread_join(workers[i].thread, NULL);
-        assert_int_equal(workers[i].wrong, 0);
+        wrong += workers[i].wrong;
     }
+    assert_int_equal(wrong, 0);
+}
+
+static void many_threads_share_one_registry(void **state) {
+    run_workers(*state, MOCK_OPEN);
+    run_workers(*state, MOCK_BASIC);
+    run_workers(*state, MOCK_BEARER);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, mock_setup, mock_teardown)
