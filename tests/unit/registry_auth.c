@@ -83,6 +83,23 @@ static void a_token_is_fetched_for_the_scope_at_hand_and_kept(void **state) {
     assert_int_equal(mock_count(mock, "GET /token"), 1);
 }
 
+static void of_several_challenges_the_token_is_chosen(void **state) {
+    struct mock *mock = *state;
+    char challenge[256];
+    struct rsw_error err = RSW_ERROR_INIT;
+    static const char *const forms[] = {"Basic realm=\"x\", ", "Bearer realm=\"", "Digest realm=\"x\", "};
+    mock->auth = MOCK_BEARER;
+    mock->challenge = challenge;
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        RSW_AUTO_REGISTRY registry = mock_open(mock, true);
+        bool bearer_first = i == 1;
+        snprintf(challenge, sizeof challenge, "%s%s%s/token\"%s", forms[i],
+                 bearer_first ? "" : "Bearer realm=\"", mock->url, bearer_first ? ", Basic realm=\"x\"" : "");
+        expect_answer(rsw_registry_ping(registry, &err), 0, &err);
+    }
+    assert_int_equal(mock_count(mock, "GET /token"), 3);
+}
+
 static void another_scope_has_a_token_of_its_own_fetched_without_being_asked_again(void **state) {
     struct mock *mock = *state;
     RSW_AUTO_REGISTRY registry = mock_open(mock, true);
@@ -153,6 +170,7 @@ static void a_realm_elsewhere_is_refused_and_named_before_anything_is_sent(void 
     struct mock other;
     char challenge[256];
     char realm[128];
+    char wrong_path[160];
     struct rsw_error err = RSW_ERROR_INIT;
     mock_start(&other, NULL, NULL);
     snprintf(realm, sizeof realm, "%s/token", other.url);
@@ -167,6 +185,10 @@ static void a_realm_elsewhere_is_refused_and_named_before_anything_is_sent(void 
     RSW_AUTO_REGISTRY misled = open_with_realm(mock, "http://127.0.0.1:1/token");
     expect_answer(rsw_registry_head_manifest(misled, "found", "t", &err), RSW_FAILED, &err);
     expect_words(&err, RSW_EREFUSED, "http://127.0.0.1:1/token");
+    snprintf(wrong_path, sizeof wrong_path, "%s/", realm);
+    RSW_AUTO_REGISTRY beside = open_with_realm(mock, wrong_path);
+    expect_answer(rsw_registry_head_manifest(beside, "found", "t", &err), RSW_FAILED, &err);
+    expect_words(&err, RSW_EREFUSED, wrong_path);
     assert_int_equal(mock_count(&other, ""), 0);
     /* Named by the options it is asked, with the credentials. */
     RSW_AUTO_REGISTRY allowed = open_with_realm(mock, realm);
@@ -254,6 +276,7 @@ int main(void) {
         TEST(wrong_basic_credentials_are_tried_once_and_the_missing_scope_is_named),
         TEST(without_a_user_a_registry_that_wants_one_denies),
         TEST(a_token_is_fetched_for_the_scope_at_hand_and_kept),
+        TEST(of_several_challenges_the_token_is_chosen),
         TEST(another_scope_has_a_token_of_its_own_fetched_without_being_asked_again),
         TEST(a_token_is_fetched_anew_when_its_time_is_over),
         TEST(a_token_that_is_refused_is_renewed_once),
