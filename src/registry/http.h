@@ -1,0 +1,61 @@
+/* One HTTP exchange over libcurl: limits, timeouts, TLS, and no redirects. Knows no registry. */
+#ifndef REGSWEEP_REGISTRY_HTTP_H
+#define REGSWEEP_REGISTRY_HTTP_H
+
+#include "registry/challenge.h"
+#include "util/buf.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define RSW_HTTP_IDLE_MAX 16              /* connections kept for the next call */
+#define RSW_HTTP_KEEP_MAX ((size_t)65536) /* of a body, its beginning; the rest is read and thrown away */
+
+/* Thread-safe. A connection serves one thread at a time; idle ones are kept. */
+struct rsw_http {
+    char *ca_file; /* owned, as the other strings */
+    char *proxy;   /* "" for none */
+    char *user_agent;
+    int64_t connect_timeout_ms;
+    int64_t total_timeout_ms;
+    pthread_mutex_t mutex; /* over the two below */
+    void *idle[RSW_HTTP_IDLE_MAX];
+    size_t idle_count;
+};
+
+struct rsw_http_request {
+    const char *method; /* HEAD, GET, POST, PUT, DELETE */
+    const char *url;
+    const char *user_agent;    /* NULL: that of rsw_http */
+    const char *authorization; /* value of the header, NULL: none */
+    const char *accept;        /* NULL: anything */
+    const char *content_type;  /* of the body; NULL: no such header */
+    const void *body;          /* of POST and PUT */
+    size_t body_len;
+    size_t body_max; /* of the answer: what is beyond is not read */
+};
+
+struct rsw_http_response {
+    int status;
+    bool registry; /* Docker-Distribution-Api-Version: registry/2.0 */
+    bool json;     /* Content-Type: application/json */
+    bool cut;      /* the body was longer than what is kept of it */
+    struct rsw_buf body;
+    char *location; /* owned, NULL: no such header */
+    bool challenged;
+    struct rsw_challenge challenge; /* the one to follow, if challenged: Bearer before Basic */
+};
+
+/* The strings and times are the caller's to fill in, the rest is set up here. 0 or -1. */
+int rsw_http_init(struct rsw_http *http, struct rsw_error *err);
+void rsw_http_release(struct rsw_http *http);
+
+/* 0: answered, with any status; the caller releases *out. -1: no answer; *out is empty. */
+int rsw_http_send(struct rsw_http_response *out, struct rsw_http *http,
+                  const struct rsw_http_request *request, struct rsw_error *err);
+void rsw_http_response_release(struct rsw_http_response *response);
+
+#define RSW_AUTO_RESPONSE __attribute__((cleanup(rsw_http_response_release))) struct rsw_http_response
+
+#endif
