@@ -161,16 +161,10 @@ int rsw_cli_need_storage(struct rsw_cli *cli) {
 static int open_needs(struct rsw_cli *cli) {
     struct rsw_error err = RSW_ERROR_INIT;
     const struct rsw_index_options look = {.read_only = true};
-    if ((cli->command->needs & RSW_NEEDS_STORAGE) != 0) {
-        int status = rsw_cli_need_storage(cli);
-        if (status != RSW_EXIT_DONE) {
-            return status;
-        }
-    }
     if ((cli->command->needs & RSW_NEEDS_INDEX) != 0 && rsw_cli_open_index(cli, &look, &err) != 0) {
         return rsw_cli_fail(cli, &err);
     }
-    return RSW_EXIT_DONE;
+    return (cli->command->needs & RSW_NEEDS_STORAGE) != 0 ? rsw_cli_need_storage(cli) : RSW_EXIT_DONE;
 }
 
 /* What could not be written is no result. A reader that has gone away (`| head`) has seen enough: no message.

@@ -56,9 +56,11 @@ struct rsw_cli {
 /* Opens what --index names into cli->index. `how` as for rsw_index_open; its map_size is filled in from the
  * options. If the index turns out damaged later (SIGBUS, SIGSEGV), the user is told so. 0 or -1. */
 int rsw_cli_open_index(struct rsw_cli *cli, const struct rsw_index_options *how, struct rsw_error *err);
-/* Opens what --storage, or the registry's configuration, names into cli->storage. 0, or -1: RSW_EINVAL if
- * neither was given (the message says how to), RSW_EREFUSED and RSW_EUNSUPPORTED for a registry that regsweep
- * must not or cannot work beside. */
+/* The state of the index that is open. 0 or -1. */
+int rsw_cli_state(struct rsw_cli *cli, struct rsw_state *out, struct rsw_error *err);
+/* Opens what --storage, or the registry's configuration, names into cli->storage; without either, what the
+ * index that is open was scanned from. 0, or -1: RSW_EINVAL if neither was given (the message says how to),
+ * RSW_EREFUSED and RSW_EUNSUPPORTED for a registry that regsweep must not or cannot work beside. */
 int rsw_cli_open_storage(struct rsw_cli *cli, struct rsw_error *err);
 /* The same for a command that cannot do without: RSW_EXIT_DONE, or it has said what is wrong and gives the
  * exit status. */
@@ -66,6 +68,10 @@ int rsw_cli_need_storage(struct rsw_cli *cli);
 /* --untagged, --grace, --upload-max-age, --offline and --pin, as mark wants them, now by cli->clock. The pins
  * belong to cli. 0, or -1 (RSW_EINVAL: a pin is no digest; RSW_ENOMEM). */
 int rsw_cli_mark_options(struct rsw_cli *cli, struct rsw_mark_options *out, struct rsw_error *err);
+
+/* A pin that keeps nothing is a slip of the pen that costs an image: a warning each. After
+ * rsw_cli_mark_options, with the index open. 0, or -1 on an index error. */
+int rsw_cli_warn_pins(struct rsw_cli *cli, struct rsw_error *err);
 
 /* One line of result: what fmt makes, with control bytes (names out of storage can hold some) replaced, and a
  * newline. */

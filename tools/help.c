@@ -97,7 +97,7 @@ static void print_places(FILE *out) {
 
 void rsw_help_all(FILE *out) {
     fputs("Usage: regsweep COMMAND [options] [arguments]\n\n"
-          "Collects garbage of a container registry that stays online.\n\nCommands:\n",
+          "Collects garbage of a container registry.\n\nCommands:\n",
           out);
     print_commands(out, rsw_command_table);
     fputs("\nOptions of every command:\n", out);

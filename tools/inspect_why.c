@@ -180,10 +180,20 @@ static int asked_for(struct rsw_cli *cli, struct rsw_txn *txn, struct rsw_refere
                              "'%s' names a repository; say NAME:TAG, NAME@DIGEST or DIGEST", text);
     }
     if (rsw_repo_find(txn, reference->repository, &found) != RSW_FOUND ||
-        rsw_tag_get(txn, found.id, reference->tag, &tag) != RSW_FOUND ||
-        rsw_blob_get(txn, tag.head, &blob) != RSW_FOUND) {
+        rsw_tag_get(txn, found.id, reference->tag, &tag) != RSW_FOUND) {
         rsw_txn_failed(txn, err);
-        return rsw_error_set(err, RSW_EINVAL, 0, "the index knows no tag %s", text);
+        bool alg =
+            strcmp(reference->repository, "sha256") == 0 || strcmp(reference->repository, "sha512") == 0;
+        return rsw_error_set(err, RSW_EINVAL, 0, "the index knows no tag %s%s", text,
+                             alg ? " (a digest by sha256 has 64 hex digits, by sha512 128)" : "");
+    }
+    if (rsw_blob_get(txn, tag.head, &blob) != RSW_FOUND) {
+        rsw_txn_failed(txn, err);
+        return rsw_error_set(
+            err, RSW_EINVAL, 0,
+            "what tag %s points at is not known, for its current link is missing or cannot be "
+            "read; so all that it ever pointed at is kept: regsweep inspect repo %s shows it",
+            text, reference->repository);
     }
     *digest = blob.digest;
     return 0;

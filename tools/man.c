@@ -130,7 +130,7 @@ void rsw_man_page(FILE *out, const struct rsw_command *command, const char *text
     print_upper(out, name);
     fprintf(out, " 1 \"\" \"regsweep %s\" \"User Commands\"\n", REGSWEEP_VERSION);
     fprintf(out, ".SH NAME\nregsweep%s%s \\- %s\n", command != NULL ? "\\-" : "", name,
-            command != NULL ? command->help : "collect garbage of a container registry that stays online");
+            command != NULL ? command->help : "collect garbage of a container registry");
     fputs(".SH SYNOPSIS\n.B regsweep\n", out);
     if (command == NULL) {
         fputs(".I COMMAND\n[options] [arguments]\n", out);

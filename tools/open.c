@@ -20,9 +20,22 @@ int rsw_cli_open_index(struct rsw_cli *cli, const struct rsw_index_options *how,
     return 0;
 }
 
+int rsw_cli_state(struct rsw_cli *cli, struct rsw_state *out, struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    if (rsw_txn_begin_read(&txn, cli->index, err) != 0) {
+        return -1;
+    }
+    if (rsw_state_get(txn, out) != RSW_FOUND) {
+        rsw_txn_failed(txn, err);
+        return -1;
+    }
+    return 0;
+}
+
 int rsw_cli_open_storage(struct rsw_cli *cli, struct rsw_error *err) {
     const struct rsw_registry_config *config = cli->registry_config;
     char url[4200];
+    struct rsw_state state;
     const char *from = cli->options.storage;
     if (config != NULL && rsw_registry_config_allows(config, err) != 0) {
         return -1;
@@ -32,6 +45,12 @@ int rsw_cli_open_storage(struct rsw_cli *cli, struct rsw_error *err) {
             return -1;
         }
         from = url;
+    }
+    if (from == NULL && cli->index != NULL) {
+        if (rsw_cli_state(cli, &state, err) != 0) {
+            return -1;
+        }
+        from = state.storage_url[0] != 0 ? state.storage_url : NULL;
     }
     if (from == NULL) {
         return rsw_error_set(
@@ -102,6 +121,35 @@ int rsw_cli_mark_options(struct rsw_cli *cli, struct rsw_mark_options *out, stru
         .pin_count = cli->pin_count,
     };
     return 0;
+}
+
+static bool pin_hits(struct rsw_txn *txn, const struct rsw_pin *pin) {
+    struct rsw_repo repo;
+    struct rsw_blob blob;
+    struct rsw_member member;
+    if (rsw_blob_find(txn, &pin->digest, &blob) != RSW_FOUND) {
+        return false;
+    }
+    return pin->repo == NULL || (rsw_repo_find(txn, pin->repo, &repo) == RSW_FOUND &&
+                                 (rsw_member_get(txn, RSW_REVISION, repo.id, blob.id, &member) == RSW_FOUND ||
+                                  rsw_member_get(txn, RSW_LINK, repo.id, blob.id, &member) == RSW_FOUND));
+}
+
+int rsw_cli_warn_pins(struct rsw_cli *cli, struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    if (cli->pin_count == 0) {
+        return 0;
+    }
+    if (rsw_txn_begin_read(&txn, cli->index, err) != 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < cli->pin_count; i++) {
+        if (!pin_hits(txn, &cli->pins[i])) {
+            rsw_log(&cli->log, RSW_LOG_WARNING, "--pin %s keeps nothing: the index does not know it",
+                    cli->options.pins.items[i]);
+        }
+    }
+    return rsw_txn_failed(txn, err) ? -1 : 0;
 }
 
 void rsw_cli_init(struct rsw_cli *cli) {

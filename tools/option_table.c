@@ -58,7 +58,9 @@ const struct rsw_option rsw_option_table[] = {
     {"pin", 0, RSW_OPTION_STRINGS, MARK, RSW_IN_ALL, AT(pins), 0, NULL, "[NAME@]DIGEST",
      "Keep this manifest, in this repository or wherever it is, and all that it needs. May be given again."},
     {"max-delete", 0, RSW_OPTION_PERCENT, RSW_FOR_SWEEP, RSW_IN_ALL, AT(max_delete), 0, "30", "PERCENT",
-     "Refuse a run that would let more than this part of the blobs, bytes, tags or manifests go."},
+     "Refuse a run that would let more than this part of the blobs, bytes, tags or manifests go. Runs of "
+     "under "
+     "100 objects are never refused for this."},
     {"audit", 0, RSW_OPTION_STRING, RSW_FOR_SWEEP, RSW_IN_ALL, AT(audit), 0, NULL, "FILE",
      "Where a line of JSON is written for every deletion. Without it, audit.jsonl in the index's directory."},
 

@@ -55,13 +55,8 @@ static void on_metrics(void *arg, void (*write)(void *to, const char *text), voi
 
 /* A note if the index is not fit to sweep from yet. 0 or -1. */
 static int tell_state(struct rsw_cli *cli, struct rsw_error *err) {
-    RSW_AUTO_TXN txn = NULL;
     struct rsw_state state;
-    if (rsw_txn_begin_read(&txn, cli->index, err) != 0) {
-        return -1;
-    }
-    if (rsw_state_get(txn, &state) != RSW_FOUND) {
-        rsw_txn_failed(txn, err);
+    if (rsw_cli_state(cli, &state, err) != 0) {
         return -1;
     }
     const char *why = state.scan_seq == 0 ? "there was no complete scan yet"

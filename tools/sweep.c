@@ -47,7 +47,7 @@ static char *audit_file(const struct rsw_options *options) {
 static int finish(struct rsw_sweep_print *print, const struct rsw_sweep_result *result,
                   const struct rsw_sweep_options *options, int rc, const struct rsw_error *err) {
     int status = RSW_EXIT_DONE;
-    if (rc == 0 || result->generation != 0) {
+    if (rc == 0 || result->generation != 0 || result->guard[0] != 0) {
         status = rsw_sweep_print_result(print, result, options);
     }
     return rc == 0 ? status : rsw_cli_fail(print->cli, err);
@@ -56,6 +56,9 @@ static int finish(struct rsw_sweep_print *print, const struct rsw_sweep_result *
 static int run(struct rsw_cli *cli, struct rsw_sweep_options *options, struct rsw_error *err) {
     struct talk talk;
     struct rsw_sweep_result result;
+    if (rsw_cli_warn_pins(cli, err) != 0) {
+        return rsw_cli_fail(cli, err);
+    }
     rsw_sweep_print_init(&talk.print, cli);
     rsw_progress_init(&talk.progress, cli);
     options->log = &talk.progress.log;
@@ -72,7 +75,9 @@ static int run(struct rsw_cli *cli, struct rsw_sweep_options *options, struct rs
 }
 
 static int run_confirmed(struct rsw_cli *cli, struct rsw_sweep_options *options, struct rsw_error *err) {
-    const struct rsw_index_options how = {.create = true};
+    /* Made only where somebody has said of which storage: an index that is there knows its own. */
+    bool told_where = cli->options.storage != NULL || cli->registry_config != NULL;
+    const struct rsw_index_options how = {.create = told_where};
     char *audit = audit_file(&cli->options);
     if (audit == NULL) {
         return rsw_cli_failf(cli, "out of memory");
@@ -80,9 +85,9 @@ static int run_confirmed(struct rsw_cli *cli, struct rsw_sweep_options *options,
     options->audit_file = audit;
     options->stopped = rsw_cli_stopped;
     rsw_cli_catch_stop();
-    int status = rsw_cli_need_storage(cli);
+    int status = rsw_cli_open_index(cli, &how, err) != 0 ? rsw_cli_fail(cli, err) : rsw_cli_need_storage(cli);
     if (status == RSW_EXIT_DONE) {
-        status = rsw_cli_open_index(cli, &how, err) != 0 ? rsw_cli_fail(cli, err) : run(cli, options, err);
+        status = run(cli, options, err);
     }
     free(audit);
     return status;

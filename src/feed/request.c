@@ -6,6 +6,9 @@
  * and the answer is 503; the registry sends all of it again, which is harmless. */
 #include "feed/server.h"
 
+#include "util/clock.h"
+#include "util/log.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -248,6 +251,18 @@ static struct request *request_new(struct rsw_feed *feed, struct MHD_Connection 
     return request;
 }
 
+/* A registry with a wrong token tries for ever, and only its own log would tell. */
+static void tell_refusal(struct rsw_feed *feed) {
+    int64_t now_ms = rsw_monotonic_ms();
+    int_fast64_t told_ms = atomic_load(&feed->refusal_told_ms);
+    if ((told_ms == 0 || now_ms - told_ms >= RSW_FEED_TELL_MS) &&
+        atomic_compare_exchange_strong(&feed->refusal_told_ms, &told_ms, now_ms)) {
+        rsw_log(feed->log, RSW_LOG_WARNING,
+                "events without the right token are refused: give the registry's endpoint the header "
+                "Authorization: [Bearer TOKEN] with the token that this serve has");
+    }
+}
+
 /* Before any of the body is read. */
 static enum MHD_Result begin_post(struct rsw_feed *feed, struct MHD_Connection *connection,
                                   const char *method, void **request) {
@@ -257,6 +272,7 @@ static enum MHD_Result begin_post(struct rsw_feed *feed, struct MHD_Connection *
     if (!rsw_feed_token_right(
             feed, MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION))) {
         atomic_fetch_add_explicit(&feed->answered[RSW_ANSWER_UNAUTHORIZED], 1, memory_order_relaxed);
+        tell_refusal(feed);
         return answer(feed, connection, RSW_ANSWER_UNAUTHORIZED);
     }
     *request = request_new(feed, connection);

@@ -41,7 +41,8 @@ struct rsw_feed {
     struct MHD_Response *answers[RSW_ANSWER_KINDS];
     atomic_uint_fast64_t answered[RSW_ANSWER_KINDS]; /* POST /events, by answer */
     pthread_mutex_t mutex;
-    pthread_cond_t idle;  /* active became 0 */
+    pthread_cond_t idle;                 /* active became 0 */
+    atomic_int_fast64_t refusal_told_ms; /* monotonic; when a wrong token was last told of */
     unsigned active;      /* requests between their first line and their end; under the mutex */
     atomic_bool starting; /* MHD's words are for `said` yet */
     char said[256];       /* by MHD while it starts */

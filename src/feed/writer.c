@@ -12,9 +12,9 @@
 #define WAITING_MAX 512   /* jobs; half of the connections, so that the others can be told to come back */
 #define BATCH_EVENTS 4096 /* of one transaction */
 #define TALLY_PAUSE_MS 1000
-#define TROUBLE_PAUSE_MS 60000 /* between two log lines about the same trouble */
-#define GATHER_SECONDS 0.002   /* longest wait for others to join a transaction */
-#define SLOW_MS 10000          /* a transaction that takes longer makes the feed not ready */
+
+#define GATHER_SECONDS 0.002 /* longest wait for others to join a transaction */
+#define SLOW_MS 10000        /* a transaction that takes longer makes the feed not ready */
 
 const double rsw_commit_buckets[RSW_COMMIT_BUCKETS] = {0.001, 0.0025, 0.005, 0.01, 0.025,
                                                        0.05,  0.1,    0.25,  1.0};
@@ -32,8 +32,9 @@ struct rsw_writer {
     struct rsw_writer_stats stats;
     /* The thread's own. */
     struct rsw_tally tally;
-    int64_t tallied_ms; /* monotonic */
-    int64_t told_ms;    /* monotonic; of the last line about trouble, 0: none yet */
+    int64_t tallied_ms;       /* monotonic */
+    int64_t told_ms;          /* monotonic; of the last line about trouble, 0: none yet */
+    int64_t unusable_told_ms; /* monotonic; of the last line about unusable events */
     bool trouble;
     uint64_t expected;   /* jobs that will come together after the last commit */
     double last_seconds; /* that the last transaction took */
@@ -121,7 +122,17 @@ static void count_batch(struct rsw_writer *writer, const struct batch *batch, do
     }
     stats->ready = true;
     stats->trouble[0] = 0;
+    uint64_t unusable = stats->unusable;
     pthread_mutex_unlock(&writer->mutex);
+    int64_t now_ms = rsw_monotonic_ms();
+    if (batch->unusable > 0 &&
+        (writer->unusable_told_ms == 0 || now_ms - writer->unusable_told_ms >= RSW_FEED_TELL_MS)) {
+        writer->unusable_told_ms = now_ms;
+        rsw_log(
+            writer->options.log, RSW_LOG_WARNING,
+            "%llu events since the start could not be understood: they are kept, see regsweep inspect events",
+            (unsigned long long)unusable);
+    }
     if (writer->trouble) {
         writer->trouble = false;
         writer->told_ms = 0;
@@ -137,7 +148,7 @@ static void tell_trouble(struct rsw_writer *writer, const struct rsw_error *err)
     memcpy(writer->stats.trouble, err->message, sizeof writer->stats.trouble);
     pthread_mutex_unlock(&writer->mutex);
     writer->trouble = true;
-    if (writer->told_ms == 0 || now_ms - writer->told_ms >= TROUBLE_PAUSE_MS) {
+    if (writer->told_ms == 0 || now_ms - writer->told_ms >= RSW_FEED_TELL_MS) {
         writer->told_ms = now_ms;
         rsw_log(writer->options.log, RSW_LOG_ERROR,
                 "events are not taken in, the registry keeps them and sends them again: %s", err->message);

@@ -21,6 +21,7 @@ struct rsw_job {
     struct rsw_job *next;              /* the writer's own */
 };
 
+#define RSW_FEED_TELL_MS 60000 /* between two log lines about the same trouble */
 #define RSW_COMMIT_BUCKETS 9
 extern const double rsw_commit_buckets[RSW_COMMIT_BUCKETS]; /* upper bounds, seconds */
 

@@ -1,13 +1,27 @@
 #include "gc/audit.h"
 
+#include "index/dir.h"
 #include "util/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+/* As the other files of an index, so that one run as root does not lock out the user of the next. */
+static void give(int fd, const char *path) {
+    char dir[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    int len = snprintf(dir, sizeof dir, "%.*s", slash != NULL ? (int)(slash - path) + 1 : 2,
+                       slash != NULL ? path : "./");
+    if (len > 0 && (size_t)len < sizeof dir) {
+        rsw_dir_give(fd, dir);
+    }
+}
 
 int rsw_audit_open(struct rsw_audit *audit, const char *path, struct rsw_error *err) {
     audit->path = path;
@@ -16,6 +30,7 @@ int rsw_audit_open(struct rsw_audit *audit, const char *path, struct rsw_error *
         enum rsw_code code = errno == EACCES || errno == EPERM || errno == EROFS ? RSW_EACCESS : RSW_EIO;
         return rsw_error_set(err, code, errno, "cannot open the audit file %s: %s", path, strerror(errno));
     }
+    give(audit->fd, path);
     return 0;
 }
 
@@ -23,6 +38,14 @@ static int fail(const struct rsw_audit *audit, struct rsw_error *err) {
     enum rsw_code code = errno == ENOSPC || errno == EDQUOT ? RSW_EFULL : RSW_EIO;
     return rsw_error_set(err, code, errno, "cannot write the audit file %s: %s", audit->path,
                          strerror(errno));
+}
+
+/* A name out of storage can have any bytes. */
+static json_t *json_name(const char *name) {
+    char *clean = malloc(RSW_UTF8_ROOM(name));
+    json_t *value = clean != NULL ? json_string(rsw_text_to_utf8(clean, name)) : NULL;
+    free(clean);
+    return value;
 }
 
 static json_t *item_to_json(const char *action, uint64_t generation, int64_t now_ms,
@@ -37,14 +60,14 @@ static json_t *item_to_json(const char *action, uint64_t generation, int64_t now
     }
     int rc = 0;
     if (item->repo != NULL) {
-        rc |= json_object_set_new(root, "repo", json_string_nocheck(item->repo));
+        rc |= json_object_set_new(root, "repo", json_name(item->repo));
     }
     if (item->digest != NULL) {
         rc |= json_object_set_new(root, "digest", json_string(rsw_digest_format(item->digest, digest)));
     }
     if (item->name != NULL) {
         const char *key = item->kind == RSW_ITEM_TAG ? "tag" : "id";
-        rc |= json_object_set_new(root, key, json_string_nocheck(item->name));
+        rc |= json_object_set_new(root, key, json_name(item->name));
     }
     if (item->kind == RSW_ITEM_BLOB) {
         char types[96];

@@ -147,7 +147,7 @@ static int count_batch(struct rsw_run *run, const struct rsw_removal_batch *batc
             generation->freed += item->answer == RSW_FOUND ? item->item.size : 0;
             continue;
         }
-        bool spared = item->errnum == ENOTEMPTY;
+        bool spared = rsw_removal_spared(item->errnum);
         generation->spared += spared;
         generation->failed += !spared;
         struct rsw_sweep_item words;
@@ -163,7 +163,8 @@ static int count_batch(struct rsw_run *run, const struct rsw_removal_batch *batc
         rsw_log(run->options->log, RSW_LOG_WARNING, "%s %s%s%s%s%s not removed: %s",
                 rsw_item_kind_name(words.kind), words.repo != NULL ? words.repo : "",
                 words.repo != NULL && digest[0] != 0 ? "@" : "", digest, words.name != NULL ? ":" : "",
-                words.name != NULL ? words.name : "", strerror(item->errnum));
+                words.name != NULL ? words.name : "",
+                item->errnum == EBUSY ? "a link to it could not be removed" : strerror(item->errnum));
     }
     return 0;
 }

@@ -41,8 +41,9 @@ int rsw_generation_begin(struct rsw_run *run, const struct rsw_plan *plan,
 /* Abandons those that did not come to their end, where a later run found nothing to do. 0 or -1. Needs as
  * above. */
 int rsw_generation_abandon(struct rsw_index *index, int64_t now_ms, struct rsw_error *err);
-/* Takes it from its state to purged. 0; or -1: RSW_EREFUSED (pushes arrive), RSW_ESTOPPED, an error of audit
- * or index. Objects that could not be removed are counted in the result, they end nothing. */
+/* Takes it from its state to purged. 0; or -1: RSW_EREFUSED (an event tells of something condemned, and
+ * nothing was removed yet), RSW_EPARTIAL (the same, later), RSW_ESTOPPED, an error of audit or index. Objects
+ * that could not be removed are counted in the result, they end nothing. */
 int rsw_generation_finish(struct rsw_run *run, struct rsw_error *err);
 
 #endif

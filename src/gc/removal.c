@@ -134,14 +134,17 @@ static int load_revision(struct rsw_removal_batch *batch, struct rsw_txn *txn,
     return add_key(batch, rsw_key_revision_link(key, repo, &item->digest), RSW_TURN_NAME, err);
 }
 
-/* An event claimed it after the mark: the registry takes pushes, and nothing of this may go on. */
-static int refuse_pushed(const struct rsw_removal_item *item, struct rsw_error *err) {
+/* An event claimed it after the mark: the registry is in use, and nothing of this may go on. */
+static int refuse_touched(const struct rsw_removal_item *item, const struct rsw_generation *generation,
+                          struct rsw_error *err) {
     char text[RSW_DIGEST_TEXT_MAX];
-    return rsw_error_set(
-        err, RSW_EREFUSED, 0,
-        "%s%s%s was pushed while the sweep ran offline: stop the registry, or make it read-only, "
-        "and run the sweep again",
-        item->repo.name, item->repo.id != 0 ? "@" : "", rsw_digest_format(&item->digest, text));
+    return rsw_error_set(err, generation->done == 0 ? RSW_EREFUSED : RSW_EPARTIAL, 0,
+                         "%s%s%s was pushed or pulled while the sweep ran offline: stop the registry, or "
+                         "make it read-only, and "
+                         "run the sweep again%s",
+                         item->repo.name, item->repo.id != 0 ? "@" : "",
+                         rsw_digest_format(&item->digest, text),
+                         generation->done == 0 ? "" : "; what was removed until then nothing needed");
 }
 
 /* A blob that something still links, as far as the index knows, is not purged: the link could not be removed,
@@ -152,7 +155,7 @@ static int load_blob(struct rsw_removal_batch *batch, struct rsw_txn *txn,
     struct rsw_blob blob = {.seq = 0};
     rsw_blob_get(txn, item->item.blob, &blob);
     if (blob.seq > generation->seq) {
-        return refuse_pushed(item, err);
+        return refuse_touched(item, generation, err);
     }
     item->types = blob.types;
     for (enum rsw_member_kind kind = RSW_LINK; kind <= RSW_REVISION; kind++) {
@@ -163,7 +166,7 @@ static int load_blob(struct rsw_removal_batch *batch, struct rsw_txn *txn,
             struct rsw_member member = {.seq = 0};
             rsw_member_get(txn, kind, repo, item->item.blob, &member);
             if (member.seq > generation->seq) {
-                return refuse_pushed(item, err);
+                return refuse_touched(item, generation, err);
             }
             if ((member.flags & RSW_MEMBER_PRESENT) != 0) {
                 item->answer = RSW_FAILED;
@@ -187,19 +190,19 @@ static int load_keys(struct rsw_removal_batch *batch, struct rsw_txn *txn,
     case RSW_ITEM_LINK:
         rsw_member_get(txn, RSW_LINK, item->repo.id, item->item.blob, &member);
         if (member.seq > generation->seq) {
-            return refuse_pushed(item, err);
+            return refuse_touched(item, generation, err);
         }
         return add_file(batch, rsw_key_layer_link(key, item->repo.name, &item->digest), RSW_TURN_PART, err);
     case RSW_ITEM_REVISION:
         rsw_member_get(txn, RSW_REVISION, item->repo.id, item->item.blob, &member);
         if (member.seq > generation->seq) {
-            return refuse_pushed(item, err);
+            return refuse_touched(item, generation, err);
         }
         return load_revision(batch, txn, item, err);
     case RSW_ITEM_TAG:
         rsw_tag_get(txn, item->repo.id, item->item.name, &tag);
         if (tag.seq > generation->seq) {
-            return refuse_pushed(item, err);
+            return refuse_touched(item, generation, err);
         }
         return load_tag(batch, txn, item, err);
     case RSW_ITEM_REPOSITORY:
@@ -448,7 +451,7 @@ void rsw_removal_batch_record(const struct rsw_removal_batch *batch, struct rsw_
             record_done(txn, &batch->items[i]);
             item.state = RSW_ITEM_DONE;
         } else {
-            item.state = batch->items[i].errnum == ENOTEMPTY ? RSW_ITEM_SPARED : RSW_ITEM_FAILED;
+            item.state = rsw_removal_spared(batch->items[i].errnum) ? RSW_ITEM_SPARED : RSW_ITEM_FAILED;
         }
         rsw_item_put(txn, &item);
     }

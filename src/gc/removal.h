@@ -10,6 +10,8 @@
 #include "index/index.h"
 #include "storage/storage.h"
 
+#include <errno.h>
+
 #define RSW_BATCH_MAX 500
 
 /* An object can be several files, and a run can end between any two of them. What tells a later scan that the
@@ -61,5 +63,10 @@ void rsw_removal_batch_remove(struct rsw_removal_batch *batch, struct rsw_storag
 /* Writes into the index what storage answered, items' states included. Needs a write transaction (sticky
  * errors). */
 void rsw_removal_batch_record(const struct rsw_removal_batch *batch, struct rsw_txn *txn);
+
+/* Kept rather than failed: something else lies in it, or a link to it is still there. */
+static inline bool rsw_removal_spared(int errnum) {
+    return errnum == ENOTEMPTY || errnum == EBUSY;
+}
 
 #endif

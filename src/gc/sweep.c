@@ -6,6 +6,7 @@
 #include "gc/generation.h"
 #include "gc/tidy.h"
 #include "util/clock.h"
+#include "util/log.h"
 #include "util/text.h"
 
 #include <inttypes.h>
@@ -69,7 +70,7 @@ static void guard_share(struct rsw_sweep_result *result, const struct rsw_plan *
     }
 }
 
-static int guard_scanned(struct rsw_txn *txn, struct rsw_error *err) {
+static int guard_scanned(struct rsw_txn *txn, const struct rsw_log *log, struct rsw_error *err) {
     struct rsw_state state;
     if (rsw_state_get(txn, &state) != RSW_FOUND) {
         rsw_txn_failed(txn, err);
@@ -80,6 +81,11 @@ static int guard_scanned(struct rsw_txn *txn, struct rsw_error *err) {
             err, RSW_EREFUSED, 0,
             "there was no complete scan yet, so what the index does not know is not known to be "
             "needless: run regsweep scan first");
+    }
+    if (state.gap_seq > state.scan_seq) {
+        rsw_log(log, RSW_LOG_WARNING,
+                "the feed has a gap (%s), so some of this may be out of date: run regsweep scan",
+                state.gap_reason);
     }
     return 0;
 }
@@ -166,7 +172,7 @@ static int decide(struct rsw_plan *plan, struct rsw_sweep_result *result, struct
                   const struct rsw_mark_options *mark, const struct rsw_sweep_options *options,
                   struct rsw_error *err) {
     RSW_AUTO_TXN txn = NULL;
-    if (rsw_txn_begin_read(&txn, index, err) != 0 || guard_scanned(txn, err) != 0 ||
+    if (rsw_txn_begin_read(&txn, index, err) != 0 || guard_scanned(txn, options->log, err) != 0 ||
         rsw_mark(plan, txn, mark, err) != 0) {
         return -1;
     }

@@ -57,6 +57,15 @@ static int lock_fd(int fd, int how) {
     return rc;
 }
 
+void rsw_dir_give(int fd, const char *dir) {
+    struct stat own;
+    struct stat above;
+    if (geteuid() == 0 && fstat(fd, &own) == 0 && stat(dir, &above) == 0 && own.st_uid == 0 &&
+        above.st_uid != 0) {
+        (void)!fchown(fd, above.st_uid, above.st_gid);
+    }
+}
+
 int rsw_dir_lock(int *out, const char *dir, bool read_only, bool alone, struct rsw_error *err) {
     char path[PATH_MAX];
     *out = -1;
@@ -70,6 +79,7 @@ int rsw_dir_lock(int *out, const char *dir, bool read_only, bool alone, struct r
     if (fd < 0) {
         return fail(err, path, "open");
     }
+    rsw_dir_give(fd, dir);
     if (lock_fd(fd, alone ? LOCK_EX | LOCK_NB : LOCK_SH) != 0) {
         int errnum = errno;
         close(fd);

@@ -28,9 +28,11 @@ int rsw_lock_take(struct rsw_lock *lock, struct rsw_index *index, const char *na
     if (fd < 0) {
         int errnum = errno;
         bool denied = errnum == EACCES || errnum == EPERM || errnum == EROFS;
-        return rsw_error_set(err, denied ? RSW_EACCESS : RSW_EIO, errnum, "%s: cannot open: %s", path,
-                             strerror(errnum));
+        return rsw_error_set(err, denied ? RSW_EACCESS : RSW_EIO, errnum, "%s: cannot open: %s%s", path,
+                             strerror(errnum),
+                             denied ? " (run regsweep as the user that owns the index)" : "");
     }
+    rsw_dir_give(fd, index->dir);
     int rc;
     do {
         rc = flock(fd, LOCK_EX | LOCK_NB);

@@ -16,6 +16,34 @@ void rsw_text_clean(char *text) {
     }
 }
 
+/* Bytes of the well-formed UTF-8 sequence at `at` (Unicode 15, table 3-7), 0 if there is none. */
+static size_t utf8_length(const unsigned char *at) {
+    unsigned char lead = at[0];
+    size_t len = lead < 0x80 ? 1 : lead < 0xc2 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : lead < 0xf5 ? 4 : 0;
+    for (size_t i = 1; i < len; i++) {
+        if ((at[i] & 0xc0) != 0x80) { /* the NUL at the end too */
+            return 0;
+        }
+    }
+    if ((lead == 0xe0 && at[1] < 0xa0) || (lead == 0xed && at[1] > 0x9f) || (lead == 0xf0 && at[1] < 0x90) ||
+        (lead == 0xf4 && at[1] > 0x8f)) {
+        return 0;
+    }
+    return len;
+}
+
+char *rsw_text_to_utf8(char *out, const char *text) {
+    char *to = out;
+    for (const unsigned char *at = (const unsigned char *)text; *at != 0;) {
+        size_t len = utf8_length(at);
+        memcpy(to, len > 0 ? (const char *)at : "\xef\xbf\xbd", len > 0 ? len : 3);
+        to += len > 0 ? len : 3;
+        at += len > 0 ? len : 1;
+    }
+    *to = 0;
+    return out;
+}
+
 static const char *read_digits(const char *text, const char *end, uint64_t *out) {
     uint64_t value = 0;
     const char *at = text;

@@ -5,9 +5,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* Replaces control bytes by '?', in place, so that no name out of storage can steer a terminal. */
 void rsw_text_clean(char *text);
+
+/* Copies text; what is no UTF-8 in it becomes U+FFFD. Returns `out`, which has RSW_UTF8_ROOM(text) bytes. */
+#define RSW_UTF8_ROOM(text) (3 * strlen(text) + 1)
+char *rsw_text_to_utf8(char *out, const char *text);
 
 /* "90s", "10m", "24h", "7d", "0"; sums such as "1h30m"; a bare number other than 0 is refused. */
 bool rsw_duration_parse(int64_t *out_ms, const char *text);

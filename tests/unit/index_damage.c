@@ -2,8 +2,6 @@
 #include "index_support.h"
 
 #include "index/kv.h"
-
-#include "index/kv.h"
 #include "index/schema.h"
 #include "util/bytes.h"
 

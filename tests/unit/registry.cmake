@@ -7,8 +7,3 @@ endforeach()
 # registry_probe: for tests/e2e/registry.bats, which runs against a real registry.
 add_executable(registry_probe ${CMAKE_CURRENT_LIST_DIR}/registry_probe.c)
 target_link_libraries(registry_probe PRIVATE regsweep_flags regsweep_registry regsweep_util)
-find_program(BATS bats REQUIRED)
-add_test(NAME e2e/registry COMMAND ${PROJECT_SOURCE_DIR}/tests/e2e/run.sh ${BATS}
-         ${PROJECT_SOURCE_DIR}/tests/e2e/registry.bats)
-set_tests_properties(e2e/registry PROPERTIES LABELS e2e TIMEOUT 300 ENVIRONMENT
-                     "REGSWEEP=$<TARGET_FILE:regsweep>;REGISTRY_PROBE=$<TARGET_FILE:registry_probe>")
