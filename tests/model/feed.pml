@@ -28,9 +28,9 @@ byte requests = REQUESTS;
 bool busy[3];    /* in the middle of a request */
 bool awaited[3]; /* the settle under way waits for this client's request to end */
 
-/* A request begins; `what` is its first step. */
-#define REQUEST(what) \
-    atomic { requests > 0 -> requests--; busy[me] = true; what }
+/* A request begins, where it may. */
+#define REQUEST(may) \
+    atomic { requests > 0 && (may) -> requests--; busy[me] = true }
 
 /* The request is answered: nothing of it is still running. */
 inline answered()

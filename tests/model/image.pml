@@ -69,7 +69,7 @@ proctype client(byte me)
     bool found, fill, stale;
 end:
     do
-    :: REQUEST(skip) -> /* the layer is uploaded */
+    :: REQUEST(true) -> /* the layer is uploaded */
         data_l = true; /* what is there already is not written again */
         link = true;
         atomic { REMEMBER_RL skip }
@@ -78,14 +78,14 @@ end:
         :: atomic { true -> answered() } /* failed after linking: no event */
         fi
 
-    :: REQUEST(skip) -> /* HEAD of the layer */
+    :: REQUEST(true) -> /* HEAD of the layer */
         look_for_layer();
         if
         :: atomic { found -> feed ! layer; found = false; answered() }
         :: atomic { !found -> answered() }
         fi
 
-    :: REQUEST(skip) -> /* PUT of the manifest */
+    :: REQUEST(true) -> /* PUT of the manifest */
         look_for_layer();
         if
         :: atomic { !found -> answered() } /* MANIFEST_BLOB_UNKNOWN: the client pushes the layer and tries again */
@@ -108,7 +108,7 @@ end:
             }
         fi
 
-    :: REQUEST(skip) -> /* DELETE of the manifest; its event changes nothing here */
+    :: REQUEST(true) -> /* DELETE of the manifest; its event changes nothing here */
         atomic { revision = false; promised = false; linked[0] = false; linked[1] = false; linked[2] = false; answered() }
     od
 }

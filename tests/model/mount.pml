@@ -74,10 +74,10 @@ proctype client(byte me)
     bool found, fill, stale;
 end:
     do
-    :: REQUEST(skip) -> upload(link_a, known_a, layer_a)
-    :: REQUEST(skip) -> upload(link_b, known_b, layer_b)
+    :: REQUEST(true) -> upload(link_a, known_a, layer_a)
+    :: REQUEST(true) -> upload(link_b, known_b, layer_b)
 
-    :: REQUEST(skip) -> /* mount: looks in A, links in B */
+    :: REQUEST(true) -> /* mount: looks in A, links in B */
         look(link_a, known_a);
         if
         :: atomic { !found -> answered() }
@@ -87,7 +87,7 @@ end:
             atomic { feed ! layer_b; answered() }
         fi
 
-    :: REQUEST(skip) -> /* PUT of N into B */
+    :: REQUEST(true) -> /* PUT of N into B */
         look(link_b, known_b);
         if
         :: atomic { !found -> answered() }
@@ -106,7 +106,7 @@ end:
             }
         fi
 
-    :: REQUEST(skip) -> /* DELETE of N */
+    :: REQUEST(true) -> /* DELETE of N */
         atomic { revision = false; promised = false; linked[0] = false; linked[1] = false; linked[2] = false; answered() }
     od
 }
