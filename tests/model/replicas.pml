@@ -121,7 +121,7 @@ done:
 inline kill(n, feed)
 {
     atomic {
-        n < CLIENTS && kills > 0 && !gone[n] -> kills--;
+        n < CLIENTS && kills > 0 && !gone[n] && !cut[n] -> kills--;
         do
         :: feed ? _
         :: empty(feed) -> break
@@ -369,11 +369,7 @@ end:
 init
 {
     atomic {
-        if
-        :: true -> known_rl[0] = true; known_l[0] = true; known_m[0] = true; known_l[1] = true; known_m[1] = true
-        :: true -> known_l[0] = true; known_m[1] = true
-        :: true
-        fi;
+        known_rl[0] = true; known_l[0] = true; known_m[0] = true; known_l[1] = true; known_m[1] = true;
         begin()
     }
 }

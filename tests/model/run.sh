@@ -27,7 +27,7 @@ options=(-DSAFETY -DCOLLAPSE "-DMEMLIM=${MEMLIM:-2048}")
 spin "$@" -a "$model.pml" >spin.out || { cat spin.out >&2; die "spin does not take $model.pml"; }
 gcc -O2 -w "${options[@]}" -o pan pan.c
 started=$(date +%s%N)
-./pan -m200000 >pan.out 2>&1 || true
+timeout "${LIMIT:-3600}" ./pan -m200000 >pan.out 2>&1 || true
 ended=$(date +%s%N)
 
 # A search that was cut short proves nothing. An error ends it, which is all that one wants to know then.
