@@ -11,7 +11,7 @@
 
 /* Storage, and the cache. */
 bool data = true, held, revision, link = true;
-bool known_rl = true, known_l = true;
+bool known_rl, known_l = true;
 
 /* The index. A transaction of the sweeper keeps `serve` waiting. */
 mtype = { nothing, condemned, unlinked, away }; /* away: the bytes are hidden */
@@ -281,5 +281,11 @@ end:
 
 init
 {
-    atomic { begin() }
+    atomic {
+        if
+        :: known_rl = true
+        :: skip
+        fi;
+        begin()
+    }
 }
