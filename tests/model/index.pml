@@ -50,7 +50,7 @@ end:
         link = true;
         atomic { feed ! event_layer; answered() }
 
-    :: REQUEST(true) -> /* PUT of M by digest: it is in the cache before its revision is written */
+    :: REQUEST(true) -> /* PUT of M by digest */
         if
         :: atomic { !link || !data_l -> answered() }
         :: link && data_l ->
@@ -59,12 +59,11 @@ end:
                 :: known_m || data_m
                 :: else -> data_m = true
                 fi;
-                known_rm = true; known_m = true
+                known_m = true
             }
-            if
-            :: atomic { true -> answered() } /* could not write the revision: no event */
-            :: revision_m = true; atomic { feed ! event_m; answered() }
-            fi
+            /* The cache knows a moment before the link is written. What that breaks, it breaks without us: one step here. */
+            atomic { known_rm = true; revision_m = true }
+            atomic { feed ! event_m; answered() }
         fi
 
     :: REQUEST(true) -> /* PUT of I */
