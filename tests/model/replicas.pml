@@ -332,6 +332,8 @@ end:
 #ifndef MUTANT_COUNT_AT_HIDE
         counted = false;
         COUNT
+#else
+        held_m = held_m && (may_know[0] || may_know[1])
 #endif
     }
 
