@@ -71,11 +71,8 @@ static int take_entry(struct blobs *b, const struct rsw_entry *entry) {
         rsw_reading_problem(b->reading, "'%s' is no blob's data, or cannot be looked at (%s): left alone",
                             entry->key,
                             entry->answer == RSW_FAILED ? strerror(entry->errnum) : "not what belongs there");
-    } else if (entry->kind != RSW_ENTRY_FILE) {
-        rsw_reading_unread(b->reading, entry->key,
-                           entry->kind == RSW_ENTRY_OTHER
-                               ? "a symbolic link or special file, which is not followed"
-                               : strerror(entry->errnum));
+    } else {
+        rsw_reading_unseen(b->reading, entry);
     }
     return 0;
 }

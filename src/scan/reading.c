@@ -57,6 +57,17 @@ void rsw_reading_unread(struct rsw_reading *reading, const char *folder, const c
     }
 }
 
+bool rsw_reading_unseen(struct rsw_reading *reading, const struct rsw_entry *entry) {
+    bool other = entry->kind == RSW_ENTRY_OTHER;
+    if (!other && (entry->kind != RSW_ENTRY_DIR || entry->answer != RSW_FAILED)) {
+        return false;
+    }
+    rsw_reading_unread(reading, entry->key,
+                       other ? "a symbolic link or special file, which is not followed"
+                             : strerror(entry->errnum));
+    return true;
+}
+
 int rsw_reading_seq(struct rsw_index *index, uint64_t *seq, struct rsw_error *err) {
     RSW_AUTO_TXN txn = NULL;
     if (rsw_txn_begin_read(&txn, index, err) != 0) {

@@ -302,11 +302,7 @@ static void take_unread(struct repository *r, const struct rsw_entry *entry) {
     if (entry->kind == RSW_ENTRY_OTHER && descend_to(r, path, &leaf) == RSW_DESCEND_SKIP) {
         return; /* a symbolic link or the like where the registry has nothing */
     }
-    r->unread = true;
-    rsw_reading_unread(r->reading, entry->key,
-                       entry->kind == RSW_ENTRY_OTHER
-                           ? "a symbolic link or special file, which is not followed"
-                           : strerror(entry->errnum));
+    r->unread = rsw_reading_unseen(r->reading, entry) || r->unread;
 }
 
 static bool is_place_of_link(enum rsw_place place) {
@@ -352,8 +348,7 @@ static int take_entry(struct repository *r, const struct rsw_entry *entry) {
                entry->kind == RSW_ENTRY_FILE) {
         rsw_reading_problem(r->reading, "%s: '%s' stands where a digest should: left alone", r->name,
                             entry->key);
-    } else if (entry->kind == RSW_ENTRY_OTHER ||
-               (entry->kind == RSW_ENTRY_DIR && entry->answer == RSW_FAILED)) {
+    } else {
         take_unread(r, entry);
     }
     return 0;
@@ -449,15 +444,16 @@ int rsw_repository_read(struct rsw_reading *reading, const char *name, uint64_t 
 /* ---- signatures of one revision ---- */
 
 struct signatures {
+    struct rsw_reading *reading;
+    const char *prefix; /* of the listing */
     struct rsw_batch *batch;
     struct rsw_error *err;
 };
 
 static enum rsw_descend descend_signatures(void *arg, const char *dir_key, const char **leaf) {
-    (void)arg;
-    const char *in = strstr(dir_key, "/signatures/");
+    const struct signatures *s = arg;
     *leaf = "link";
-    return in != NULL && strchr(in + 12, '/') == NULL ? RSW_DESCEND : RSW_DESCEND_PROBE;
+    return depth_of(dir_key + strlen(s->prefix) + 1) == 1 ? RSW_DESCEND : RSW_DESCEND_PROBE;
 }
 
 static int page_signatures(void *arg, const struct rsw_entry *entries, size_t count, struct rsw_error *err) {
@@ -466,6 +462,7 @@ static int page_signatures(void *arg, const struct rsw_entry *entries, size_t co
         struct rsw_path path;
         rsw_path_parse(&path, entries[i].key);
         if (path.place != RSW_PLACE_SIGNATURE_LINK || entries[i].answer == RSW_ABSENT) {
+            rsw_reading_unseen(s->reading, &entries[i]); /* a signature may be behind it */
             continue;
         }
         struct rsw_seen_signature *signature = rsw_batch_signature(s->batch, s->err);
@@ -489,7 +486,7 @@ int rsw_signatures_read(struct rsw_reading *reading, struct rsw_batch *batch,
         return 0;
     }
     memcpy(leaf, "/signatures", sizeof "/signatures");
-    struct signatures s = {.batch = batch, .err = err};
+    struct signatures s = {.reading = reading, .prefix = key, .batch = batch, .err = err};
     struct rsw_error why = RSW_ERROR_INIT;
     struct rsw_listing listing = {
         .prefix = key, .descend = descend_signatures, .page = page_signatures, .arg = &s};

@@ -245,6 +245,63 @@ static void symbolic_links_are_not_followed_and_make_the_scan_incomplete(void **
     expect_not(w, "repository linked");
 }
 
+static void what_hides_signatures_makes_the_scan_incomplete(void **state) {
+    struct world *w = *state;
+    struct rsw_digest layer = tree_blob(&w->tree, "layer"), signature;
+    struct rsw_digest manifest = tree_schema1(&w->tree, "app", "1", &layer, 1, &signature);
+    char path[RSW_KEY_MAX + 200];
+    char aside[200];
+    tree_link(&w->tree, "app", &layer);
+    scan(w);
+    assert_true(w->result.complete);
+    for (int up = 1; up <= 2; up++) { /* the folder of one signature, and the one of all */
+        char key[RSW_KEY_MAX];
+        rsw_key_signature_link(key, "app", &manifest, &signature);
+        for (int i = 0; i < up; i++) {
+            *strrchr(key, '/') = 0;
+        }
+        snprintf(path, sizeof path, "%s/%s", w->root, key);
+        snprintf(aside, sizeof aside, "%s/aside", w->root);
+        assert_int_equal(rename(path, aside), 0);
+        assert_int_equal(symlink(aside, path), 0);
+        w->said[0] = 0;
+        scan(w);
+        assert_false(w->result.complete);
+        assert_non_null(strstr(w->said, key));
+        expect(w, "signature app %s: %s", text(&manifest), text(&signature));
+        assert_int_equal(unlink(path), 0);
+        assert_int_equal(rename(aside, path), 0);
+    }
+    scan(w);
+    assert_true(w->result.complete);
+}
+
+static void an_unreadable_folder_of_signatures_makes_the_scan_incomplete(void **state) {
+    struct world *w = *state;
+    struct rsw_digest layer = tree_blob(&w->tree, "layer"), signature;
+    struct rsw_digest manifest = tree_schema1(&w->tree, "app", "1", &layer, 1, &signature);
+    char key[RSW_KEY_MAX];
+    rsw_key_signature_link(key, "app", &manifest, &signature);
+    *strrchr(key, '/') = 0;
+    *strrchr(key, '/') = 0;
+    rsw_memory_fail_key(w->storage, key, EACCES);
+    scan(w);
+    assert_false(w->result.complete);
+    assert_non_null(strstr(w->said, key));
+    rsw_memory_fail_key(w->storage, key, 0);
+    scan(w);
+    assert_true(w->result.complete);
+    expect(w, "signature app %s: %s", text(&manifest), text(&signature));
+}
+
+static void a_repository_may_be_called_signatures(void **state) {
+    struct world *w = *state;
+    struct rsw_digest layer = tree_blob(&w->tree, "layer"), signature;
+    struct rsw_digest manifest = tree_schema1(&w->tree, "a/signatures/b", "1", &layer, 1, &signature);
+    scan(w);
+    expect(w, "signature a/signatures/b %s: %s", text(&manifest), text(&signature));
+}
+
 static void missing_bytes_are_gone_only_at_the_second_look(void **state) {
     struct world *w = *state;
     struct tree_image image = tree_image(&w->tree, "app", "1", "seed", 1);
@@ -305,6 +362,9 @@ int main(void) {
         test_memory(known_data_and_links_that_cannot_be_looked_at_stay),
         test_in(known_data_and_links_that_cannot_be_looked_at_stay, in_flat_memory),
         test_in(symbolic_links_are_not_followed_and_make_the_scan_incomplete, in_directory),
+        test_in(what_hides_signatures_makes_the_scan_incomplete, in_directory),
+        test_memory(an_unreadable_folder_of_signatures_makes_the_scan_incomplete),
+        test_everywhere(a_repository_may_be_called_signatures),
         test_everywhere(missing_bytes_are_gone_only_at_the_second_look),
         test_everywhere(with_the_registry_stopped_one_look_settles_an_absence),
         test_everywhere(a_link_that_was_empty_for_a_moment_is_good_in_the_end),
