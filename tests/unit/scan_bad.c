@@ -302,6 +302,35 @@ static void a_repository_may_be_called_signatures(void **state) {
     expect(w, "signature a/signatures/b %s: %s", text(&manifest), text(&signature));
 }
 
+static void links_without_any_blob_are_no_registry(void **state) {
+    struct world *w = *state;
+    char blobs[200];
+    char away[200];
+    struct tree_image image = tree_image(&w->tree, "app", "1", "seed", 2);
+    snprintf(blobs, sizeof blobs, "%s/" RSW_LAYOUT_BLOBS, w->root);
+    snprintf(away, sizeof away, "%s/away", w->root);
+    assert_int_equal(rename(blobs, away), 0);
+    assert_int_equal(mkdir(blobs, 0755), 0);
+    w->options.registry_stopped = true;
+    for (int known = 0; known < 2; known++) { /* to an index that is new, then to one that knew the blobs */
+        assert_int_equal(try_scan(w), -1);
+        assert_int_equal(w->err.code, RSW_EREFUSED);
+        assert_non_null(strstr(w->err.message, "mounted?"));
+        assert_false(w->result.complete);
+        assert_int_equal(state_of(w).scan_ended_ms != 0, known);
+        assert_int_equal(rmdir(blobs), 0);
+        assert_int_equal(rename(away, blobs), 0);
+        scan(w);
+        assert_true(w->result.complete);
+        assert_int_equal(blob_of(w, &image.manifest).flags, RSW_BLOB_PRESENT | RSW_BLOB_PARSED);
+        assert_int_equal(rename(blobs, away), 0);
+        assert_int_equal(mkdir(blobs, 0755), 0);
+    }
+    assert_int_equal(try_scan(w), -1);
+    expect(w, "blob %s present size=12 types=layer", text(&image.layers[0]));
+    expect(w, "link app %s present", text(&image.layers[0]));
+}
+
 static void missing_bytes_are_gone_only_at_the_second_look(void **state) {
     struct world *w = *state;
     struct tree_image image = tree_image(&w->tree, "app", "1", "seed", 1);
@@ -365,6 +394,7 @@ int main(void) {
         test_in(what_hides_signatures_makes_the_scan_incomplete, in_directory),
         test_memory(an_unreadable_folder_of_signatures_makes_the_scan_incomplete),
         test_everywhere(a_repository_may_be_called_signatures),
+        test_in(links_without_any_blob_are_no_registry, in_directory),
         test_everywhere(missing_bytes_are_gone_only_at_the_second_look),
         test_everywhere(with_the_registry_stopped_one_look_settles_an_absence),
         test_everywhere(a_link_that_was_empty_for_a_moment_is_good_in_the_end),
