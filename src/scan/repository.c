@@ -240,11 +240,13 @@ static int take_looks(struct repository *r) {
 
 /* ---- uploads ---- */
 
+/* A part of this upload: files of one upload mostly come one after the other, but need not, and its folder is
+ * met before them. The parts become one in the end. */
 static struct rsw_seen_upload *upload_of(struct repository *r, const char *id, size_t len) {
-    for (size_t i = r->batch->upload_count; i-- > 0;) {
-        struct rsw_seen_upload *upload = &r->batch->uploads[i];
-        if (strlen(upload->id) == len && memcmp(upload->id, id, len) == 0) {
-            return upload;
+    if (r->batch->upload_count > 0) {
+        struct rsw_seen_upload *last = &r->batch->uploads[r->batch->upload_count - 1];
+        if (strlen(last->id) == len && memcmp(last->id, id, len) == 0) {
+            return last;
         }
     }
     if (len > RSW_UPLOAD_ID_MAX) {
@@ -258,8 +260,33 @@ static struct rsw_seen_upload *upload_of(struct repository *r, const char *id, s
         return NULL;
     }
     memcpy(upload->id, id, len);
-    rsw_count(&r->reading->uploads, 1);
     return upload;
+}
+
+static int compare_uploads(const void *a, const void *b) {
+    return strcmp(((const struct rsw_seen_upload *)a)->id, ((const struct rsw_seen_upload *)b)->id);
+}
+
+/* One record an upload. At most one of its parts has seen when it began. */
+static void join_uploads(struct repository *r) {
+    struct rsw_seen_upload *uploads = r->batch->uploads;
+    size_t kept = 0;
+    if (r->batch->upload_count == 0) {
+        return;
+    }
+    qsort(uploads, r->batch->upload_count, sizeof *uploads, compare_uploads);
+    for (size_t i = 1; i < r->batch->upload_count; i++) {
+        if (strcmp(uploads[i].id, uploads[kept].id) != 0) {
+            uploads[++kept] = uploads[i];
+            continue;
+        }
+        uploads[kept].size += uploads[i].size;
+        if (uploads[i].started_ms != 0) {
+            uploads[kept].started_ms = uploads[i].started_ms;
+        }
+    }
+    r->batch->upload_count = kept + 1;
+    rsw_count(&r->reading->uploads, r->batch->upload_count);
 }
 
 static void take_upload_file(struct repository *r, const struct rsw_entry *entry,
@@ -408,6 +435,7 @@ static int read_all(struct repository *r, struct rsw_repository_seen *seen) {
         list(r, "_uploads", &seen->found) != 0) {
         return -1;
     }
+    join_uploads(r);
     seen->unread = r->unread;
     if (!seen->found) {
         return 0;
@@ -439,62 +467,4 @@ int rsw_repository_read(struct rsw_reading *reading, const char *name, uint64_t 
     free(r->looks);
     free(r);
     return rc;
-}
-
-/* ---- signatures of one revision ---- */
-
-struct signatures {
-    struct rsw_reading *reading;
-    const char *prefix; /* of the listing */
-    struct rsw_batch *batch;
-    struct rsw_error *err;
-};
-
-static enum rsw_descend descend_signatures(void *arg, const char *dir_key, const char **leaf) {
-    const struct signatures *s = arg;
-    *leaf = "link";
-    return depth_of(dir_key + strlen(s->prefix) + 1) == 1 ? RSW_DESCEND : RSW_DESCEND_PROBE;
-}
-
-static int page_signatures(void *arg, const struct rsw_entry *entries, size_t count, struct rsw_error *err) {
-    struct signatures *s = arg;
-    for (size_t i = 0; i < count; i++) {
-        struct rsw_path path;
-        rsw_path_parse(&path, entries[i].key);
-        if (path.place != RSW_PLACE_SIGNATURE_LINK || entries[i].answer == RSW_ABSENT) {
-            rsw_reading_unseen(s->reading, &entries[i]); /* a signature may be behind it */
-            continue;
-        }
-        struct rsw_seen_signature *signature = rsw_batch_signature(s->batch, s->err);
-        if (signature == NULL) {
-            return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
-        }
-        signature->revision = path.digest;
-        signature->signature = path.digest2;
-    }
-    return 0;
-}
-
-int rsw_signatures_read(struct rsw_reading *reading, struct rsw_batch *batch,
-                        const struct rsw_digest *revision, struct rsw_error *err) {
-    char key[RSW_KEY_MAX];
-    if (rsw_key_revision_link(key, batch->repo, revision) == NULL) {
-        return 0;
-    }
-    char *leaf = strrchr(key, '/');
-    if ((size_t)(leaf - key) + sizeof "/signatures" > sizeof key) {
-        return 0;
-    }
-    memcpy(leaf, "/signatures", sizeof "/signatures");
-    struct signatures s = {.reading = reading, .prefix = key, .batch = batch, .err = err};
-    struct rsw_error why = RSW_ERROR_INIT;
-    struct rsw_listing listing = {
-        .prefix = key, .descend = descend_signatures, .page = page_signatures, .arg = &s};
-    if (rsw_storage_list(reading->storage, &listing, &why) == RSW_FAILED) {
-        if (why.code == RSW_ENOMEM) {
-            return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
-        }
-        rsw_reading_unread(reading, key, why.message);
-    }
-    return 0;
 }

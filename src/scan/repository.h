@@ -15,8 +15,4 @@ struct rsw_repository_seen {
 int rsw_repository_read(struct rsw_reading *reading, const char *name, uint64_t looked,
                         struct rsw_repository_seen *seen, struct rsw_error *err);
 
-/* Reads the signature links of a schema 1 revision into the batch. */
-int rsw_signatures_read(struct rsw_reading *reading, struct rsw_batch *batch,
-                        const struct rsw_digest *revision, struct rsw_error *err);
-
 #endif
