@@ -427,6 +427,13 @@ void rsw_iter_items(struct rsw_iter *iter, struct rsw_txn *txn, uint64_t generat
 void rsw_iter_items_after(struct rsw_iter *iter, struct rsw_txn *txn, const struct rsw_item *item);
 int rsw_item_next(struct rsw_iter *iter, struct rsw_item *out);
 
+/* ---- damage that lookups cannot see ---- */
+
+/* Walks every table whole, and compares those that say the same: RSW_ECORRUPT with the remedy if a lookup may
+ * miss a record, a digest or name has two ids, or a table and its back table do not agree. To be asked before
+ * anything is destroyed because the index says so. Takes a read transaction of its own. */
+int rsw_index_check(struct rsw_index *index, struct rsw_error *err);
+
 /* ---- size, for people and metrics ---- */
 
 struct rsw_table_stat {
