@@ -146,6 +146,7 @@ enum rsw_repo_flag {
     RSW_REPO_PRESENT = 1 << 0,         /* storage has something of it: a directory or a link */
     RSW_REPO_ODD = 1 << 1,             /* its name breaks the grammar: everything in it is kept, untouched */
     RSW_REPO_UPLOADS_UNKNOWN = 1 << 2, /* `_uploads` could not be read: counts as a young upload */
+    RSW_REPO_LEFTOVER = 1 << 3,        /* something lies in it that is nobody's: its folders stay */
 };
 #define RSW_REPO_NAME_MAX                                                                                    \
     480 /* longest name the index can hold, NUL not counted; longer ones cannot be indexed */

@@ -58,6 +58,12 @@ static inline void rsw_count(atomic_uint_fast64_t *counter, uint64_t by) {
     atomic_fetch_add_explicit(counter, by, memory_order_relaxed);
 }
 
+/* Counts a problem: a file in a place of the registry's that is none of its own. */
+void rsw_reading_leftover(struct rsw_reading *reading, const char *key);
+/* The same for all that lies in the folder of `leaf`, a probed file that is absent. *found: there is
+ * something, or nobody can tell. -1: out of memory. */
+int rsw_reading_leftovers(struct rsw_reading *reading, const char *leaf, bool *found, struct rsw_error *err);
+
 /* The number of the last committed transaction: what is claimed from now on is above it. */
 int rsw_reading_seq(struct rsw_index *index, uint64_t *seq, struct rsw_error *err);
 

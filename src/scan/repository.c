@@ -23,6 +23,7 @@ struct repository {
     int failed; /* in a callback that cannot say so */
     bool unread;
     bool uploads_unknown;
+    bool leftover; /* as RSW_REPO_LEFTOVER */
 };
 
 static const char *below(const struct repository *r, const char *key) {
@@ -298,6 +299,8 @@ static void take_upload_file(struct repository *r, const struct rsw_entry *entry
         return;
     }
     if (path->place != RSW_PLACE_UPLOAD) {
+        r->leftover = true;
+        rsw_reading_leftover(r->reading, entry->key);
         return;
     }
     struct rsw_seen_upload *upload = upload_of(r, path->upload, path->upload_len);
@@ -362,6 +365,10 @@ static int take_entry(struct repository *r, const struct rsw_entry *entry) {
         take_upload_file(r, entry, &path);
         return r->failed;
     }
+    if (entry->answer == RSW_ABSENT &&
+        rsw_reading_leftovers(r->reading, entry->key, &r->leftover, r->err) != 0) {
+        return -1;
+    }
     if (is_place_of_link(path.place)) {
         struct rsw_seen_link link;
         bool at_hand = rsw_link_of_entry(&link, entry);
@@ -373,8 +380,12 @@ static int take_entry(struct repository *r, const struct rsw_entry *entry) {
         rsw_reading_unread(r->reading, entry->key, "a tag with a name that breaks every rule");
     } else if (path.place == RSW_PLACE_BAD_DIGEST && entry->answer != RSW_ABSENT &&
                entry->kind == RSW_ENTRY_FILE) {
+        r->leftover = true;
         rsw_reading_problem(r->reading, "%s: '%s' stands where a digest should: left alone", r->name,
                             entry->key);
+    } else if (entry->kind == RSW_ENTRY_FILE && entry->answer == RSW_FOUND) {
+        r->leftover = true;
+        rsw_reading_leftover(r->reading, entry->key);
     } else {
         take_unread(r, entry);
     }
@@ -437,6 +448,7 @@ static int read_all(struct repository *r, struct rsw_repository_seen *seen) {
     }
     join_uploads(r);
     seen->unread = r->unread;
+    seen->leftover = r->leftover;
     if (!seen->found) {
         return 0;
     }

@@ -5,8 +5,9 @@
 #include "scan/reading.h"
 
 struct rsw_repository_seen {
-    bool found;  /* storage has something of it */
-    bool unread; /* a folder in it could not be read: nothing in it may be taken back */
+    bool found;    /* storage has something of it */
+    bool unread;   /* a folder in it could not be read: nothing in it may be taken back */
+    bool leftover; /* something lies in it that is nobody's */
 };
 
 /* Lists links, revisions, tags and uploads of `name`, reads the manifests, emits it all in batches that say

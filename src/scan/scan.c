@@ -216,7 +216,8 @@ static int reconcile_task(void *arg, size_t i, struct rsw_error *err) {
     if (repo->seen.unread) {
         return 0;
     }
-    if (rsw_reconcile_repository(&scan->reading, repo->name, repo->noted, err) != 0) {
+    if (rsw_reconcile_repository(&scan->reading, repo->name, repo->noted, err) != 0 ||
+        rsw_reconcile_leftover(&scan->reading, repo->name, repo->seen.leftover, err) != 0) {
         return -1;
     }
     return repo->seen.found ? 0 : rsw_reconcile_gone(&scan->reading, repo->name, repo->noted, err);

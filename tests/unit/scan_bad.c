@@ -302,6 +302,63 @@ static void a_repository_may_be_called_signatures(void **state) {
     expect(w, "signature a/signatures/b %s: %s", text(&manifest), text(&signature));
 }
 
+static bool has_leftover(struct world *w, const char *name) {
+    RSW_AUTO_TXN txn = NULL;
+    struct rsw_repo repo;
+    assert_int_equal(rsw_txn_begin_read(&txn, w->index, &w->err), 0);
+    assert_int_equal(rsw_repo_find(txn, name, &repo), RSW_FOUND);
+    return (repo.flags & RSW_REPO_LEFTOVER) != 0;
+}
+
+/* A registry of version 3 writes link.<uuid>.tmp, and gives it its name in the end. */
+static void what_a_killed_registry_leaves_is_told_and_marks_its_repository(void **state) {
+    struct world *w = *state;
+    struct tree_image image = tree_image(&w->tree, "app", "1", "seed", 1);
+    struct rsw_digest never = tree_digest_of("never came");
+    static const char *const names[] = {"layer", "revision", "head", "entry", "upload"};
+    enum { KEYS = sizeof names / sizeof *names };
+    char keys[KEYS][RSW_KEY_MAX + 8];
+    rsw_key_layer_link(keys[0], "layer", &never);
+    rsw_key_revision_link(keys[1], "revision", &never);
+    rsw_key_tag_current(keys[2], "head", "1");
+    rsw_key_tag_history(keys[3], "entry", "1", &never);
+    rsw_key_upload(keys[4], "upload", "file");
+    for (int i = 0; i < KEYS; i++) {
+        strcat(keys[i], ".1.tmp");
+        tree_put_text(&w->tree, keys[i], "sha256:");
+    }
+    scan(w);
+    assert_true(w->result.complete);
+    assert_int_equal(w->result.problems, KEYS);
+    for (int i = 0; i < KEYS; i++) {
+        assert_non_null(strstr(w->said, keys[i]));
+        assert_true(has_leftover(w, names[i]));
+        tree_remove(&w->tree, keys[i]);
+    }
+    assert_non_null(strstr(w->said, "by hand"));
+    assert_false(has_leftover(w, "app"));
+    expect(w, "tag app 1 = %s", text(&image.manifest));
+    scan(w);
+    assert_int_equal(w->result.problems, 0);
+    for (int i = 0; i < KEYS; i++) {
+        assert_false(has_leftover(w, names[i]));
+    }
+}
+
+static void what_a_killed_registry_leaves_of_a_blob_is_told(void **state) {
+    struct world *w = *state;
+    char key[RSW_KEY_MAX + 8];
+    struct rsw_digest never = tree_digest_of("never came");
+    tree_image(&w->tree, "app", "1", "seed", 1);
+    rsw_key_blob(key, &never);
+    strcat(key, ".1.tmp");
+    tree_put_text(&w->tree, key, "half a manif");
+    scan(w);
+    assert_true(w->result.complete);
+    assert_int_equal(w->result.problems, 1);
+    assert_non_null(strstr(w->said, key));
+}
+
 static void links_without_any_blob_are_no_registry(void **state) {
     struct world *w = *state;
     char blobs[200];
@@ -394,6 +451,9 @@ int main(void) {
         test_in(what_hides_signatures_makes_the_scan_incomplete, in_directory),
         test_memory(an_unreadable_folder_of_signatures_makes_the_scan_incomplete),
         test_everywhere(a_repository_may_be_called_signatures),
+        test_everywhere(what_a_killed_registry_leaves_is_told_and_marks_its_repository),
+        test_in(what_a_killed_registry_leaves_of_a_blob_is_told, in_directory),
+        test_memory(what_a_killed_registry_leaves_of_a_blob_is_told),
         test_in(links_without_any_blob_are_no_registry, in_directory),
         test_everywhere(missing_bytes_are_gone_only_at_the_second_look),
         test_everywhere(with_the_registry_stopped_one_look_settles_an_absence),
