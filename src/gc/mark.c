@@ -257,7 +257,8 @@ static int plan_repository(struct rsw_marker *marker, const struct rsw_repo *rep
         return 0;
     }
     marker->plan->totals[RSW_ITEM_REPOSITORY]++;
-    bool stays = left || (repo->flags & (RSW_REPO_ODD | RSW_REPO_UPLOADS_UNKNOWN)) != 0 ||
+    const unsigned keep = RSW_REPO_ODD | RSW_REPO_UPLOADS_UNKNOWN | RSW_REPO_LEFTOVER;
+    bool stays = left || (repo->flags & keep) != 0 ||
                  (!marker->options->offline && rsw_is_young(marker->options, repo->first_seen_ms));
     if (stays) {
         return 0;

@@ -225,7 +225,7 @@ static int sweep_offline(struct rsw_sweep_result *result, struct rsw_index *inde
     struct rsw_mark_options mark;
     mark_options(&mark, options);
     RSW_AUTO_PLAN plan = {.count = 0};
-    if (decide(&plan, result, index, &mark, options, err) != 0) {
+    if (rsw_index_check(index, err) != 0 || decide(&plan, result, index, &mark, options, err) != 0) {
         return -1;
     }
     if (result->guard[0] != 0) {

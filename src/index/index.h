@@ -146,6 +146,7 @@ enum rsw_repo_flag {
     RSW_REPO_PRESENT = 1 << 0,         /* storage has something of it: a directory or a link */
     RSW_REPO_ODD = 1 << 1,             /* its name breaks the grammar: everything in it is kept, untouched */
     RSW_REPO_UPLOADS_UNKNOWN = 1 << 2, /* `_uploads` could not be read: counts as a young upload */
+    RSW_REPO_LEFTOVER = 1 << 3,        /* something lies in it that is nobody's: its folders stay */
 };
 #define RSW_REPO_NAME_MAX                                                                                    \
     480 /* longest name the index can hold, NUL not counted; longer ones cannot be indexed */
@@ -428,6 +429,13 @@ void rsw_iter_items(struct rsw_iter *iter, struct rsw_txn *txn, uint64_t generat
 /* Of the same generation and kind, those behind this one, which need not exist. */
 void rsw_iter_items_after(struct rsw_iter *iter, struct rsw_txn *txn, const struct rsw_item *item);
 int rsw_item_next(struct rsw_iter *iter, struct rsw_item *out);
+
+/* ---- damage that lookups cannot see ---- */
+
+/* Walks every table whole, and compares those that say the same: RSW_ECORRUPT with the remedy if a lookup may
+ * miss a record, a digest or name has two ids, or a table and its back table do not agree. To be asked before
+ * anything is destroyed because the index says so. Takes a read transaction of its own. */
+int rsw_index_check(struct rsw_index *index, struct rsw_error *err);
 
 /* ---- size, for people and metrics ---- */
 

@@ -275,6 +275,11 @@ bool rsw_kv_maps(const struct rsw_kv *kv, const void *address) {
     return rsw_map_has(&kv->map, address) || rsw_map_has(&kv->code, address);
 }
 
+bool rsw_kv_one_page(const struct rsw_kv_txn *txn, const uint8_t *one, const uint8_t *other) {
+    uintptr_t page = txn->kv->page < 4096 ? txn->kv->page : 4096; /* no map begins within one of that size */
+    return (uintptr_t)one / page == (uintptr_t)other / page;
+}
+
 uint64_t rsw_kv_map_size(const struct rsw_kv *kv) {
     MDB_envinfo info;
     return mdb_env_info(kv->env, &info) == 0 ? info.me_mapsize : 0;

@@ -75,6 +75,8 @@ struct rsw_kv_stat {
     uint64_t bytes;
 };
 int rsw_kv_stat(struct rsw_kv_txn *txn, int table, struct rsw_kv_stat *out, struct rsw_error *err);
+/* True only if these two bytes of the map lie in one page. */
+bool rsw_kv_one_page(const struct rsw_kv_txn *txn, const uint8_t *one, const uint8_t *other);
 uint64_t rsw_kv_map_size(const struct rsw_kv *kv);
 
 #endif

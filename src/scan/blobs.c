@@ -53,8 +53,9 @@ static enum rsw_descend descend(void *arg, const char *dir_key, const char **lea
 static int take_entry(struct blobs *b, const struct rsw_entry *entry) {
     struct rsw_path path;
     rsw_path_parse(&path, entry->key);
-    if (entry->answer == RSW_ABSENT) {
-        return 0; /* a blob's folder without data: a blob was there */
+    if (entry->answer == RSW_ABSENT) { /* a blob's folder without data: a blob was there */
+        bool found;
+        return rsw_reading_leftovers(b->reading, entry->key, &found, b->err);
     }
     if (path.place == RSW_PLACE_BLOB_DATA && entry->answer == RSW_FOUND && entry->kind == RSW_ENTRY_FILE) {
         struct rsw_seen_blob *blob = rsw_batch_blob(b->batch, b->err);
@@ -71,11 +72,8 @@ static int take_entry(struct blobs *b, const struct rsw_entry *entry) {
         rsw_reading_problem(b->reading, "'%s' is no blob's data, or cannot be looked at (%s): left alone",
                             entry->key,
                             entry->answer == RSW_FAILED ? strerror(entry->errnum) : "not what belongs there");
-    } else if (entry->kind != RSW_ENTRY_FILE) {
-        rsw_reading_unread(b->reading, entry->key,
-                           entry->kind == RSW_ENTRY_OTHER
-                               ? "a symbolic link or special file, which is not followed"
-                               : strerror(entry->errnum));
+    } else {
+        rsw_reading_unseen(b->reading, entry);
     }
     return 0;
 }

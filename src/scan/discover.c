@@ -96,13 +96,9 @@ static void take_entry(struct discovery *d, const struct rsw_entry *entry) {
         }
         return;
     }
-    if (len > 0 && !is_known(path + len + 1)) {
-        return;
+    if (len == 0 || is_known(path + len + 1)) {
+        rsw_reading_unseen(d->reading, entry);
     }
-    rsw_reading_unread(d->reading, entry->key,
-                       entry->kind == RSW_ENTRY_OTHER
-                           ? "a symbolic link or special file, which is not followed"
-                           : strerror(entry->errnum));
 }
 
 static int page(void *arg, const struct rsw_entry *entries, size_t count, struct rsw_error *err) {

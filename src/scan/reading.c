@@ -1,6 +1,7 @@
 #include "scan/reading.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 void rsw_reading_init(struct rsw_reading *reading, struct rsw_index *index, struct rsw_storage *storage) {
@@ -55,6 +56,67 @@ void rsw_reading_unread(struct rsw_reading *reading, const char *folder, const c
             "it readable and scan again",
             folder, why == NULL ? "unknown" : why);
     }
+}
+
+bool rsw_reading_unseen(struct rsw_reading *reading, const struct rsw_entry *entry) {
+    bool other = entry->kind == RSW_ENTRY_OTHER;
+    if (!other && (entry->kind != RSW_ENTRY_DIR || entry->answer != RSW_FAILED)) {
+        return false;
+    }
+    rsw_reading_unread(reading, entry->key,
+                       other ? "a symbolic link or special file, which is not followed"
+                             : strerror(entry->errnum));
+    return true;
+}
+
+void rsw_reading_leftover(struct rsw_reading *reading, const char *key) {
+    rsw_reading_problem(
+        reading,
+        "'%s' is no file that a registry keeps: left alone, and its folder with it. A registry "
+        "of version 3 that was killed leaves *.tmp: if the registry is stopped, remove it by "
+        "hand",
+        key);
+}
+
+struct leftovers {
+    struct rsw_reading *reading;
+    const char *leaf;
+    bool *found;
+};
+
+static enum rsw_descend pass_over(void *arg, const char *dir_key, const char **leaf) {
+    (void)arg, (void)dir_key, (void)leaf;
+    return RSW_DESCEND_SKIP;
+}
+
+static int page_of_leftovers(void *arg, const struct rsw_entry *entries, size_t count,
+                             struct rsw_error *err) {
+    struct leftovers *l = arg;
+    (void)err;
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(entries[i].key, l->leaf) != 0) { /* else it has come since */
+            *l->found = true;
+            rsw_reading_leftover(l->reading, entries[i].key);
+        }
+    }
+    return 0;
+}
+
+int rsw_reading_leftovers(struct rsw_reading *reading, const char *leaf, bool *found, struct rsw_error *err) {
+    struct rsw_error why = RSW_ERROR_INIT;
+    struct leftovers l = {.reading = reading, .leaf = leaf, .found = found};
+    char *folder = strndup(leaf, (size_t)(strrchr(leaf, '/') - leaf));
+    if (folder == NULL) {
+        return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
+    }
+    struct rsw_listing listing = {
+        .prefix = folder, .descend = pass_over, .page = page_of_leftovers, .arg = &l};
+    if (rsw_storage_list(reading->storage, &listing, &why) == RSW_FAILED) {
+        *found = true;
+        rsw_reading_problem(reading, "folder '%s' could not be read (%s): left alone", folder, why.message);
+    }
+    free(folder);
+    return why.code == RSW_ENOMEM ? rsw_error_set(err, RSW_ENOMEM, 0, "out of memory") : 0;
 }
 
 int rsw_reading_seq(struct rsw_index *index, uint64_t *seq, struct rsw_error *err) {

@@ -50,10 +50,19 @@ bool rsw_reading_stopped(struct rsw_reading *reading, struct rsw_error *err);
 void rsw_reading_problem(struct rsw_reading *reading, const char *fmt, ...) RSW_PRINTF(2, 3);
 /* The same for a folder: the reading is not complete. `why` may be NULL. */
 void rsw_reading_unread(struct rsw_reading *reading, const char *folder, const char *why);
+/* An entry of a listing behind which nobody can look: a folder that could not be read, or what is never
+ * followed. True: it is one, and counts as a folder that was not read. */
+bool rsw_reading_unseen(struct rsw_reading *reading, const struct rsw_entry *entry);
 
 static inline void rsw_count(atomic_uint_fast64_t *counter, uint64_t by) {
     atomic_fetch_add_explicit(counter, by, memory_order_relaxed);
 }
+
+/* Counts a problem: a file in a place of the registry's that is none of its own. */
+void rsw_reading_leftover(struct rsw_reading *reading, const char *key);
+/* The same for all that lies in the folder of `leaf`, a probed file that is absent. *found: there is
+ * something, or nobody can tell. -1: out of memory. */
+int rsw_reading_leftovers(struct rsw_reading *reading, const char *leaf, bool *found, struct rsw_error *err);
 
 /* The number of the last committed transaction: what is claimed from now on is above it. */
 int rsw_reading_seq(struct rsw_index *index, uint64_t *seq, struct rsw_error *err);

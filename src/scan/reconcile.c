@@ -266,6 +266,30 @@ int rsw_reconcile_repository(struct rsw_reading *reading, const char *name, uint
     return rc;
 }
 
+/* Mostly nothing changes, so a write transaction is taken only if something does. */
+int rsw_reconcile_leftover(struct rsw_reading *reading, const char *name, bool leftover,
+                           struct rsw_error *err) {
+    struct rsw_repo repo;
+    for (int write = 0; write < 2; write++) {
+        RSW_AUTO_TXN txn = NULL;
+        int rc = write ? rsw_txn_begin_write(&txn, reading->index, err)
+                       : rsw_txn_begin_read(&txn, reading->index, err);
+        if (rc != 0) {
+            return -1;
+        }
+        if (rsw_repo_find(txn, name, &repo) != RSW_FOUND ||
+            ((repo.flags & RSW_REPO_LEFTOVER) != 0) == leftover) {
+            return rsw_txn_failed(txn, err) ? -1 : 0;
+        }
+        if (write) {
+            repo.flags ^= RSW_REPO_LEFTOVER;
+            rsw_repo_put(txn, &repo);
+            return rsw_txn_commit(&txn, err);
+        }
+    }
+    return 0;
+}
+
 int rsw_reconcile_gone(struct rsw_reading *reading, const char *name, uint64_t noted, struct rsw_error *err) {
     RSW_AUTO_TXN txn = NULL;
     struct rsw_repo repo;
@@ -273,7 +297,7 @@ int rsw_reconcile_gone(struct rsw_reading *reading, const char *name, uint64_t n
         return -1;
     }
     if (rsw_repo_find(txn, name, &repo) == RSW_FOUND && repo.seq <= noted) {
-        repo.flags &= ~(uint32_t)(RSW_REPO_PRESENT | RSW_REPO_UPLOADS_UNKNOWN);
+        repo.flags &= ~(uint32_t)(RSW_REPO_PRESENT | RSW_REPO_UPLOADS_UNKNOWN | RSW_REPO_LEFTOVER);
         rsw_repo_put(txn, &repo);
     }
     return rsw_txn_commit(&txn, err);

@@ -11,6 +11,9 @@
  * transaction may be open. */
 int rsw_reconcile_repository(struct rsw_reading *reading, const char *name, uint64_t noted,
                              struct rsw_error *err);
+/* The repository was listed, and something that is nobody's was in it, or not. */
+int rsw_reconcile_leftover(struct rsw_reading *reading, const char *name, bool leftover,
+                           struct rsw_error *err);
 /* The repository was listed, and nothing of it was there: it is no longer PRESENT. */
 int rsw_reconcile_gone(struct rsw_reading *reading, const char *name, uint64_t noted, struct rsw_error *err);
 

@@ -23,6 +23,7 @@ struct repository {
     int failed; /* in a callback that cannot say so */
     bool unread;
     bool uploads_unknown;
+    bool leftover; /* as RSW_REPO_LEFTOVER */
 };
 
 static const char *below(const struct repository *r, const char *key) {
@@ -240,11 +241,13 @@ static int take_looks(struct repository *r) {
 
 /* ---- uploads ---- */
 
+/* A part of this upload: files of one upload mostly come one after the other, but need not, and its folder is
+ * met before them. The parts become one in the end. */
 static struct rsw_seen_upload *upload_of(struct repository *r, const char *id, size_t len) {
-    for (size_t i = r->batch->upload_count; i-- > 0;) {
-        struct rsw_seen_upload *upload = &r->batch->uploads[i];
-        if (strlen(upload->id) == len && memcmp(upload->id, id, len) == 0) {
-            return upload;
+    if (r->batch->upload_count > 0) {
+        struct rsw_seen_upload *last = &r->batch->uploads[r->batch->upload_count - 1];
+        if (strlen(last->id) == len && memcmp(last->id, id, len) == 0) {
+            return last;
         }
     }
     if (len > RSW_UPLOAD_ID_MAX) {
@@ -258,8 +261,33 @@ static struct rsw_seen_upload *upload_of(struct repository *r, const char *id, s
         return NULL;
     }
     memcpy(upload->id, id, len);
-    rsw_count(&r->reading->uploads, 1);
     return upload;
+}
+
+static int compare_uploads(const void *a, const void *b) {
+    return strcmp(((const struct rsw_seen_upload *)a)->id, ((const struct rsw_seen_upload *)b)->id);
+}
+
+/* One record an upload. At most one of its parts has seen when it began. */
+static void join_uploads(struct repository *r) {
+    struct rsw_seen_upload *uploads = r->batch->uploads;
+    size_t kept = 0;
+    if (r->batch->upload_count == 0) {
+        return;
+    }
+    qsort(uploads, r->batch->upload_count, sizeof *uploads, compare_uploads);
+    for (size_t i = 1; i < r->batch->upload_count; i++) {
+        if (strcmp(uploads[i].id, uploads[kept].id) != 0) {
+            uploads[++kept] = uploads[i];
+            continue;
+        }
+        uploads[kept].size += uploads[i].size;
+        if (uploads[i].started_ms != 0) {
+            uploads[kept].started_ms = uploads[i].started_ms;
+        }
+    }
+    r->batch->upload_count = kept + 1;
+    rsw_count(&r->reading->uploads, r->batch->upload_count);
 }
 
 static void take_upload_file(struct repository *r, const struct rsw_entry *entry,
@@ -271,6 +299,8 @@ static void take_upload_file(struct repository *r, const struct rsw_entry *entry
         return;
     }
     if (path->place != RSW_PLACE_UPLOAD) {
+        r->leftover = true;
+        rsw_reading_leftover(r->reading, entry->key);
         return;
     }
     struct rsw_seen_upload *upload = upload_of(r, path->upload, path->upload_len);
@@ -302,11 +332,7 @@ static void take_unread(struct repository *r, const struct rsw_entry *entry) {
     if (entry->kind == RSW_ENTRY_OTHER && descend_to(r, path, &leaf) == RSW_DESCEND_SKIP) {
         return; /* a symbolic link or the like where the registry has nothing */
     }
-    r->unread = true;
-    rsw_reading_unread(r->reading, entry->key,
-                       entry->kind == RSW_ENTRY_OTHER
-                           ? "a symbolic link or special file, which is not followed"
-                           : strerror(entry->errnum));
+    r->unread = rsw_reading_unseen(r->reading, entry) || r->unread;
 }
 
 static bool is_place_of_link(enum rsw_place place) {
@@ -339,6 +365,10 @@ static int take_entry(struct repository *r, const struct rsw_entry *entry) {
         take_upload_file(r, entry, &path);
         return r->failed;
     }
+    if (entry->answer == RSW_ABSENT &&
+        rsw_reading_leftovers(r->reading, entry->key, &r->leftover, r->err) != 0) {
+        return -1;
+    }
     if (is_place_of_link(path.place)) {
         struct rsw_seen_link link;
         bool at_hand = rsw_link_of_entry(&link, entry);
@@ -350,10 +380,13 @@ static int take_entry(struct repository *r, const struct rsw_entry *entry) {
         rsw_reading_unread(r->reading, entry->key, "a tag with a name that breaks every rule");
     } else if (path.place == RSW_PLACE_BAD_DIGEST && entry->answer != RSW_ABSENT &&
                entry->kind == RSW_ENTRY_FILE) {
+        r->leftover = true;
         rsw_reading_problem(r->reading, "%s: '%s' stands where a digest should: left alone", r->name,
                             entry->key);
-    } else if (entry->kind == RSW_ENTRY_OTHER ||
-               (entry->kind == RSW_ENTRY_DIR && entry->answer == RSW_FAILED)) {
+    } else if (entry->kind == RSW_ENTRY_FILE && entry->answer == RSW_FOUND) {
+        r->leftover = true;
+        rsw_reading_leftover(r->reading, entry->key);
+    } else {
         take_unread(r, entry);
     }
     return 0;
@@ -413,7 +446,9 @@ static int read_all(struct repository *r, struct rsw_repository_seen *seen) {
         list(r, "_uploads", &seen->found) != 0) {
         return -1;
     }
+    join_uploads(r);
     seen->unread = r->unread;
+    seen->leftover = r->leftover;
     if (!seen->found) {
         return 0;
     }
@@ -444,60 +479,4 @@ int rsw_repository_read(struct rsw_reading *reading, const char *name, uint64_t 
     free(r->looks);
     free(r);
     return rc;
-}
-
-/* ---- signatures of one revision ---- */
-
-struct signatures {
-    struct rsw_batch *batch;
-    struct rsw_error *err;
-};
-
-static enum rsw_descend descend_signatures(void *arg, const char *dir_key, const char **leaf) {
-    (void)arg;
-    const char *in = strstr(dir_key, "/signatures/");
-    *leaf = "link";
-    return in != NULL && strchr(in + 12, '/') == NULL ? RSW_DESCEND : RSW_DESCEND_PROBE;
-}
-
-static int page_signatures(void *arg, const struct rsw_entry *entries, size_t count, struct rsw_error *err) {
-    struct signatures *s = arg;
-    for (size_t i = 0; i < count; i++) {
-        struct rsw_path path;
-        rsw_path_parse(&path, entries[i].key);
-        if (path.place != RSW_PLACE_SIGNATURE_LINK || entries[i].answer == RSW_ABSENT) {
-            continue;
-        }
-        struct rsw_seen_signature *signature = rsw_batch_signature(s->batch, s->err);
-        if (signature == NULL) {
-            return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
-        }
-        signature->revision = path.digest;
-        signature->signature = path.digest2;
-    }
-    return 0;
-}
-
-int rsw_signatures_read(struct rsw_reading *reading, struct rsw_batch *batch,
-                        const struct rsw_digest *revision, struct rsw_error *err) {
-    char key[RSW_KEY_MAX];
-    if (rsw_key_revision_link(key, batch->repo, revision) == NULL) {
-        return 0;
-    }
-    char *leaf = strrchr(key, '/');
-    if ((size_t)(leaf - key) + sizeof "/signatures" > sizeof key) {
-        return 0;
-    }
-    memcpy(leaf, "/signatures", sizeof "/signatures");
-    struct signatures s = {.batch = batch, .err = err};
-    struct rsw_error why = RSW_ERROR_INIT;
-    struct rsw_listing listing = {
-        .prefix = key, .descend = descend_signatures, .page = page_signatures, .arg = &s};
-    if (rsw_storage_list(reading->storage, &listing, &why) == RSW_FAILED) {
-        if (why.code == RSW_ENOMEM) {
-            return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
-        }
-        rsw_reading_unread(reading, key, why.message);
-    }
-    return 0;
 }

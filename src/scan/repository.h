@@ -5,8 +5,9 @@
 #include "scan/reading.h"
 
 struct rsw_repository_seen {
-    bool found;  /* storage has something of it */
-    bool unread; /* a folder in it could not be read: nothing in it may be taken back */
+    bool found;    /* storage has something of it */
+    bool unread;   /* a folder in it could not be read: nothing in it may be taken back */
+    bool leftover; /* something lies in it that is nobody's */
 };
 
 /* Lists links, revisions, tags and uploads of `name`, reads the manifests, emits it all in batches that say
@@ -14,9 +15,5 @@ struct rsw_repository_seen {
  * goes while it is read, is no error. -1: stopped, out of memory, index error. No transaction may be open. */
 int rsw_repository_read(struct rsw_reading *reading, const char *name, uint64_t looked,
                         struct rsw_repository_seen *seen, struct rsw_error *err);
-
-/* Reads the signature links of a schema 1 revision into the batch. */
-int rsw_signatures_read(struct rsw_reading *reading, struct rsw_batch *batch,
-                        const struct rsw_digest *revision, struct rsw_error *err);
 
 #endif

@@ -9,6 +9,7 @@
 #include "storage/layout.h"
 #include "util/grow.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -215,10 +216,25 @@ static int reconcile_task(void *arg, size_t i, struct rsw_error *err) {
     if (repo->seen.unread) {
         return 0;
     }
-    if (rsw_reconcile_repository(&scan->reading, repo->name, repo->noted, err) != 0) {
+    if (rsw_reconcile_repository(&scan->reading, repo->name, repo->noted, err) != 0 ||
+        rsw_reconcile_leftover(&scan->reading, repo->name, repo->seen.leftover, err) != 0) {
         return -1;
     }
     return repo->seen.found ? 0 : rsw_reconcile_gone(&scan->reading, repo->name, repo->noted, err);
+}
+
+/* Links lead to blobs. Where all blobs are away, and no folder refused to be read, something else than the
+ * registry took them: before anything is taken for absent because of that, the scan ends. */
+static int refuse_without_blobs(struct scan *scan, struct rsw_error *err) {
+    const struct rsw_reading *reading = &scan->reading;
+    uint64_t links = atomic_load(&reading->links) + atomic_load(&reading->revisions);
+    if (links == 0 || atomic_load(&reading->blobs) > 0 || atomic_load(&reading->folders_unread) > 0) {
+        return 0;
+    }
+    return rsw_error_set(err, RSW_EREFUSED, 0,
+                         "%s has %" PRIu64 " links and revisions, but not one blob below '%s': is the volume "
+                         "of the blobs mounted? Mount it, and scan again",
+                         rsw_storage_url(reading->storage), links, RSW_LAYOUT_BLOBS);
 }
 
 static int reconcile(struct scan *scan, struct rsw_error *err) {
@@ -325,7 +341,7 @@ static int finish(struct scan *scan, struct rsw_error *err) {
 static int run(struct scan *scan, struct rsw_error *err) {
     if (begin(scan, err) != 0 || find(scan, err) != 0 ||
         rsw_pool_run(scan->pool, read_task, scan, scan->folders.count + scan->names.count, err) != 0 ||
-        reconcile(scan, err) != 0) {
+        refuse_without_blobs(scan, err) != 0 || reconcile(scan, err) != 0) {
         return -1;
     }
     return finish(scan, err);

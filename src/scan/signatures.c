@@ -1,7 +1,6 @@
 /* Schema 1 signatures: links below a revision, which only few and old manifests have. */
 #include "scan/reconcile.h"
 
-#include "scan/repository.h"
 #include "storage/layout.h"
 
 #include <string.h>
@@ -24,6 +23,66 @@ bool rsw_may_have_signatures(struct rsw_txn *txn, uint32_t revision) {
     }
     return true;
 }
+
+/* ---- reading them ---- */
+
+struct signatures {
+    struct rsw_reading *reading;
+    const char *prefix; /* of the listing */
+    struct rsw_batch *batch;
+    struct rsw_error *err;
+};
+
+static enum rsw_descend descend(void *arg, const char *dir_key, const char **leaf) {
+    const struct signatures *s = arg;
+    *leaf = "link";
+    return strchr(dir_key + strlen(s->prefix) + 1, '/') == NULL ? RSW_DESCEND : RSW_DESCEND_PROBE;
+}
+
+static int page(void *arg, const struct rsw_entry *entries, size_t count, struct rsw_error *err) {
+    struct signatures *s = arg;
+    for (size_t i = 0; i < count; i++) {
+        struct rsw_path path;
+        rsw_path_parse(&path, entries[i].key);
+        if (path.place != RSW_PLACE_SIGNATURE_LINK || entries[i].answer == RSW_ABSENT) {
+            rsw_reading_unseen(s->reading, &entries[i]); /* a signature may be behind it */
+            continue;
+        }
+        struct rsw_seen_signature *signature = rsw_batch_signature(s->batch, s->err);
+        if (signature == NULL) {
+            return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
+        }
+        signature->revision = path.digest;
+        signature->signature = path.digest2;
+    }
+    return 0;
+}
+
+/* Into the batch. */
+static int read_signatures(struct rsw_reading *reading, struct rsw_batch *batch,
+                           const struct rsw_digest *revision, struct rsw_error *err) {
+    char key[RSW_KEY_MAX];
+    if (rsw_key_revision_link(key, batch->repo, revision) == NULL) {
+        return 0;
+    }
+    char *leaf = strrchr(key, '/');
+    if ((size_t)(leaf - key) + sizeof "/signatures" > sizeof key) {
+        return 0;
+    }
+    memcpy(leaf, "/signatures", sizeof "/signatures");
+    struct signatures s = {.reading = reading, .prefix = key, .batch = batch, .err = err};
+    struct rsw_error why = RSW_ERROR_INIT;
+    struct rsw_listing listing = {.prefix = key, .descend = descend, .page = page, .arg = &s};
+    if (rsw_storage_list(reading->storage, &listing, &why) == RSW_FAILED) {
+        if (why.code == RSW_ENOMEM) {
+            return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
+        }
+        rsw_reading_unread(reading, key, why.message);
+    }
+    return 0;
+}
+
+/* ---- bringing the index to what was read ---- */
 
 static bool was_seen(const struct rsw_batch *batch, const struct rsw_digest *signature) {
     for (size_t i = 0; i < batch->signature_count; i++) {
@@ -133,7 +192,7 @@ int rsw_settle_signatures(struct rsw_reading *reading, const struct rsw_repo *re
             return -1;
         }
         struct rsw_batch *batch = rsw_batch_new(repo->name, 0, err);
-        int rc = batch == NULL ? -1 : rsw_signatures_read(reading, batch, &digest, err);
+        int rc = batch == NULL ? -1 : read_signatures(reading, batch, &digest, err);
         rc = rc == 0 ? write_seen(reading, batch, repo->id, err) : rc;
         rc = rc == 0 ? drop_unseen(reading, repo, revisions[i], &digest, batch, err) : rc;
         rsw_batch_free(batch);

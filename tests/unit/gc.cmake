@@ -13,3 +13,6 @@ regsweep_unit_test(gc_crash
 regsweep_unit_test(gc_verify
     SOURCES gc_verify.c gc_registry.c tree.c compare.c
     MODULES gc scan oci storage index util)
+regsweep_unit_test(gc_damage
+    SOURCES gc_damage.c gc_registry.c tree.c compare.c
+    MODULES gc scan oci storage index util)

@@ -245,6 +245,149 @@ static void symbolic_links_are_not_followed_and_make_the_scan_incomplete(void **
     expect_not(w, "repository linked");
 }
 
+static void what_hides_signatures_makes_the_scan_incomplete(void **state) {
+    struct world *w = *state;
+    struct rsw_digest layer = tree_blob(&w->tree, "layer"), signature;
+    struct rsw_digest manifest = tree_schema1(&w->tree, "app", "1", &layer, 1, &signature);
+    char path[RSW_KEY_MAX + 200];
+    char aside[200];
+    tree_link(&w->tree, "app", &layer);
+    scan(w);
+    assert_true(w->result.complete);
+    for (int up = 1; up <= 2; up++) { /* the folder of one signature, and the one of all */
+        char key[RSW_KEY_MAX];
+        rsw_key_signature_link(key, "app", &manifest, &signature);
+        for (int i = 0; i < up; i++) {
+            *strrchr(key, '/') = 0;
+        }
+        snprintf(path, sizeof path, "%s/%s", w->root, key);
+        snprintf(aside, sizeof aside, "%s/aside", w->root);
+        assert_int_equal(rename(path, aside), 0);
+        assert_int_equal(symlink(aside, path), 0);
+        w->said[0] = 0;
+        scan(w);
+        assert_false(w->result.complete);
+        assert_non_null(strstr(w->said, key));
+        expect(w, "signature app %s: %s", text(&manifest), text(&signature));
+        assert_int_equal(unlink(path), 0);
+        assert_int_equal(rename(aside, path), 0);
+    }
+    scan(w);
+    assert_true(w->result.complete);
+}
+
+static void an_unreadable_folder_of_signatures_makes_the_scan_incomplete(void **state) {
+    struct world *w = *state;
+    struct rsw_digest layer = tree_blob(&w->tree, "layer"), signature;
+    struct rsw_digest manifest = tree_schema1(&w->tree, "app", "1", &layer, 1, &signature);
+    char key[RSW_KEY_MAX];
+    rsw_key_signature_link(key, "app", &manifest, &signature);
+    *strrchr(key, '/') = 0;
+    *strrchr(key, '/') = 0;
+    rsw_memory_fail_key(w->storage, key, EACCES);
+    scan(w);
+    assert_false(w->result.complete);
+    assert_non_null(strstr(w->said, key));
+    rsw_memory_fail_key(w->storage, key, 0);
+    scan(w);
+    assert_true(w->result.complete);
+    expect(w, "signature app %s: %s", text(&manifest), text(&signature));
+}
+
+static void a_repository_may_be_called_signatures(void **state) {
+    struct world *w = *state;
+    struct rsw_digest layer = tree_blob(&w->tree, "layer"), signature;
+    struct rsw_digest manifest = tree_schema1(&w->tree, "a/signatures/b", "1", &layer, 1, &signature);
+    scan(w);
+    expect(w, "signature a/signatures/b %s: %s", text(&manifest), text(&signature));
+}
+
+static bool has_leftover(struct world *w, const char *name) {
+    RSW_AUTO_TXN txn = NULL;
+    struct rsw_repo repo;
+    assert_int_equal(rsw_txn_begin_read(&txn, w->index, &w->err), 0);
+    assert_int_equal(rsw_repo_find(txn, name, &repo), RSW_FOUND);
+    return (repo.flags & RSW_REPO_LEFTOVER) != 0;
+}
+
+/* A registry of version 3 writes link.<uuid>.tmp, and gives it its name in the end. */
+static void what_a_killed_registry_leaves_is_told_and_marks_its_repository(void **state) {
+    struct world *w = *state;
+    struct tree_image image = tree_image(&w->tree, "app", "1", "seed", 1);
+    struct rsw_digest never = tree_digest_of("never came");
+    static const char *const names[] = {"layer", "revision", "head", "entry", "upload"};
+    enum { KEYS = sizeof names / sizeof *names };
+    char keys[KEYS][RSW_KEY_MAX + 8];
+    rsw_key_layer_link(keys[0], "layer", &never);
+    rsw_key_revision_link(keys[1], "revision", &never);
+    rsw_key_tag_current(keys[2], "head", "1");
+    rsw_key_tag_history(keys[3], "entry", "1", &never);
+    rsw_key_upload(keys[4], "upload", "file");
+    for (int i = 0; i < KEYS; i++) {
+        strcat(keys[i], ".1.tmp");
+        tree_put_text(&w->tree, keys[i], "sha256:");
+    }
+    scan(w);
+    assert_true(w->result.complete);
+    assert_int_equal(w->result.problems, KEYS);
+    for (int i = 0; i < KEYS; i++) {
+        assert_non_null(strstr(w->said, keys[i]));
+        assert_true(has_leftover(w, names[i]));
+        tree_remove(&w->tree, keys[i]);
+    }
+    assert_non_null(strstr(w->said, "by hand"));
+    assert_false(has_leftover(w, "app"));
+    expect(w, "tag app 1 = %s", text(&image.manifest));
+    scan(w);
+    assert_int_equal(w->result.problems, 0);
+    for (int i = 0; i < KEYS; i++) {
+        assert_false(has_leftover(w, names[i]));
+    }
+}
+
+static void what_a_killed_registry_leaves_of_a_blob_is_told(void **state) {
+    struct world *w = *state;
+    char key[RSW_KEY_MAX + 8];
+    struct rsw_digest never = tree_digest_of("never came");
+    tree_image(&w->tree, "app", "1", "seed", 1);
+    rsw_key_blob(key, &never);
+    strcat(key, ".1.tmp");
+    tree_put_text(&w->tree, key, "half a manif");
+    scan(w);
+    assert_true(w->result.complete);
+    assert_int_equal(w->result.problems, 1);
+    assert_non_null(strstr(w->said, key));
+}
+
+static void links_without_any_blob_are_no_registry(void **state) {
+    struct world *w = *state;
+    char blobs[200];
+    char away[200];
+    struct tree_image image = tree_image(&w->tree, "app", "1", "seed", 2);
+    snprintf(blobs, sizeof blobs, "%s/" RSW_LAYOUT_BLOBS, w->root);
+    snprintf(away, sizeof away, "%s/away", w->root);
+    assert_int_equal(rename(blobs, away), 0);
+    assert_int_equal(mkdir(blobs, 0755), 0);
+    w->options.registry_stopped = true;
+    for (int known = 0; known < 2; known++) { /* to an index that is new, then to one that knew the blobs */
+        assert_int_equal(try_scan(w), -1);
+        assert_int_equal(w->err.code, RSW_EREFUSED);
+        assert_non_null(strstr(w->err.message, "mounted?"));
+        assert_false(w->result.complete);
+        assert_int_equal(state_of(w).scan_ended_ms != 0, known);
+        assert_int_equal(rmdir(blobs), 0);
+        assert_int_equal(rename(away, blobs), 0);
+        scan(w);
+        assert_true(w->result.complete);
+        assert_int_equal(blob_of(w, &image.manifest).flags, RSW_BLOB_PRESENT | RSW_BLOB_PARSED);
+        assert_int_equal(rename(blobs, away), 0);
+        assert_int_equal(mkdir(blobs, 0755), 0);
+    }
+    assert_int_equal(try_scan(w), -1);
+    expect(w, "blob %s present size=12 types=layer", text(&image.layers[0]));
+    expect(w, "link app %s present", text(&image.layers[0]));
+}
+
 static void missing_bytes_are_gone_only_at_the_second_look(void **state) {
     struct world *w = *state;
     struct tree_image image = tree_image(&w->tree, "app", "1", "seed", 1);
@@ -305,6 +448,13 @@ int main(void) {
         test_memory(known_data_and_links_that_cannot_be_looked_at_stay),
         test_in(known_data_and_links_that_cannot_be_looked_at_stay, in_flat_memory),
         test_in(symbolic_links_are_not_followed_and_make_the_scan_incomplete, in_directory),
+        test_in(what_hides_signatures_makes_the_scan_incomplete, in_directory),
+        test_memory(an_unreadable_folder_of_signatures_makes_the_scan_incomplete),
+        test_everywhere(a_repository_may_be_called_signatures),
+        test_everywhere(what_a_killed_registry_leaves_is_told_and_marks_its_repository),
+        test_in(what_a_killed_registry_leaves_of_a_blob_is_told, in_directory),
+        test_memory(what_a_killed_registry_leaves_of_a_blob_is_told),
+        test_in(links_without_any_blob_are_no_registry, in_directory),
         test_everywhere(missing_bytes_are_gone_only_at_the_second_look),
         test_everywhere(with_the_registry_stopped_one_look_settles_an_absence),
         test_everywhere(a_link_that_was_empty_for_a_moment_is_good_in_the_end),

@@ -143,6 +143,30 @@ static void uploads_have_age_and_size(void **state) {
     assert_int_equal(upload.started_ms, 0);
 }
 
+static void thousands_of_uploads_are_one_record_each(void **state) {
+    struct world *w = *state;
+    enum { UPLOADS = 1500 }; /* more files than fit a page of a listing */
+    for (int i = 0; i < UPLOADS; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "%04d", i);
+        tree_upload(&w->tree, "app", id, "2026-11-01T00:00:00Z", 1000);
+    }
+    scan(w);
+    assert_int_equal(w->result.uploads, UPLOADS);
+    RSW_AUTO_TXN txn = NULL;
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    struct rsw_upload upload;
+    unsigned met = 0;
+    assert_int_equal(rsw_txn_begin_read(&txn, w->index, &w->err), 0);
+    rsw_iter_uploads(&iter, txn, 0);
+    while (rsw_upload_next(&iter, &upload) == RSW_FOUND) {
+        met++;
+        assert_int_equal(upload.size, 1020);
+        assert_int_equal(upload.started_ms, INT64_C(1793491200000));
+    }
+    assert_int_equal(met, UPLOADS);
+}
+
 static void a_repository_may_have_no_tags_or_no_manifests_at_all(void **state) {
     struct world *w = *state;
     struct rsw_digest layer = tree_blob(&w->tree, "just a layer");
@@ -258,6 +282,7 @@ int main(void) {
         test_everywhere(schema_1_signatures_are_found),
         test_everywhere(a_sha512_alias_names_its_target),
         test_everywhere(uploads_have_age_and_size),
+        test_everywhere(thousands_of_uploads_are_one_record_each),
         test_everywhere(a_repository_may_have_no_tags_or_no_manifests_at_all),
         test_everywhere(a_tag_without_a_revision_has_its_manifest_read),
         test_everywhere(history_without_a_head_is_a_tag_that_points_nowhere),

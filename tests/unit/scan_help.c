@@ -86,12 +86,17 @@ static int remove_one(const char *path, const struct stat *st, int kind, struct 
 
 int world_teardown(void **state) {
     struct world *world = *state;
+    rsw_error_clear(&world->err);
+    int rc = rsw_index_check(world->index, &world->err); /* whatever a test did, its tables agree */
+    if (rc != 0) {
+        print_error("%s\n", world->err.message);
+    }
     rsw_index_close(world->index);
     rsw_storage_close(world->storage);
     nftw(world->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
     pthread_mutex_destroy(&world->lock);
     free(world);
-    return 0;
+    return rc;
 }
 
 int try_scan(struct world *world) {
