@@ -225,6 +225,12 @@ static int plan_uploads(struct rsw_marker *marker, bool *left, struct rsw_error 
     struct rsw_upload upload;
     while (rsw_upload_next(&iter, &upload) == RSW_FOUND) {
         plan->totals[RSW_ITEM_UPLOAD]++;
+        if (upload.started_ms == 0 &&
+            rsw_plan_warn(plan, view->repo.id, 0,
+                          "an upload without a readable startedat is kept, with all layer links beside it",
+                          err) != 0) {
+            return -1;
+        }
         if (!rsw_upload_stale(marker->options, &upload) || (view->repo.flags & RSW_REPO_ODD) != 0) {
             *left = true;
             continue;

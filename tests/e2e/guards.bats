@@ -47,6 +47,10 @@ refuses_and_touches_nothing() {
     says max-delete
     refuses_and_touches_nothing rs sweep --offline --confirm --grace 0
     says max-delete
+    run --separate-stderr rs sweep --offline --confirm --grace 0 --json
+    status_is 3
+    [ "$(jq -r .generation <<<"$output")" = null ]
+    [[ "$(jq -r .refusal <<<"$output")" == *max-delete* ]]
     run rs sweep --offline --confirm --grace 0 --max-delete 100
     status_is 0
 }

@@ -39,6 +39,7 @@ post() {
     run regsweep inspect blob "$(digest_number 2)" --index "$INDEX"
     [ "$status" -ne 0 ]
     regsweep inspect blob "$(digest_number 1)" --index "$INDEX"
+    [ "$(grep -c 'events without the right token are refused' "$WORK/serve.log")" -eq 1 ]
 }
 
 @test "an address that others can reach needs a token" {

@@ -144,6 +144,51 @@ push_and_delete() {
     [ ! -e "$REPOSITORIES/up/load/_uploads/$old" ]
     [ -e "$REPOSITORIES/up/load/_uploads/$young/data" ]
     [ -e "$REPOSITORIES/up/load/_uploads/$unknown/data" ]
+    says 'an upload without a readable startedat'
+}
+
+@test "a stale upload whose name is no UTF-8 goes, with a line in the audit" {
+    start_registry
+    client image up/load:1
+    old=$(client upload up/load --seed 1)
+    stop_registry
+    printf '2024-01-01T00:00:00Z' >"$REPOSITORIES/up/load/_uploads/$old/startedat"
+    mv "$REPOSITORIES/up/load/_uploads/$old" "$REPOSITORIES/up/load/_uploads/"$'odd\xff\xfe'
+    rs scan --quiet
+    run sweep_all --confirm
+    status_is 0
+    [ ! -e "$REPOSITORIES/up/load/_uploads/"$'odd\xff\xfe' ]
+    [ "$(jq -r 'select(.kind == "upload") | .id' "$INDEX/audit.jsonl")" = $'odd\xef\xbf\xbd\xef\xbf\xbd' ]
+}
+
+@test "an index knows its storage: verify and an offline sweep need not be told" {
+    start_registry
+    client image team/app:1
+    lone=$(client blob team/lone --seed 5)
+    stop_registry
+    rs scan --quiet
+    run regsweep verify --index "$INDEX"
+    status_is 0
+    run regsweep sweep --offline --confirm --grace 0 --index "$INDEX"
+    status_is 0
+    says "$lone"
+    run regsweep sweep --offline --confirm --index "$WORK/none"
+    status_is 1
+    [ ! -e "$WORK/none" ]
+}
+
+@test "one run as root locks nobody out who owns the index" {
+    [ "$(id -u)" -eq 0 ] || skip "root alone can give files away"
+    start_registry
+    client image team/app:1
+    client blob team/lone --seed 5 >/dev/null
+    stop_registry
+    mkdir "$INDEX"
+    chown 65534:65534 "$INDEX"
+    rs scan --quiet
+    run sweep_all --confirm
+    status_is 0
+    [ -z "$(find "$INDEX" ! -uid 65534)" ] || fail "$(ls -la "$INDEX")"
 }
 
 @test "signatures and referrers go with their image and stay with their image" {
