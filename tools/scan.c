@@ -62,7 +62,7 @@ static int finish(struct rsw_cli *cli, const struct rsw_scan_result *result) {
         return rsw_cli_failf(cli,
                              "the scan is not complete: %" PRIu64
                              " folders could not be read, and nothing is "
-                             "swept until one is; let this user read them, then run it again",
+                             "swept until one is; the lines above say what to do, then run it again",
                              result->folders_unread);
     }
     return status;

@@ -53,7 +53,7 @@ void rsw_reading_unread(struct rsw_reading *reading, const char *folder, const c
         rsw_log(
             reading->log, RSW_LOG_WARNING,
             "folder '%s' could not be read (%s): what is in it is unknown, so the scan is not complete; make "
-            "it readable and scan again",
+            "it readable (in place of a link put the folder itself, or a bind mount) and scan again",
             folder, why == NULL ? "unknown" : why);
     }
 }
