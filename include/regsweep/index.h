@@ -34,9 +34,9 @@ RSW_API const char *rsw_index_dir(const struct rsw_index *index);
  * The pages around the records have none, and LMDB trusts them: a damaged one can make it read outside of the
  * map (SIGSEGV, SIGBUS), or fail an assertion, upon which the library writes what is wrong and the remedy to
  * stderr and LMDB calls abort(). A program tells the first kind from a bug of its own by this: */
-/* True if this address lies in the mapped index, or in LMDB's own code: for a handler of SIGBUS and SIGSEGV
- * that wants to tell a damaged index from a bug by the address that was asked for and the instruction that
- * asked. Async-signal-safe. */
+/* True if this address lies in the mapped index, or where a damaged length in it leads, or in LMDB's own
+ * code: for a handler of SIGBUS and SIGSEGV that wants to tell a damaged index from a bug by the address that
+ * was asked for and the instruction that asked. Async-signal-safe. */
 RSW_API bool rsw_index_maps(const struct rsw_index *index, const void *address);
 
 #ifdef __cplusplus

@@ -244,6 +244,24 @@ static int plan_uploads(struct rsw_marker *marker, bool *left, struct rsw_error 
     return 0;
 }
 
+static int warn_of_flags(struct rsw_marker *marker, const struct rsw_repo *repo, struct rsw_error *err) {
+    static const struct {
+        unsigned flag;
+        const char *problem;
+    } problems[] = {
+        {RSW_REPO_ODD, "repository name breaks the grammar"},
+        {RSW_REPO_UPLOADS_UNKNOWN, "uploads could not be read"},
+        {RSW_REPO_LEFTOVER, "something lies in it that is nobody's: its folders stay"},
+    };
+    for (size_t i = 0; i < sizeof problems / sizeof *problems; i++) {
+        if ((repo->flags & problems[i].flag) != 0 &&
+            rsw_plan_warn(marker->plan, repo->id, 0, problems[i].problem, err) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
 static int plan_repository(struct rsw_marker *marker, const struct rsw_repo *repo, struct rsw_error *err) {
     bool left = false;
     if (rsw_marker_repository(marker, repo, err) != 0 || plan_tags(marker, &left, err) != 0 ||
@@ -251,12 +269,7 @@ static int plan_repository(struct rsw_marker *marker, const struct rsw_repo *rep
         plan_uploads(marker, &left, err) != 0) {
         return -1;
     }
-    if ((repo->flags & RSW_REPO_ODD) != 0 &&
-        rsw_plan_warn(marker->plan, repo->id, 0, "repository name breaks the grammar", err) != 0) {
-        return -1;
-    }
-    if ((repo->flags & RSW_REPO_UPLOADS_UNKNOWN) != 0 &&
-        rsw_plan_warn(marker->plan, repo->id, 0, "uploads could not be read", err) != 0) {
+    if (warn_of_flags(marker, repo, err) != 0) {
         return -1;
     }
     if ((repo->flags & RSW_REPO_PRESENT) == 0) {

@@ -63,6 +63,7 @@ struct rsw_kv_txn {
 
 struct rsw_kv_cursor {
     struct rsw_kv_txn *txn;
+    int table;
     MDB_cursor *mdb;
 };
 
@@ -272,7 +273,7 @@ int rsw_kv_has_content(struct rsw_kv *kv, struct rsw_error *err) {
 }
 
 bool rsw_kv_maps(const struct rsw_kv *kv, const void *address) {
-    return rsw_map_has(&kv->map, address) || rsw_map_has(&kv->code, address);
+    return rsw_map_reaches(&kv->map, address) || rsw_map_has(&kv->code, address);
 }
 
 bool rsw_kv_one_page(const struct rsw_kv_txn *txn, const uint8_t *one, const uint8_t *other) {
@@ -513,6 +514,18 @@ static int table_cursor(struct rsw_kv_txn *txn, int table) {
                : mdb_cursor_open(txn->mdb, txn->kv->tables[table], &txn->cursors[table]);
 }
 
+/* A damaged length would have us read on behind the map. */
+static int take_value(struct rsw_span *out, MDB_val value, struct rsw_kv_txn *txn, int table,
+                      struct rsw_error *err) {
+    const struct rsw_map *map = &txn->kv->map;
+    const uint8_t *data = value.mv_data;
+    if (value.mv_size > 0 && rsw_map_has(map, data) && !rsw_map_has(map, data + value.mv_size - 1)) {
+        return fail_at(txn, err, MDB_CORRUPTED, table, "read");
+    }
+    *out = span_of(value);
+    return RSW_FOUND;
+}
+
 int rsw_kv_get(struct rsw_kv_txn *txn, int table, struct rsw_span key, struct rsw_span *value,
                struct rsw_error *err) {
     MDB_val k = val_of(key);
@@ -527,8 +540,7 @@ int rsw_kv_get(struct rsw_kv_txn *txn, int table, struct rsw_span key, struct rs
     if (rc != 0) {
         return fail_at(txn, err, rc, table, "read");
     }
-    *value = span_of(v);
-    return RSW_FOUND;
+    return take_value(value, v, txn, table, err);
 }
 
 /* LMDB keeps written pages apart from the map until they are committed: a change to one that lies in the map
@@ -595,6 +607,7 @@ int rsw_kv_cursor_open(struct rsw_kv_cursor **out, struct rsw_kv_txn *txn, int t
         return fail_at(txn, err, rc, table, "read");
     }
     cursor->txn = txn;
+    cursor->table = table;
     *out = cursor;
     return 0;
 }
@@ -615,8 +628,7 @@ static int step(struct rsw_kv_cursor *cursor, MDB_cursor_op op, MDB_val *k, stru
         return fail(cursor->txn->kv, err, rc, "walk through a table of the index");
     }
     *found = span_of(*k);
-    *value = span_of(v);
-    return RSW_FOUND;
+    return take_value(value, v, cursor->txn, cursor->table, err);
 }
 
 int rsw_kv_seek(struct rsw_kv_cursor *cursor, struct rsw_span key, struct rsw_span *found,

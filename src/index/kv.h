@@ -40,7 +40,7 @@ void rsw_kv_close(struct rsw_kv *kv); /* NULL is allowed */
 int rsw_kv_open_tables(struct rsw_kv *kv, size_t count, bool create, struct rsw_error *err);
 /* RSW_ABSENT: nothing was ever written. */
 int rsw_kv_has_content(struct rsw_kv *kv, struct rsw_error *err);
-/* In the mapped file, or in the code of LMDB. */
+/* In the mapped file, or where a damaged length leads from it, or in the code of LMDB. */
 bool rsw_kv_maps(const struct rsw_kv *kv, const void *address);
 
 int rsw_kv_begin(struct rsw_kv_txn **out, struct rsw_kv *kv, bool write, struct rsw_error *err);

@@ -1074,6 +1074,15 @@ static void a_repository_with_nothing_but_tombstones_goes(void **state) {
     goes(w, "repository a", NULL);
 }
 
+/* Condemned, it would be spared for its folder that is not empty, night after night. */
+static void a_repository_in_which_something_lies_that_is_nobodys_stays_and_is_reported(void **state) {
+    struct world *w = *state;
+    member(w, RSW_REVISION, "a", "m", "m", 0);
+    repo_flags(w, "a", RSW_REPO_LEFTOVER);
+    goes(w, NULL);
+    assert_true(warned(w, "a", NULL, "something lies in it that is nobody's: its folders stay"));
+}
+
 static void a_repository_that_storage_no_longer_has_is_no_matter(void **state) {
     struct world *w = *state;
     rsw_repo_intern(w->txn, "gone", LONG_AGO_MS);
@@ -1238,6 +1247,7 @@ int main(void) {
         MARK(one_bad_object_spoils_no_other_repository),
         MARK(an_empty_repository_goes),
         MARK(a_repository_with_nothing_but_tombstones_goes),
+        MARK(a_repository_in_which_something_lies_that_is_nobodys_stays_and_is_reported),
         MARK(a_repository_that_storage_no_longer_has_is_no_matter),
         MARK(a_young_repository_has_grace_beside_a_running_registry_only),
         MARK(a_repository_stays_for_a_link_that_stays),
