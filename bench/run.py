@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs every comparison and writes bench/RESULTS.md. See bench/README.md.
 
-    bench/run.py [--work DIR] [--quick] [--seed N] [--output FILE]
+    bench/run.py [--work DIR] [--quick] [--large] [--seed N] [--output FILE]
 """
 
 import argparse
@@ -201,7 +201,8 @@ def measure_mark(args, work, lines):
     lines += ["## Mark, against a bare walk over the same records", "",
               "| blobs | references | records | walk | mark | mark's rate to the walk's | allocated by the mark | a blob |",
               "|---|---|---|---|---|---|---|---|"]
-    for blobs, references in ((200000, 2000000),) if args.quick else ((2000000, 20000000), (10000000, 100000000)):
+    sizes = [(200000, 2000000)] if args.quick else [(2000000, 20000000)]
+    for blobs, references in sizes + [(10000000, 100000000)] * args.large:
         index = os.path.join(work, "mark")
         shutil.rmtree(index, ignore_errors=True)
         result = json.loads(output([os.path.join(BUILD, "bench", "mark_bench"), index, "--blobs", str(blobs), "--references",
@@ -224,33 +225,34 @@ def machine(work):
             f"- Compared with: {registry}; {output(['find', '--version']).splitlines()[0]}"]
 
 
+def write(path, lines):
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("\n".join(lines))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", help="directory for trees and indexes (default: a temporary one); some 6 GB")
     parser.add_argument("--quick", action="store_true", help="a tenth of the size, to see that it runs")
+    parser.add_argument("--large", action="store_true", help="also a mark over 10 million blobs; it takes an hour to make them")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--output", default=os.path.join(TOP, "bench", "RESULTS.md"))
     parser.add_argument("--only", choices=("tree", "feed", "mark"))
     args = parser.parse_args()
     commit = output(["git", "-C", TOP, "rev-parse", "--short=12", "HEAD"]).strip()
     work = tempfile.mkdtemp(prefix="regsweep-bench-", dir=args.work)
-    flags = "".join(f" --{name} {value}" for name, value in (("seed", args.seed),)) + (" --quick" if args.quick else "")
+    flags = "".join(f" --{name} {value}" for name, value in (("seed", args.seed),)) + " --quick" * args.quick + " --large" * args.large
     try:
         lines = ["# Results", "", "Written by `bench/run.py`; how it measures stands in [README.md](README.md).", "",
                  f"- Command: `./dev bench{flags}` (release build)", f"- Commit: {commit}",
                  f"- Date: {time.strftime('%Y-%m-%d', time.gmtime())}"] + machine(work) + [""]
-        if args.only in (None, "tree"):
-            compare_tree(args, work, lines)
-        if args.only in (None, "feed"):
-            measure_feed(args, work, lines)
-        if args.only in (None, "mark"):
-            measure_mark(args, work, lines)
+        for part, measure in (("tree", compare_tree), ("feed", measure_feed), ("mark", measure_mark)):
+            if args.only in (None, part):
+                measure(args, work, lines)
+                write(args.output, lines)  # a run that is broken off leaves what it has
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    text = "\n".join(lines)
-    with open(args.output, "w", encoding="utf-8") as file:
-        file.write(text)
-    print(text)
+    print("\n".join(lines))
 
 
 if __name__ == "__main__":
