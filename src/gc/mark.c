@@ -18,7 +18,8 @@ static int read_flags(struct rsw_marker *marker, struct rsw_error *err) {
     while (rsw_blob_next(&iter, &blob) == RSW_FOUND) {
         if (blob.id < marker->blob_count) {
             unsigned aliased = blob.digest.alg != RSW_SHA256 ? RSW_MARK_ALIASED : 0;
-            marker->blob_flags[blob.id] = (uint8_t)((blob.flags & ~RSW_MARK_ALIASED) | aliased);
+            marker->blob_flags[blob.id] =
+                (uint8_t)((blob.flags & ~(RSW_MARK_ALIASED | RSW_MARK_REVISED)) | aliased);
         }
         if ((blob.flags & RSW_BLOB_PRESENT) != 0) {
             marker->blobs_present++;
@@ -73,8 +74,7 @@ int rsw_marker_init(struct rsw_marker *marker, struct rsw_txn *txn, const struct
     if (marker->blob_flags == NULL || marker->refs_at == NULL || marker->live_in == NULL ||
         marker->named_in == NULL || !rsw_bitmap_init(&marker->live, marker->blob_count) ||
         !rsw_bitmap_init(&marker->young, marker->blob_count) ||
-        !rsw_bitmap_init(&marker->linked, marker->blob_count) ||
-        !rsw_bitmap_init(&marker->revised, marker->blob_count)) {
+        !rsw_bitmap_init(&marker->linked, marker->blob_count)) {
         rsw_marker_release(marker);
         return out_of_memory(err);
     }
@@ -95,7 +95,6 @@ void rsw_marker_release(struct rsw_marker *marker) {
     rsw_bitmap_release(&marker->live);
     rsw_bitmap_release(&marker->young);
     rsw_bitmap_release(&marker->linked);
-    rsw_bitmap_release(&marker->revised);
     rsw_view_release(&marker->view);
     *marker = (struct rsw_marker){.txn = NULL};
 }

@@ -1,7 +1,7 @@
 /* The marker: what a mark knows while it goes through the repositories, and the view of the one it is at.
  * Internal to gc: mark.c makes a plan of it, why.c a path.
  *
- * Memory: 13 bytes and four bits a blob, 16 bytes a manifest, and what one repository holds.
+ * Memory: 13 bytes and three bits a blob, 16 bytes a manifest, and what one repository holds.
  */
 #ifndef REGSWEEP_GC_MARKER_H
 #define REGSWEEP_GC_MARKER_H
@@ -89,19 +89,20 @@ struct rsw_marker {
     uint32_t *refs_at; /* by id: where in refs, plus one; 0: not parsed */
     uint64_t blobs_present;
     uint64_t bytes_present;
-    uint8_t *blob_flags;       /* by id: enum rsw_blob_flag, and RSW_MARK_ALIASED */
-    struct rsw_bitmap live;    /* kept, in any repository or by a pin */
-    struct rsw_bitmap young;   /* kept by a young link or upload somewhere */
-    struct rsw_bitmap linked;  /* some repository has a link or revision of it */
-    struct rsw_bitmap revised; /* a revision of the repository at hand */
-    uint32_t epoch;            /* of the repository at hand */
-    uint32_t *live_in;         /* by id: epoch in which it was last a live manifest */
-    uint32_t *named_in;        /* by id: epoch in which a live manifest last named it */
-    struct rsw_trace *trace;   /* NULL: nobody asked */
+    uint8_t *blob_flags;      /* by id: enum rsw_blob_flag, and RSW_MARK_… */
+    struct rsw_bitmap live;   /* kept, in any repository or by a pin */
+    struct rsw_bitmap young;  /* kept by a young link or upload somewhere */
+    struct rsw_bitmap linked; /* some repository has a link or revision of it */
+    uint32_t epoch;           /* of the repository at hand */
+    uint32_t *live_in;        /* by id: epoch in which it was last a live manifest */
+    uint32_t *named_in;       /* by id: epoch in which a live manifest last named it */
+    struct rsw_trace *trace;  /* NULL: nobody asked */
     struct rsw_view view;
 };
 
-/* Bit in blob_flags: named by another algorithm than sha256, so a link may lead elsewhere. */
+/* Bits in blob_flags: a revision of the repository at hand; named by another algorithm than sha256, so that a
+ * link may lead elsewhere. */
+#define RSW_MARK_REVISED (1u << 6)
 #define RSW_MARK_ALIASED (1u << 7)
 
 /* Reads every blob's flags and every manifest's references. Needs a read transaction that lives as long as

@@ -70,7 +70,7 @@ static uint32_t resolve(const struct rsw_marker *marker, uint32_t blob) {
 }
 
 bool rsw_view_readable(const struct rsw_marker *marker, uint32_t blob) {
-    if (rsw_bitmap_has(&marker->revised, blob)) {
+    if ((rsw_marker_flags(marker, blob) & RSW_MARK_REVISED) != 0) {
         return true;
     }
     const struct rsw_view_link *link = rsw_view_find_link(&marker->view, blob);
@@ -104,9 +104,10 @@ static int keep_child(struct rsw_marker *marker, uint32_t parent, uint32_t child
         marker->view.keep_links_cause = (struct rsw_cause){.kind = RSW_STEP_BAD_LINK};
     }
     /* Whatever type the name gives it: what is a revision here is read as a manifest. */
-    bool manifest = kind == RSW_REF_CHILD || rsw_bitmap_has(&marker->revised, child) ||
-                    rsw_bitmap_has(&marker->revised, target) ||
-                    (kind == RSW_REF_UNKNOWN && (rsw_marker_flags(marker, target) & RSW_BLOB_PARSED) != 0);
+    unsigned flags = rsw_marker_flags(marker, target);
+    bool manifest = kind == RSW_REF_CHILD ||
+                    ((flags | rsw_marker_flags(marker, child)) & RSW_MARK_REVISED) != 0 ||
+                    (kind == RSW_REF_UNKNOWN && (flags & RSW_BLOB_PARSED) != 0);
     if (manifest && (rsw_view_readable(marker, child) || rsw_view_readable(marker, target))) {
         return keep_manifest(marker, target, cause, err);
     }

@@ -79,6 +79,13 @@ static int add_follower(struct rsw_view *view, struct rsw_view_follower follower
     return 0;
 }
 
+static void set_revised(struct rsw_marker *marker, uint32_t blob, bool revised) {
+    if (blob < marker->blob_count) {
+        uint8_t flags = marker->blob_flags[blob];
+        marker->blob_flags[blob] = (uint8_t)(revised ? flags | RSW_MARK_REVISED : flags & ~RSW_MARK_REVISED);
+    }
+}
+
 static int load_revisions(struct rsw_marker *marker, struct rsw_error *err) {
     struct rsw_view *view = &marker->view;
     RSW_AUTO_ITER iter = RSW_ITER_INIT;
@@ -98,7 +105,7 @@ static int load_revisions(struct rsw_marker *marker, struct rsw_error *err) {
         revision->refs = rsw_marker_refs(marker, member.blob);
         if ((member.flags & RSW_MEMBER_PRESENT) != 0) {
             rsw_bitmap_add(&marker->linked, member.blob);
-            rsw_bitmap_add(&marker->revised, member.blob);
+            set_revised(marker, member.blob, true);
         }
     }
     return 0;
@@ -106,7 +113,7 @@ static int load_revisions(struct rsw_marker *marker, struct rsw_error *err) {
 
 static void forget_revisions(struct rsw_marker *marker) {
     for (size_t i = 0; i < marker->view.revision_count; i++) {
-        rsw_bitmap_remove(&marker->revised, marker->view.revisions[i].blob);
+        set_revised(marker, marker->view.revisions[i].blob, false);
     }
     marker->view.revision_count = 0;
 }
