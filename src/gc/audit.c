@@ -13,13 +13,13 @@
 #include <unistd.h>
 
 /* As the other files of an index, so that one run as root does not lock out the user of the next. */
-static void give(int fd, const char *path) {
+static void give(const char *path) {
     char dir[PATH_MAX];
     const char *slash = strrchr(path, '/');
-    int len = snprintf(dir, sizeof dir, "%.*s", slash != NULL ? (int)(slash - path) + 1 : 2,
-                       slash != NULL ? path : "./");
-    if (len > 0 && (size_t)len < sizeof dir) {
-        rsw_dir_give(fd, dir);
+    const char *name = slash != NULL ? slash + 1 : path;
+    int len = snprintf(dir, sizeof dir, "%.*s", (int)(name - path), path);
+    if (len >= 0 && (size_t)len < sizeof dir) {
+        rsw_dir_give(len > 0 ? dir : ".", name);
     }
 }
 
@@ -30,7 +30,7 @@ int rsw_audit_open(struct rsw_audit *audit, const char *path, struct rsw_error *
         enum rsw_code code = errno == EACCES || errno == EPERM || errno == EROFS ? RSW_EACCESS : RSW_EIO;
         return rsw_error_set(err, code, errno, "cannot open the audit file %s: %s", path, strerror(errno));
     }
-    give(audit->fd, path);
+    give(path);
     return 0;
 }
 

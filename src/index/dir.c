@@ -57,12 +57,13 @@ static int lock_fd(int fd, int how) {
     return rc;
 }
 
-void rsw_dir_give(int fd, const char *dir) {
+void rsw_dir_give(const char *dir, const char *name) {
     struct stat own;
     struct stat above;
-    if (geteuid() == 0 && fstat(fd, &own) == 0 && stat(dir, &above) == 0 && own.st_uid == 0 &&
-        above.st_uid != 0) {
-        (void)!fchown(fd, above.st_uid, above.st_gid);
+    RSW_AUTO_FD fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (geteuid() == 0 && fd >= 0 && fstat(fd, &above) == 0 && above.st_uid != 0 &&
+        fstatat(fd, name, &own, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(own.st_mode) && own.st_uid == 0) {
+        (void)!fchownat(fd, name, above.st_uid, above.st_gid, AT_SYMLINK_NOFOLLOW);
     }
 }
 
@@ -79,7 +80,7 @@ int rsw_dir_lock(int *out, const char *dir, bool read_only, bool alone, struct r
     if (fd < 0) {
         return fail(err, path, "open");
     }
-    rsw_dir_give(fd, dir);
+    rsw_dir_give(dir, "index.lock");
     if (lock_fd(fd, alone ? LOCK_EX | LOCK_NB : LOCK_SH) != 0) {
         int errnum = errno;
         close(fd);

@@ -20,8 +20,9 @@ int rsw_dir_share(int fd, const char *dir, struct rsw_error *err);
 /* Removes data.mdb and lock.mdb. Only under the lock, alone. */
 int rsw_dir_empty(const char *dir, struct rsw_error *err);
 /* A file that root makes in the folder of an index takes the owner of the folder, so that one run as root
- * locks nobody out. For a file just opened; what cannot be given away stays as it is. */
-void rsw_dir_give(int fd, const char *dir);
+ * locks nobody out. What cannot be given away stays as it is. By name: to open lock.mdb once more and close
+ * it would drop all the locks that LMDB holds on it in this process (fcntl(2)). */
+void rsw_dir_give(const char *dir, const char *name);
 /* Makes the names in the folder durable. */
 int rsw_dir_sync(const char *dir, struct rsw_error *err);
 /* Whether LMDB may be let near data.mdb: it trusts what stands there. RSW_FOUND, and the bytes of disk that

@@ -4,11 +4,8 @@
 #include "index/dir.h"
 #include "index/map.h"
 #include "index/schema.h"
-#include "util/cleanup.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <lmdb.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -158,18 +155,6 @@ static int init_locks(struct rsw_kv *kv) {
     return rc;
 }
 
-static void give_files(const struct rsw_kv *kv) {
-    static const char *const names[] = {"data.mdb", "lock.mdb"};
-    char path[PATH_MAX];
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        snprintf(path, sizeof path, "%s/%s", kv->dir, names[i]);
-        RSW_AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-        if (fd >= 0) {
-            rsw_dir_give(fd, kv->dir);
-        }
-    }
-}
-
 static int open_env(struct rsw_kv *kv, const struct rsw_kv_options *options) {
     int rc = mdb_env_create(&kv->env);
     if (rc != 0) {
@@ -186,7 +171,8 @@ static int open_env(struct rsw_kv *kv, const struct rsw_kv_options *options) {
         (rc = mdb_env_open(kv->env, kv->dir, flags, 0660)) != 0) {
         return rc;
     }
-    give_files(kv);
+    rsw_dir_give(kv->dir, "data.mdb");
+    rsw_dir_give(kv->dir, "lock.mdb");
     MDB_stat stat;
     rc = mdb_env_stat(kv->env, &stat);
     kv->page = stat.ms_psize;

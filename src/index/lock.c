@@ -32,7 +32,7 @@ int rsw_lock_take(struct rsw_lock *lock, struct rsw_index *index, const char *na
                              strerror(errnum),
                              denied ? " (run regsweep as the user that owns the index)" : "");
     }
-    rsw_dir_give(fd, index->dir);
+    rsw_dir_give(index->dir, strrchr(path, '/') + 1);
     int rc;
     do {
         rc = flock(fd, LOCK_EX | LOCK_NB);

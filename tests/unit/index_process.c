@@ -432,6 +432,34 @@ static void a_process_that_dies_while_writing_blocks_nobody(void **state) {
     rsw_index_close(index);
 }
 
+/* By its lock on lock.mdb LMDB knows that others have the index open; without it the next process takes
+ * itself for the first and makes the table of readers anew under our feet. Closing any descriptor of that
+ * file drops it. */
+static void an_open_index_holds_the_lock_by_which_others_know_of_it(void **state) {
+    const struct place *place = *state;
+    char path[128];
+    struct stat st;
+    if (getuid() == 0) {
+        assert_int_equal(chown(place->dir, 65534, 65534), 0); /* then files are given away, too */
+    }
+    struct rsw_index *index = open_index(place);
+    snprintf(path, sizeof path, "%s/lock.mdb", place->dir);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_uid, getuid() == 0 ? 65534 : getuid());
+    char inode[32];
+    char line[256];
+    bool held = false;
+    snprintf(inode, sizeof inode, ":%lu ", (unsigned long)st.st_ino);
+    FILE *locks = fopen("/proc/locks", "re");
+    assert_non_null(locks);
+    while (fgets(line, sizeof line, locks) != NULL) {
+        held = held || (strstr(line, "POSIX") != NULL && strstr(line, inode) != NULL);
+    }
+    fclose(locks);
+    assert_true(held);
+    rsw_index_close(index);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, place_setup, place_teardown)
 
 int main(void) {
@@ -439,6 +467,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(a_reader_sees_what_another_process_has_committed_and_only_that),
         TEST(growth_in_another_process_is_followed),
+        TEST(an_open_index_holds_the_lock_by_which_others_know_of_it),
         TEST(the_map_grows_by_itself_beside_readers),
         TEST(threads_that_write_take_turns),
         TEST(a_lock_that_is_held_names_its_holder),
