@@ -271,7 +271,6 @@ static int write_one(struct rsw_memory *memory, const struct rsw_write *write) {
     }
     struct rsw_memory_file file = {.key = strdup(write->key), .len = write->len};
     file.bytes = malloc(write->len > 0 ? write->len : 1);
-    file.mtime_ms = memory->now_ms;
     if (file.key != NULL && file.bytes != NULL) {
         if (write->len > 0) {
             memcpy(file.bytes, write->bytes, write->len);
@@ -401,11 +400,5 @@ void rsw_memory_fail_after(struct rsw_storage *storage, int countdown, int errnu
 void rsw_memory_flat(struct rsw_storage *storage, bool flat) {
     struct rsw_memory *memory = lock(storage);
     memory->flat = flat;
-    unlock(memory);
-}
-
-void rsw_memory_now(struct rsw_storage *storage, int64_t now_ms) {
-    struct rsw_memory *memory = lock(storage);
-    memory->now_ms = now_ms;
     unlock(memory);
 }

@@ -35,7 +35,6 @@ struct rsw_memory {
     int countdown;
     int countdown_errnum;
     bool flat;
-    int64_t now_ms; /* what is written takes this time */
 };
 
 /* The position of the first file whose key is not below `key` in byte order. Lock held. */

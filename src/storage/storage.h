@@ -170,8 +170,6 @@ void rsw_memory_fail_key(struct rsw_storage *storage, const char *key, int errnu
 void rsw_memory_fail_after(struct rsw_storage *storage, int countdown, int errnum);
 /* Behaves as an object store: no directories, `descend` is never called, listings bring no content. */
 void rsw_memory_flat(struct rsw_storage *storage, bool flat);
-/* The time that files written from here on have; 0 at first. */
-void rsw_memory_now(struct rsw_storage *storage, int64_t now_ms);
 
 #define RSW_AUTO_STORAGE __attribute__((cleanup(rsw_storage_cleanup))) struct rsw_storage *
 static inline void rsw_storage_cleanup(struct rsw_storage **storage) {
