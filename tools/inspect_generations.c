@@ -51,6 +51,10 @@ static const char *item_state_name(enum rsw_item_state state) {
         return "failed";
     case RSW_ITEM_SPARED:
         return "spared";
+    case RSW_ITEM_ASIDE:
+        return "aside";
+    case RSW_ITEM_HELD:
+        return "held";
     }
     return "unknown";
 }

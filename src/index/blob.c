@@ -130,8 +130,8 @@ void rsw_blob_put(struct rsw_txn *txn, const struct rsw_blob *blob) {
 
 /* ---- dropping ---- */
 
-/* RSW_FOUND if something names this blob. */
-static int is_held(struct rsw_txn *txn, uint32_t id) {
+/* RSW_FOUND if something names this blob, or its bytes are in quarantine. */
+static int is_named(struct rsw_txn *txn, uint32_t id) {
     static const enum rsw_table tables[] = {RSW_T_NAMED_BY,  RSW_T_LINK_IN, RSW_T_REVISION_IN,
                                             RSW_T_ALIAS,     RSW_T_HEAD_OF, RSW_T_SIGNATURE_OF,
                                             RSW_T_HISTORY_OF};
@@ -143,7 +143,9 @@ static int is_held(struct rsw_txn *txn, uint32_t id) {
             return answer;
         }
     }
-    return RSW_ABSENT;
+    struct rsw_held held;
+    int answer = rsw_held_get(txn, id, &held);
+    return answer == RSW_ABSENT ? rsw_condemned_get(txn, RSW_ITEM_BLOB, 0, id, "", NULL) : answer;
 }
 
 int rsw_blob_needless(struct rsw_txn *txn, uint32_t id) {
@@ -155,7 +157,7 @@ int rsw_blob_needless(struct rsw_txn *txn, uint32_t id) {
     if ((blob.flags & RSW_BLOB_PRESENT) != 0) {
         return RSW_ABSENT;
     }
-    answer = is_held(txn, id);
+    answer = is_named(txn, id);
     return answer == RSW_FAILED ? RSW_FAILED : answer == RSW_FOUND ? RSW_ABSENT : RSW_FOUND;
 }
 

@@ -1,4 +1,4 @@
-/* Tables GENERATION and ITEM. */
+/* Table GENERATION. */
 #include "index/txn.h"
 
 #define VALUE_SIZE ((size_t)RSW_V_GENERATION_COUNTS + 8 * RSW_ITEM_KINDS)
@@ -21,6 +21,7 @@ static int decode(struct rsw_txn *txn, struct rsw_span key, struct rsw_span valu
     out->state = (enum rsw_generation_state)at[RSW_V_GENERATION_STATE];
     out->offline = at[RSW_V_GENERATION_OFFLINE] != 0;
     out->untagged = at[RSW_V_GENERATION_UNTAGGED] != 0;
+    out->clearing = at[RSW_V_GENERATION_CLEARING] != 0;
     out->grace_ms = rsw_get_time(at + RSW_V_GENERATION_GRACE);
     out->created_ms = rsw_get_time(at + RSW_V_GENERATION_CREATED);
     out->changed_ms = rsw_get_time(at + RSW_V_GENERATION_CHANGED);
@@ -30,6 +31,11 @@ static int decode(struct rsw_txn *txn, struct rsw_span key, struct rsw_span valu
     out->failed = rsw_get_le64(at + RSW_V_GENERATION_FAILED);
     out->spared = rsw_get_le64(at + RSW_V_GENERATION_SPARED);
     out->freed = rsw_get_le64(at + RSW_V_GENERATION_FREED);
+    out->due_ms = rsw_get_time(at + RSW_V_GENERATION_DUE);
+    out->settle_ms = rsw_get_time(at + RSW_V_GENERATION_SETTLE);
+    out->quarantine_ms = rsw_get_time(at + RSW_V_GENERATION_QUARANTINE);
+    rsw_text_out(out->run, sizeof out->run, at + RSW_V_GENERATION_RUN,
+                 strnlen((const char *)at + RSW_V_GENERATION_RUN, RSW_RUN_MAX - 1));
     for (size_t kind = 0; kind < RSW_ITEM_KINDS; kind++) {
         out->counts[kind] = rsw_get_le64(at + RSW_V_GENERATION_COUNTS + 8 * kind);
     }
@@ -43,6 +49,7 @@ static void encode(struct rsw_txn *txn, const struct rsw_generation *generation)
     value[RSW_V_GENERATION_STATE] = (uint8_t)generation->state;
     value[RSW_V_GENERATION_OFFLINE] = generation->offline ? 1 : 0;
     value[RSW_V_GENERATION_UNTAGGED] = generation->untagged ? 1 : 0;
+    value[RSW_V_GENERATION_CLEARING] = generation->clearing ? 1 : 0;
     rsw_put_time(value + RSW_V_GENERATION_GRACE, generation->grace_ms);
     rsw_put_time(value + RSW_V_GENERATION_CREATED, generation->created_ms);
     rsw_put_time(value + RSW_V_GENERATION_CHANGED, generation->changed_ms);
@@ -52,10 +59,57 @@ static void encode(struct rsw_txn *txn, const struct rsw_generation *generation)
     rsw_put_le64(value + RSW_V_GENERATION_FAILED, generation->failed);
     rsw_put_le64(value + RSW_V_GENERATION_SPARED, generation->spared);
     rsw_put_le64(value + RSW_V_GENERATION_FREED, generation->freed);
+    rsw_put_time(value + RSW_V_GENERATION_DUE, generation->due_ms);
+    rsw_put_time(value + RSW_V_GENERATION_SETTLE, generation->settle_ms);
+    rsw_put_time(value + RSW_V_GENERATION_QUARANTINE, generation->quarantine_ms);
+    memset(value + RSW_V_GENERATION_RUN, 0, RSW_RUN_MAX);
+    memcpy(value + RSW_V_GENERATION_RUN, generation->run, strnlen(generation->run, RSW_RUN_MAX - 1));
     for (size_t kind = 0; kind < RSW_ITEM_KINDS; kind++) {
         rsw_put_le64(value + RSW_V_GENERATION_COUNTS + 8 * kind, generation->counts[kind]);
     }
     rsw_value_put(txn, RSW_T_GENERATION, &key, value, VALUE_SIZE);
+}
+
+static bool is_open(const struct rsw_generation *generation) {
+    return !generation->offline && generation->state != RSW_GENERATION_PURGED &&
+           generation->state != RSW_GENERATION_ABANDONED;
+}
+
+/* Those that ended are not looked at again. */
+static void close_ended(struct rsw_txn *txn) {
+    struct rsw_generation first;
+    while (txn->counters.first_open < txn->counters.next_generation) {
+        int answer = rsw_generation_get(txn, txn->counters.first_open, &first);
+        if (answer == RSW_FAILED || (answer == RSW_FOUND && is_open(&first))) {
+            return;
+        }
+        txn->counters.first_open++;
+        txn->handed_out = true;
+    }
+}
+
+size_t rsw_generations_open(struct rsw_txn *txn, uint64_t *ids, size_t max) {
+    size_t count = 0;
+    for (uint64_t id = txn->counters.first_open; id < txn->counters.next_generation && count < max; id++) {
+        struct rsw_generation generation;
+        if (rsw_generation_get(txn, id, &generation) == RSW_FOUND && is_open(&generation)) {
+            ids[count++] = id;
+        }
+    }
+    return count;
+}
+
+bool rsw_run_is_ours(struct rsw_txn *txn, const char *run) {
+    uint64_t ids[RSW_GENERATIONS_OPEN_MAX];
+    size_t count = rsw_generations_open(txn, ids, RSW_GENERATIONS_OPEN_MAX);
+    for (size_t i = 0; i < count; i++) {
+        struct rsw_generation generation;
+        if (rsw_generation_get(txn, ids[i], &generation) == RSW_FOUND && generation.run[0] != 0 &&
+            strcmp(generation.run, run) == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 void rsw_generation_add(struct rsw_txn *txn, struct rsw_generation *generation) {
@@ -79,6 +133,7 @@ void rsw_generation_put(struct rsw_txn *txn, const struct rsw_generation *genera
         return;
     }
     encode(txn, generation);
+    close_ended(txn);
 }
 
 void rsw_iter_generations(struct rsw_iter *iter, struct rsw_txn *txn) {
@@ -91,90 +146,4 @@ int rsw_generation_next(struct rsw_iter *iter, struct rsw_generation *out) {
     struct rsw_span value;
     int answer = rsw_iter_step(iter, &key, &value);
     return answer == RSW_FOUND ? decode(iter->txn, key, value, out) : answer;
-}
-
-/* ---- items ---- */
-
-enum { ITEM_KIND = 8, ITEM_REPO = 9, ITEM_BLOB = 13, ITEM_NAME = 17 }; /* in the key */
-
-static bool item_key(struct rsw_txn *txn, struct rsw_key *key, const struct rsw_item *item) {
-    size_t len = strnlen(item->name, RSW_TAG_NAME_MAX + 1);
-    generation_key(key, item->generation);
-    if (len > RSW_TAG_NAME_MAX) {
-        rsw_txn_refuse(txn, RSW_EINVAL, "the name of an item is longer than %d bytes", RSW_TAG_NAME_MAX);
-        return false;
-    }
-    rsw_key_u8(key, (unsigned)item->kind);
-    rsw_key_u32(key, item->repo);
-    rsw_key_u32(key, item->blob);
-    rsw_key_bytes(key, item->name, len);
-    return rsw_txn_ok(txn);
-}
-
-void rsw_item_put(struct rsw_txn *txn, const struct rsw_item *item) {
-    struct rsw_key key;
-    uint8_t value[RSW_V_ITEM_SIZE + RSW_SUM_SIZE];
-    if (item_key(txn, &key, item)) {
-        value[RSW_V_ITEM_REASON] = (uint8_t)item->reason;
-        value[RSW_V_ITEM_STATE] = (uint8_t)item->state;
-        rsw_put_le64(value + RSW_V_ITEM_BYTES, item->size);
-        rsw_value_put(txn, RSW_T_ITEM, &key, value, RSW_V_ITEM_SIZE);
-    }
-}
-
-void rsw_items_drop(struct rsw_txn *txn, uint64_t generation) {
-    struct rsw_key prefix;
-    struct rsw_span key;
-    struct rsw_span value;
-    RSW_AUTO_ITER iter = RSW_ITER_INIT;
-    generation_key(&prefix, generation);
-    rsw_iter_open(&iter, txn, RSW_T_ITEM, &prefix);
-    while (rsw_iter_step(&iter, &key, &value) == RSW_FOUND) {
-        struct rsw_key copy = {.len = 0};
-        rsw_key_bytes(&copy, key.data, key.len);
-        rsw_txn_del(txn, RSW_T_ITEM, rsw_key_span(&copy));
-    }
-}
-
-void rsw_iter_items(struct rsw_iter *iter, struct rsw_txn *txn, uint64_t generation,
-                    enum rsw_item_kind kind) {
-    struct rsw_key prefix;
-    generation_key(&prefix, generation);
-    if (kind != 0) {
-        rsw_key_u8(&prefix, (unsigned)kind);
-    }
-    rsw_iter_open(iter, txn, RSW_T_ITEM, &prefix);
-}
-
-void rsw_iter_items_after(struct rsw_iter *iter, struct rsw_txn *txn, const struct rsw_item *item) {
-    struct rsw_key key;
-    bool named = item_key(txn, &key, item);
-    rsw_iter_items(iter, txn, item->generation, item->kind);
-    if (named) {
-        rsw_iter_skip_to(iter, &key);
-    }
-}
-
-int rsw_item_next(struct rsw_iter *iter, struct rsw_item *out) {
-    struct rsw_span key;
-    struct rsw_span value;
-    int answer = rsw_iter_step(iter, &key, &value);
-    if (answer != RSW_FOUND) {
-        return answer;
-    }
-    if (key.len < ITEM_NAME || key.len > ITEM_NAME + RSW_TAG_NAME_MAX) {
-        return rsw_iter_damaged(iter);
-    }
-    if (!rsw_value_open(iter->txn, RSW_T_ITEM, key, &value, RSW_V_ITEM_SIZE, true)) {
-        return RSW_FAILED;
-    }
-    out->generation = rsw_get_be64(key.data);
-    out->kind = (enum rsw_item_kind)key.data[ITEM_KIND];
-    out->repo = rsw_get_be32(key.data + ITEM_REPO);
-    out->blob = rsw_get_be32(key.data + ITEM_BLOB);
-    out->reason = (enum rsw_reason)value.data[RSW_V_ITEM_REASON];
-    out->state = (enum rsw_item_state)value.data[RSW_V_ITEM_STATE];
-    out->size = rsw_get_le64(value.data + RSW_V_ITEM_BYTES);
-    rsw_text_out(out->name, sizeof out->name, key.data + ITEM_NAME, key.len - ITEM_NAME);
-    return RSW_FOUND;
 }

@@ -31,6 +31,7 @@
 /* ---- transactions ---- */
 
 struct rsw_txn;
+struct rsw_iter; /* see walking, below */
 
 int rsw_txn_begin_read(struct rsw_txn **out, struct rsw_index *index, struct rsw_error *err);
 /* Also grows the map if it is getting full (waits for this process's transactions to end, so a thread must
@@ -75,6 +76,7 @@ struct rsw_state {
     uint64_t events_unusable; /* of these: kept, counted, not understood */
     int64_t first_event_ms;   /* 0: this index was never fed by events */
     int64_t last_event_ms;
+    int64_t beat_ms;          /* when `serve` last said that it runs; 0: never */
     char storage_url[512];    /* of the storage that was scanned, "" before the first scan */
     uint32_t next_blob;       /* ids handed out are 1 … next_blob - 1: the size of a bitmap. Read only */
     uint32_t next_repo;       /* Read only */
@@ -280,12 +282,17 @@ void rsw_check_drop(struct rsw_txn *txn, const struct rsw_check *check);
 /* ---- instances of the registry that events came from ---- */
 
 #define RSW_INSTANCE_ID_MAX 128
+#define RSW_FENCE_MAX 48 /* longest mark of a fence, NUL included */
 struct rsw_instance {
     char id[RSW_INSTANCE_ID_MAX + 1]; /* source.instanceID */
     char addr[128];                   /* source.addr */
     int64_t first_ms;
     int64_t last_ms;
     uint64_t events;
+    /* The mark of the last fence of which this instance's own event came in, asked for as a layer and as a
+     * manifest; "" before the first. What it had sent before has come in too. */
+    char fence_layer[RSW_FENCE_MAX];
+    char fence_manifest[RSW_FENCE_MAX];
 };
 int rsw_instance_get(struct rsw_txn *txn, const char *id, struct rsw_instance *out);
 void rsw_instance_put(struct rsw_txn *txn, const struct rsw_instance *instance);
@@ -315,27 +322,41 @@ enum rsw_generation_state {
 };
 
 enum rsw_item_state {
-    RSW_ITEM_PENDING = 1,
-    RSW_ITEM_DONE = 2,
-    RSW_ITEM_FAILED = 3, /* the deletion failed; a later generation tries again */
-    RSW_ITEM_SPARED = 4, /* found needed after all, or touched meanwhile */
+    RSW_ITEM_PENDING = 1, /* in its place */
+    RSW_ITEM_DONE = 2,    /* gone for good */
+    RSW_ITEM_FAILED = 3,  /* the deletion failed; a later generation tries again */
+    RSW_ITEM_SPARED = 4,  /* found needed after all, or touched meanwhile */
+    RSW_ITEM_ASIDE = 5,   /* in quarantine: the registry does not see it */
+    RSW_ITEM_HELD = 6,    /* bytes in quarantine that outlast their generation: a cache may need them */
 };
+
+enum rsw_item_flag {
+    RSW_ITEM_TOUCHED = 1 << 0, /* a client was told of it since it was condemned, or it was found needed:
+                                  never unset */
+};
+
+#define RSW_RUN_MAX 32 /* bytes of the nonce of a run, NUL included */
 
 struct rsw_generation {
     uint64_t id;
     enum rsw_generation_state state;
     bool offline;
+    bool clearing; /* DELETEs of ours to the registry may be on their way: after a kill, for a settle more */
     bool untagged; /* untagged revisions were let go */
     int64_t grace_ms;
     int64_t created_ms;
-    int64_t changed_ms;              /* when it came to its state */
+    int64_t changed_ms; /* when it came to its state */
+    int64_t due_ms;     /* nothing more happens to it before; 0: now */
+    int64_t settle_ms;  /* as asked for when it began */
+    int64_t quarantine_ms;
     uint64_t seq;                    /* of the transaction whose sight the mark had */
     uint64_t counts[RSW_ITEM_KINDS]; /* condemned, by kind */
     uint64_t bytes;                  /* condemned */
     uint64_t done;                   /* items done */
     uint64_t failed;
     uint64_t spared;
-    uint64_t freed; /* bytes */
+    uint64_t freed;        /* bytes */
+    char run[RSW_RUN_MAX]; /* nonce of the process that works on it: requests with it are our own, no touch */
 };
 /* Hands out the next id in generation->id and writes it. */
 void rsw_generation_add(struct rsw_txn *txn, struct rsw_generation *generation);
@@ -349,12 +370,56 @@ struct rsw_item {
     uint32_t blob;
     enum rsw_reason reason;
     enum rsw_item_state state;
+    uint32_t flags; /* enum rsw_item_flag */
     uint64_t size;
     char name[RSW_TAG_NAME_MAX + 1];
 };
+/* By generation, kind, repo, blob and name of *out, which it fills. */
+int rsw_item_get(struct rsw_txn *txn, struct rsw_item *out);
 void rsw_item_put(struct rsw_txn *txn, const struct rsw_item *item);
-/* Removes every item of a generation (its record stays, with the counts). */
+/* Removes every item of a generation (its record stays, with the counts) but those that are HELD. */
 void rsw_items_drop(struct rsw_txn *txn, uint64_t generation);
+
+/* ---- touches ----
+ * An open generation is one that is neither purged nor abandoned, and not offline. What a client is told of
+ * while it is condemned there must be given back: the touch marks the item for good and puts it into a queue,
+ * which whoever gives it back (src/gc/revive.h) empties. All need a write transaction, unless said. */
+
+/* (repo, blob) was pushed, mounted, pulled or found needed: touches its link, its revision and its bytes,
+ * condemned or held, in every open generation. True if any has to be given back. What follows from it (what a
+ * manifest names, tags, referrers) is for whoever gives it back to find. */
+bool rsw_touch(struct rsw_txn *txn, uint32_t repo, uint32_t blob);
+/* The tag, if it is condemned. */
+bool rsw_touch_tag(struct rsw_txn *txn, uint32_t repo, const char *tag);
+/* One item, by its key; no error if there is none. `again`: into the queue even if it was touched before. */
+bool rsw_touch_item(struct rsw_txn *txn, const struct rsw_item *item, bool again);
+/* The queue; each item as it is now. In a read or write transaction. */
+void rsw_iter_touched(struct rsw_iter *iter, struct rsw_txn *txn);
+int rsw_touched_next(struct rsw_iter *iter, struct rsw_item *out);
+/* It has been given back: takes it out of the queue. */
+void rsw_touched_drop(struct rsw_txn *txn, const struct rsw_item *item);
+
+/* Ids of open generations, the oldest first, at most `max`; gives how many there are. Read or write. */
+size_t rsw_generations_open(struct rsw_txn *txn, uint64_t *ids, size_t max);
+#define RSW_GENERATIONS_OPEN_MAX 64 /* no more are begun */
+/* Does an open generation have this as an item, whatever its state? (kind BLOB: repo 0.) Read or write.
+ * RSW_FOUND with the first in *out (it may be NULL). */
+int rsw_condemned_get(struct rsw_txn *txn, enum rsw_item_kind kind, uint32_t repo, uint32_t blob,
+                      const char *name, struct rsw_item *out);
+/* Is this the nonce of a process that works on an open generation? Read or write. */
+bool rsw_run_is_ours(struct rsw_txn *txn, const char *run);
+
+/* Bytes that stay in quarantine beyond the purge of their generation. */
+struct rsw_held {
+    uint32_t blob;
+    uint64_t generation; /* in whose part of the quarantine they lie */
+    int64_t since_ms;    /* when they were hidden */
+};
+int rsw_held_get(struct rsw_txn *txn, uint32_t blob, struct rsw_held *out);
+void rsw_held_put(struct rsw_txn *txn, const struct rsw_held *held);
+void rsw_held_drop(struct rsw_txn *txn, uint32_t blob);
+void rsw_iter_held(struct rsw_iter *iter, struct rsw_txn *txn); /* see walking, below */
+int rsw_held_next(struct rsw_iter *iter, struct rsw_held *out);
 
 /* ---- walking ----
  * An iterator is a value that belongs to its transaction: open, call the typed next until it does not answer
@@ -426,6 +491,8 @@ void rsw_iter_generations(struct rsw_iter *iter, struct rsw_txn *txn);
 int rsw_generation_next(struct rsw_iter *iter, struct rsw_generation *out);
 void rsw_iter_items(struct rsw_iter *iter, struct rsw_txn *txn, uint64_t generation,
                     enum rsw_item_kind kind); /* kind 0: all */
+void rsw_iter_items_in(struct rsw_iter *iter, struct rsw_txn *txn, uint64_t generation,
+                       enum rsw_item_kind kind, uint32_t repo); /* of one repository */
 /* Of the same generation and kind, those behind this one, which need not exist. */
 void rsw_iter_items_after(struct rsw_iter *iter, struct rsw_txn *txn, const struct rsw_item *item);
 int rsw_item_next(struct rsw_iter *iter, struct rsw_item *out);
@@ -450,7 +517,7 @@ struct rsw_index_stat {
     uint64_t file_size;
     unsigned schema;
     size_t table_count;
-    struct rsw_table_stat tables[24];
+    struct rsw_table_stat tables[26];
 };
 int rsw_index_stat(struct rsw_txn *txn, struct rsw_index_stat *out);
 

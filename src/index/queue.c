@@ -82,6 +82,15 @@ int rsw_check_next(struct rsw_iter *iter, struct rsw_check *out) {
 
 /* ---- instances ---- */
 
+static void fence_out(char *to, const uint8_t *from) {
+    rsw_text_out(to, RSW_FENCE_MAX, from, strnlen((const char *)from, RSW_FENCE_MAX - 1));
+}
+
+static void fence_in(uint8_t *to, const char *from) {
+    memset(to, 0, RSW_FENCE_MAX);
+    memcpy(to, from, strnlen(from, RSW_FENCE_MAX - 1));
+}
+
 static int decode_instance(struct rsw_txn *txn, struct rsw_span key, struct rsw_span value,
                            struct rsw_instance *out) {
     if (key.len > RSW_INSTANCE_ID_MAX) {
@@ -94,6 +103,8 @@ static int decode_instance(struct rsw_txn *txn, struct rsw_span key, struct rsw_
     out->first_ms = rsw_get_time(value.data + RSW_V_INSTANCE_FIRST);
     out->last_ms = rsw_get_time(value.data + RSW_V_INSTANCE_LAST);
     out->events = rsw_get_le64(value.data + RSW_V_INSTANCE_EVENTS);
+    fence_out(out->fence_layer, value.data + RSW_V_INSTANCE_LAYER);
+    fence_out(out->fence_manifest, value.data + RSW_V_INSTANCE_MANIFEST);
     rsw_text_out(out->addr, sizeof out->addr, value.data + RSW_V_INSTANCE_ADDR,
                  value.len - RSW_V_INSTANCE_ADDR);
     return RSW_FOUND;
@@ -122,6 +133,8 @@ void rsw_instance_put(struct rsw_txn *txn, const struct rsw_instance *instance) 
     rsw_put_time(value + RSW_V_INSTANCE_FIRST, instance->first_ms);
     rsw_put_time(value + RSW_V_INSTANCE_LAST, instance->last_ms);
     rsw_put_le64(value + RSW_V_INSTANCE_EVENTS, instance->events);
+    fence_in(value + RSW_V_INSTANCE_LAYER, instance->fence_layer);
+    fence_in(value + RSW_V_INSTANCE_MANIFEST, instance->fence_manifest);
     memcpy(value + RSW_V_INSTANCE_ADDR, instance->addr, addr);
     rsw_value_put(txn, RSW_T_INSTANCE, &key, value, RSW_V_INSTANCE_ADDR + addr);
 }

@@ -1,6 +1,6 @@
 /* The one home of every table, key and value of the index.
  *
- * Schema version 1. A program reads an index of its own version only and refuses every other one, a newer one
+ * Schema version 2. A program reads an index of its own version only and refuses every other one, a newer one
  * by name: what it does not know it could not keep.
  *
  * Common rules
@@ -21,7 +21,7 @@
 #ifndef REGSWEEP_INDEX_SCHEMA_H
 #define REGSWEEP_INDEX_SCHEMA_H
 
-#define RSW_SCHEMA 1
+#define RSW_SCHEMA 2
 #define RSW_KEY_MAX 511 /* LMDB's, as it is compiled everywhere */
 #define RSW_SUM_SIZE 4
 
@@ -52,8 +52,10 @@ enum rsw_table {
     RSW_T_EVENT = 21,        /* number (8) → record: events that could not be used */
     RSW_T_GENERATION = 22,   /* id (8) → record */
     RSW_T_ITEM = 23,         /* generation (8), kind (1), repository, blob, name → record */
+    RSW_T_TOUCHED = 24,      /* key of an item: it was touched and has to be given back */
+    RSW_T_HELD = 25,         /* blob → record: bytes that stay in quarantine beyond their generation */
 };
-#define RSW_TABLE_COUNT 24
+#define RSW_TABLE_COUNT 26
 
 /* Ids in keys are 4 bytes wide unless another width stands there. */
 
@@ -75,7 +77,8 @@ enum {
     RSW_V_COUNTERS_NEXT_REPO = 28,      /* u32, from 1 */
     RSW_V_COUNTERS_MOMENT = 32,         /* u64, LMDB's number of the transaction that wrote this: a lower one
                                            than that of the moment read says that a meta page is damaged */
-    RSW_V_COUNTERS_SIZE = 40,
+    RSW_V_COUNTERS_OPEN = 40,           /* u64: no generation with a lower id is open */
+    RSW_V_COUNTERS_SIZE = 48,
 };
 
 /* META "state": followed by the gap's reason and the storage's URL, of the lengths given. */
@@ -90,9 +93,10 @@ enum {
     RSW_V_STATE_UNUSABLE = 56,     /* u64 */
     RSW_V_STATE_FIRST_EVENT = 64,  /* i64 */
     RSW_V_STATE_LAST_EVENT = 72,   /* i64 */
-    RSW_V_STATE_REASON_LEN = 80,   /* u32 */
-    RSW_V_STATE_URL_LEN = 84,      /* u32 */
-    RSW_V_STATE_TEXT = 88,
+    RSW_V_STATE_BEAT = 80,         /* i64 */
+    RSW_V_STATE_REASON_LEN = 88,   /* u32 */
+    RSW_V_STATE_URL_LEN = 92,      /* u32 */
+    RSW_V_STATE_TEXT = 96,
 };
 
 /* An id alone: DIGEST, REPO_NAME. Invariant: the record of that id has this digest or name. */
@@ -168,12 +172,14 @@ enum {
     RSW_V_CHECK_SIZE = 20,
 };
 
-/* INSTANCE, followed by its address. */
+/* INSTANCE, followed by its address. The marks of a fence are filled up with NUL. */
 enum {
-    RSW_V_INSTANCE_FIRST = 0,   /* i64 */
-    RSW_V_INSTANCE_LAST = 8,    /* i64 */
-    RSW_V_INSTANCE_EVENTS = 16, /* u64 */
-    RSW_V_INSTANCE_ADDR = 24,
+    RSW_V_INSTANCE_FIRST = 0,     /* i64 */
+    RSW_V_INSTANCE_LAST = 8,      /* i64 */
+    RSW_V_INSTANCE_EVENTS = 16,   /* u64 */
+    RSW_V_INSTANCE_LAYER = 24,    /* RSW_FENCE_MAX bytes */
+    RSW_V_INSTANCE_MANIFEST = 72, /* RSW_FENCE_MAX bytes */
+    RSW_V_INSTANCE_ADDR = 120,
 };
 
 /* EVENT, followed by the reason, of the length given, and the body. Numbers are dense: number n is written
@@ -185,26 +191,39 @@ enum {
 };
 
 enum {
-    RSW_V_GENERATION_STATE = 0,    /* u8, enum rsw_generation_state */
-    RSW_V_GENERATION_OFFLINE = 1,  /* u8, 0 or 1 */
-    RSW_V_GENERATION_UNTAGGED = 2, /* u8, 0 or 1 */
-    RSW_V_GENERATION_GRACE = 3,    /* i64 */
-    RSW_V_GENERATION_CREATED = 11, /* i64 */
-    RSW_V_GENERATION_CHANGED = 19, /* i64 */
-    RSW_V_GENERATION_SEQ = 27,     /* u64 */
-    RSW_V_GENERATION_BYTES = 35,   /* u64 */
-    RSW_V_GENERATION_DONE = 43,    /* u64 */
-    RSW_V_GENERATION_FAILED = 51,  /* u64 */
-    RSW_V_GENERATION_SPARED = 59,  /* u64 */
-    RSW_V_GENERATION_FREED = 67,   /* u64 */
-    RSW_V_GENERATION_COUNTS = 75,  /* u64 for each kind of item, from kind 0 (not used) */
+    RSW_V_GENERATION_STATE = 0,       /* u8, enum rsw_generation_state */
+    RSW_V_GENERATION_OFFLINE = 1,     /* u8, 0 or 1 */
+    RSW_V_GENERATION_UNTAGGED = 2,    /* u8, 0 or 1 */
+    RSW_V_GENERATION_GRACE = 3,       /* i64 */
+    RSW_V_GENERATION_CREATED = 11,    /* i64 */
+    RSW_V_GENERATION_CHANGED = 19,    /* i64 */
+    RSW_V_GENERATION_SEQ = 27,        /* u64 */
+    RSW_V_GENERATION_BYTES = 35,      /* u64 */
+    RSW_V_GENERATION_DONE = 43,       /* u64 */
+    RSW_V_GENERATION_FAILED = 51,     /* u64 */
+    RSW_V_GENERATION_SPARED = 59,     /* u64 */
+    RSW_V_GENERATION_FREED = 67,      /* u64 */
+    RSW_V_GENERATION_DUE = 75,        /* i64 */
+    RSW_V_GENERATION_SETTLE = 83,     /* i64 */
+    RSW_V_GENERATION_QUARANTINE = 91, /* i64 */
+    RSW_V_GENERATION_CLEARING = 99,   /* u8, 0 or 1 */
+    RSW_V_GENERATION_RUN = 100,       /* RSW_RUN_MAX bytes, filled up with NUL */
+    RSW_V_GENERATION_COUNTS = 132,    /* u64 for each kind of item, from kind 0 (not used) */
 };
 
 enum {
     RSW_V_ITEM_REASON = 0, /* u8, enum rsw_reason */
     RSW_V_ITEM_STATE = 1,  /* u8, enum rsw_item_state */
-    RSW_V_ITEM_BYTES = 2,  /* u64 */
-    RSW_V_ITEM_SIZE = 10,
+    RSW_V_ITEM_FLAGS = 2,  /* u8, enum rsw_item_flag */
+    RSW_V_ITEM_BYTES = 3,  /* u64 */
+    RSW_V_ITEM_SIZE = 11,
+};
+
+/* HELD. Invariant: the generation has the item, with its state HELD. */
+enum {
+    RSW_V_HELD_GENERATION = 0, /* u64 */
+    RSW_V_HELD_SINCE = 8,      /* i64 */
+    RSW_V_HELD_SIZE = 16,
 };
 
 #endif

@@ -22,6 +22,7 @@ int rsw_counters_load(struct rsw_txn *txn) {
     txn->counters.next_event = rsw_get_le64(value.data + RSW_V_COUNTERS_NEXT_EVENT);
     txn->counters.next_blob = rsw_get_le32(value.data + RSW_V_COUNTERS_NEXT_BLOB);
     txn->counters.next_repo = rsw_get_le32(value.data + RSW_V_COUNTERS_NEXT_REPO);
+    txn->counters.first_open = rsw_get_le64(value.data + RSW_V_COUNTERS_OPEN);
     return RSW_FOUND;
 }
 
@@ -35,6 +36,7 @@ void rsw_counters_save(struct rsw_txn *txn) {
     rsw_put_le32(value + RSW_V_COUNTERS_NEXT_BLOB, txn->counters.next_blob);
     rsw_put_le32(value + RSW_V_COUNTERS_NEXT_REPO, txn->counters.next_repo);
     rsw_put_le64(value + RSW_V_COUNTERS_MOMENT, rsw_kv_moment(txn->kv) + 1);
+    rsw_put_le64(value + RSW_V_COUNTERS_OPEN, txn->counters.first_open);
     rsw_value_put(txn, RSW_T_META, &key, value, RSW_V_COUNTERS_SIZE);
 }
 
@@ -56,6 +58,7 @@ static int decode_state(struct rsw_txn *txn, struct rsw_span value, struct rsw_s
     out->events_unusable = rsw_get_le64(at + RSW_V_STATE_UNUSABLE);
     out->first_event_ms = rsw_get_time(at + RSW_V_STATE_FIRST_EVENT);
     out->last_event_ms = rsw_get_time(at + RSW_V_STATE_LAST_EVENT);
+    out->beat_ms = rsw_get_time(at + RSW_V_STATE_BEAT);
     rsw_text_out(out->gap_reason, sizeof out->gap_reason, at + RSW_V_STATE_TEXT, reason);
     rsw_text_out(out->storage_url, sizeof out->storage_url, at + RSW_V_STATE_TEXT + reason, url);
     return RSW_FOUND;
@@ -94,6 +97,7 @@ void rsw_state_put(struct rsw_txn *txn, const struct rsw_state *state) {
     rsw_put_le64(value + RSW_V_STATE_UNUSABLE, state->events_unusable);
     rsw_put_time(value + RSW_V_STATE_FIRST_EVENT, state->first_event_ms);
     rsw_put_time(value + RSW_V_STATE_LAST_EVENT, state->last_event_ms);
+    rsw_put_time(value + RSW_V_STATE_BEAT, state->beat_ms);
     rsw_put_le32(value + RSW_V_STATE_REASON_LEN, (uint32_t)reason);
     rsw_put_le32(value + RSW_V_STATE_URL_LEN, (uint32_t)url);
     memcpy(value + RSW_V_STATE_TEXT, state->gap_reason, reason);

@@ -24,6 +24,7 @@ struct rsw_counters {
     uint64_t next_event;
     uint32_t next_blob;
     uint32_t next_repo;
+    uint64_t first_open; /* no generation below it is open */
 };
 
 struct rsw_slot; /* an iterator's cursor, see iter.c */

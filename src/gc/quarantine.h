@@ -1,0 +1,53 @@
+/* The quarantine: where what a generation takes out of the registry's sight lies until it is purged. Its
+ * layout is part of what users rely on: it must be readable without the index and without regsweep.
+ *
+ *     regsweep/quarantine/README                  says what this is, and how to put all of it back by hand
+ *     regsweep/quarantine/<generation>/<key>      a file, under the very key that it was taken from
+ *
+ * So everything of a generation is put back by copying its folder over the root, without overwriting. It is
+ * on the same storage, beside `docker/`, where no registry looks; no key in it has a registry's data path as
+ * its beginning.
+ *
+ * Nothing in here needs a transaction, and nothing is asked for longer than storage takes.
+ */
+#ifndef REGSWEEP_GC_QUARANTINE_H
+#define REGSWEEP_GC_QUARANTINE_H
+
+#include "storage/layout.h"
+#include "storage/storage.h"
+
+/* "regsweep/quarantine/18446744073709551615/" in front of the longest key. */
+#define RSW_QUARANTINE_KEY_MAX (RSW_KEY_MAX + 48)
+
+/* The key in quarantine of a file with this key. Returns `out`. */
+char *rsw_quarantine_key(char out[RSW_QUARANTINE_KEY_MAX], uint64_t generation, const char *key);
+
+/* Makes sure that the quarantine can be used: writes its README where there is none. 0, or -1 (RSW_EACCESS,
+ * RSW_EIO; the message names folder and remedy). */
+int rsw_quarantine_prepare(struct rsw_storage *storage, struct rsw_error *err);
+
+struct rsw_setting {
+    const char *key; /* as the registry knows it */
+    int answer;      /* see each call */
+    int errnum;
+};
+/* Takes files out of the registry's sight, each in one step. RSW_FOUND: it is in quarantine now. RSW_ABSENT: it
+ * was at neither place. If there is a copy in quarantine already (an earlier run was killed, or it was given
+ * back and is taken again) the one in place is removed, for its copy is the same; RSW_FOUND. A link whose
+ * contents differ from those of the copy stays: RSW_FAILED with EEXIST. */
+void rsw_quarantine_take(struct rsw_storage *storage, uint64_t generation, struct rsw_setting *settings,
+                         size_t count);
+/* Puts files back that are not in place; their copies stay. RSW_FOUND: it is in place now, or was. RSW_ABSENT:
+ * it is at neither place. */
+void rsw_quarantine_return(struct rsw_storage *storage, uint64_t generation, struct rsw_setting *settings,
+                           size_t count);
+/* Removes copies. RSW_FOUND: removed. RSW_ABSENT: there was none. */
+void rsw_quarantine_purge(struct rsw_storage *storage, uint64_t generation, struct rsw_setting *settings,
+                          size_t count);
+/* Removes what a generation has in quarantine besides blobs' data (links: what they said is in the audit), and
+ * its folders as far as that empties them. What is no file of the layout stays, and is told of in *strange
+ * (it may be NULL). 0 or -1. */
+int rsw_quarantine_clean(struct rsw_storage *storage, uint64_t generation, uint64_t *strange,
+                         struct rsw_error *err);
+
+#endif

@@ -1,0 +1,88 @@
+/* The running registry, as the online sweep needs it: all of its replicas, and what they cache.
+ *
+ * An interface, because tests put a registry of their own behind it; rsw_replicas_open gives the real one.
+ *
+ * Contract of every call: from one thread at a time; nothing of it needs a transaction; RSW_ABSENT only if
+ * every replica (and the shared cache) itself said so; one that cannot be reached, or is not sure, makes it
+ * RSW_FAILED with an error that names the replica and the remedy.
+ */
+#ifndef REGSWEEP_GC_REPLICAS_H
+#define REGSWEEP_GC_REPLICAS_H
+
+#include "index/index.h"
+#include "util/clock.h"
+#include "util/log.h"
+
+#include <regsweep/sweep.h>
+
+/* What the registry remembers of blobs (storage.cache.blobdescriptor of its configuration). */
+enum rsw_cache {
+    RSW_CACHE_NONE,   /* nothing: every look goes to storage */
+    RSW_CACHE_MEMORY, /* each replica for itself, until it ends */
+    RSW_CACHE_REDIS,  /* shared, outlives all of them */
+};
+
+struct rsw_replicas;
+
+struct rsw_replicas_ops {
+    /* Makes all of them forget {repo, digest}: asks each, and where it answers 200 has it deleted and asks
+     * again. As a side effect the layer link of that name is gone from storage. RSW_FOUND: at least one knew
+     * it; RSW_ABSENT: none did; RSW_FAILED. `manifest`: it was a revision there. */
+    int (*forget)(struct rsw_replicas *replicas, const char *repo, const struct rsw_digest *digest,
+                  bool manifest, struct rsw_error *err);
+    /* Sends, through each, a GET of our own object as a layer and as a manifest, with this mark and the number
+     * of the replica, "MARK-0", in its User-Agent. Makes that object where there is none. 0 or -1. */
+    int (*fence)(struct rsw_replicas *replicas, const char *mark, struct rsw_error *err);
+    void (*close)(struct rsw_replicas *replicas);
+};
+
+struct rsw_replicas {
+    const struct rsw_replicas_ops *ops;
+    enum rsw_cache cache;
+    size_t count;           /* of replicas, at least 1 */
+    char run[RSW_RUN_MAX];  /* nonce in the User-Agent of all that we ask for ourselves */
+};
+
+/* The real one. Strings are copied where they must outlive the call. */
+struct rsw_replicas_options {
+    const char *const *urls; /* one a replica; no load balancer */
+    size_t count;
+    enum rsw_cache cache;
+    const char *redis;       /* RSW_CACHE_REDIS: "host:port", "redis://[user:password@]host:port/db" (rediss:
+                                is RSW_EUNSUPPORTED) */
+    const char *redis_password;
+    unsigned redis_db;
+    const char *user, *password; /* of the registry; NULL: anonymous */
+    const char *realm;           /* pinned token server; NULL: the registry's own host */
+    const char *ca_file;
+    const char *fence_repo;      /* NULL: "regsweep/fence" */
+    const struct rsw_clock *clock;
+    const struct rsw_log *log;
+};
+/* Opens and asks each replica whether it is there and a registry. 0 and *out owned by the caller, or -1. */
+int rsw_replicas_open(struct rsw_replicas **out, const struct rsw_replicas_options *options,
+                      struct rsw_error *err);
+void rsw_replicas_close(struct rsw_replicas *replicas); /* NULL is allowed */
+
+/* ---- the fence ---- */
+
+enum rsw_fence_result {
+    RSW_FENCE_HELD, /* every event that was on its way has come in */
+    RSW_FENCE_GAP,  /* it held, but events may have been lost: a gap is in the index now, with its reason, and
+                       only a scan closes it */
+};
+/* Sends the fence and waits, at most `timeout_ms`, until serve has taken in its events from each replica.
+ * Then every instance heard since the last complete scan began must be among those that answered, and none of
+ * those may be newer than that scan: else it is a gap. An instance that is heard, but is none of ours (more
+ * answer, or are heard, than there are replicas and than restarts explain) is RSW_EREFUSED with the remedy: to
+ * list it. RSW_FAILED if an answer did not come (the message says of which replica, and what to look at: serve
+ * not running, its heartbeat; the webhook not configured; a filter for layers or for pulls).
+ * Answers enum rsw_fence_result or RSW_FAILED. No transaction may be open. */
+int rsw_fence(struct rsw_index *index, struct rsw_replicas *replicas, const struct rsw_clock *clock,
+              int64_t timeout_ms, struct rsw_error *err);
+
+/* The User-Agent of a request of ours says "(run NONCE)", that of a fence "(fence MARK-N)": finds the word
+ * behind `what` in one. False if it is none of ours. */
+bool rsw_useragent_word(const char *useragent, const char *what, char *out, size_t size);
+
+#endif
