@@ -262,7 +262,8 @@ static void return_chunk(struct chunk *chunk) {
     for (size_t i = 0; i < chunk->count; i++) {
         struct rsw_setting *setting = &chunk->settings[i];
         answer(setting, copies[i].answer, copies[i].errnum);
-        if (copies[i].answer == RSW_FOUND) {
+        setting->placed = copies[i].answer == RSW_FOUND;
+        if (setting->placed) {
             continue;
         }
         /* No copy, or none that could be used: then it must be in place, as it is where that was taken. */

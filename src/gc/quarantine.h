@@ -31,6 +31,7 @@ struct rsw_setting {
     const char *key; /* as the registry knows it */
     int answer;      /* see each call */
     int errnum;
+    bool placed; /* by rsw_quarantine_return: it was not in place before */
 };
 /* Takes files out of the registry's sight, each in one step. RSW_FOUND: it is in quarantine now. RSW_ABSENT:
  * it was at neither place. If there is a copy in quarantine already (an earlier run was killed, or it was

@@ -30,8 +30,8 @@ struct rsw_replicas_ops {
      * it; RSW_ABSENT: none did; RSW_FAILED. `manifest`: it was a revision there. */
     int (*forget)(struct rsw_replicas *replicas, const char *repo, const struct rsw_digest *digest,
                   bool manifest, struct rsw_error *err);
-    /* Sends, through each, a GET of our own object as a layer and as a manifest, with this mark and the number
-     * of the replica, "MARK-0", in its User-Agent. Makes that object where there is none. 0 or -1. */
+    /* Sends, through each, a GET of our own object as a layer and as a manifest, with this mark and the
+     * number of the replica, "MARK-0", in its User-Agent. Makes that object where there is none. 0 or -1. */
     int (*fence)(struct rsw_replicas *replicas, const char *mark, struct rsw_error *err);
     void (*close)(struct rsw_replicas *replicas);
 };
@@ -39,8 +39,8 @@ struct rsw_replicas_ops {
 struct rsw_replicas {
     const struct rsw_replicas_ops *ops;
     enum rsw_cache cache;
-    size_t count;           /* of replicas, at least 1 */
-    char run[RSW_RUN_MAX];  /* nonce in the User-Agent of all that we ask for ourselves */
+    size_t count;          /* of replicas, at least 1 */
+    char run[RSW_RUN_MAX]; /* nonce in the User-Agent of all that we ask for ourselves */
 };
 
 /* The real one. Strings are copied where they must outlive the call. */
@@ -48,14 +48,14 @@ struct rsw_replicas_options {
     const char *const *urls; /* one a replica; no load balancer */
     size_t count;
     enum rsw_cache cache;
-    const char *redis;       /* RSW_CACHE_REDIS: "host:port", "redis://[user:password@]host:port/db" (rediss:
-                                is RSW_EUNSUPPORTED) */
+    const char *redis; /* RSW_CACHE_REDIS: "host:port", "redis://[user:password@]host:port/db" (rediss:
+                          is RSW_EUNSUPPORTED) */
     const char *redis_password;
     unsigned redis_db;
     const char *user, *password; /* of the registry; NULL: anonymous */
     const char *realm;           /* pinned token server; NULL: the registry's own host */
     const char *ca_file;
-    const char *fence_repo;      /* NULL: "regsweep/fence" */
+    const char *fence_repo; /* NULL: "regsweep/fence" */
     const struct rsw_clock *clock;
     const struct rsw_log *log;
 };
@@ -74,10 +74,10 @@ enum rsw_fence_result {
 /* Sends the fence and waits, at most `timeout_ms`, until serve has taken in its events from each replica.
  * Then every instance heard since the last complete scan began must be among those that answered, and none of
  * those may be newer than that scan: else it is a gap. An instance that is heard, but is none of ours (more
- * answer, or are heard, than there are replicas and than restarts explain) is RSW_EREFUSED with the remedy: to
- * list it. RSW_FAILED if an answer did not come (the message says of which replica, and what to look at: serve
- * not running, its heartbeat; the webhook not configured; a filter for layers or for pulls).
- * Answers enum rsw_fence_result or RSW_FAILED. No transaction may be open. */
+ * answer, or are heard, than there are replicas and than restarts explain) is RSW_EREFUSED with the remedy:
+ * to list it. RSW_FAILED if an answer did not come (the message says of which replica, and what to look at:
+ * serve not running, its heartbeat; the webhook not configured; a filter for layers or for pulls). Answers
+ * enum rsw_fence_result or RSW_FAILED. No transaction may be open. */
 int rsw_fence(struct rsw_index *index, struct rsw_replicas *replicas, const struct rsw_clock *clock,
               int64_t timeout_ms, struct rsw_error *err);
 

@@ -386,18 +386,24 @@ void rsw_items_drop(struct rsw_txn *txn, uint64_t generation);
  * which whoever gives it back (src/gc/revive.h) empties. All need a write transaction, unless said. */
 
 /* (repo, blob) was pushed, mounted, pulled or found needed: touches its link, its revision and its bytes,
- * condemned or held, in every open generation. True if any has to be given back. What follows from it (what a
- * manifest names, tags, referrers) is for whoever gives it back to find. */
+ * condemned or held, in every open generation. True if anything has to be given back. What follows from it
+ * (what a manifest names, tags, referrers) is for whoever gives it back to find; for that a manifest is
+ * queued even if it is no item itself. One that was not read yet must be touched again once it is. */
 bool rsw_touch(struct rsw_txn *txn, uint32_t repo, uint32_t blob);
 /* The tag, if it is condemned. */
 bool rsw_touch_tag(struct rsw_txn *txn, uint32_t repo, const char *tag);
-/* One item, by its key; no error if there is none. `again`: into the queue even if it was touched before. */
+/* The items of one kind (BLOB: repo 0), in every open generation. `again`: into the queue even if they were
+ * touched before. */
+bool rsw_touch_kind(struct rsw_txn *txn, enum rsw_item_kind kind, uint32_t repo, uint32_t blob, bool again);
+/* One item, by its key; no error if there is none. */
 bool rsw_touch_item(struct rsw_txn *txn, const struct rsw_item *item, bool again);
-/* The queue; each item as it is now. In a read or write transaction. */
+/* The queue; each item as it is now, and the seq of the transaction that queued it last. Generation 0: a
+ * manifest in a repository (kind REVISION), as it was touched; no item. Read or write. */
 void rsw_iter_touched(struct rsw_iter *iter, struct rsw_txn *txn);
-int rsw_touched_next(struct rsw_iter *iter, struct rsw_item *out);
-/* It has been given back: takes it out of the queue. */
-void rsw_touched_drop(struct rsw_txn *txn, const struct rsw_item *item);
+int rsw_touched_next(struct rsw_iter *iter, struct rsw_item *out, uint64_t *queued);
+/* It has been given back, as it was queued at `queued`: takes it out of the queue, unless another transaction
+ * has queued it anew since. */
+void rsw_touched_drop(struct rsw_txn *txn, const struct rsw_item *item, uint64_t queued);
 
 /* Ids of open generations, the oldest first, at most `max`; gives how many there are. Read or write. */
 size_t rsw_generations_open(struct rsw_txn *txn, uint64_t *ids, size_t max);

@@ -52,7 +52,7 @@ enum rsw_table {
     RSW_T_EVENT = 21,        /* number (8) → record: events that could not be used */
     RSW_T_GENERATION = 22,   /* id (8) → record */
     RSW_T_ITEM = 23,         /* generation (8), kind (1), repository, blob, name → record */
-    RSW_T_TOUCHED = 24,      /* key of an item: it was touched and has to be given back */
+    RSW_T_TOUCHED = 24,      /* key of an item → record: it was touched and has to be given back */
     RSW_T_HELD = 25,         /* blob → record: bytes that stay in quarantine beyond their generation */
 };
 #define RSW_TABLE_COUNT 26
@@ -217,6 +217,12 @@ enum {
     RSW_V_ITEM_FLAGS = 2,  /* u8, enum rsw_item_flag */
     RSW_V_ITEM_BYTES = 3,  /* u64 */
     RSW_V_ITEM_SIZE = 11,
+};
+
+/* TOUCHED. Invariant: ITEM has the same key, and its flag TOUCHED; or the generation is 0: a manifest. */
+enum {
+    RSW_V_TOUCHED_SEQ = 0, /* u64, of the transaction that queued it last */
+    RSW_V_TOUCHED_SIZE = 8,
 };
 
 /* HELD. Invariant: the generation has the item, with its state HELD. */

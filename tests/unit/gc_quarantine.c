@@ -134,8 +134,13 @@ static void what_is_taken_lies_under_its_own_path_and_comes_back_whole(void **st
         assert_int_equal(at(p, p->files[i].key), RSW_ABSENT);
         assert_int_equal(in_quarantine(p, 7, p->files[i].key), RSW_FOUND);
     }
-    rsw_quarantine_return(p->storage, 7, p->files, p->count);
-    expect_answers(p, RSW_FOUND);
+    for (int again = 0; again < 2; again++) {
+        rsw_quarantine_return(p->storage, 7, p->files, p->count);
+        expect_answers(p, RSW_FOUND);
+        for (size_t i = 0; i < p->count; i++) {
+            assert_int_equal(p->files[i].placed, again == 0);
+        }
+    }
     rsw_quarantine_purge(p->storage, 7, p->files, p->count);
     expect_answers(p, RSW_FOUND);
     for (size_t i = 0; i < p->count; i++) {
