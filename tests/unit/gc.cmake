@@ -16,3 +16,6 @@ regsweep_unit_test(gc_verify
 regsweep_unit_test(gc_damage
     SOURCES gc_damage.c gc_registry.c tree.c compare.c
     MODULES gc scan oci storage index util)
+regsweep_unit_test(gc_quarantine
+    SOURCES gc_quarantine.c storage_help.c tree.c
+    MODULES gc scan oci storage index util)
