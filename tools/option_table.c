@@ -64,6 +64,9 @@ const struct rsw_option rsw_option_table[] = {
     {"audit", 0, RSW_OPTION_STRING, RSW_FOR_SWEEP, RSW_IN_ALL, AT(audit), 0, NULL, "FILE",
      "Where a line of JSON is written for every deletion. Without it, audit.jsonl in the index's directory."},
 
+    {"generation", 0, RSW_OPTION_NUMBER, RSW_FOR_RESTORE, RSW_IN_FLAG, AT(generation), UINT64_MAX, NULL, "N",
+     "Put back all that this generation took."},
+
     {"help", 'h', RSW_OPTION_FLAG, RSW_FOR_ALL, RSW_IN_FLAG, AT(help), 0, NULL, NULL, "Print this help."},
     {"version", 0, RSW_OPTION_FLAG, RSW_FOR_ALL, RSW_IN_FLAG, AT(version), 0, NULL, NULL,
      "Print the version."},

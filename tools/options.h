@@ -72,6 +72,8 @@ struct rsw_options {
     uint64_t max_delete;     /* percent */
     char *audit;             /* NULL: `audit.jsonl` in the index's directory */
 
+    uint64_t generation; /* restore; 0: not given */
+
     unsigned char *sources; /* owned; enum rsw_source, by number of the option in the table */
 };
 

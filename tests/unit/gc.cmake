@@ -19,3 +19,6 @@ regsweep_unit_test(gc_damage
 regsweep_unit_test(gc_quarantine
     SOURCES gc_quarantine.c storage_help.c tree.c
     MODULES gc scan oci storage index util)
+regsweep_unit_test(gc_restore
+    SOURCES gc_restore.c storage_help.c tree.c
+    MODULES gc scan oci storage index util)
