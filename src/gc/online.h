@@ -27,7 +27,7 @@
 
 #define RSW_SETTLE_DEFAULT_MS (10 * 60 * INT64_C(1000))
 #define RSW_QUARANTINE_DEFAULT_MS (24 * 3600 * INT64_C(1000))
-#define RSW_FENCE_TIMEOUT_MS (60 * INT64_C(1000))
+#define RSW_FENCE_TIMEOUT_DEFAULT_MS (60 * INT64_C(1000))
 
 struct rsw_online {
     struct rsw_index *index;
@@ -36,18 +36,23 @@ struct rsw_online {
     const struct rsw_sweep_options *options;
     struct rsw_audit *audit;
     struct rsw_sweep_result *result; /* of the generation begun or advanced last */
-    int64_t fence_timeout_ms;
 };
 
-/* Takes every open generation as far as is due, the oldest first. *next_due_ms: when there is more to do;
- * INT64_MAX: all are purged. 0, or -1: RSW_EREFUSED (a fence failed, a gap that no scan closes: nothing was
- * taken since), RSW_EPARTIAL, RSW_ESTOPPED, or what index, storage and registry answer; then what is done is
- * done, and a later call goes on. Needs the lock "sweep" and no transaction. */
+/* Takes every open generation as far as is due, the oldest first, and purges held bytes that no cache can
+ * need any more. *next_due_ms: when there is more to do; INT64_MAX: all are purged. 0, or -1: RSW_EREFUSED (a
+ * fence failed, a gap that no scan closes: nothing was taken since), RSW_EPARTIAL, RSW_ESTOPPED, or what
+ * index, storage and registry answer; then what is done is done, and a later call goes on. Needs the lock
+ * "sweep" and no transaction. */
 int rsw_online_advance(struct rsw_online *online, int64_t *next_due_ms, struct rsw_error *err);
-/* Is there one that has not hidden its bytes yet? No other may be begun then. */
+/* Is there one that has not hidden its bytes yet, or are there too many? No other may be begun then. 0 or -1.
+ */
 int rsw_online_is_busy(struct rsw_index *index, bool *busy, struct rsw_error *err);
 /* Fence, a scan if there is a gap, mark, guards; begins a generation and takes it as far as is due. As above.
  * With nothing to let go no generation is made: result->generation is 0. */
 int rsw_online_begin(struct rsw_online *online, int64_t *next_due_ms, struct rsw_error *err);
+/* The registry is stopped: gives back all that open generations took and drops their copies, held ones
+ * included, and abandons them; what is garbage is found anew. 0 or -1. Needs the lock "sweep". `online` needs
+ * no replicas. */
+int rsw_online_undo(struct rsw_online *online, struct rsw_error *err);
 
 #endif

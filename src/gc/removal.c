@@ -25,6 +25,19 @@ void rsw_removal_batch_free(struct rsw_removal_batch *batch) {
     }
 }
 
+void rsw_removal_describe(struct rsw_sweep_item *out, const struct rsw_removal_item *item) {
+    bool named = item->item.kind == RSW_ITEM_TAG || item->item.kind == RSW_ITEM_UPLOAD;
+    *out = (struct rsw_sweep_item){
+        .kind = item->item.kind,
+        .reason = item->item.reason,
+        .repo = item->repo.id != 0 ? item->repo.name : NULL,
+        .digest = item->digest.alg != 0 ? &item->digest : NULL,
+        .name = named ? item->item.name : NULL,
+        .types = item->types,
+        .size = item->item.size,
+    };
+}
+
 /* ---- load ---- */
 
 /* Adds a key of the item that is being loaded. `key` NULL: the builder found its parts unsafe. */

@@ -10,6 +10,8 @@
 #include "index/index.h"
 #include "storage/storage.h"
 
+#include <regsweep/sweep.h>
+
 #include <errno.h>
 
 #define RSW_BATCH_MAX 500
@@ -48,6 +50,8 @@ struct rsw_removal_batch {
     size_t plan_count, plan_room;
 };
 
+/* An item in words, borrowed from it. */
+void rsw_removal_describe(struct rsw_sweep_item *out, const struct rsw_removal_item *item);
 /* A fresh, empty one. NULL: out of memory. */
 struct rsw_removal_batch *rsw_removal_batch_new(void);
 void rsw_removal_batch_free(struct rsw_removal_batch *batch);

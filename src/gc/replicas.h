@@ -33,6 +33,11 @@ struct rsw_replicas_ops {
     /* Sends, through each, a GET of our own object as a layer and as a manifest, with this mark and the
      * number of the replica, "MARK-0", in its User-Agent. Makes that object where there is none. 0 or -1. */
     int (*fence)(struct rsw_replicas *replicas, const char *mark, struct rsw_error *err);
+    /* Makes a shared cache forget that there are such bytes at all; touches no link. NULL where there is
+     * none: what each replica keeps for itself by digest alone nobody can clear. RSW_FOUND, RSW_ABSENT,
+     * RSW_FAILED. */
+    int (*forget_bytes)(struct rsw_replicas *replicas, const struct rsw_digest *digest,
+                        struct rsw_error *err);
     void (*close)(struct rsw_replicas *replicas);
 };
 

@@ -341,7 +341,8 @@ struct rsw_generation {
     uint64_t id;
     enum rsw_generation_state state;
     bool offline;
-    bool clearing; /* DELETEs of ours to the registry may be on their way: after a kill, for a settle more */
+    bool clearing; /* DELETEs of ours to the registry may be on their way */
+    bool settling; /* it was found `clearing` by a later run: until due_ms they may still be */
     bool untagged; /* untagged revisions were let go */
     int64_t grace_ms;
     int64_t created_ms;
@@ -474,6 +475,14 @@ int rsw_member_next(struct rsw_iter *iter, struct rsw_member *out);
 void rsw_iter_members_of(struct rsw_iter *iter, struct rsw_txn *txn, enum rsw_member_kind kind,
                          uint32_t blob);
 int rsw_member_of_next(struct rsw_iter *iter, uint32_t *repo);
+/* Links and revisions of other names that lead to this blob. */
+struct rsw_alias {
+    enum rsw_member_kind kind;
+    uint32_t repo;
+    uint32_t blob; /* the name */
+};
+void rsw_iter_aliases(struct rsw_iter *iter, struct rsw_txn *txn, uint32_t target);
+int rsw_alias_next(struct rsw_iter *iter, struct rsw_alias *out);
 /* revision 0: all of the repository. */
 void rsw_iter_signatures(struct rsw_iter *iter, struct rsw_txn *txn, uint32_t repo, uint32_t revision);
 int rsw_signature_next(struct rsw_iter *iter, uint32_t *revision, uint32_t *signature);
@@ -501,6 +510,8 @@ void rsw_iter_items_in(struct rsw_iter *iter, struct rsw_txn *txn, uint64_t gene
                        enum rsw_item_kind kind, uint32_t repo); /* of one repository */
 /* Of the same generation and kind, those behind this one, which need not exist. */
 void rsw_iter_items_after(struct rsw_iter *iter, struct rsw_txn *txn, const struct rsw_item *item);
+/* Of the same generation, of this kind and those behind it. */
+void rsw_iter_items_behind(struct rsw_iter *iter, struct rsw_txn *txn, const struct rsw_item *item);
 int rsw_item_next(struct rsw_iter *iter, struct rsw_item *out);
 
 /* ---- damage that lookups cannot see ---- */

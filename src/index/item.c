@@ -107,6 +107,15 @@ int rsw_item_next(struct rsw_iter *iter, struct rsw_item *out) {
     return answer == RSW_FOUND ? decode_item(iter->txn, RSW_T_ITEM, key, &value, out) : answer;
 }
 
+void rsw_iter_items_behind(struct rsw_iter *iter, struct rsw_txn *txn, const struct rsw_item *item) {
+    struct rsw_key key;
+    bool named = item_key(txn, &key, item);
+    rsw_iter_items(iter, txn, item->generation, 0);
+    if (named) {
+        rsw_iter_skip_to(iter, &key);
+    }
+}
+
 int rsw_item_get(struct rsw_txn *txn, struct rsw_item *out) {
     struct rsw_key key;
     struct rsw_span value;

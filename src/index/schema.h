@@ -206,7 +206,7 @@ enum {
     RSW_V_GENERATION_DUE = 75,        /* i64 */
     RSW_V_GENERATION_SETTLE = 83,     /* i64 */
     RSW_V_GENERATION_QUARANTINE = 91, /* i64 */
-    RSW_V_GENERATION_CLEARING = 99,   /* u8, 0 or 1 */
+    RSW_V_GENERATION_FLAGS = 99,      /* u8, enum rsw_generation_flag */
     RSW_V_GENERATION_RUN = 100,       /* RSW_RUN_MAX bytes, filled up with NUL */
     RSW_V_GENERATION_COUNTS = 132,    /* u64 for each kind of item, from kind 0 (not used) */
 };
@@ -224,6 +224,8 @@ enum {
     RSW_V_TOUCHED_SEQ = 0, /* u64, of the transaction that queued it last */
     RSW_V_TOUCHED_SIZE = 8,
 };
+
+enum rsw_generation_flag { RSW_GENERATION_CLEARING = 1 << 0, RSW_GENERATION_SETTLING = 1 << 1 };
 
 /* HELD. Invariant: the generation has the item, with its state HELD. */
 enum {
