@@ -64,7 +64,8 @@ int rsw_replicas_open(struct rsw_replicas **out, const struct rsw_replicas_optio
                       struct rsw_error *err);
 void rsw_replicas_close(struct rsw_replicas *replicas); /* NULL is allowed */
 
-/* ---- the fence ---- */
+/* ---- the fence ----
+ * The User-Agent of a request of ours says "(run NONCE)", that of a fence "(fence MARK-N)": util/useragent.h. */
 
 enum rsw_fence_result {
     RSW_FENCE_HELD, /* every event that was on its way has come in */
@@ -80,9 +81,5 @@ enum rsw_fence_result {
  * Answers enum rsw_fence_result or RSW_FAILED. No transaction may be open. */
 int rsw_fence(struct rsw_index *index, struct rsw_replicas *replicas, const struct rsw_clock *clock,
               int64_t timeout_ms, struct rsw_error *err);
-
-/* The User-Agent of a request of ours says "(run NONCE)", that of a fence "(fence MARK-N)": finds the word
- * behind `what` in one. False if it is none of ours. */
-bool rsw_useragent_word(const char *useragent, const char *what, char *out, size_t size);
 
 #endif
