@@ -59,12 +59,29 @@ static bool member_present(struct applying *a, enum rsw_member_kind kind, uint32
 
 /* ---- touches ---- */
 
-/* A client was told that this repository has it, or was given to believe so. */
-static void touch(struct applying *a, uint32_t repo, uint32_t blob) {
-    a->touched = rsw_touch(a->txn, repo, blob) || a->touched;
+static void note(struct applying *a, bool touched) {
+    a->touched = a->touched || touched;
+}
+
+static void touch_tag(struct applying *a, uint32_t repo) {
     if (a->event->tag[0] != 0) {
-        a->touched = rsw_touch_tag(a->txn, repo, a->event->tag) || a->touched;
+        note(a, rsw_touch_tag(a->txn, repo, a->event->tag));
     }
+}
+
+/* A client was told that this repository has it. */
+static void touch(struct applying *a, uint32_t repo, uint32_t blob) {
+    note(a, rsw_touch(a->txn, repo, blob));
+    touch_tag(a, repo);
+}
+
+/* The same of what was touched a moment ago: what follows from it was found then, unless it is condemned
+ * itself. */
+static void touch_again(struct applying *a, uint32_t repo, uint32_t blob) {
+    note(a, rsw_touch_kind(a->txn, RSW_ITEM_LINK, repo, blob, true));
+    note(a, rsw_touch_kind(a->txn, RSW_ITEM_REVISION, repo, blob, true));
+    note(a, rsw_touch_kind(a->txn, RSW_ITEM_BLOB, 0, blob, true));
+    touch_tag(a, repo);
 }
 
 /* A look of our own at what is condemned must not give it back. Only of a pull: whoever pushes may say what
@@ -158,8 +175,9 @@ static uint32_t pulled_blob(struct applying *a) {
     return answer == RSW_FAILED ? 0 : rsw_fact_blob(a->txn, &a->event->digest, a->event->size, a->now_ms);
 }
 
-/* The registry reads a manifest through its layer link too, when it was uploaded as a blob. */
-static void renew_pulled(struct applying *a, uint32_t repo, uint32_t blob) {
+/* The registry reads a manifest through its layer link too, when it was uploaded as a blob. False: it was
+ * touched a moment ago. */
+static bool renew_pulled(struct applying *a, uint32_t repo, uint32_t blob) {
     enum rsw_member_kind kind = is_manifest(a->event) ? RSW_REVISION : RSW_LINK;
     bool known = member_present(a, kind, repo, blob);
     bool through_link = !known && kind == RSW_REVISION && member_present(a, RSW_LINK, repo, blob);
@@ -169,6 +187,7 @@ static void renew_pulled(struct applying *a, uint32_t repo, uint32_t blob) {
     if (touched && !known) {
         ask(a, RSW_CHECK_OBJECT, repo, blob, "");
     }
+    return touched;
 }
 
 /* A tag that the index does not know so: an event was lost, or another one is under way. */
@@ -189,8 +208,11 @@ static void apply_pull(struct applying *a) {
     if (repo == 0 || blob == 0) {
         return;
     }
-    renew_pulled(a, repo, blob);
-    touch(a, repo, blob);
+    if (renew_pulled(a, repo, blob)) {
+        touch(a, repo, blob);
+    } else {
+        touch_again(a, repo, blob);
+    }
     /* One that is being read, or could not be understood, is not asked for again by everybody who pulls it.
      */
     if (is_manifest(a->event) && (flags & known) != known && (flags & RSW_BLOB_UNREADABLE) == 0) {
