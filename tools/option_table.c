@@ -98,7 +98,6 @@ const struct rsw_option rsw_option_table[] = {
      "How long to wait for the registry's events to arrive. When they do not, nothing is deleted."},
     {"wait", 0, RSW_OPTION_FLAG, RSW_FOR_SWEEP, ASKED_FOR, AT(wait), 0, NULL, NULL,
      "Stay until all that is under way is deleted, through the times of --settle and --quarantine."},
-
     {"generation", 0, RSW_OPTION_NUMBER, RSW_FOR_RESTORE, RSW_IN_FLAG, AT(generation), UINT64_MAX, NULL, "N",
      "Put back all that this generation took."},
 
