@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # Two hazards of the registry's cache: what goes wrong when files are removed beside a running registry by anybody who
 # does not know of it, and that the online sweep does no such harm.
-# shellcheck disable=SC2154,SC2034 # bats sets status and output; lib.bash reads CACHE
+# shellcheck disable=SC2154,SC2034,SC2030,SC2031 # bats sets status and output; lib.bash reads CACHE; each test is a subshell
 load lib
 
 setup() { e2e_setup; }
