@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
 """A bad line between a registry and `regsweep serve`: takes events and hands them on as it was told.
 
-    feed_proxy.py PORT TARGET --trouble double,delay,refuse,reorder,drop --seed N
+    feed_proxy.py PORT TARGET --trouble double,delay,refuse,reorder,drop,deaf --seed N
 
 double   some events are handed on twice, the second time a while later
 delay    each is held back for up to half a second; order stays
 refuse   some are answered 503, or the connection is cut, before or after they were handed on: the registry sends them again
 reorder  they are acknowledged at once, and handed on within half a second in any order
 drop     some are acknowledged and never handed on
+deaf     none is handed on
 
-GET / tells how many of each there were, and how many are still waiting.
+GET / tells how many of each there were, how many are still waiting, and which registry spoke last. A PUT to / with other
+words takes the place of --trouble.
 """
 
 import argparse
@@ -25,10 +27,14 @@ import urllib.parse
 class Line:
     def __init__(self, target, trouble, seed):
         self.target = urllib.parse.urlsplit(target)
-        self.trouble = set(filter(None, trouble.split(",")))
+        self.set_trouble(trouble)
         self.random = random.Random(seed)
         self.lock = threading.Lock()
-        self.counts = {name: 0 for name in ("taken", "waiting", "double", "delay", "refuse", "reorder", "drop")}
+        self.counts = {name: 0 for name in ("taken", "waiting", "double", "delay", "refuse", "reorder", "drop", "deaf")}
+        self.instance = ""
+
+    def set_trouble(self, words):
+        self.trouble = set(filter(None, words.split(",")))
 
     def add(self, name, number=1):
         with self.lock:
@@ -67,7 +73,8 @@ class Line:
     def take(self, body, headers):
         """The answer to the registry; None cuts the connection."""
         self.add("taken")
-        if self.chance("drop", 0.03):
+        self.instance = json.loads(body)["events"][0]["source"]["instanceID"]
+        if self.chance("deaf", 2) or self.chance("drop", 0.03):
             return 200
         if self.chance("refuse", 0.1):
             return self.random.choice([503, None])
@@ -97,8 +104,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self):
         with self.line.lock:
-            said = json.dumps(self.line.counts).encode()
+            said = json.dumps(dict(self.line.counts, instance=self.line.instance)).encode()
         self.answer(200, said)
+
+    def do_PUT(self):
+        self.line.set_trouble(self.rfile.read(int(self.headers["Content-Length"])).decode())
+        self.answer(200, b"")
 
     def answer(self, status, said):
         self.send_response(status)

@@ -198,23 +198,24 @@ class Soak:
 
     def check(self, promised):
         """Pulls everything whole, through every replica. What is broken, with what is missing and where it is."""
-        broken, seen = [], set()
+        broken, reported, read = [], set(), {}
         clients = [Client(url) for url in self.urls]
         for repo, reference, digest in promised:
-            if (repo, digest) in seen:
+            if (repo, digest) in reported:
                 continue
             for client in clients:
-                try:
-                    found = client.pull(repo, reference)
+                try:  # what was read whole in this repository need not be read again
+                    found = client.pull(repo, reference, read.setdefault((client, repo), set()))
                     said = None if found == digest else f"it is {found}"
                 except Refused as error:
                     said = str(error)
+                    del read[client, repo]
                 if not said:
                     continue
                 if self.args.chaos and self.is_torn(said):
                     self.counts.add("torn")  # by the registry, when it was killed while it wrote
                 else:
-                    seen.add((repo, digest))
+                    reported.add((repo, digest))
                     broken.append({"image": f"{repo}:{reference}", "digest": digest, "said": said,
                                    "missing": self.missing(repo, self.ledger.images[repo, digest])})
                 break
