@@ -3,6 +3,7 @@
 # anything go that somebody needs.
 # shellcheck disable=SC2154,SC2034 # bats sets status and output; lib.bash reads EVENTS
 load lib
+load online
 
 setup() {
     e2e_setup
@@ -153,4 +154,101 @@ some_images() {
     [ "$(proxy_count reorder)" -gt 0 ]
     rs scan --quiet
     equals_a_fresh_scan
+}
+
+# ---- beside the online sweep ----
+
+# Images that must stay, and one that must go; sets GONE, the data of its layer.
+start_online_with_images() {
+    PROXY_PORT=$(free_port)
+    EVENTS=http://127.0.0.1:$PROXY_PORT/events
+    start_online
+    python3 "$E2E_DIR/feed_proxy.py" "$PROXY_PORT" "$SERVE/events" >"$WORK/proxy.log" 2>&1 3>&- &
+    PIDS+=($!)
+    some_images
+    local gone layer
+    gone=$(client image gone:1 --seed 9)
+    layer=$(curl -s -H 'Accept: application/vnd.oci.image.manifest.v1+json' "$REGISTRY/v2/gone/manifests/1" |
+        jq -r '.layers[0].digest')
+    GONE=$BLOBS/sha256/${layer:7:2}/${layer:7}/data
+    client delete gone "$gone"
+    drain
+    INSTANCE=$(proxy_count instance | tr -d '"')
+}
+
+all_whole() {
+    client pull app one
+    client pull app two
+    client pull app all
+    client pull team/web 1
+    client check-all
+}
+
+@test "deletes that never happened make no sweep take anything" {
+    start_online_with_images
+    for _ in 1 2; do
+        forge_deletes_of_all
+        online_sweep
+        all_whole
+    done
+    sweep_until_gone "$GONE"
+    all_whole
+}
+
+@test "tags that never moved and pushes that never happened make no sweep take anything, nor hold one up" {
+    start_online_with_images
+    two=$(client pull app two)
+    forge push app "$(target "$two" | jq '. + {tag: "one"}')"
+    forge push app "$(target "$(digest_number 1)" | jq '. + {tag: "two"}')"
+    forge push team/web "$(target "$(digest_number 2)" | jq '. + {tag: "1"}')"
+    forge mount app "$(target "$(digest_number 3)" application/octet-stream)"
+    sweep_until_gone "$GONE"
+    all_whole
+}
+
+@test "an instance that nobody has listed makes the sweep refuse, and nothing goes" {
+    start_online_with_images
+    for number in 1 2 3; do
+        INSTANCE="stranger-$number" forge push app "$(target "$(digest_number "$number")")"
+    done
+    run online_sweep
+    [ "$status" -eq 0 ] || status_is 3
+    all_whole
+}
+
+@test "an image is pushed while a generation waits, and no event tells of it: it is whole when all is purged" {
+    start_online_with_images
+    sleep 2 # grace
+    start_online_sweep
+    wait_until "$TIMEOUT" link_is_gone
+    curl -s -X PUT --data-binary deaf "http://127.0.0.1:$PROXY_PORT/"
+    client image unheard:1 --seed 9 # its layer is condemned, and still there
+    curl -s -X PUT --data-binary '' "http://127.0.0.1:$PROXY_PORT/"
+    [ "$(proxy_count deaf)" -gt 0 ]
+    wait "$SWEEP_PID" || [ $? -eq 3 ]
+    rs scan --quiet
+    client pull unheard 1
+    all_whole
+}
+
+link_is_gone() {
+    [ -z "$(find "$REPOSITORIES/gone/_layers" -name link)" ]
+}
+
+soak_over_a_bad_line() {
+    mkdir "$WORK/soak"
+    python3 "$E2E_DIR/soak.py" --work "$WORK/soak" --regsweep "$REGSWEEP" --seconds 25 --threads 3 "$@" >"$WORK/soak.json" ||
+        { jq 'del(.did)' "$WORK/soak.json" >&2 && return 1; }
+}
+
+@test "a soak with events doubled, delayed and refused on their way loses nothing" {
+    soak_over_a_bad_line --seed 31 --cache inmemory --feed double,delay,refuse
+}
+
+@test "a soak with events reordered and doubled on their way loses nothing" {
+    soak_over_a_bad_line --seed 32 --cache inmemory --feed double,reorder
+}
+
+@test "a soak with events dropped on their way loses nothing" {
+    soak_over_a_bad_line --seed 33 --cache inmemory --feed drop
 }

@@ -3,6 +3,7 @@
 # does not know of it, and that the online sweep does no such harm.
 # shellcheck disable=SC2154,SC2034,SC2030,SC2031 # bats sets status and output; lib.bash reads CACHE; each test is a subshell
 load lib
+load online
 
 setup() { e2e_setup; }
 teardown() { e2e_teardown; }
@@ -108,4 +109,79 @@ offline_sweep_beside_a_running_registry() {
 
 @test "an offline sweep beside a running registry: skopeo pushes the image again, and nobody can pull it (redis)" {
     offline_sweep_beside_a_running_registry redis
+}
+
+# ---- with it ----
+
+start_online_with() {
+    CACHE=$1
+    [ "$CACHE" != redis ] || start_redis
+    start_online
+}
+
+# A generation that takes the only image of `app`, and leaves that of `keep`; sets IMAGE, LAYER.
+sweep_image_away() {
+    client image keep:1 --seed 2
+    IMAGE=$(client image app:1)
+    LAYER=$(layer_of app 1)
+    client delete app "$IMAGE"
+    sweep_until_gone "$(data_of "$LAYER")"
+    [ ! -e "$(data_of "$IMAGE")" ]
+}
+
+manifest_swept() {
+    start_online_with "$1"
+    sweep_image_away
+    [ "$(client image app:1)" = "$IMAGE" ]
+    wait_until "$TIMEOUT" client pull app 1 # once serve has heard of it
+    client pull keep 1
+    online_sweep
+    client pull app 1
+}
+
+@test "a deleted manifest that the online sweep took can be pushed again and pulled (inmemory)" {
+    manifest_swept inmemory
+}
+
+@test "a deleted manifest that the online sweep took can be pushed again and pulled (redis)" {
+    manifest_swept redis
+}
+
+@test "a deleted manifest that the online sweep took can be pushed again and pulled (no cache)" {
+    manifest_swept ''
+}
+
+layer_swept() {
+    start_online_with "$1"
+    sweep_image_away
+    [ "$(head_layer app "$LAYER")" = 404 ]
+    [ "$(mount_layer other "$LAYER" app)" = 202 ] # an upload instead
+}
+
+@test "a layer that the online sweep took is neither there for HEAD nor for a mount (inmemory)" {
+    layer_swept inmemory
+}
+
+@test "a layer that the online sweep took is neither there for HEAD nor for a mount (redis)" {
+    layer_swept redis
+}
+
+skopeo_after_a_sweep() {
+    start_online_with "$1"
+    client layout "$WORK/layout" one
+    skopeo_push "$WORK/layout:one" app:1
+    image=$(client pull app 1)
+    client delete app "$image"
+    layer=$(jq -r '.layers[0].digest' "$WORK/layout/blobs/sha256/${image:7}")
+    sweep_until_gone "$(data_of "$layer")"
+    skopeo_push "$WORK/layout:one" app:1
+    wait_until "$TIMEOUT" skopeo_pull app:1 "$WORK/pulled:one"
+}
+
+@test "an online sweep between two pushes: skopeo pushes the image again, and everybody can pull it (inmemory)" {
+    skopeo_after_a_sweep inmemory
+}
+
+@test "an online sweep between two pushes: skopeo pushes the image again, and everybody can pull it (redis)" {
+    skopeo_after_a_sweep redis
 }

@@ -86,6 +86,7 @@ class Soak:
             registry.write_config()
         if self.serve:
             self.serve.options = self.online_options()
+            self.regsweep("scan", "--index", self.index, "--storage", self.root, "--quiet")
             self.serve.start()
         for registry in self.registries:
             registry.start()
@@ -99,7 +100,7 @@ class Soak:
         options = ["--registry-config", self.registries[0].config]
         for url in self.urls:
             options += ["--registry", url]
-        return options + ["--settle", "1s", "--quarantine", "1s", "--grace", "1s"]
+        return options + ["--settle", "1s", "--quarantine", "1s"]
 
     def make_sweeper(self, chaos):
         args = self.args
@@ -108,7 +109,7 @@ class Soak:
         if args.sweeper == "none":
             return None
         command = [args.regsweep, "sweep", "--index", self.index, "--storage", self.root, "--confirm", "--wait", "--json",
-                   "--untagged", "remove", "--max-delete", "100", "--upload-max-age", "10s"] + self.online_options()
+                   "--untagged", "remove", "--max-delete", "100", "--grace", "1s", "--upload-max-age", "10s"] + self.online_options()
         source = random.Random(f"{args.seed}/sweeper")
         live = (lambda: source.uniform(0.1, 8)) if "sweep" in chaos else (lambda: None)
         return soak_stack.Loop(args.work, "sweeper", command, 0.1, live)
