@@ -1,17 +1,17 @@
 # Helpers of tests with the online sweep: times as short as tests want them.
 # shellcheck shell=bash
 
-# online_sweep OPTIONS…: one generation, seen through to its end. `serve` and the registry run; its log is in $WORK/sweep.log.
+# One generation, seen through to its end. `serve` and the registry run; its log is in $WORK/sweep.log.
 online_sweep() {
     rs sweep --confirm --wait --settle 1s --quarantine 1s --grace 1s --untagged remove --max-delete 100 \
-        --registry-config "$WORK/registry.yml" --registry "$REGISTRY" "$@" >>"$WORK/sweep.log" 2>&1 ||
+        --registry-config "$WORK/registry.yml" --registry "$REGISTRY" >>"$WORK/sweep.log" 2>&1 ||
         { local status=$? && tail -n 20 "$WORK/sweep.log" >&2 && return "$status"; }
 }
 
 # The same in the background; sets SWEEP_PID.
 start_online_sweep() {
     "$REGSWEEP" sweep --index "$INDEX" --storage "$ROOT" --confirm --wait --settle 2s --quarantine 2s --grace 2s \
-        --untagged remove --max-delete 100 --registry-config "$WORK/registry.yml" --registry "$REGISTRY" "$@" \
+        --untagged remove --max-delete 100 --registry-config "$WORK/registry.yml" --registry "$REGISTRY" \
         >>"$WORK/sweep.log" 2>&1 3>&- &
     SWEEP_PID=$!
     PIDS+=("$SWEEP_PID")
