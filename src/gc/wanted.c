@@ -40,6 +40,18 @@ static int add(struct rsw_wanted_list *list, const struct rsw_item *item, struct
     return 0;
 }
 
+/* Touched in one generation, an object can be condemned anew by the next, and then both have it. */
+static int add_once(struct rsw_wanted_list *list, const struct rsw_item *item, struct rsw_error *err) {
+    for (size_t i = 0; i < list->count; i++) {
+        const struct rsw_wanted *have = &list->items[i];
+        if (have->kind == item->kind && have->repo == item->repo &&
+            (have->name != NULL ? strcmp(have->name, item->name) == 0 : have->blob == item->blob)) {
+            return 0;
+        }
+    }
+    return add(list, item, err);
+}
+
 static bool can_be_put_back(enum rsw_item_kind kind) {
     return kind == RSW_ITEM_BLOB || kind == RSW_ITEM_LINK || kind == RSW_ITEM_REVISION ||
            kind == RSW_ITEM_TAG;
@@ -91,7 +103,7 @@ static int find_everywhere_in(struct rsw_wanted_list *list, struct rsw_txn *txn,
     struct rsw_item item;
     rsw_iter_items(&iter, txn, generation, 0);
     while (rsw_item_next(&iter, &item) == RSW_FOUND) {
-        if (item.blob == blob && can_be_put_back(item.kind) && add(list, &item, err) != 0) {
+        if (item.blob == blob && can_be_put_back(item.kind) && add_once(list, &item, err) != 0) {
             return -1;
         }
     }
@@ -244,7 +256,7 @@ static int add_tag(struct image *image, const struct rsw_restore_options *option
         rsw_iter_items_in(&iter, image->txn, ids[i], RSW_ITEM_TAG, image->repo);
         while (rsw_item_next(&iter, &item) == RSW_FOUND) {
             if (strcmp(item.name, options->tag) == 0 &&
-                (add(image->list, &item, err) != 0 || add_head(image, item.blob, err) != 0)) {
+                (add_once(image->list, &item, err) != 0 || add_head(image, item.blob, err) != 0)) {
                 return -1;
             }
         }

@@ -11,54 +11,169 @@ static void digest_key(struct rsw_key *key, const struct rsw_digest *digest) {
     rsw_key_bytes(key, digest->bytes, rsw_alg_size(digest->alg));
 }
 
-int rsw_blob_decode(struct rsw_txn *txn, struct rsw_span key, struct rsw_span value, struct rsw_blob *out) {
-    if (key.len != 4) {
+/* ---- rows ---- */
+
+static const uint8_t *row_of(const struct rsw_blobs *blobs, uint32_t i) {
+    return blobs->packed + (size_t)i * RSW_V_BLOB_SIZE;
+}
+
+/* Where the digest of `i` lies, or would. */
+static size_t digest_at(const uint8_t *rows, uint32_t i) {
+    size_t at = RSW_V_BLOB_DIGESTS;
+    for (uint32_t before = 0; before < i; before++) {
+        at += rsw_alg_size(rows[(size_t)before * RSW_V_BLOB_SIZE + RSW_V_BLOB_ALG]);
+    }
+    return at;
+}
+
+int rsw_blobs_open(struct rsw_txn *txn, struct rsw_span key, struct rsw_span value, struct rsw_blobs *out) {
+    if (key.len != 4 || rsw_get_be32(key.data) > UINT32_MAX / RSW_BLOBS_EACH) {
         return rsw_txn_damaged(txn, RSW_T_BLOB, "a key has the wrong form");
     }
-    if (!rsw_value_open(txn, RSW_T_BLOB, key, &value, RSW_V_BLOB_DIGEST, false)) {
+    if (!rsw_value_open(txn, RSW_T_BLOB, key, &value, RSW_V_BLOB_DIGESTS, false)) {
         return RSW_FAILED;
     }
-    const uint8_t *at = value.data;
-    uint8_t alg = at[RSW_V_BLOB_ALG];
-    size_t size = rsw_alg_size(alg);
-    if (size == 0 || value.len != RSW_V_BLOB_DIGEST + size) {
+    for (uint32_t i = 0; i < RSW_BLOBS_EACH; i++) {
+        uint8_t alg = value.data[(size_t)i * RSW_V_BLOB_SIZE + RSW_V_BLOB_ALG];
+        if (alg != 0 && rsw_alg_size(alg) == 0) {
+            return rsw_txn_damaged(txn, RSW_T_BLOB, "a record has a digest of no known algorithm");
+        }
+    }
+    if (value.len != digest_at(value.data, RSW_BLOBS_EACH)) {
         return rsw_txn_damaged(txn, RSW_T_BLOB, "a record has a digest of the wrong length");
     }
-    out->id = rsw_get_be32(key.data);
-    out->digest.alg = alg;
-    memcpy(out->digest.bytes, at + RSW_V_BLOB_DIGEST, size);
-    memset(out->digest.bytes + size, 0, sizeof out->digest.bytes - size);
-    out->flags = at[RSW_V_BLOB_FLAGS];
-    out->types = rsw_get_le32(at + RSW_V_BLOB_TYPES);
-    out->size = rsw_get_le64(at + RSW_V_BLOB_BYTES);
-    out->first_seen_ms = rsw_get_time(at + RSW_V_BLOB_FIRST_SEEN);
-    out->missing_since_ms = rsw_get_time(at + RSW_V_BLOB_MISSING);
-    out->seq = rsw_get_le64(at + RSW_V_BLOB_SEQ);
+    out->first = rsw_get_be32(key.data) * RSW_BLOBS_EACH;
+    out->packed = value.data;
     return RSW_FOUND;
 }
 
-static void encode(struct rsw_txn *txn, const struct rsw_blob *blob) {
+bool rsw_blobs_has(const struct rsw_blobs *blobs, uint32_t i) {
+    return row_of(blobs, i)[RSW_V_BLOB_ALG] != 0;
+}
+
+uint8_t rsw_blobs_alg(const struct rsw_blobs *blobs, uint32_t i) {
+    return row_of(blobs, i)[RSW_V_BLOB_ALG];
+}
+
+uint32_t rsw_blobs_flags(const struct rsw_blobs *blobs, uint32_t i) {
+    return row_of(blobs, i)[RSW_V_BLOB_FLAGS];
+}
+
+uint64_t rsw_blobs_size(const struct rsw_blobs *blobs, uint32_t i) {
+    return rsw_get_le64(row_of(blobs, i) + RSW_V_BLOB_BYTES);
+}
+
+void rsw_blobs_get(const struct rsw_blobs *blobs, uint32_t i, struct rsw_blob *out) {
+    const uint8_t *row = row_of(blobs, i);
+    size_t size = rsw_alg_size(row[RSW_V_BLOB_ALG]);
+    out->id = blobs->first + i;
+    out->digest.alg = row[RSW_V_BLOB_ALG];
+    memcpy(out->digest.bytes, blobs->packed + digest_at(blobs->packed, i), size);
+    memset(out->digest.bytes + size, 0, sizeof out->digest.bytes - size);
+    out->flags = row[RSW_V_BLOB_FLAGS];
+    out->types = rsw_get_le32(row + RSW_V_BLOB_TYPES);
+    out->size = rsw_get_le64(row + RSW_V_BLOB_BYTES);
+    out->first_seen_ms = rsw_get_time(row + RSW_V_BLOB_FIRST_SEEN);
+    out->missing_since_ms = rsw_get_time(row + RSW_V_BLOB_MISSING);
+    out->seq = rsw_get_le64(row + RSW_V_BLOB_SEQ);
+}
+
+static void put_row(uint8_t *row, const struct rsw_blob *blob) {
+    row[RSW_V_BLOB_ALG] = blob->digest.alg;
+    row[RSW_V_BLOB_FLAGS] = (uint8_t)blob->flags;
+    rsw_put_le32(row + RSW_V_BLOB_TYPES, blob->types);
+    rsw_put_le64(row + RSW_V_BLOB_BYTES, blob->size);
+    rsw_put_time(row + RSW_V_BLOB_FIRST_SEEN, blob->first_seen_ms);
+    rsw_put_time(row + RSW_V_BLOB_MISSING, blob->missing_since_ms);
+    rsw_put_le64(row + RSW_V_BLOB_SEQ, blob->seq);
+}
+
+/* ---- records ---- */
+
+/* A record that is being changed: a copy. */
+struct record {
     struct rsw_key key;
-    uint8_t value[RSW_V_BLOB_DIGEST + RSW_DIGEST_BYTES_MAX + RSW_SUM_SIZE];
+    size_t len; /* 0: there is none */
+    uint8_t bytes[RSW_V_BLOB_DIGESTS + RSW_BLOBS_EACH * RSW_DIGEST_BYTES_MAX + RSW_SUM_SIZE];
+};
+
+/* The record that has this id, or would. */
+static int find_record(struct rsw_txn *txn, uint32_t id, struct rsw_blobs *out) {
+    struct rsw_key key;
+    struct rsw_span value;
+    rsw_key_id(&key, id / RSW_BLOBS_EACH);
+    int answer = rsw_txn_get(txn, RSW_T_BLOB, rsw_key_span(&key), &value);
+    return answer == RSW_FOUND ? rsw_blobs_open(txn, rsw_key_span(&key), value, out) : answer;
+}
+
+static int copy_record(struct rsw_txn *txn, uint32_t id, struct record *out) {
+    struct rsw_blobs blobs;
+    int answer = find_record(txn, id, &blobs);
+    rsw_key_id(&out->key, id / RSW_BLOBS_EACH);
+    out->len = answer == RSW_FOUND ? digest_at(blobs.packed, RSW_BLOBS_EACH) : 0;
+    if (answer == RSW_FOUND) {
+        memcpy(out->bytes, blobs.packed, out->len);
+    }
+    return answer;
+}
+
+static void put_record(struct rsw_txn *txn, struct record *record) {
+    rsw_value_put(txn, RSW_T_BLOB, &record->key, record->bytes, record->len);
+}
+
+/* Of the highest id so far. */
+static void add_row(struct rsw_txn *txn, const struct rsw_blob *blob) {
+    struct record record;
+    int answer = copy_record(txn, blob->id, &record);
+    if (answer == RSW_FAILED) {
+        return;
+    }
+    if (answer == RSW_ABSENT) {
+        memset(record.bytes, 0, RSW_V_BLOB_DIGESTS);
+        record.len = RSW_V_BLOB_DIGESTS;
+    }
+    uint32_t i = blob->id % RSW_BLOBS_EACH;
     size_t size = rsw_alg_size(blob->digest.alg);
-    rsw_key_id(&key, blob->id);
-    value[RSW_V_BLOB_ALG] = blob->digest.alg;
-    value[RSW_V_BLOB_FLAGS] = (uint8_t)blob->flags;
-    rsw_put_le32(value + RSW_V_BLOB_TYPES, blob->types);
-    rsw_put_le64(value + RSW_V_BLOB_BYTES, blob->size);
-    rsw_put_time(value + RSW_V_BLOB_FIRST_SEEN, blob->first_seen_ms);
-    rsw_put_time(value + RSW_V_BLOB_MISSING, blob->missing_since_ms);
-    rsw_put_le64(value + RSW_V_BLOB_SEQ, blob->seq);
-    memcpy(value + RSW_V_BLOB_DIGEST, blob->digest.bytes, size);
-    rsw_value_put(txn, RSW_T_BLOB, &key, value, RSW_V_BLOB_DIGEST + size);
+    uint8_t *digest = record.bytes + digest_at(record.bytes, i);
+    memmove(digest + size, digest, record.len - (size_t)(digest - record.bytes));
+    memcpy(digest, blob->digest.bytes, size);
+    record.len += size;
+    put_row(record.bytes + (size_t)i * RSW_V_BLOB_SIZE, blob);
+    if (answer == RSW_ABSENT) {
+        rsw_txn_append(txn, RSW_T_BLOB, rsw_key_span(&record.key),
+                       rsw_value_close(RSW_T_BLOB, &record.key, record.bytes, record.len));
+    } else {
+        put_record(txn, &record);
+    }
+}
+
+static void drop_row(struct rsw_txn *txn, uint32_t id) {
+    struct record record;
+    if (copy_record(txn, id, &record) != RSW_FOUND) {
+        return;
+    }
+    uint32_t i = id % RSW_BLOBS_EACH;
+    uint8_t *row = record.bytes + (size_t)i * RSW_V_BLOB_SIZE;
+    size_t size = rsw_alg_size(row[RSW_V_BLOB_ALG]);
+    size_t at = digest_at(record.bytes, i);
+    memmove(record.bytes + at, record.bytes + at + size, record.len - at - size);
+    record.len -= size;
+    memset(row, 0, RSW_V_BLOB_SIZE);
+    if (record.len == RSW_V_BLOB_DIGESTS) {
+        rsw_txn_del(txn, RSW_T_BLOB, rsw_key_span(&record.key));
+    } else {
+        put_record(txn, &record);
+    }
 }
 
 int rsw_blob_get(struct rsw_txn *txn, uint32_t id, struct rsw_blob *out) {
-    struct rsw_key key;
-    struct rsw_span value;
-    rsw_key_id(&key, id);
-    int answer = rsw_txn_get(txn, RSW_T_BLOB, rsw_key_span(&key), &value);
-    return answer == RSW_FOUND ? rsw_blob_decode(txn, rsw_key_span(&key), value, out) : answer;
+    struct rsw_blobs blobs;
+    int answer = find_record(txn, id, &blobs);
+    if (answer != RSW_FOUND || !rsw_blobs_has(&blobs, id % RSW_BLOBS_EACH)) {
+        return answer == RSW_FAILED ? RSW_FAILED : RSW_ABSENT;
+    }
+    rsw_blobs_get(&blobs, id % RSW_BLOBS_EACH, out);
+    return RSW_FOUND;
 }
 
 /* The id that DIGEST has for it. */
@@ -112,20 +227,28 @@ uint32_t rsw_blob_intern(struct rsw_txn *txn, const struct rsw_digest *digest, i
     rsw_put_le32(value + RSW_V_ID, id);
     rsw_value_put(txn, RSW_T_DIGEST, &key, value, RSW_V_ID_SIZE);
     struct rsw_blob blob = {.id = id, .digest = *digest, .first_seen_ms = now_ms};
-    encode(txn, &blob);
+    add_row(txn, &blob);
     txn->counters.next_blob++;
     txn->handed_out = true;
     return rsw_txn_ok(txn) ? id : 0;
 }
 
 void rsw_blob_put(struct rsw_txn *txn, const struct rsw_blob *blob) {
-    struct rsw_blob old;
-    int answer = rsw_blob_get(txn, blob->id, &old);
-    if (answer == RSW_ABSENT || (answer == RSW_FOUND && !rsw_digest_equal(&old.digest, &blob->digest))) {
-        rsw_txn_refuse(txn, RSW_EINVAL, "blob %u is not the one that it was read as", blob->id);
-    } else if (answer == RSW_FOUND) {
-        encode(txn, blob);
+    struct record record;
+    uint32_t i = blob->id % RSW_BLOBS_EACH;
+    int answer = copy_record(txn, blob->id, &record);
+    if (answer == RSW_FAILED) {
+        return;
     }
+    uint8_t *row = record.bytes + (size_t)i * RSW_V_BLOB_SIZE;
+    if (answer == RSW_ABSENT || row[RSW_V_BLOB_ALG] == 0 || row[RSW_V_BLOB_ALG] != blob->digest.alg ||
+        memcmp(record.bytes + digest_at(record.bytes, i), blob->digest.bytes,
+               rsw_alg_size(blob->digest.alg)) != 0) {
+        rsw_txn_refuse(txn, RSW_EINVAL, "blob %u is not the one that it was read as", blob->id);
+        return;
+    }
+    put_row(row, blob);
+    put_record(txn, &record);
 }
 
 /* ---- dropping ---- */
@@ -165,8 +288,7 @@ static void drop_record(struct rsw_txn *txn, uint32_t id, const struct rsw_blob 
     struct rsw_key key;
     digest_key(&key, &blob->digest);
     rsw_txn_del(txn, RSW_T_DIGEST, rsw_key_span(&key));
-    rsw_key_id(&key, id);
-    rsw_txn_del(txn, RSW_T_BLOB, rsw_key_span(&key));
+    drop_row(txn, id);
 }
 
 /* Ids that are still to be looked at. */
@@ -234,9 +356,46 @@ void rsw_iter_blobs(struct rsw_iter *iter, struct rsw_txn *txn) {
     rsw_iter_open(iter, txn, RSW_T_BLOB, &all);
 }
 
-int rsw_blob_next(struct rsw_iter *iter, struct rsw_blob *out) {
+int rsw_blobs_next(struct rsw_iter *iter, struct rsw_blobs *out) {
     struct rsw_span key;
     struct rsw_span value;
     int answer = rsw_iter_step(iter, &key, &value);
-    return answer == RSW_FOUND ? rsw_blob_decode(iter->txn, key, value, out) : answer;
+    return answer == RSW_FOUND ? rsw_blobs_open(iter->txn, key, value, out) : answer;
+}
+
+/* The record after the one at hand, or that one again if the table was written to. */
+static int load(struct rsw_iter *iter) {
+    bool again = iter->blobs.packed != NULL && rsw_iter_overtaken(iter);
+    uint32_t first = iter->blobs.first;
+    if (again) {
+        struct rsw_key key;
+        rsw_key_id(&key, first / RSW_BLOBS_EACH);
+        rsw_iter_go_to(iter, &key, false);
+    }
+    struct rsw_blobs found;
+    int answer = rsw_blobs_next(iter, &found);
+    if (answer != RSW_FOUND) {
+        return answer;
+    }
+    iter->at = again && found.first == first ? iter->at : 0;
+    iter->blobs.first = found.first;
+    iter->blobs.packed = rsw_iter_hold(iter, found.packed, digest_at(found.packed, RSW_BLOBS_EACH));
+    return RSW_FOUND;
+}
+
+int rsw_blob_next(struct rsw_iter *iter, struct rsw_blob *out) {
+    for (;;) {
+        if (iter->blobs.packed == NULL || iter->at == RSW_BLOBS_EACH || rsw_iter_overtaken(iter)) {
+            int answer = load(iter);
+            if (answer != RSW_FOUND) {
+                return answer;
+            }
+        }
+        for (; iter->at < RSW_BLOBS_EACH; iter->at++) {
+            if (rsw_blobs_has(&iter->blobs, iter->at)) {
+                rsw_blobs_get(&iter->blobs, iter->at++, out);
+                return RSW_FOUND;
+            }
+        }
+    }
 }

@@ -10,6 +10,7 @@ struct rsw_slot {
     struct rsw_txn *txn; /* NULL: has ended */
     struct rsw_kv_cursor *cursor;
     const struct rsw_iter *owner;
+    uint8_t held[RSW_PACKED_MAX];
 };
 
 /* An iterator that is opened anew without having been ended. Its old contents say nothing: it may be fresh
@@ -36,6 +37,9 @@ void rsw_iter_open(struct rsw_iter *iter, struct rsw_txn *txn, enum rsw_table ta
     iter->met = 0;
     iter->last = NULL;
     iter->entries = 0;
+    iter->members.count = 0;
+    iter->blobs.packed = NULL;
+    iter->at = 0;
     iter->key_len = iter->prefix_len = prefix->len;
     memcpy(iter->key, prefix->bytes, prefix->len);
     if (!rsw_txn_ok(txn)) {
@@ -156,10 +160,23 @@ int rsw_iter_step(struct rsw_iter *iter, struct rsw_span *key, struct rsw_span *
     return RSW_FOUND;
 }
 
-void rsw_iter_skip_to(struct rsw_iter *iter, const struct rsw_key *key) {
-    iter->behind = true;
+void rsw_iter_go_to(struct rsw_iter *iter, const struct rsw_key *key, bool behind) {
+    iter->placed = false;
+    iter->behind = behind;
+    iter->last = NULL;
     iter->key_len = key->len;
     memcpy(iter->key, key->bytes, key->len);
+}
+
+bool rsw_iter_overtaken(const struct rsw_iter *iter) {
+    const struct rsw_slot *slot = iter->cursor;
+    return slot != NULL && slot->txn != NULL && slot->txn->write &&
+           iter->writes != rsw_kv_writes(slot->txn->kv, iter->table);
+}
+
+const uint8_t *rsw_iter_hold(struct rsw_iter *iter, const uint8_t *value, size_t len) {
+    struct rsw_slot *slot = iter->cursor;
+    return slot->txn->write ? memcpy(slot->held, value, len) : value;
 }
 
 int rsw_iter_damaged(struct rsw_iter *iter) {

@@ -512,13 +512,12 @@ static int take_value(struct rsw_span *out, MDB_val value, struct rsw_kv_txn *tx
     return RSW_FOUND;
 }
 
-int rsw_kv_get(struct rsw_kv_txn *txn, int table, struct rsw_span key, struct rsw_span *value,
+static int get(struct rsw_kv_txn *txn, int table, MDB_cursor_op op, MDB_val *k, struct rsw_span *value,
                struct rsw_error *err) {
-    MDB_val k = val_of(key);
     MDB_val v;
     int rc = table_cursor(txn, table);
     if (rc == 0) {
-        rc = mdb_cursor_get(txn->cursors[table], &k, &v, MDB_SET);
+        rc = mdb_cursor_get(txn->cursors[table], k, &v, op);
     }
     if (rc == MDB_NOTFOUND) {
         return RSW_ABSENT;
@@ -527,6 +526,20 @@ int rsw_kv_get(struct rsw_kv_txn *txn, int table, struct rsw_span key, struct rs
         return fail_at(txn, err, rc, table, "read");
     }
     return take_value(value, v, txn, table, err);
+}
+
+int rsw_kv_get(struct rsw_kv_txn *txn, int table, struct rsw_span key, struct rsw_span *value,
+               struct rsw_error *err) {
+    MDB_val k = val_of(key);
+    return get(txn, table, MDB_SET, &k, value, err);
+}
+
+int rsw_kv_get_from(struct rsw_kv_txn *txn, int table, struct rsw_span key, struct rsw_span *found,
+                    struct rsw_span *value, struct rsw_error *err) {
+    MDB_val k = val_of(key);
+    int answer = get(txn, table, MDB_SET_RANGE, &k, value, err);
+    *found = answer == RSW_FOUND ? span_of(k) : (struct rsw_span){0};
+    return answer;
 }
 
 /* LMDB keeps written pages apart from the map until they are committed: a change to one that lies in the map
@@ -562,7 +575,8 @@ int rsw_kv_put(struct rsw_kv_txn *txn, int table, struct rsw_span key, struct rs
     if (!there && mdb_cursor_get(cursor, &neighbour, NULL, MDB_GET_CURRENT) == 0) {
         place = neighbour.mv_data;
     }
-    note_write(txn, table, place, key.len + value.len);
+    size_t more = value.len > v.mv_size ? value.len - v.mv_size : 0;
+    note_write(txn, table, place, there ? more : key.len + value.len);
     k = val_of(key);
     MDB_val new_value = val_of(value);
     rc = mdb_cursor_put(cursor, &k, &new_value, there && v.mv_size == value.len ? MDB_CURRENT : 0);
@@ -570,6 +584,21 @@ int rsw_kv_put(struct rsw_kv_txn *txn, int table, struct rsw_span key, struct rs
         return fail_at(txn, err, rc, table, "write");
     }
     return there ? RSW_FOUND : RSW_ABSENT;
+}
+
+int rsw_kv_append(struct rsw_kv_txn *txn, int table, struct rsw_span key, struct rsw_span value,
+                  struct rsw_error *err) {
+    MDB_val k = val_of(key);
+    MDB_val v = val_of(value);
+    MDB_val last;
+    int rc = table_cursor(txn, table);
+    if (rc == 0 && mdb_cursor_get(txn->cursors[table], &last, NULL, MDB_LAST) == 0) {
+        note_write(txn, table, last.mv_data, key.len + value.len);
+    } else {
+        note_write(txn, table, NULL, key.len + value.len);
+    }
+    rc = rc == 0 ? mdb_cursor_put(txn->cursors[table], &k, &v, MDB_APPEND) : rc;
+    return rc == 0 ? RSW_ABSENT : fail_at(txn, err, rc == MDB_KEYEXIST ? MDB_CORRUPTED : rc, table, "write");
 }
 
 int rsw_kv_del(struct rsw_kv_txn *txn, int table, struct rsw_span key, struct rsw_error *err) {

@@ -345,6 +345,23 @@ static void an_image_comes_back_by_its_tag_and_others_stay_aside(void **state) {
     assert_false(blob_is_there(w, &two.layers[0]));
 }
 
+static void a_tag_alone_comes_back(void **state) {
+    struct world *w = *state;
+    struct tree_image one = put_image(w, "team/app", "1.0", "one");
+    tree_tag(&w->tree, "team/app", "kept", &one.manifest);
+    scan(w);
+    for (int by = 0; by < 2; by++) {
+        tree_tag(&w->tree, "team/app", "1.0", &one.manifest);
+        begin_generation(w);
+        take_tag(w, "team/app", "1.0", &one.manifest);
+        end_generation(w, RSW_GENERATION_HIDDEN);
+        restores(w, by == 0 ? (struct rsw_restore_options){.generation = w->generation}
+                            : (struct rsw_restore_options){.repo = "team/app", .tag = "1.0"});
+        assert_int_equal(w->result.counts[RSW_RESTORED_PUT_BACK], 1);
+        assert_true(tag_is_there(w, "team/app", "1.0"));
+    }
+}
+
 static void an_index_comes_back_with_its_children_and_without_those_that_never_were(void **state) {
     struct world *w = *state;
     struct tree_image arm = put_image(w, "team/app", NULL, "arm");
@@ -500,6 +517,7 @@ int main(void) {
         IN_BOTH(a_generation_comes_back_whole),
         IN_MEMORY(what_is_restored_is_touched_so_that_its_generation_does_not_take_it_again),
         IN_BOTH(an_image_comes_back_by_its_tag_and_others_stay_aside),
+        IN_BOTH(a_tag_alone_comes_back),
         IN_BOTH(an_index_comes_back_with_its_children_and_without_those_that_never_were),
         IN_BOTH(a_digest_comes_back_in_every_repository_and_alone),
         IN_BOTH(held_bytes_come_back_from_a_generation_that_is_purged),
