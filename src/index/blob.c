@@ -1,4 +1,4 @@
-/* Tables BLOB and DIGEST, and dropping a blob from all of them. */
+/* Tables BLOB, DIGEST_OF and DIGEST, and dropping a blob from all of them. */
 #include "index/refs.h"
 #include "index/txn.h"
 
@@ -11,44 +11,24 @@ static void digest_key(struct rsw_key *key, const struct rsw_digest *digest) {
     rsw_key_bytes(key, digest->bytes, rsw_alg_size(digest->alg));
 }
 
-/* ---- rows ---- */
+/* ---- BLOB: rows ---- */
+
+_Static_assert(RSW_TYPE_COUNT <= 8, "types have a byte");
 
 static const uint8_t *row_of(const struct rsw_blobs *blobs, uint32_t i) {
-    return blobs->packed + (size_t)i * RSW_V_BLOB_SIZE;
-}
-
-/* Where the digest of `i` lies, or would. */
-static size_t digest_at(const uint8_t *rows, uint32_t i) {
-    size_t at = RSW_V_BLOB_DIGESTS;
-    for (uint32_t before = 0; before < i; before++) {
-        at += rsw_alg_size(rows[(size_t)before * RSW_V_BLOB_SIZE + RSW_V_BLOB_ALG]);
-    }
-    return at;
+    return blobs->packed + (size_t)i * RSW_V_BLOB_ROW;
 }
 
 int rsw_blobs_open(struct rsw_txn *txn, struct rsw_span key, struct rsw_span value, struct rsw_blobs *out) {
     if (key.len != 4 || rsw_get_be32(key.data) > UINT32_MAX / RSW_BLOBS_EACH) {
         return rsw_txn_damaged(txn, RSW_T_BLOB, "a key has the wrong form");
     }
-    if (!rsw_value_open(txn, RSW_T_BLOB, key, &value, RSW_V_BLOB_DIGESTS, false)) {
+    if (!rsw_value_open(txn, RSW_T_BLOB, key, &value, RSW_V_BLOB_SIZE, true)) {
         return RSW_FAILED;
-    }
-    for (uint32_t i = 0; i < RSW_BLOBS_EACH; i++) {
-        uint8_t alg = value.data[(size_t)i * RSW_V_BLOB_SIZE + RSW_V_BLOB_ALG];
-        if (alg != 0 && rsw_alg_size(alg) == 0) {
-            return rsw_txn_damaged(txn, RSW_T_BLOB, "a record has a digest of no known algorithm");
-        }
-    }
-    if (value.len != digest_at(value.data, RSW_BLOBS_EACH)) {
-        return rsw_txn_damaged(txn, RSW_T_BLOB, "a record has a digest of the wrong length");
     }
     out->first = rsw_get_be32(key.data) * RSW_BLOBS_EACH;
     out->packed = value.data;
     return RSW_FOUND;
-}
-
-bool rsw_blobs_has(const struct rsw_blobs *blobs, uint32_t i) {
-    return row_of(blobs, i)[RSW_V_BLOB_ALG] != 0;
 }
 
 uint8_t rsw_blobs_alg(const struct rsw_blobs *blobs, uint32_t i) {
@@ -59,19 +39,24 @@ uint32_t rsw_blobs_flags(const struct rsw_blobs *blobs, uint32_t i) {
     return row_of(blobs, i)[RSW_V_BLOB_FLAGS];
 }
 
+uint32_t rsw_blobs_types(const struct rsw_blobs *blobs, uint32_t i) {
+    return row_of(blobs, i)[RSW_V_BLOB_TYPES];
+}
+
 uint64_t rsw_blobs_size(const struct rsw_blobs *blobs, uint32_t i) {
     return rsw_get_le64(row_of(blobs, i) + RSW_V_BLOB_BYTES);
 }
 
-void rsw_blobs_get(const struct rsw_blobs *blobs, uint32_t i, struct rsw_blob *out) {
+int64_t rsw_blobs_first_seen_ms(const struct rsw_blobs *blobs, uint32_t i) {
+    return rsw_get_time(row_of(blobs, i) + RSW_V_BLOB_FIRST_SEEN);
+}
+
+/* All but the digest. */
+static void get_row(const struct rsw_blobs *blobs, uint32_t i, struct rsw_blob *out) {
     const uint8_t *row = row_of(blobs, i);
-    size_t size = rsw_alg_size(row[RSW_V_BLOB_ALG]);
     out->id = blobs->first + i;
-    out->digest.alg = row[RSW_V_BLOB_ALG];
-    memcpy(out->digest.bytes, blobs->packed + digest_at(blobs->packed, i), size);
-    memset(out->digest.bytes + size, 0, sizeof out->digest.bytes - size);
     out->flags = row[RSW_V_BLOB_FLAGS];
-    out->types = rsw_get_le32(row + RSW_V_BLOB_TYPES);
+    out->types = row[RSW_V_BLOB_TYPES];
     out->size = rsw_get_le64(row + RSW_V_BLOB_BYTES);
     out->first_seen_ms = rsw_get_time(row + RSW_V_BLOB_FIRST_SEEN);
     out->missing_since_ms = rsw_get_time(row + RSW_V_BLOB_MISSING);
@@ -81,24 +66,15 @@ void rsw_blobs_get(const struct rsw_blobs *blobs, uint32_t i, struct rsw_blob *o
 static void put_row(uint8_t *row, const struct rsw_blob *blob) {
     row[RSW_V_BLOB_ALG] = blob->digest.alg;
     row[RSW_V_BLOB_FLAGS] = (uint8_t)blob->flags;
-    rsw_put_le32(row + RSW_V_BLOB_TYPES, blob->types);
+    row[RSW_V_BLOB_TYPES] = (uint8_t)blob->types;
     rsw_put_le64(row + RSW_V_BLOB_BYTES, blob->size);
     rsw_put_time(row + RSW_V_BLOB_FIRST_SEEN, blob->first_seen_ms);
     rsw_put_time(row + RSW_V_BLOB_MISSING, blob->missing_since_ms);
     rsw_put_le64(row + RSW_V_BLOB_SEQ, blob->seq);
 }
 
-/* ---- records ---- */
-
-/* A record that is being changed: a copy. */
-struct record {
-    struct rsw_key key;
-    size_t len; /* 0: there is none */
-    uint8_t bytes[RSW_V_BLOB_DIGESTS + RSW_BLOBS_EACH * RSW_DIGEST_BYTES_MAX + RSW_SUM_SIZE];
-};
-
 /* The record that has this id, or would. */
-static int find_record(struct rsw_txn *txn, uint32_t id, struct rsw_blobs *out) {
+static int find_row(struct rsw_txn *txn, uint32_t id, struct rsw_blobs *out) {
     struct rsw_key key;
     struct rsw_span value;
     rsw_key_id(&key, id / RSW_BLOBS_EACH);
@@ -106,74 +82,200 @@ static int find_record(struct rsw_txn *txn, uint32_t id, struct rsw_blobs *out) 
     return answer == RSW_FOUND ? rsw_blobs_open(txn, rsw_key_span(&key), value, out) : answer;
 }
 
-static int copy_record(struct rsw_txn *txn, uint32_t id, struct record *out) {
+/* A record that is being changed: a copy. */
+struct rows {
+    struct rsw_key key;
+    uint8_t bytes[RSW_V_BLOB_SIZE + RSW_SUM_SIZE];
+};
+
+/* Without a record all rows are empty. */
+static int copy_rows(struct rsw_txn *txn, uint32_t id, struct rows *out) {
     struct rsw_blobs blobs;
-    int answer = find_record(txn, id, &blobs);
+    int answer = find_row(txn, id, &blobs);
     rsw_key_id(&out->key, id / RSW_BLOBS_EACH);
-    out->len = answer == RSW_FOUND ? digest_at(blobs.packed, RSW_BLOBS_EACH) : 0;
     if (answer == RSW_FOUND) {
-        memcpy(out->bytes, blobs.packed, out->len);
+        memcpy(out->bytes, blobs.packed, RSW_V_BLOB_SIZE);
+    } else {
+        memset(out->bytes, 0, RSW_V_BLOB_SIZE);
     }
     return answer;
 }
 
-static void put_record(struct rsw_txn *txn, struct record *record) {
-    rsw_value_put(txn, RSW_T_BLOB, &record->key, record->bytes, record->len);
+static bool is_empty(const struct rows *rows) {
+    for (size_t i = 0; i < RSW_BLOBS_EACH; i++) {
+        if (rows->bytes[i * RSW_V_BLOB_ROW + RSW_V_BLOB_ALG] != 0) {
+            return false;
+        }
+    }
+    return true;
 }
 
 /* Of the highest id so far. */
 static void add_row(struct rsw_txn *txn, const struct rsw_blob *blob) {
-    struct record record;
-    int answer = copy_record(txn, blob->id, &record);
+    struct rows rows;
+    int answer = copy_rows(txn, blob->id, &rows);
     if (answer == RSW_FAILED) {
         return;
     }
+    put_row(rows.bytes + (size_t)(blob->id % RSW_BLOBS_EACH) * RSW_V_BLOB_ROW, blob);
+    struct rsw_span value = rsw_value_close(RSW_T_BLOB, &rows.key, rows.bytes, RSW_V_BLOB_SIZE);
     if (answer == RSW_ABSENT) {
-        memset(record.bytes, 0, RSW_V_BLOB_DIGESTS);
-        record.len = RSW_V_BLOB_DIGESTS;
-    }
-    uint32_t i = blob->id % RSW_BLOBS_EACH;
-    size_t size = rsw_alg_size(blob->digest.alg);
-    uint8_t *digest = record.bytes + digest_at(record.bytes, i);
-    memmove(digest + size, digest, record.len - (size_t)(digest - record.bytes));
-    memcpy(digest, blob->digest.bytes, size);
-    record.len += size;
-    put_row(record.bytes + (size_t)i * RSW_V_BLOB_SIZE, blob);
-    if (answer == RSW_ABSENT) {
-        rsw_txn_append(txn, RSW_T_BLOB, rsw_key_span(&record.key),
-                       rsw_value_close(RSW_T_BLOB, &record.key, record.bytes, record.len));
+        rsw_txn_append(txn, RSW_T_BLOB, rsw_key_span(&rows.key), value);
     } else {
-        put_record(txn, &record);
+        rsw_txn_put(txn, RSW_T_BLOB, rsw_key_span(&rows.key), value);
     }
 }
 
 static void drop_row(struct rsw_txn *txn, uint32_t id) {
-    struct record record;
-    if (copy_record(txn, id, &record) != RSW_FOUND) {
+    struct rows rows;
+    if (copy_rows(txn, id, &rows) != RSW_FOUND) {
         return;
     }
-    uint32_t i = id % RSW_BLOBS_EACH;
-    uint8_t *row = record.bytes + (size_t)i * RSW_V_BLOB_SIZE;
-    size_t size = rsw_alg_size(row[RSW_V_BLOB_ALG]);
-    size_t at = digest_at(record.bytes, i);
-    memmove(record.bytes + at, record.bytes + at + size, record.len - at - size);
-    record.len -= size;
-    memset(row, 0, RSW_V_BLOB_SIZE);
-    if (record.len == RSW_V_BLOB_DIGESTS) {
-        rsw_txn_del(txn, RSW_T_BLOB, rsw_key_span(&record.key));
+    memset(rows.bytes + (size_t)(id % RSW_BLOBS_EACH) * RSW_V_BLOB_ROW, 0, RSW_V_BLOB_ROW);
+    if (is_empty(&rows)) {
+        rsw_txn_del(txn, RSW_T_BLOB, rsw_key_span(&rows.key));
     } else {
-        put_record(txn, &record);
+        rsw_value_put(txn, RSW_T_BLOB, &rows.key, rows.bytes, RSW_V_BLOB_SIZE);
     }
+}
+
+/* ---- DIGEST_OF ---- */
+
+/* Where the digest of `i` lies in a record, or would. */
+static size_t digest_at(const uint8_t *packed, uint32_t i) {
+    size_t at = RSW_V_DIGESTS;
+    for (uint32_t before = 0; before < i; before++) {
+        at += rsw_alg_size(packed[before]);
+    }
+    return at;
+}
+
+int rsw_digests_open(struct rsw_txn *txn, struct rsw_span key, struct rsw_span value,
+                     struct rsw_digests *out) {
+    if (key.len != 4 || rsw_get_be32(key.data) > UINT32_MAX / RSW_DIGESTS_EACH) {
+        return rsw_txn_damaged(txn, RSW_T_DIGEST_OF, "a key has the wrong form");
+    }
+    if (!rsw_value_open(txn, RSW_T_DIGEST_OF, key, &value, RSW_V_DIGESTS, false)) {
+        return RSW_FAILED;
+    }
+    for (uint32_t i = 0; i < RSW_DIGESTS_EACH; i++) {
+        if (value.data[i] != 0 && rsw_alg_size(value.data[i]) == 0) {
+            return rsw_txn_damaged(txn, RSW_T_DIGEST_OF, "a record has a digest of no known algorithm");
+        }
+    }
+    if (value.len != digest_at(value.data, RSW_DIGESTS_EACH)) {
+        return rsw_txn_damaged(txn, RSW_T_DIGEST_OF, "a record has the wrong length");
+    }
+    out->first = rsw_get_be32(key.data) * RSW_DIGESTS_EACH;
+    out->packed = value.data;
+    return RSW_FOUND;
+}
+
+int rsw_digests_get(const struct rsw_digests *digests, uint32_t i, struct rsw_digest *out) {
+    size_t size = rsw_alg_size(digests->packed[i]);
+    if (size == 0) {
+        return RSW_ABSENT;
+    }
+    out->alg = digests->packed[i];
+    memcpy(out->bytes, digests->packed + digest_at(digests->packed, i), size);
+    memset(out->bytes + size, 0, sizeof out->bytes - size);
+    return RSW_FOUND;
+}
+
+static int find_digests(struct rsw_txn *txn, uint32_t id, struct rsw_digests *out) {
+    struct rsw_key key;
+    struct rsw_span value;
+    rsw_key_id(&key, id / RSW_DIGESTS_EACH);
+    int answer = rsw_txn_get(txn, RSW_T_DIGEST_OF, rsw_key_span(&key), &value);
+    return answer == RSW_FOUND ? rsw_digests_open(txn, rsw_key_span(&key), value, out) : answer;
+}
+
+int rsw_blob_digest(struct rsw_txn *txn, uint32_t id, struct rsw_digest *out) {
+    struct rsw_digests *digests = &txn->digests;
+    uint32_t i = id % RSW_DIGESTS_EACH;
+    if (txn->write || digests->packed == NULL || digests->first != id - i) {
+        int answer = find_digests(txn, id, digests);
+        if (answer != RSW_FOUND) {
+            digests->packed = NULL;
+            return answer;
+        }
+    }
+    return rsw_txn_ok(txn) ? rsw_digests_get(digests, i, out) : RSW_FAILED;
+}
+
+/* A record that is being changed: a copy. */
+struct names {
+    struct rsw_key key;
+    size_t len;
+    uint8_t bytes[RSW_V_DIGESTS + RSW_DIGESTS_EACH * RSW_DIGEST_BYTES_MAX + RSW_SUM_SIZE];
+};
+
+static int copy_names(struct rsw_txn *txn, uint32_t id, struct names *out) {
+    struct rsw_digests digests;
+    int answer = find_digests(txn, id, &digests);
+    rsw_key_id(&out->key, id / RSW_DIGESTS_EACH);
+    out->len = RSW_V_DIGESTS;
+    memset(out->bytes, 0, RSW_V_DIGESTS);
+    if (answer == RSW_FOUND) {
+        out->len = digest_at(digests.packed, RSW_DIGESTS_EACH);
+        memcpy(out->bytes, digests.packed, out->len);
+    }
+    return answer;
+}
+
+/* Of the highest id so far. */
+static void add_name(struct rsw_txn *txn, uint32_t id, const struct rsw_digest *digest) {
+    struct names names;
+    int answer = copy_names(txn, id, &names);
+    if (answer == RSW_FAILED) {
+        return;
+    }
+    size_t size = rsw_alg_size(digest->alg);
+    names.bytes[id % RSW_DIGESTS_EACH] = digest->alg;
+    memcpy(names.bytes + names.len, digest->bytes, size);
+    struct rsw_span value = rsw_value_close(RSW_T_DIGEST_OF, &names.key, names.bytes, names.len + size);
+    if (answer == RSW_ABSENT) {
+        rsw_txn_append(txn, RSW_T_DIGEST_OF, rsw_key_span(&names.key), value);
+    } else {
+        rsw_txn_put(txn, RSW_T_DIGEST_OF, rsw_key_span(&names.key), value);
+    }
+}
+
+static void drop_name(struct rsw_txn *txn, uint32_t id) {
+    struct names names;
+    uint32_t i = id % RSW_DIGESTS_EACH;
+    if (copy_names(txn, id, &names) != RSW_FOUND) {
+        return;
+    }
+    size_t at = digest_at(names.bytes, i);
+    size_t size = rsw_alg_size(names.bytes[i]);
+    memmove(names.bytes + at, names.bytes + at + size, names.len - at - size);
+    names.bytes[i] = 0;
+    if (names.len - size == RSW_V_DIGESTS) {
+        rsw_txn_del(txn, RSW_T_DIGEST_OF, rsw_key_span(&names.key));
+    } else {
+        rsw_value_put(txn, RSW_T_DIGEST_OF, &names.key, names.bytes, names.len - size);
+    }
+}
+
+/* ---- blobs ---- */
+
+static int lost_digest(struct rsw_txn *txn) {
+    return rsw_txn_damaged(txn, RSW_T_DIGEST_OF, "a blob has no digest");
 }
 
 int rsw_blob_get(struct rsw_txn *txn, uint32_t id, struct rsw_blob *out) {
     struct rsw_blobs blobs;
-    int answer = find_record(txn, id, &blobs);
-    if (answer != RSW_FOUND || !rsw_blobs_has(&blobs, id % RSW_BLOBS_EACH)) {
+    uint32_t i = id % RSW_BLOBS_EACH;
+    int answer = find_row(txn, id, &blobs);
+    if (answer != RSW_FOUND || rsw_blobs_alg(&blobs, i) == 0) {
         return answer == RSW_FAILED ? RSW_FAILED : RSW_ABSENT;
     }
-    rsw_blobs_get(&blobs, id % RSW_BLOBS_EACH, out);
-    return RSW_FOUND;
+    uint8_t alg = rsw_blobs_alg(&blobs, i);
+    get_row(&blobs, i, out);
+    answer = rsw_blob_digest(txn, id, &out->digest);
+    return answer == RSW_ABSENT || (answer == RSW_FOUND && out->digest.alg != alg) ? lost_digest(txn)
+                                                                                   : answer;
 }
 
 /* The id that DIGEST has for it. */
@@ -228,27 +330,31 @@ uint32_t rsw_blob_intern(struct rsw_txn *txn, const struct rsw_digest *digest, i
     rsw_value_put(txn, RSW_T_DIGEST, &key, value, RSW_V_ID_SIZE);
     struct rsw_blob blob = {.id = id, .digest = *digest, .first_seen_ms = now_ms};
     add_row(txn, &blob);
+    add_name(txn, id, digest);
     txn->counters.next_blob++;
     txn->handed_out = true;
     return rsw_txn_ok(txn) ? id : 0;
 }
 
 void rsw_blob_put(struct rsw_txn *txn, const struct rsw_blob *blob) {
-    struct record record;
-    uint32_t i = blob->id % RSW_BLOBS_EACH;
-    int answer = copy_record(txn, blob->id, &record);
+    struct rows rows;
+    struct rsw_digest digest;
+    int answer = rsw_blob_digest(txn, blob->id, &digest);
+    if (answer == RSW_FOUND && rsw_digest_equal(&digest, &blob->digest)) {
+        answer = copy_rows(txn, blob->id, &rows);
+    } else if (answer == RSW_FOUND) {
+        answer = RSW_ABSENT;
+    }
     if (answer == RSW_FAILED) {
         return;
     }
-    uint8_t *row = record.bytes + (size_t)i * RSW_V_BLOB_SIZE;
-    if (answer == RSW_ABSENT || row[RSW_V_BLOB_ALG] == 0 || row[RSW_V_BLOB_ALG] != blob->digest.alg ||
-        memcmp(record.bytes + digest_at(record.bytes, i), blob->digest.bytes,
-               rsw_alg_size(blob->digest.alg)) != 0) {
+    uint8_t *row = rows.bytes + (size_t)(blob->id % RSW_BLOBS_EACH) * RSW_V_BLOB_ROW;
+    if (answer == RSW_ABSENT || row[RSW_V_BLOB_ALG] == 0) {
         rsw_txn_refuse(txn, RSW_EINVAL, "blob %u is not the one that it was read as", blob->id);
         return;
     }
     put_row(row, blob);
-    put_record(txn, &record);
+    rsw_value_put(txn, RSW_T_BLOB, &rows.key, rows.bytes, RSW_V_BLOB_SIZE);
 }
 
 /* ---- dropping ---- */
@@ -289,6 +395,7 @@ static void drop_record(struct rsw_txn *txn, uint32_t id, const struct rsw_blob 
     digest_key(&key, &blob->digest);
     rsw_txn_del(txn, RSW_T_DIGEST, rsw_key_span(&key));
     drop_row(txn, id);
+    drop_name(txn, id);
 }
 
 /* Ids that are still to be looked at. */
@@ -379,8 +486,26 @@ static int load(struct rsw_iter *iter) {
     }
     iter->at = again && found.first == first ? iter->at : 0;
     iter->blobs.first = found.first;
-    iter->blobs.packed = rsw_iter_hold(iter, found.packed, digest_at(found.packed, RSW_BLOBS_EACH));
+    iter->blobs.packed = rsw_iter_hold(iter, 0, found.packed, RSW_V_BLOB_SIZE);
     return RSW_FOUND;
+}
+
+/* Digests never change, so those at hand are good; but what was read may be from before there was this blob.
+ */
+static int digest_of(struct rsw_iter *iter, uint32_t id, struct rsw_digest *out) {
+    struct rsw_digests *digests = &iter->digests;
+    uint32_t i = id % RSW_DIGESTS_EACH;
+    if (digests->packed == NULL || digests->first != id - i || digests->packed[i] == 0) {
+        struct rsw_digests found;
+        int answer = find_digests(iter->txn, id, &found);
+        if (answer != RSW_FOUND) {
+            return answer;
+        }
+        size_t len = digest_at(found.packed, RSW_DIGESTS_EACH);
+        digests->first = found.first;
+        digests->packed = rsw_iter_hold(iter, RSW_V_BLOB_SIZE, found.packed, len);
+    }
+    return rsw_digests_get(digests, i, out);
 }
 
 int rsw_blob_next(struct rsw_iter *iter, struct rsw_blob *out) {
@@ -391,10 +516,12 @@ int rsw_blob_next(struct rsw_iter *iter, struct rsw_blob *out) {
                 return answer;
             }
         }
-        for (; iter->at < RSW_BLOBS_EACH; iter->at++) {
-            if (rsw_blobs_has(&iter->blobs, iter->at)) {
-                rsw_blobs_get(&iter->blobs, iter->at++, out);
-                return RSW_FOUND;
+        while (iter->at < RSW_BLOBS_EACH) {
+            uint32_t i = iter->at++;
+            if (rsw_blobs_alg(&iter->blobs, i) != 0) {
+                get_row(&iter->blobs, i, out);
+                int answer = digest_of(iter, out->id, &out->digest);
+                return answer == RSW_ABSENT ? lost_digest(iter->txn) : answer;
             }
         }
     }

@@ -44,16 +44,9 @@ static int wrong_form(struct check *check, enum rsw_table table) {
 
 /* ---- what a record says about other tables; 0, or RSW_FAILED ---- */
 
-static void take_blob(struct check *check, const struct rsw_blob *blob) {
-    struct rsw_key digest = {.len = 0};
-    struct rsw_key id;
-    rsw_key_u8(&digest, blob->digest.alg);
-    rsw_key_bytes(&digest, blob->digest.bytes, rsw_alg_size(blob->digest.alg));
-    want(check, RSW_T_DIGEST, &digest, blob->id);
-    if ((blob->flags & RSW_BLOB_PARSED) != 0) {
-        rsw_key_id(&id, blob->id);
-        want(check, RSW_T_REFS, &id, 0);
-    }
+static void digest_of_key(struct rsw_key *key, uint32_t id, uint8_t alg) {
+    rsw_key_id(key, id);
+    rsw_key_u8(key, alg);
 }
 
 static int take_blobs(struct check *check, struct rsw_span key, struct rsw_span value) {
@@ -62,11 +55,38 @@ static int take_blobs(struct check *check, struct rsw_span key, struct rsw_span 
         return RSW_FAILED;
     }
     for (uint32_t i = 0; i < RSW_BLOBS_EACH; i++) {
-        struct rsw_blob blob;
-        if (rsw_blobs_has(&blobs, i)) {
-            rsw_blobs_get(&blobs, i, &blob);
-            take_blob(check, &blob);
+        struct rsw_key back;
+        uint8_t alg = rsw_blobs_alg(&blobs, i);
+        if (alg == 0) {
+            continue;
         }
+        digest_of_key(&back, blobs.first + i, alg);
+        want(check, RSW_T_DIGEST_OF, &back, 0);
+        if ((rsw_blobs_flags(&blobs, i) & RSW_BLOB_PARSED) != 0) {
+            rsw_key_id(&back, blobs.first + i);
+            want(check, RSW_T_REFS, &back, 0);
+        }
+    }
+    return 0;
+}
+
+static int take_digests(struct check *check, struct rsw_span key, struct rsw_span value) {
+    struct rsw_digests digests;
+    if (rsw_digests_open(check->txn, key, value, &digests) != RSW_FOUND) {
+        return RSW_FAILED;
+    }
+    for (uint32_t i = 0; i < RSW_DIGESTS_EACH; i++) {
+        struct rsw_digest digest;
+        struct rsw_key own;
+        struct rsw_key back = {.len = 0};
+        if (rsw_digests_get(&digests, i, &digest) != RSW_FOUND) {
+            continue;
+        }
+        digest_of_key(&own, digests.first + i, digest.alg);
+        meet(check, RSW_T_DIGEST_OF, rsw_key_span(&own), 0);
+        rsw_key_u8(&back, digest.alg);
+        rsw_key_bytes(&back, digest.bytes, rsw_alg_size(digest.alg));
+        want(check, RSW_T_DIGEST, &back, digests.first + i);
     }
     return 0;
 }
@@ -222,6 +242,9 @@ static int take(struct check *check, enum rsw_table table, struct rsw_span key, 
     int size = least(table);
     if (table == RSW_T_BLOB) { /* these open the value by themselves */
         return take_blobs(check, key, value);
+    }
+    if (table == RSW_T_DIGEST_OF) {
+        return take_digests(check, key, value);
     }
     if (table == RSW_T_REVISION || table == RSW_T_LINK) {
         return take_members(check, table, key, value);

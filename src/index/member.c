@@ -32,12 +32,15 @@ static uint32_t blob_at(const uint8_t *rows, uint32_t i) {
     return rsw_get_le32(rows + (size_t)i * RSW_V_MEMBER_SIZE + RSW_V_MEMBER_BLOB);
 }
 
-/* The first row whose blob is not below this one. */
-static uint32_t find_row(const uint8_t *rows, uint32_t count, uint32_t blob) {
+uint32_t rsw_members_blob(const struct rsw_members *members, uint32_t i) {
+    return blob_at(members->packed, i);
+}
+
+uint32_t rsw_members_find(const struct rsw_members *members, uint32_t blob) {
     uint32_t low = 0;
-    while (count > 0) {
+    for (uint32_t count = members->count; count > 0;) {
         uint32_t half = count / 2;
-        if (blob_at(rows, low + half) < blob) {
+        if (blob_at(members->packed, low + half) < blob) {
             low += half + 1;
             count -= half + 1;
         } else {
@@ -82,7 +85,7 @@ static int find_record(struct rsw_txn *txn, enum rsw_table table, uint32_t repo,
     }
     if (answer == RSW_FOUND) {
         *last = rsw_get_be32(found.data + 4);
-        *at = find_row(out->packed, out->count, blob);
+        *at = rsw_members_find(out, blob);
     }
     return answer;
 }
@@ -272,9 +275,9 @@ static int load(struct rsw_iter *iter) {
         return answer;
     }
     bool same = behind != 0 && found.repo == iter->members.repo;
-    iter->at = same ? find_row(found.packed, found.count, behind + 1) : 0;
+    iter->at = same ? rsw_members_find(&found, behind + 1) : 0;
     iter->members = found;
-    iter->members.packed = rsw_iter_hold(iter, found.packed, (size_t)found.count * RSW_V_MEMBER_SIZE);
+    iter->members.packed = rsw_iter_hold(iter, 0, found.packed, (size_t)found.count * RSW_V_MEMBER_SIZE);
     return RSW_FOUND;
 }
 

@@ -30,7 +30,7 @@
 enum rsw_table {
     RSW_T_META = 0,          /* name → what it says: "schema", "counters", "state" */
     RSW_T_DIGEST = 1,        /* algorithm (1), digest → id */
-    RSW_T_BLOB = 2,          /* id / RSW_BLOBS_EACH → the records of so many ids */
+    RSW_T_BLOB = 2,          /* id / RSW_BLOBS_EACH → what is known of so many ids */
     RSW_T_REFS = 3,          /* manifest → what it names; there if and only if the blob is PARSED */
     RSW_T_NAMED_BY = 4,      /* child, manifest, kind (1); back table of REFS */
     RSW_T_REPO = 5,          /* id → record and name */
@@ -56,8 +56,9 @@ enum rsw_table {
     RSW_T_ITEM = 23,         /* generation (8), kind (1), repository, blob, name → record */
     RSW_T_TOUCHED = 24,      /* key of an item → record: it was touched and has to be given back */
     RSW_T_HELD = 25,         /* blob → record: bytes that stay in quarantine beyond their generation */
+    RSW_T_DIGEST_OF = 26,    /* id / RSW_DIGESTS_EACH → the digests of so many ids */
 };
-#define RSW_TABLE_COUNT 26
+#define RSW_TABLE_COUNT 27
 
 /* Ids in keys are 4 bytes wide unless another width stands there. */
 
@@ -107,21 +108,26 @@ enum {
     RSW_V_ID_SIZE = 4,
 };
 
-/* BLOB: one row for each id from key * RSW_BLOBS_EACH on, all zero where there is no such blob; then, in the
- * same order, the 32, 48 or 64 bytes of the digests of those that there are. A record without any is not
- * there. Invariant: DIGEST has each, with its id. RSW_BLOBS_EACH is 8, with which seven of them fill a page.
- */
+/* BLOB: one row for each id from key * RSW_BLOBS_EACH on, all zero where there is no such blob. A record
+ * without any is not there. Seven fill a page. Invariant: DIGEST_OF has each, with this algorithm. */
 enum {
     RSW_V_BLOB_ALG = 0,         /* u8, enum rsw_alg; 0: no such blob */
     RSW_V_BLOB_FLAGS = 1,       /* u8, enum rsw_blob_flag */
-    RSW_V_BLOB_TYPES = 2,       /* u32, enum rsw_type */
-    RSW_V_BLOB_BYTES = 6,       /* u64, size of its data */
-    RSW_V_BLOB_FIRST_SEEN = 14, /* i64 */
-    RSW_V_BLOB_MISSING = 22,    /* i64 */
-    RSW_V_BLOB_SEQ = 30,        /* u64 */
-    RSW_V_BLOB_SIZE = 38,       /* of a row */
-    RSW_V_BLOB_DIGESTS = RSW_BLOBS_EACH * RSW_V_BLOB_SIZE,
+    RSW_V_BLOB_TYPES = 2,       /* u8, enum rsw_type */
+    RSW_V_BLOB_BYTES = 3,       /* u64, size of its data */
+    RSW_V_BLOB_FIRST_SEEN = 11, /* i64 */
+    RSW_V_BLOB_MISSING = 19,    /* i64 */
+    RSW_V_BLOB_SEQ = 27,        /* u64 */
+    RSW_V_BLOB_ROW = 35,
+    RSW_V_BLOB_SIZE = RSW_BLOBS_EACH * RSW_V_BLOB_ROW,
 };
+
+/* DIGEST_OF: an algorithm (u8) for each id from key * RSW_DIGESTS_EACH on, 0 where there is no such blob;
+ * then, in the same order, the 32, 48 or 64 bytes of the digests of those that there are. A record without
+ * any is not there. Fourteen fill a page; apart from BLOB, because most who read that do not ask for names.
+ * Invariant: DIGEST has each, with its id. */
+#define RSW_DIGESTS_EACH 8
+enum { RSW_V_DIGESTS = RSW_DIGESTS_EACH };
 
 /* REFS: the ids of all children (u32 each), then their kinds (u8 each, enum rsw_ref_kind), in the order of
  * the manifest. Written once: content never changes. Invariant: NAMED_BY has each. */

@@ -36,7 +36,9 @@ struct rsw_txn {
     bool handed_out; /* a counter went up: an aborted transaction gives the numbers back */
     struct rsw_counters counters;
     struct rsw_error error;
-    struct rsw_slot *slots;
+    struct rsw_digests digests; /* the last that were read, while nothing can change */
+    struct rsw_slot *slots;     /* of the iterators that are open */
+    struct rsw_slot *spare[RSW_TABLE_COUNT];
 };
 
 /* Names of all tables by number. */
@@ -166,9 +168,9 @@ void rsw_iter_go_to(struct rsw_iter *iter, const struct rsw_key *key, bool behin
 /* Was the table written to since the last step? Then what that gave may be another thing by now. */
 bool rsw_iter_overtaken(const struct rsw_iter *iter);
 /* A value that stays as it is until the next step, whatever is written: itself while reading, a copy while
- * writing. Of at most RSW_PACKED_MAX bytes. */
-#define RSW_PACKED_MAX 1024
-const uint8_t *rsw_iter_hold(struct rsw_iter *iter, const uint8_t *value, size_t len);
+ * writing. There is room for RSW_HELD_MAX bytes; the value comes to stand at `at`. */
+#define RSW_HELD_MAX 1088
+const uint8_t *rsw_iter_hold(struct rsw_iter *iter, size_t at, const uint8_t *value, size_t len);
 int rsw_iter_step(struct rsw_iter *iter, struct rsw_span *key, struct rsw_span *value);
 /* What a typed next answers for a key of the wrong form. */
 int rsw_iter_damaged(struct rsw_iter *iter);
@@ -178,6 +180,10 @@ void rsw_iter_end_all(struct rsw_txn *txn);
 /* ---- records that more than one file reads ---- */
 
 int rsw_blobs_open(struct rsw_txn *txn, struct rsw_span key, struct rsw_span value, struct rsw_blobs *out);
+int rsw_digests_open(struct rsw_txn *txn, struct rsw_span key, struct rsw_span value,
+                     struct rsw_digests *out);
+/* RSW_ABSENT: there is no such blob. */
+int rsw_digests_get(const struct rsw_digests *digests, uint32_t i, struct rsw_digest *out);
 int rsw_members_open(struct rsw_txn *txn, enum rsw_table table, struct rsw_span key, struct rsw_span value,
                      struct rsw_members *out);
 int rsw_counters_load(struct rsw_txn *txn);
