@@ -64,11 +64,13 @@ static bool has_own_options(unsigned bits) {
 }
 
 static void print_variables(FILE *out, unsigned bits) {
+    const char *heading = "\nEnvironment:\n";
     for (const struct rsw_option *option = rsw_option_table; option->name != NULL; option++) {
         char name[64];
         if (option->places == RSW_IN_ENVIRONMENT && (option->commands & bits) != 0) {
-            fprintf(out, "\nEnvironment:\n  %-*s", HELP_COLUMN - 2,
+            fprintf(out, "%s  %-*s ", heading, HELP_COLUMN - 3,
                     rsw_option_variable(option, name, sizeof name));
+            heading = "";
             print_wrapped(out, option->help, HELP_COLUMN);
         }
     }
@@ -88,11 +90,10 @@ static void print_commands(FILE *out, const struct rsw_command *table) {
 }
 
 static void print_places(FILE *out) {
-    fputs(
-        "\nAn option counts as given first on the command line, then as REGSWEEP_NAME in the environment,\n"
-        "then as name: in --config FILE, then by --registry-config FILE. --confirm, --offline and --rebuild\n"
-        "are taken from the command line alone.\n",
-        out);
+    fputs("\nAn option counts as given first on the command line, then as REGSWEEP_NAME in the environment,\n"
+          "then as name: in --config FILE, then by --registry-config FILE. --confirm, --offline, --wait and\n"
+          "--rebuild are taken from the command line alone.\n",
+          out);
 }
 
 void rsw_help_all(FILE *out) {

@@ -72,6 +72,22 @@ struct rsw_options {
     uint64_t max_delete;     /* percent */
     char *audit;             /* NULL: `audit.jsonl` in the index's directory */
 
+    struct rsw_strings registry; /* serve, sweep; one URL a replica */
+    char *registry_user;
+    char *registry_password_file;
+    char *registry_password; /* from the environment alone */
+    char *registry_realm;
+    char *registry_ca;
+    char *cache; /* "auto", "none", "memory" or "redis" */
+    char *redis;
+    char *redis_password_file;
+    char *redis_password;
+    char *fence_repo;
+    int64_t settle_ms;
+    int64_t quarantine_ms;
+    int64_t fence_timeout_ms;
+    bool wait; /* sweep */
+
     unsigned char *sources; /* owned; enum rsw_source, by number of the option in the table */
 };
 

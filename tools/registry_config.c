@@ -5,6 +5,8 @@
 #include "registry_schema.h"
 #include "yaml_tree.h"
 
+#include "util/text.h"
+
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -107,10 +109,10 @@ static int read_storage(struct rsw_registry_config *config, struct rsw_yaml *yam
     if (storage->cache != NULL) {
         const char *cache = storage->cache->blobdescriptor != NULL ? storage->cache->blobdescriptor
                                                                    : storage->cache->layerinfo;
-        config->cache = cache == NULL || *cache == 0     ? RSW_CACHE_NONE
-                        : strcmp(cache, "inmemory") == 0 ? RSW_CACHE_MEMORY
-                        : strcmp(cache, "redis") == 0    ? RSW_CACHE_REDIS
-                                                         : RSW_CACHE_OTHER;
+        config->cache = cache == NULL || *cache == 0     ? RSW_CONFIG_CACHE_NONE
+                        : strcmp(cache, "inmemory") == 0 ? RSW_CONFIG_CACHE_MEMORY
+                        : strcmp(cache, "redis") == 0    ? RSW_CONFIG_CACHE_REDIS
+                                                         : RSW_CONFIG_CACHE_OTHER;
     }
     if (storage->deletion != NULL &&
         read_bool(&config->delete_enabled, false, config, line_of_enabled(yaml, node, "delete"),
@@ -178,16 +180,52 @@ static int read_endpoints(struct rsw_registry_config *config, struct rsw_yaml *y
     return 0;
 }
 
+static int read_redis(struct rsw_registry_config *config, struct rsw_yaml *yaml, struct rsw_error *err) {
+    const struct rsw_raw_redis *redis = config->raw->redis;
+    uint64_t db = 0;
+    if (redis == NULL) {
+        return 0;
+    }
+    config->redis_address = redis->addr != NULL            ? redis->addr
+                            : redis->addrs.items_count > 0 ? or_empty(redis->addrs.items[0])
+                                                           : "";
+    config->redis_several = redis->addrs.items_count > 1 || *or_empty(redis->mastername) != 0;
+    config->redis_tls =
+        redis->tls != NULL && (*or_empty(redis->tls->certificate) != 0 || *or_empty(redis->tls->key) != 0);
+    config->redis_user = or_empty(redis->username);
+    config->redis_password = or_empty(redis->password);
+    if (*or_empty(redis->db) != 0 && !rsw_number_parse(&db, redis->db, UINT16_MAX)) {
+        yaml_node_t *node = rsw_yaml_get(yaml, rsw_yaml_root(yaml), "redis");
+        return rsw_error_set(err, RSW_EINVAL, 0, "%s:%lu: redis.db: \"%s\" is not a database's number",
+                             config->name, rsw_yaml_line(rsw_yaml_key(yaml, node, "db")), redis->db);
+    }
+    config->redis_db = (unsigned)db;
+    return 0;
+}
+
+static void read_http(struct rsw_registry_config *config) {
+    const struct rsw_raw_http *http = config->raw->http;
+    if (http == NULL) {
+        return;
+    }
+    const char *net = or_empty(http->net);
+    config->http_address = *net == 0 || strcmp(net, "tcp") == 0 ? or_empty(http->addr) : "";
+    config->http_prefix = or_empty(http->prefix);
+    config->http_tls =
+        http->tls != NULL &&
+        (*or_empty(http->tls->certificate) != 0 ||
+         (http->tls->letsencrypt != NULL && *or_empty(http->tls->letsencrypt->cachefile) != 0));
+}
+
 static int read_others(struct rsw_registry_config *config, struct rsw_yaml *yaml, struct rsw_error *err) {
     const struct rsw_registry_raw *raw = config->raw;
     if (raw->proxy != NULL) {
         config->proxy_url = or_empty(raw->proxy->remoteurl);
     }
-    if (raw->redis != NULL) {
-        config->redis_address = raw->redis->addr != NULL            ? raw->redis->addr
-                                : raw->redis->addrs.items_count > 0 ? or_empty(raw->redis->addrs.items[0])
-                                                                    : "";
+    if (read_redis(config, yaml, err) != 0) {
+        return -1;
     }
+    read_http(config);
     if (raw->middleware == NULL) {
         return 0;
     }
@@ -240,6 +278,7 @@ int rsw_registry_config_parse(struct rsw_registry_config **out, const char *name
         return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
     }
     config->redis_address = config->redirect_disabled = config->proxy_url = "";
+    config->redis_user = config->redis_password = config->http_address = config->http_prefix = "";
     config->repository_middleware = config->upload_purging_age = "";
     if (read_all(config, bytes, len, err) != 0) {
         rsw_registry_config_free(config);

@@ -11,7 +11,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum rsw_registry_cache { RSW_CACHE_NONE, RSW_CACHE_MEMORY, RSW_CACHE_REDIS, RSW_CACHE_OTHER };
+enum rsw_registry_cache {
+    RSW_CONFIG_CACHE_NONE,
+    RSW_CONFIG_CACHE_MEMORY,
+    RSW_CONFIG_CACHE_REDIS,
+    RSW_CONFIG_CACHE_OTHER
+};
 
 struct rsw_registry_endpoint {
     const char *name; /* "" if it has none */
@@ -39,8 +44,16 @@ struct rsw_registry_config {
     bool delete_enabled;
     bool read_only;
     enum rsw_registry_cache cache;
-    const char *redis_address; /* "" if none */
-    bool upload_purging;       /* on unless switched off */
+    const char *redis_address; /* "" if none; the first, where there are several */
+    bool redis_several;        /* a cluster, or sentinels */
+    bool redis_tls;
+    const char *redis_user;     /* "" if none */
+    const char *redis_password; /* "" if none */
+    unsigned redis_db;
+    const char *http_address; /* where it listens, as written; "" if it does not say, or not over TCP */
+    const char *http_prefix;  /* as written, "" if none */
+    bool http_tls;
+    bool upload_purging; /* on unless switched off */
     const char *upload_purging_age;
     const char *redirect_disabled; /* as written, "" if not */
     bool include_references;

@@ -65,14 +65,14 @@ static int judge_storage(struct rsw_registry_config *config, struct rsw_yaml *ya
         return -1;
     }
     unsigned long line = line_of(yaml, "storage", "cache");
-    if (config->cache == RSW_CACHE_MEMORY &&
+    if (config->cache == RSW_CONFIG_CACHE_MEMORY &&
         add(config, false, line,
             "stop the registry for `sweep --offline`, or restart it before it takes pushes again", err,
             "the registry caches in memory what is in storage: one that goes on running after a sweep would "
             "not write again what was deleted") != 0) {
         return -1;
     }
-    if (config->cache == RSW_CACHE_REDIS &&
+    if (config->cache == RSW_CONFIG_CACHE_REDIS &&
         add(config, false, line,
             "delete the keys blobs::* and repository::* in Redis after `sweep --offline --confirm`, before "
             "the registry takes pushes again",
@@ -82,7 +82,7 @@ static int judge_storage(struct rsw_registry_config *config, struct rsw_yaml *ya
             *config->redis_address != 0 ? " at " : "", config->redis_address) != 0) {
         return -1;
     }
-    if (config->cache == RSW_CACHE_OTHER &&
+    if (config->cache == RSW_CONFIG_CACHE_OTHER &&
         add(config, false, line, "empty that cache after `sweep --offline --confirm`", err,
             "the registry caches what is in storage in a way that regsweep does not know") != 0) {
         return -1;

@@ -68,14 +68,34 @@ static const cyaml_schema_field_t middlewares_fields[] = {
     LIST("registry", struct rsw_raw_middlewares, registry, &middleware_entry),
     LIST("repository", struct rsw_raw_middlewares, repository, &middleware_entry),
     LIST("storage", struct rsw_raw_middlewares, storage, &middleware_entry), END};
-static const cyaml_schema_field_t redis_fields[] = {TEXT("addr", struct rsw_raw_redis, addr),
-                                                    TEXTS("addrs", struct rsw_raw_redis, addrs), END};
+static const cyaml_schema_field_t redis_tls_fields[] = {
+    TEXT("certificate", struct rsw_raw_redis_tls, certificate), TEXT("key", struct rsw_raw_redis_tls, key),
+    END};
+static const cyaml_schema_field_t redis_fields[] = {
+    TEXT("addr", struct rsw_raw_redis, addr),
+    TEXTS("addrs", struct rsw_raw_redis, addrs),
+    TEXT("username", struct rsw_raw_redis, username),
+    TEXT("password", struct rsw_raw_redis, password),
+    TEXT("db", struct rsw_raw_redis, db),
+    TEXT("mastername", struct rsw_raw_redis, mastername),
+    MAPPING("tls", struct rsw_raw_redis, tls, redis_tls_fields),
+    END};
+static const cyaml_schema_field_t letsencrypt_fields[] = {
+    TEXT("cachefile", struct rsw_raw_letsencrypt, cachefile), END};
+static const cyaml_schema_field_t http_tls_fields[] = {
+    TEXT("certificate", struct rsw_raw_http_tls, certificate),
+    MAPPING("letsencrypt", struct rsw_raw_http_tls, letsencrypt, letsencrypt_fields), END};
+static const cyaml_schema_field_t http_fields[] = {
+    TEXT("addr", struct rsw_raw_http, addr), TEXT("net", struct rsw_raw_http, net),
+    TEXT("prefix", struct rsw_raw_http, prefix), MAPPING("tls", struct rsw_raw_http, tls, http_tls_fields),
+    END};
 
 #define OTHER_FIELDS                                                                                         \
     MAPPING("notifications", struct rsw_registry_raw, notifications, notifications_fields),                  \
         MAPPING("proxy", struct rsw_registry_raw, proxy, proxy_fields),                                      \
         MAPPING("middleware", struct rsw_registry_raw, middleware, middlewares_fields),                      \
-        MAPPING("redis", struct rsw_registry_raw, redis, redis_fields), END
+        MAPPING("redis", struct rsw_registry_raw, redis, redis_fields),                                      \
+        MAPPING("http", struct rsw_registry_raw, http, http_fields), END
 
 /* A schema has one type a key, and the registry takes two for `storage`: hence two schemas. */
 static const cyaml_schema_field_t mapping_fields[] = {

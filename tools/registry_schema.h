@@ -74,9 +74,31 @@ struct rsw_raw_middlewares {
     struct rsw_raw_middleware *storage;
     unsigned storage_count;
 };
+struct rsw_raw_redis_tls {
+    char *certificate;
+    char *key;
+};
 struct rsw_raw_redis {
     char *addr;                   /* 2.8 */
-    struct rsw_raw_strings addrs; /* 3.x */
+    struct rsw_raw_strings addrs; /* 3.x; this and what follows, but for password and db */
+    char *username;
+    char *password;
+    char *db;
+    char *mastername; /* of a sentinel's */
+    struct rsw_raw_redis_tls *tls;
+};
+struct rsw_raw_letsencrypt {
+    char *cachefile;
+};
+struct rsw_raw_http_tls {
+    char *certificate;
+    struct rsw_raw_letsencrypt *letsencrypt;
+};
+struct rsw_raw_http {
+    char *addr;
+    char *net;
+    char *prefix;
+    struct rsw_raw_http_tls *tls;
 };
 
 struct rsw_registry_raw {
@@ -86,6 +108,7 @@ struct rsw_registry_raw {
     struct rsw_raw_proxy *proxy;
     struct rsw_raw_middlewares *middleware;
     struct rsw_raw_redis *redis;
+    struct rsw_raw_http *http;
 };
 
 /* `bare`: storage is a name, not a mapping. 0, or -1: RSW_EINVAL with "<name>:<line>: …", RSW_ENOMEM. */

@@ -16,6 +16,7 @@ extern "C" {
 
 struct rsw_clock;
 struct rsw_log;
+struct rsw_replicas;
 struct rsw_scan_progress;
 
 /* A digest that an operator, a policy or a running workload names: it stays, with all that it needs. */
@@ -44,6 +45,8 @@ struct rsw_sweep_warning {
 
 struct rsw_sweep_progress {
     enum rsw_item_kind kind; /* that is being removed */
+    const char *phase;       /* online: what is being done, in words; NULL offline. Static storage */
+    int64_t wait_ms;         /* time left until the generation goes on; 0: it is being worked on */
     uint64_t done;           /* items done, of all kinds */
     uint64_t total;
     uint64_t freed; /* bytes */
@@ -52,7 +55,7 @@ struct rsw_sweep_progress {
 
 struct rsw_sweep_options {
     bool confirm;              /* remove; else change nothing at all */
-    bool offline;              /* the registry is stopped or read-only. confirm needs it so far */
+    bool offline;              /* the registry is stopped or read-only */
     bool untagged_remove;      /* let revisions go that no tag keeps */
     int64_t grace_ms;          /* below 0: the default of 24 hours */
     int64_t upload_max_age_ms; /* below 0: the default of 168 hours */
@@ -60,6 +63,12 @@ struct rsw_sweep_options {
         max_delete; /* percent of blobs, bytes, tags or revisions that may go in one run; 100: no limit */
     const char *audit_file; /* JSON lines are added to it, one a deletion; NULL: none. Needed with confirm */
     unsigned threads;       /* of the scan, as there */
+    /* Beside a running registry (confirm without offline) */
+    struct rsw_replicas *replicas; /* all of it; borrowed */
+    int64_t settle_ms;        /* no request of a client lives longer; below 0: the default of 10 minutes */
+    int64_t quarantine_ms;    /* what is hidden can be given back for so long; below 0: 24 hours */
+    int64_t fence_timeout_ms; /* below 0: 60 seconds */
+    bool wait;                /* until the generation is purged */
     const struct rsw_pin *pins;
     size_t pin_count;
     const struct rsw_clock *clock; /* NULL: the system's */
@@ -77,7 +86,10 @@ struct rsw_sweep_options {
 };
 
 struct rsw_sweep_result {
-    uint64_t generation;             /* 0: none was made */
+    uint64_t generation; /* 0: none was made */
+    const char *state;   /* of it, online: "condemned", "unlinked", "hidden", "purged"; else NULL */
+    int64_t due_ms;      /* online: when it, or an older one, goes on; 0: nothing is left to do */
+    uint64_t held;       /* online: blobs whose bytes stay in quarantine for stale caches */
     uint64_t counts[RSW_ITEM_KINDS]; /* condemned, by kind */
     uint64_t totals[RSW_ITEM_KINDS]; /* what there was, by kind */
     uint64_t bytes;                  /* condemned */
@@ -92,13 +104,15 @@ struct rsw_sweep_result {
     uint64_t freed;  /* bytes */
 };
 
-/* Without confirm: reads the index alone (it may be open for reading only), storage may be NULL. With
- * confirm: the index is open for writing; takes the lock "sweep"; scans storage first, for a stopped registry
- * has lost the events that it had not sent; then removes in batches, each durable in the index before the
- * next. 0, or -1: RSW_EREFUSED (nothing was touched; the message says why and what to do: no complete scan
- * yet, too much would go, confirm without offline, pushes arrive), RSW_EBUSY (another sweep or scan runs),
- * RSW_EPARTIAL (done, but some deletions failed), RSW_ESTOPPED, or what storage and index answer. *result is
- * filled as far as it got. */
+/* Without confirm: reads the index alone (it may be open for reading only), storage may be NULL. With confirm
+ * the index is open for writing, and the lock "sweep" is taken.
+ * Offline: scans storage first, for a stopped registry has lost the events that it had not sent; then removes
+ * in batches, each durable in the index before the next. Online: goes on with every open generation as far as
+ * is due; begins another if none is on its way to being hidden; with `wait` sees that through. `serve` must
+ * be running on the same index. docs/safety.md has the protocol. 0, or -1: RSW_EREFUSED (the message says why
+ * and what to do: no complete scan yet, too much would go, a fence that failed, a gap, offline though pushes
+ * arrive), RSW_EBUSY (another sweep or scan runs), RSW_EPARTIAL (done, but some deletions failed),
+ * RSW_ESTOPPED, or what storage, registry and index answer. *result is filled as far as it got. */
 RSW_API int rsw_sweep(struct rsw_sweep_result *result, struct rsw_index *index, struct rsw_storage *storage,
                       const struct rsw_sweep_options *options, struct rsw_error *err);
 

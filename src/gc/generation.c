@@ -1,5 +1,7 @@
 #include "gc/generation.h"
 
+#include "gc/online.h"
+
 #include "gc/removal.h"
 #include "gc/tidy.h"
 #include "util/clock.h"
@@ -24,12 +26,14 @@ static const struct rsw_step {
 
 /* ---- begin ---- */
 
+/* Those of an online one can be gone on with, or are undone first. */
 static void abandon_earlier(struct rsw_txn *txn, int64_t now_ms) {
     RSW_AUTO_ITER iter = RSW_ITER_INIT;
     rsw_iter_generations(&iter, txn);
     struct rsw_generation earlier;
     while (rsw_generation_next(&iter, &earlier) == RSW_FOUND) {
-        if (earlier.state != RSW_GENERATION_PURGED && earlier.state != RSW_GENERATION_ABANDONED) {
+        if (earlier.offline && earlier.state != RSW_GENERATION_PURGED &&
+            earlier.state != RSW_GENERATION_ABANDONED) {
             earlier.state = RSW_GENERATION_ABANDONED;
             earlier.changed_ms = now_ms;
             rsw_generation_put(txn, &earlier);
@@ -46,6 +50,25 @@ int rsw_generation_abandon(struct rsw_index *index, int64_t now_ms, struct rsw_e
     return rsw_txn_commit(&txn, err);
 }
 
+/* Of all but the last few that ended. */
+static void drop_listed(struct rsw_txn *txn) {
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    struct rsw_state state;
+    struct rsw_generation earlier;
+    rsw_state_get(txn, &state);
+    rsw_iter_generations(&iter, txn);
+    while (rsw_generation_next(&iter, &earlier) == RSW_FOUND &&
+           earlier.id + GENERATIONS_LISTED <= state.next_generation) {
+        if (earlier.state == RSW_GENERATION_PURGED || earlier.state == RSW_GENERATION_ABANDONED) {
+            rsw_items_drop(txn, earlier.id);
+        }
+    }
+}
+
+static int64_t or_default(int64_t value_ms, int64_t default_ms) {
+    return value_ms < 0 ? default_ms : value_ms;
+}
+
 static int add_record(struct rsw_run *run, const struct rsw_plan *plan, const struct rsw_mark_options *mark,
                       struct rsw_error *err) {
     RSW_AUTO_TXN txn = NULL;
@@ -53,8 +76,13 @@ static int add_record(struct rsw_run *run, const struct rsw_plan *plan, const st
         return -1;
     }
     abandon_earlier(txn, mark->now_ms);
+    drop_listed(txn);
+    char nonce[RSW_RUN_MAX];
+    memcpy(nonce, run->generation.run, sizeof nonce);
     run->generation = (struct rsw_generation){
         .state = RSW_GENERATION_CONDEMNED,
+        .settle_ms = or_default(run->options->settle_ms, RSW_SETTLE_DEFAULT_MS),
+        .quarantine_ms = or_default(run->options->quarantine_ms, RSW_QUARANTINE_DEFAULT_MS),
         .offline = mark->offline,
         .untagged = mark->untagged_remove,
         .grace_ms = mark->grace_ms,
@@ -64,11 +92,34 @@ static int add_record(struct rsw_run *run, const struct rsw_plan *plan, const st
         .bytes = plan->bytes,
     };
     memcpy(run->generation.counts, plan->counts, sizeof plan->counts);
+    memcpy(run->generation.run, nonce, sizeof nonce);
     rsw_generation_add(txn, &run->generation);
-    if (run->generation.id > GENERATIONS_LISTED) {
-        rsw_items_drop(txn, run->generation.id - GENERATIONS_LISTED);
-    }
     return rsw_txn_commit(&txn, err);
+}
+
+/* Claimed between the mark and now: a touch that found no item yet. */
+static bool is_newer(struct rsw_txn *txn, const struct rsw_item *item, uint64_t seq) {
+    struct rsw_member member = {.seq = 0};
+    struct rsw_blob blob = {.seq = 0};
+    struct rsw_tag tag = {.seq = 0};
+    switch (item->kind) {
+    case RSW_ITEM_BLOB:
+        rsw_blob_get(txn, item->blob, &blob);
+        return blob.seq > seq;
+    case RSW_ITEM_LINK:
+        rsw_member_get(txn, RSW_LINK, item->repo, item->blob, &member);
+        return member.seq > seq;
+    case RSW_ITEM_REVISION:
+        rsw_member_get(txn, RSW_REVISION, item->repo, item->blob, &member);
+        return member.seq > seq;
+    case RSW_ITEM_TAG:
+        rsw_tag_get(txn, item->repo, item->name, &tag);
+        return tag.seq > seq;
+    case RSW_ITEM_REPOSITORY:
+    case RSW_ITEM_UPLOAD:
+        return false;
+    }
+    return false;
 }
 
 static int add_items(struct rsw_run *run, const struct rsw_plan *plan, struct rsw_error *err) {
@@ -94,6 +145,9 @@ static int add_items(struct rsw_run *run, const struct rsw_plan *plan, struct rs
         }
         memcpy(item.name, name, len + 1);
         rsw_item_put(txn, &item);
+        if (!run->generation.offline && is_newer(txn, &item, plan->seq)) {
+            rsw_touch_item(txn, &item, false);
+        }
         if (rsw_txn_dirty(txn) > DIRTY_MAX && rsw_txn_commit(&txn, err) != 0) {
             return -1;
         }
@@ -112,25 +166,12 @@ int rsw_generation_begin(struct rsw_run *run, const struct rsw_plan *plan,
 
 /* ---- run ---- */
 
-static void describe(struct rsw_sweep_item *out, const struct rsw_removal_item *item) {
-    bool named = item->item.kind == RSW_ITEM_TAG || item->item.kind == RSW_ITEM_UPLOAD;
-    *out = (struct rsw_sweep_item){
-        .kind = item->item.kind,
-        .reason = item->item.reason,
-        .repo = item->repo.id != 0 ? item->repo.name : NULL,
-        .digest = item->digest.alg != 0 ? &item->digest : NULL,
-        .name = named ? item->item.name : NULL,
-        .types = item->types,
-        .size = item->item.size,
-    };
-}
-
 /* The lines of a whole batch, synced once, before any of it is removed. */
 static int audit_batch(struct rsw_run *run, const struct rsw_removal_batch *batch, struct rsw_error *err) {
     int64_t now_ms = rsw_clock_now_ms(run->options->clock);
     for (size_t i = 0; i < batch->count; i++) {
         struct rsw_sweep_item item;
-        describe(&item, &batch->items[i]);
+        rsw_removal_describe(&item, &batch->items[i]);
         if (rsw_audit_item(run->audit, "delete", run->generation.id, now_ms, &item, 0, err) != 0) {
             return -1;
         }
@@ -151,7 +192,7 @@ static int count_batch(struct rsw_run *run, const struct rsw_removal_batch *batc
         generation->spared += spared;
         generation->failed += !spared;
         struct rsw_sweep_item words;
-        describe(&words, item);
+        rsw_removal_describe(&words, item);
         if (rsw_audit_item(run->audit, "failed", generation->id, rsw_clock_now_ms(run->options->clock),
                            &words, item->errnum, err) != 0) {
             return -1;

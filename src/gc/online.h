@@ -1,19 +1,19 @@
 /* The generation beside a running registry. docs/safety.md argues why it loses nothing.
  *
- *     condemned ──unlink──► unlinked ──(settle, fence, recheck) hide──► hidden ──(settle, fence, recheck) purge──► purged
- *         └───────────────────┴──────────── any touch: given back ────────┘
+ *     condemned ──unlink──► unlinked ──(settle, fence, recheck) hide──► hidden ──(settle, fence, recheck)
+ * purge──► purged └───────────────────┴──────────── any touch: given back ────────┘
  *
- * condemned  its objects are in the index; storage has been asked about each. Unlinking moves tags, revisions and
- *            layer links into the quarantine, in batches, each within one index transaction with the look at
- *            its touches; then every replica forgets them (rsw_replicas_ops.forget)
- * unlinked   until `settle` has gone by, so that no request is still under way that looked before. Then the
- *            replicas are asked again; what one of them knew again begins the settle anew. Fence. What was
- *            touched is given back. Recheck. Then the bytes of what nobody touched move into the quarantine,
- *            in batches, each within one index transaction with the look at its touches
- * hidden     until `quarantine`, and at least `settle`, has gone by. Fence, give back, recheck, and, where there
- *            is a cache, a scan of every link begun after the bytes were hidden. Nothing is asked to be forgotten
- *            here, for that is an unlink of its own. Then uploads, emptied repositories and the copies go
- * purged     but for what may be a manifest that a cache still knows: those bytes are held (index.h)
+ * condemned  its objects are in the index; storage has been asked about each. Unlinking moves tags, revisions
+ * and layer links into the quarantine, in batches, each within one index transaction with the look at its
+ * touches; then every replica forgets them (rsw_replicas_ops.forget) unlinked   until `settle` has gone by,
+ * so that no request is still under way that looked before. Then the replicas are asked again; what one of
+ * them knew again begins the settle anew. Fence. What was touched is given back. Recheck. Then the bytes of
+ * what nobody touched move into the quarantine, in batches, each within one index transaction with the look
+ * at its touches hidden     until `quarantine`, and at least `settle`, has gone by. Fence, give back,
+ * recheck, and, where there is a cache, a scan of every link begun after the bytes were hidden. Nothing is
+ * asked to be forgotten here, for that is an unlink of its own. Then uploads, emptied repositories and the
+ * copies go purged     but for what may be a manifest that a cache still knows: those bytes are held
+ * (index.h)
  *
  * Every state is durable, every step may be repeated; who finds a generation in any state goes on with it.
  */
@@ -27,7 +27,7 @@
 
 #define RSW_SETTLE_DEFAULT_MS (10 * 60 * INT64_C(1000))
 #define RSW_QUARANTINE_DEFAULT_MS (24 * 3600 * INT64_C(1000))
-#define RSW_FENCE_TIMEOUT_MS (60 * INT64_C(1000))
+#define RSW_FENCE_TIMEOUT_DEFAULT_MS (60 * INT64_C(1000))
 
 struct rsw_online {
     struct rsw_index *index;
@@ -36,18 +36,23 @@ struct rsw_online {
     const struct rsw_sweep_options *options;
     struct rsw_audit *audit;
     struct rsw_sweep_result *result; /* of the generation begun or advanced last */
-    int64_t fence_timeout_ms;
 };
 
-/* Takes every open generation as far as is due, the oldest first. *next_due_ms: when there is more to do;
- * INT64_MAX: all are purged. 0, or -1: RSW_EREFUSED (a fence failed, a gap that no scan closes: nothing was
- * taken since), RSW_EPARTIAL, RSW_ESTOPPED, or what index, storage and registry answer; then what is done is
- * done, and a later call goes on. Needs the lock "sweep" and no transaction. */
+/* Takes every open generation as far as is due, the oldest first, and purges held bytes that no cache can
+ * need any more. *next_due_ms: when there is more to do; INT64_MAX: all are purged. 0, or -1: RSW_EREFUSED (a
+ * fence failed, a gap that no scan closes: nothing was taken since), RSW_EPARTIAL, RSW_ESTOPPED, or what
+ * index, storage and registry answer; then what is done is done, and a later call goes on. Needs the lock
+ * "sweep" and no transaction. */
 int rsw_online_advance(struct rsw_online *online, int64_t *next_due_ms, struct rsw_error *err);
-/* Is there one that has not hidden its bytes yet? No other may be begun then. */
+/* Is there one that has not hidden its bytes yet, or are there too many? No other may be begun then. 0 or -1.
+ */
 int rsw_online_is_busy(struct rsw_index *index, bool *busy, struct rsw_error *err);
 /* Fence, a scan if there is a gap, mark, guards; begins a generation and takes it as far as is due. As above.
  * With nothing to let go no generation is made: result->generation is 0. */
 int rsw_online_begin(struct rsw_online *online, int64_t *next_due_ms, struct rsw_error *err);
+/* The registry is stopped: gives back all that open generations took and drops their copies, held ones
+ * included, and abandons them; what is garbage is found anew. 0 or -1. Needs the lock "sweep". `online` needs
+ * no replicas. */
+int rsw_online_undo(struct rsw_online *online, struct rsw_error *err);
 
 #endif

@@ -57,3 +57,28 @@ void rsw_plan_release(struct rsw_plan *plan) {
     free(plan->warnings);
     *plan = (struct rsw_plan){.count = 0};
 }
+
+int rsw_plan_leave_open(struct rsw_plan *plan, struct rsw_txn *txn, struct rsw_error *err) {
+    uint64_t id;
+    size_t kept = 0;
+    if (rsw_generations_open(txn, &id, 1) == 0) {
+        return rsw_txn_failed(txn, err) ? -1 : 0;
+    }
+    for (size_t i = 0; i < plan->count; i++) {
+        const struct rsw_condemned *item = &plan->condemned[i];
+        int answer = rsw_condemned_get(txn, (enum rsw_item_kind)item->kind, item->repo, item->blob,
+                                       rsw_plan_name(plan, item), NULL);
+        if (answer == RSW_FAILED) {
+            rsw_txn_failed(txn, err);
+            return -1;
+        }
+        if (answer == RSW_FOUND) {
+            plan->counts[item->kind]--;
+            plan->bytes -= item->size;
+        } else {
+            plan->condemned[kept++] = *item;
+        }
+    }
+    plan->count = kept;
+    return 0;
+}

@@ -10,5 +10,8 @@ int rsw_plan_warn(struct rsw_plan *plan, uint32_t repo, uint32_t blob, const cha
 /* Adds one object, counts it. `name`: a tag or upload id, or NULL. */
 int rsw_plan_condemn(struct rsw_plan *plan, struct rsw_condemned item, const char *name,
                      struct rsw_error *err);
+/* Takes out of the plan, and of its counts, what an open generation has as an item already: it is on its way.
+ * 0 or -1. */
+int rsw_plan_leave_open(struct rsw_plan *plan, struct rsw_txn *txn, struct rsw_error *err);
 
 #endif

@@ -19,7 +19,8 @@
 /* "regsweep/quarantine/18446744073709551615/" in front of the longest key. */
 #define RSW_QUARANTINE_KEY_MAX (RSW_KEY_MAX + 48)
 
-/* The key in quarantine of a file with this key. Returns `out`. */
+/* The key in quarantine of a file with this key; "", which is none, for a longer one than RSW_KEY_MAX.
+ * Returns `out`. */
 char *rsw_quarantine_key(char out[RSW_QUARANTINE_KEY_MAX], uint64_t generation, const char *key);
 
 /* Makes sure that the quarantine can be used: writes its README where there is none. 0, or -1 (RSW_EACCESS,
@@ -30,23 +31,27 @@ struct rsw_setting {
     const char *key; /* as the registry knows it */
     int answer;      /* see each call */
     int errnum;
+    bool placed; /* by rsw_quarantine_return: it was not in place before */
 };
-/* Takes files out of the registry's sight, each in one step. RSW_FOUND: it is in quarantine now. RSW_ABSENT: it
- * was at neither place. If there is a copy in quarantine already (an earlier run was killed, or it was given
- * back and is taken again) the one in place is removed, for its copy is the same; RSW_FOUND. A link whose
- * contents differ from those of the copy stays: RSW_FAILED with EEXIST. */
+/* Takes files out of the registry's sight, each in one step. RSW_FOUND: it is in quarantine now. RSW_ABSENT:
+ * it was at neither place. If there is a copy in quarantine already (an earlier run was killed, or it was
+ * given back and is taken again) the one in place is removed, for its copy is the same; RSW_FOUND. Of a tag's
+ * `current` the copy goes instead, and the one in place is moved there: what is written into it that very
+ * moment is not lost. A link whose contents differ from those of the copy, and data of another size, stay:
+ * RSW_FAILED with EEXIST. */
 void rsw_quarantine_take(struct rsw_storage *storage, uint64_t generation, struct rsw_setting *settings,
                          size_t count);
-/* Puts files back that are not in place; their copies stay. RSW_FOUND: it is in place now, or was. RSW_ABSENT:
- * it is at neither place. */
+/* Puts files back that are not in place; their copies stay (where there are hard links, it is the same file).
+ * What is in place is left alone. RSW_FOUND: it is in place now, or was. RSW_ABSENT: it is at neither place.
+ */
 void rsw_quarantine_return(struct rsw_storage *storage, uint64_t generation, struct rsw_setting *settings,
                            size_t count);
 /* Removes copies. RSW_FOUND: removed. RSW_ABSENT: there was none. */
 void rsw_quarantine_purge(struct rsw_storage *storage, uint64_t generation, struct rsw_setting *settings,
                           size_t count);
-/* Removes what a generation has in quarantine besides blobs' data (links: what they said is in the audit), and
- * its folders as far as that empties them. What is no file of the layout stays, and is told of in *strange
- * (it may be NULL). 0 or -1. */
+/* Removes what a generation has in quarantine besides blobs' data (links: what they said is in the audit),
+ * and its folders as far as that empties them. What is no file of the layout stays, and is told of in
+ * *strange (it may be NULL). 0 or -1. */
 int rsw_quarantine_clean(struct rsw_storage *storage, uint64_t generation, uint64_t *strange,
                          struct rsw_error *err);
 

@@ -10,7 +10,11 @@
 #include <string.h>
 
 struct rsw_removal_batch *rsw_removal_batch_new(void) {
-    return calloc(1, sizeof(struct rsw_removal_batch));
+    struct rsw_removal_batch *batch = calloc(1, sizeof *batch);
+    if (batch != NULL) {
+        batch->limit = RSW_BATCH_MAX;
+    }
+    return batch;
 }
 
 void rsw_removal_batch_free(struct rsw_removal_batch *batch) {
@@ -19,6 +23,19 @@ void rsw_removal_batch_free(struct rsw_removal_batch *batch) {
         free(batch->plan);
         free(batch);
     }
+}
+
+void rsw_removal_describe(struct rsw_sweep_item *out, const struct rsw_removal_item *item) {
+    bool named = item->item.kind == RSW_ITEM_TAG || item->item.kind == RSW_ITEM_UPLOAD;
+    *out = (struct rsw_sweep_item){
+        .kind = item->item.kind,
+        .reason = item->item.reason,
+        .repo = item->repo.id != 0 ? item->repo.name : NULL,
+        .digest = item->digest.alg != 0 ? &item->digest : NULL,
+        .name = named ? item->item.name : NULL,
+        .types = item->types,
+        .size = item->item.size,
+    };
 }
 
 /* ---- load ---- */
@@ -134,6 +151,12 @@ static int load_revision(struct rsw_removal_batch *batch, struct rsw_txn *txn,
     return add_key(batch, rsw_key_revision_link(key, repo, &item->digest), RSW_TURN_NAME, err);
 }
 
+/* Offline nothing may be claimed after the mark. Beside a running registry it is the touch that counts: a
+ * scan renews the claim of what it finds, garbage included. */
+static bool is_newer(uint64_t seq, const struct rsw_generation *generation) {
+    return generation->offline && seq > generation->seq;
+}
+
 /* An event claimed it after the mark: the registry is in use, and nothing of this may go on. */
 static int refuse_touched(const struct rsw_removal_item *item, const struct rsw_generation *generation,
                           struct rsw_error *err) {
@@ -149,15 +172,13 @@ static int refuse_touched(const struct rsw_removal_item *item, const struct rsw_
 
 /* A blob that something still links, as far as the index knows, is not purged: the link could not be removed,
  * or is newer than the mark. */
-static int load_blob(struct rsw_removal_batch *batch, struct rsw_txn *txn,
-                     const struct rsw_generation *generation, struct rsw_removal_item *item,
-                     struct rsw_error *err) {
+static int check_blob(struct rsw_txn *txn, const struct rsw_generation *generation,
+                      struct rsw_removal_item *item, struct rsw_error *err) {
     struct rsw_blob blob = {.seq = 0};
     rsw_blob_get(txn, item->item.blob, &blob);
-    if (blob.seq > generation->seq) {
+    if (is_newer(blob.seq, generation)) {
         return refuse_touched(item, generation, err);
     }
-    item->types = blob.types;
     for (enum rsw_member_kind kind = RSW_LINK; kind <= RSW_REVISION; kind++) {
         RSW_AUTO_ITER iter = RSW_ITER_INIT;
         rsw_iter_members_of(&iter, txn, kind, item->item.blob);
@@ -165,7 +186,7 @@ static int load_blob(struct rsw_removal_batch *batch, struct rsw_txn *txn,
         while (rsw_member_of_next(&iter, &repo) == RSW_FOUND) {
             struct rsw_member member = {.seq = 0};
             rsw_member_get(txn, kind, repo, item->item.blob, &member);
-            if (member.seq > generation->seq) {
+            if (is_newer(member.seq, generation)) {
                 return refuse_touched(item, generation, err);
             }
             if ((member.flags & RSW_MEMBER_PRESENT) != 0) {
@@ -175,46 +196,58 @@ static int load_blob(struct rsw_removal_batch *batch, struct rsw_txn *txn,
             }
         }
     }
-    return add_data(batch, &item->digest, err);
+    return 0;
+}
+
+/* May it still go, as far as the index knows? */
+static int check_item(struct rsw_txn *txn, const struct rsw_generation *generation,
+                      struct rsw_removal_item *item, struct rsw_error *err) {
+    struct rsw_member member = {.seq = 0};
+    struct rsw_tag tag = {.seq = 0};
+    uint64_t seq = 0;
+    switch (item->item.kind) {
+    case RSW_ITEM_BLOB:
+        return check_blob(txn, generation, item, err);
+    case RSW_ITEM_LINK:
+        rsw_member_get(txn, RSW_LINK, item->repo.id, item->item.blob, &member);
+        seq = member.seq;
+        break;
+    case RSW_ITEM_REVISION:
+        rsw_member_get(txn, RSW_REVISION, item->repo.id, item->item.blob, &member);
+        seq = member.seq;
+        break;
+    case RSW_ITEM_TAG:
+        rsw_tag_get(txn, item->repo.id, item->item.name, &tag);
+        seq = tag.seq;
+        break;
+    case RSW_ITEM_REPOSITORY:
+    case RSW_ITEM_UPLOAD:
+        break; /* what they hold is seen when they are removed */
+    }
+    return is_newer(seq, generation) ? refuse_touched(item, generation, err) : 0;
 }
 
 static int load_keys(struct rsw_removal_batch *batch, struct rsw_txn *txn,
-                     const struct rsw_generation *generation, struct rsw_removal_item *item,
-                     struct rsw_error *err) {
+                     const struct rsw_removal_item *item, struct rsw_error *err) {
     char key[RSW_KEY_MAX];
-    struct rsw_member member = {.seq = 0};
-    struct rsw_tag tag = {.seq = 0};
     switch (item->item.kind) {
     case RSW_ITEM_BLOB:
-        return load_blob(batch, txn, generation, item, err);
+        return add_data(batch, &item->digest, err);
     case RSW_ITEM_LINK:
-        rsw_member_get(txn, RSW_LINK, item->repo.id, item->item.blob, &member);
-        if (member.seq > generation->seq) {
-            return refuse_touched(item, generation, err);
-        }
         return add_file(batch, rsw_key_layer_link(key, item->repo.name, &item->digest), RSW_TURN_PART, err);
     case RSW_ITEM_REVISION:
-        rsw_member_get(txn, RSW_REVISION, item->repo.id, item->item.blob, &member);
-        if (member.seq > generation->seq) {
-            return refuse_touched(item, generation, err);
-        }
         return load_revision(batch, txn, item, err);
     case RSW_ITEM_TAG:
-        rsw_tag_get(txn, item->repo.id, item->item.name, &tag);
-        if (tag.seq > generation->seq) {
-            return refuse_touched(item, generation, err);
-        }
         return load_tag(batch, txn, item, err);
     case RSW_ITEM_REPOSITORY:
     case RSW_ITEM_UPLOAD:
-        return 0; /* what they hold is seen when they are removed */
+        return 0;
     }
     return 0;
 }
 
-static int load_item(struct rsw_removal_batch *batch, struct rsw_txn *txn,
-                     const struct rsw_generation *generation, const struct rsw_item *from,
-                     struct rsw_error *err) {
+int rsw_removal_batch_add(struct rsw_removal_batch *batch, struct rsw_txn *txn, const struct rsw_item *from,
+                          struct rsw_error *err) {
     struct rsw_removal_item *item = &batch->items[batch->count];
     *item = (struct rsw_removal_item){.item = *from};
     if (from->repo != 0 && rsw_repo_get(txn, from->repo, &item->repo) != RSW_FOUND) {
@@ -222,16 +255,28 @@ static int load_item(struct rsw_removal_batch *batch, struct rsw_txn *txn,
         return rsw_error_set(err, RSW_ECORRUPT, 0, "the index names repository %u, but has no record of it",
                              from->repo);
     }
+    struct rsw_blob blob;
     if (from->blob != 0 && digest_of(&item->digest, txn, from->blob, err) != 0) {
         return -1;
     }
-    return load_keys(batch, txn, generation, item, err);
+    if (from->kind == RSW_ITEM_BLOB && rsw_blob_get(txn, from->blob, &blob) == RSW_FOUND) {
+        item->types = blob.types;
+    }
+    if (load_keys(batch, txn, item, err) != 0) {
+        return -1;
+    }
+    batch->count++;
+    return 0;
+}
+
+void rsw_removal_batch_clear(struct rsw_removal_batch *batch) {
+    batch->count = batch->plan_count = batch->keys_len = 0;
 }
 
 int rsw_removal_batch_load(struct rsw_removal_batch *batch, struct rsw_txn *txn,
                            const struct rsw_generation *generation, enum rsw_item_kind kind,
                            const struct rsw_item *after, struct rsw_error *err) {
-    batch->count = batch->plan_count = batch->keys_len = 0;
+    rsw_removal_batch_clear(batch);
     RSW_AUTO_ITER iter = RSW_ITER_INIT;
     if (after != NULL) {
         rsw_iter_items_after(&iter, txn, after);
@@ -239,14 +284,16 @@ int rsw_removal_batch_load(struct rsw_removal_batch *batch, struct rsw_txn *txn,
         rsw_iter_items(&iter, txn, generation->id, kind);
     }
     struct rsw_item item;
-    while (batch->count < RSW_BATCH_MAX && rsw_item_next(&iter, &item) == RSW_FOUND) {
+    while (batch->count < batch->limit && rsw_item_next(&iter, &item) == RSW_FOUND) {
         if (item.state != RSW_ITEM_PENDING) {
             continue;
         }
-        if (load_item(batch, txn, generation, &item, err) != 0) {
-            return -1;
+        if ((!generation->offline && (item.flags & RSW_ITEM_TOUCHED) != 0) ||
+            (rsw_removal_batch_add(batch, txn, &item, err) == 0 &&
+             check_item(txn, generation, &batch->items[batch->count - 1], err) == 0)) {
+            continue;
         }
-        batch->count++;
+        return -1;
     }
     return rsw_txn_failed(txn, err) ? -1 : 0;
 }

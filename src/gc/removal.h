@@ -10,6 +10,8 @@
 #include "index/index.h"
 #include "storage/storage.h"
 
+#include <regsweep/sweep.h>
+
 #include <errno.h>
 
 #define RSW_BATCH_MAX 500
@@ -37,7 +39,8 @@ struct rsw_removal_item {
 struct rsw_removal_batch {
     struct rsw_removal_item items[RSW_BATCH_MAX];
     size_t count;
-    char *keys; /* owned: keys to remove, each with its NUL */
+    size_t limit; /* of count, when it is loaded: RSW_BATCH_MAX, or fewer */
+    char *keys;   /* owned: keys to remove, each with its NUL */
     size_t keys_len, keys_room;
     struct rsw_removal_key {
         size_t key;    /* offset into keys */
@@ -47,14 +50,22 @@ struct rsw_removal_batch {
     size_t plan_count, plan_room;
 };
 
+/* An item in words, borrowed from it. */
+void rsw_removal_describe(struct rsw_sweep_item *out, const struct rsw_removal_item *item);
 /* A fresh, empty one. NULL: out of memory. */
 struct rsw_removal_batch *rsw_removal_batch_new(void);
 void rsw_removal_batch_free(struct rsw_removal_batch *batch);
 
+void rsw_removal_batch_clear(struct rsw_removal_batch *batch);
+/* Adds one item, whatever its state, to a batch that has fewer than RSW_BATCH_MAX, with names and keys. Needs
+ * a transaction. */
+int rsw_removal_batch_add(struct rsw_removal_batch *batch, struct rsw_txn *txn, const struct rsw_item *from,
+                          struct rsw_error *err);
 /* Fills the batch with the next pending items of a kind behind `after` (NULL: from the first), with names and
- * keys. Needs a read transaction. -1 with RSW_EREFUSED: an object was claimed by an event after the
- * generation's mark: somebody pushes. An empty batch: none is left. A blob that the index still has linked
- * somewhere (its link or revision could not be removed) gets its answer here: RSW_FAILED, EBUSY. */
+ * keys. Needs a read transaction. Of an online generation those that were touched are passed over. -1 with
+ * RSW_EREFUSED: an object of an offline one was claimed by an event after the mark: somebody pushes. An empty
+ * batch: none is left. A blob that the index still has linked somewhere (its link or revision could not be
+ * removed) gets its answer here: RSW_FAILED, EBUSY. */
 int rsw_removal_batch_load(struct rsw_removal_batch *batch, struct rsw_txn *txn,
                            const struct rsw_generation *generation, enum rsw_item_kind kind,
                            const struct rsw_item *after, struct rsw_error *err);

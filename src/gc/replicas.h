@@ -12,6 +12,7 @@
 #include "index/index.h"
 #include "util/clock.h"
 #include "util/log.h"
+#include "util/useragent.h"
 
 #include <regsweep/sweep.h>
 
@@ -27,20 +28,33 @@ struct rsw_replicas;
 struct rsw_replicas_ops {
     /* Makes all of them forget {repo, digest}: asks each, and where it answers 200 has it deleted and asks
      * again. As a side effect the layer link of that name is gone from storage. RSW_FOUND: at least one knew
-     * it; RSW_ABSENT: none did; RSW_FAILED. `manifest`: it was a revision there. */
+     * it, and each has forgotten it (of a revision: what its cache says; if somebody pushed it meanwhile, the
+     * revision is there again, and a cache may learn of it at the next request); RSW_ABSENT: none did;
+     * RSW_FAILED: it may be that some forgot it, and links are gone. `manifest`: it was a revision there.
+     * Where nothing is cached, nobody is asked: RSW_ABSENT. */
     int (*forget)(struct rsw_replicas *replicas, const char *repo, const struct rsw_digest *digest,
                   bool manifest, struct rsw_error *err);
-    /* Sends, through each, a GET of our own object as a layer and as a manifest, with this mark and the number
-     * of the replica, "MARK-0", in its User-Agent. Makes that object where there is none. 0 or -1. */
+    /* Sends, through each, a GET of our own object as a layer and as a manifest, with this mark and the
+     * number of the replica, "MARK-0", in its User-Agent: the layers first, from the first replica to the
+     * last, then the manifests, the other way round, so that one which stands behind two numbers is left with
+     * two. Makes that object where there is none. 0 or -1. */
     int (*fence)(struct rsw_replicas *replicas, const char *mark, struct rsw_error *err);
+    /* Makes a shared cache forget that there are such bytes at all; touches no link. NULL where there is
+     * none: what each replica keeps for itself by digest alone nobody can clear. RSW_FOUND, RSW_ABSENT,
+     * RSW_FAILED. */
+    int (*forget_bytes)(struct rsw_replicas *replicas, const struct rsw_digest *digest,
+                        struct rsw_error *err);
     void (*close)(struct rsw_replicas *replicas);
 };
 
 struct rsw_replicas {
     const struct rsw_replicas_ops *ops;
     enum rsw_cache cache;
-    size_t count;           /* of replicas, at least 1 */
-    char run[RSW_RUN_MAX];  /* nonce in the User-Agent of all that we ask for ourselves */
+    size_t count;            /* of replicas, at least 1 */
+    const char *const *urls; /* of each, for messages; NULL: they are told by number */
+    char run[RSW_RUN_MAX];   /* nonce in the User-Agent of all that we ask for ourselves */
+    int64_t oldest_ms; /* set by a fence that held: when the oldest of those that answered was first heard;
+                          0 before */
 };
 
 /* The real one. Strings are copied where they must outlive the call. */
@@ -48,14 +62,15 @@ struct rsw_replicas_options {
     const char *const *urls; /* one a replica; no load balancer */
     size_t count;
     enum rsw_cache cache;
-    const char *redis;       /* RSW_CACHE_REDIS: "host:port", "redis://[user:password@]host:port/db" (rediss:
-                                is RSW_EUNSUPPORTED) */
-    const char *redis_password;
-    unsigned redis_db;
+    const char *redis;      /* RSW_CACHE_REDIS: "host:port", "redis://[user:password@]host:port/db" (rediss:
+                               is RSW_EUNSUPPORTED) */
+    const char *redis_user; /* NULL: the default one, and what the URL says */
+    const char *redis_password;  /* NULL: what the URL says */
+    unsigned redis_db;           /* where the URL names none */
     const char *user, *password; /* of the registry; NULL: anonymous */
     const char *realm;           /* pinned token server; NULL: the registry's own host */
     const char *ca_file;
-    const char *fence_repo;      /* NULL: "regsweep/fence" */
+    const char *fence_repo; /* NULL: "regsweep/fence" */
     const struct rsw_clock *clock;
     const struct rsw_log *log;
 };
@@ -73,16 +88,16 @@ enum rsw_fence_result {
 };
 /* Sends the fence and waits, at most `timeout_ms`, until serve has taken in its events from each replica.
  * Then every instance heard since the last complete scan began must be among those that answered, and none of
- * those may be newer than that scan: else it is a gap. An instance that is heard, but is none of ours (more
- * answer, or are heard, than there are replicas and than restarts explain) is RSW_EREFUSED with the remedy: to
- * list it. RSW_FAILED if an answer did not come (the message says of which replica, and what to look at: serve
- * not running, its heartbeat; the webhook not configured; a filter for layers or for pulls).
+ * those may be newer than that scan: else it is a gap. RSW_EREFUSED with the remedy, nothing recorded:
+ * - an answer did not come. The message says of which replica, and what to look at: serve not running (its
+ *   heartbeat), the webhook not configured, a filter for layers or for manifests;
+ * - two URLs lead to one replica, or one to several;
+ * - an instance is heard that is none of ours: after the fence began, or more at the same moment than there
+ *   are replicas, which no restart explains. To be listed; or scanned, if it ended for good.
+ * What the registry and the index answer besides. The wait itself is by a clock that never jumps, all times
+ * are compared by `clock`, which must be the one that serve goes by.
  * Answers enum rsw_fence_result or RSW_FAILED. No transaction may be open. */
 int rsw_fence(struct rsw_index *index, struct rsw_replicas *replicas, const struct rsw_clock *clock,
               int64_t timeout_ms, struct rsw_error *err);
-
-/* The User-Agent of a request of ours says "(run NONCE)", that of a fence "(fence MARK-N)": finds the word
- * behind `what` in one. False if it is none of ours. */
-bool rsw_useragent_word(const char *useragent, const char *what, char *out, size_t size);
 
 #endif

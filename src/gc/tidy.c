@@ -74,6 +74,10 @@ static bool is_forgettable(struct rsw_txn *txn, enum rsw_member_kind kind, const
         (repo.flags & RSW_REPO_ODD) != 0) {
         return false; /* of an odd repository nothing is touched, empty directories included */
     }
+    enum rsw_item_kind as = kind == RSW_LINK ? RSW_ITEM_LINK : RSW_ITEM_REVISION;
+    if (rsw_condemned_get(txn, as, member->repo, member->blob, "", NULL) != RSW_ABSENT) {
+        return false; /* it may be given back yet */
+    }
     return kind == RSW_LINK || !is_evidence(txn, member->repo, member->blob);
 }
 
@@ -166,6 +170,23 @@ static int forget_tombstones(struct rsw_index *index, struct rsw_storage *storag
 
 /* ---- repositories and blobs that are gone ---- */
 
+/* Something of it may be given back yet. */
+static bool is_condemned(struct rsw_txn *txn, uint32_t repo) {
+    uint64_t ids[RSW_GENERATIONS_OPEN_MAX];
+    size_t count = rsw_generations_open(txn, ids, RSW_GENERATIONS_OPEN_MAX);
+    for (size_t i = 0; i < count; i++) {
+        for (enum rsw_item_kind kind = RSW_ITEM_LINK; kind <= RSW_ITEM_UPLOAD; kind++) {
+            RSW_AUTO_ITER iter = RSW_ITER_INIT;
+            struct rsw_item item;
+            rsw_iter_items_in(&iter, txn, ids[i], kind, repo);
+            if (rsw_item_next(&iter, &item) != RSW_ABSENT) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 static bool repo_is_empty(struct rsw_txn *txn, uint32_t repo) {
     struct rsw_member member;
     struct rsw_tag tag;
@@ -196,7 +217,8 @@ static int forget_repositories(struct rsw_index *index, struct rsw_error *err) {
     rsw_iter_repos(&iter, txn);
     struct rsw_repo repo;
     while (rsw_repo_next(&iter, &repo) == RSW_FOUND) {
-        if ((repo.flags & RSW_REPO_PRESENT) == 0 && repo_is_empty(txn, repo.id)) {
+        if ((repo.flags & RSW_REPO_PRESENT) == 0 && repo_is_empty(txn, repo.id) &&
+            !is_condemned(txn, repo.id)) {
             rsw_repo_drop(txn, repo.id);
         }
     }

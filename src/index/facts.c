@@ -50,6 +50,9 @@ void rsw_fact_member(struct rsw_txn *txn, enum rsw_member_kind kind, const struc
     now.flags |= RSW_MEMBER_PRESENT;
     now.seq = rsw_txn_seq(txn);
     rsw_member_put(txn, kind, &now);
+    if (answer == RSW_ABSENT || (old.flags & RSW_MEMBER_PRESENT) == 0) {
+        rsw_touch(txn, member->repo, member->blob);
+    }
 }
 
 bool rsw_fact_touch(struct rsw_txn *txn, enum rsw_member_kind kind, uint32_t repo, uint32_t blob,
@@ -67,6 +70,9 @@ bool rsw_fact_touch(struct rsw_txn *txn, enum rsw_member_kind kind, uint32_t rep
         }
         member = old;
         member.touched_ms = later(old.touched_ms, now_ms);
+    }
+    if ((member.flags & RSW_MEMBER_PRESENT) == 0) {
+        rsw_touch(txn, repo, blob);
     }
     member.flags |= RSW_MEMBER_PRESENT;
     member.seq = rsw_txn_seq(txn);

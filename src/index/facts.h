@@ -14,7 +14,7 @@ uint32_t rsw_fact_blob(struct rsw_txn *txn, const struct rsw_digest *digest, uin
 uint32_t rsw_fact_repo(struct rsw_txn *txn, const char *name, int64_t now_ms);
 /* Storage has this link or revision: sets PRESENT, moves touched_ms forward (never back), renews the seq.
  * From storage itself with SEEN in its flags; without it, from an event, what storage said of the link's
- * content (target, BAD) stays. */
+ * content (target, BAD) stays. One that was not there before is a touch (index.h), whoever finds it. */
 void rsw_fact_member(struct rsw_txn *txn, enum rsw_member_kind kind, const struct rsw_member *member);
 /* A client was told that it exists: moves touched_ms forward if that is at least `step_ms`; a record that is
  * absent or a tombstone becomes PRESENT. True if anything was written. A repeat within the step does not

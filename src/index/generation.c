@@ -21,7 +21,8 @@ static int decode(struct rsw_txn *txn, struct rsw_span key, struct rsw_span valu
     out->state = (enum rsw_generation_state)at[RSW_V_GENERATION_STATE];
     out->offline = at[RSW_V_GENERATION_OFFLINE] != 0;
     out->untagged = at[RSW_V_GENERATION_UNTAGGED] != 0;
-    out->clearing = at[RSW_V_GENERATION_CLEARING] != 0;
+    out->clearing = (at[RSW_V_GENERATION_FLAGS] & RSW_GENERATION_CLEARING) != 0;
+    out->settling = (at[RSW_V_GENERATION_FLAGS] & RSW_GENERATION_SETTLING) != 0;
     out->grace_ms = rsw_get_time(at + RSW_V_GENERATION_GRACE);
     out->created_ms = rsw_get_time(at + RSW_V_GENERATION_CREATED);
     out->changed_ms = rsw_get_time(at + RSW_V_GENERATION_CHANGED);
@@ -49,7 +50,8 @@ static void encode(struct rsw_txn *txn, const struct rsw_generation *generation)
     value[RSW_V_GENERATION_STATE] = (uint8_t)generation->state;
     value[RSW_V_GENERATION_OFFLINE] = generation->offline ? 1 : 0;
     value[RSW_V_GENERATION_UNTAGGED] = generation->untagged ? 1 : 0;
-    value[RSW_V_GENERATION_CLEARING] = generation->clearing ? 1 : 0;
+    value[RSW_V_GENERATION_FLAGS] = (uint8_t)((generation->clearing ? RSW_GENERATION_CLEARING : 0) |
+                                              (generation->settling ? RSW_GENERATION_SETTLING : 0));
     rsw_put_time(value + RSW_V_GENERATION_GRACE, generation->grace_ms);
     rsw_put_time(value + RSW_V_GENERATION_CREATED, generation->created_ms);
     rsw_put_time(value + RSW_V_GENERATION_CHANGED, generation->changed_ms);

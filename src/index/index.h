@@ -341,7 +341,8 @@ struct rsw_generation {
     uint64_t id;
     enum rsw_generation_state state;
     bool offline;
-    bool clearing; /* DELETEs of ours to the registry may be on their way: after a kill, for a settle more */
+    bool clearing; /* DELETEs of ours to the registry may be on their way */
+    bool settling; /* it was found `clearing` by a later run: until due_ms they may still be */
     bool untagged; /* untagged revisions were let go */
     int64_t grace_ms;
     int64_t created_ms;
@@ -386,18 +387,24 @@ void rsw_items_drop(struct rsw_txn *txn, uint64_t generation);
  * which whoever gives it back (src/gc/revive.h) empties. All need a write transaction, unless said. */
 
 /* (repo, blob) was pushed, mounted, pulled or found needed: touches its link, its revision and its bytes,
- * condemned or held, in every open generation. True if any has to be given back. What follows from it (what a
- * manifest names, tags, referrers) is for whoever gives it back to find. */
+ * condemned or held, in every open generation. True if anything has to be given back. What follows from it
+ * (what a manifest names, tags, referrers) is for whoever gives it back to find; for that a manifest is
+ * queued even if it is no item itself. One that was not read yet must be touched again once it is. */
 bool rsw_touch(struct rsw_txn *txn, uint32_t repo, uint32_t blob);
 /* The tag, if it is condemned. */
 bool rsw_touch_tag(struct rsw_txn *txn, uint32_t repo, const char *tag);
-/* One item, by its key; no error if there is none. `again`: into the queue even if it was touched before. */
+/* The items of one kind (BLOB: repo 0), in every open generation. `again`: into the queue even if they were
+ * touched before. */
+bool rsw_touch_kind(struct rsw_txn *txn, enum rsw_item_kind kind, uint32_t repo, uint32_t blob, bool again);
+/* One item, by its key; no error if there is none. */
 bool rsw_touch_item(struct rsw_txn *txn, const struct rsw_item *item, bool again);
-/* The queue; each item as it is now. In a read or write transaction. */
+/* The queue; each item as it is now, and the seq of the transaction that queued it last. Generation 0: a
+ * manifest in a repository (kind REVISION), as it was touched; no item. Read or write. */
 void rsw_iter_touched(struct rsw_iter *iter, struct rsw_txn *txn);
-int rsw_touched_next(struct rsw_iter *iter, struct rsw_item *out);
-/* It has been given back: takes it out of the queue. */
-void rsw_touched_drop(struct rsw_txn *txn, const struct rsw_item *item);
+int rsw_touched_next(struct rsw_iter *iter, struct rsw_item *out, uint64_t *queued);
+/* It has been given back, as it was queued at `queued`: takes it out of the queue, unless another transaction
+ * has queued it anew since. */
+void rsw_touched_drop(struct rsw_txn *txn, const struct rsw_item *item, uint64_t queued);
 
 /* Ids of open generations, the oldest first, at most `max`; gives how many there are. Read or write. */
 size_t rsw_generations_open(struct rsw_txn *txn, uint64_t *ids, size_t max);
@@ -468,6 +475,14 @@ int rsw_member_next(struct rsw_iter *iter, struct rsw_member *out);
 void rsw_iter_members_of(struct rsw_iter *iter, struct rsw_txn *txn, enum rsw_member_kind kind,
                          uint32_t blob);
 int rsw_member_of_next(struct rsw_iter *iter, uint32_t *repo);
+/* Links and revisions of other names that lead to this blob. */
+struct rsw_alias {
+    enum rsw_member_kind kind;
+    uint32_t repo;
+    uint32_t blob; /* the name */
+};
+void rsw_iter_aliases(struct rsw_iter *iter, struct rsw_txn *txn, uint32_t target);
+int rsw_alias_next(struct rsw_iter *iter, struct rsw_alias *out);
 /* revision 0: all of the repository. */
 void rsw_iter_signatures(struct rsw_iter *iter, struct rsw_txn *txn, uint32_t repo, uint32_t revision);
 int rsw_signature_next(struct rsw_iter *iter, uint32_t *revision, uint32_t *signature);
@@ -495,6 +510,8 @@ void rsw_iter_items_in(struct rsw_iter *iter, struct rsw_txn *txn, uint64_t gene
                        enum rsw_item_kind kind, uint32_t repo); /* of one repository */
 /* Of the same generation and kind, those behind this one, which need not exist. */
 void rsw_iter_items_after(struct rsw_iter *iter, struct rsw_txn *txn, const struct rsw_item *item);
+/* Of the same generation, of this kind and those behind it. */
+void rsw_iter_items_behind(struct rsw_iter *iter, struct rsw_txn *txn, const struct rsw_item *item);
 int rsw_item_next(struct rsw_iter *iter, struct rsw_item *out);
 
 /* ---- damage that lookups cannot see ---- */

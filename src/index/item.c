@@ -81,6 +81,7 @@ static int decode_item(struct rsw_txn *txn, enum rsw_table table, struct rsw_spa
     if (key.len < ITEM_NAME || key.len > ITEM_NAME + RSW_TAG_NAME_MAX) {
         return rsw_txn_damaged(txn, table, "a key has the wrong form");
     }
+    memset(out, 0, sizeof *out);
     out->generation = rsw_get_be64(key.data);
     out->kind = (enum rsw_item_kind)key.data[ITEM_KIND];
     out->repo = rsw_get_be32(key.data + ITEM_REPO);
@@ -106,6 +107,15 @@ int rsw_item_next(struct rsw_iter *iter, struct rsw_item *out) {
     return answer == RSW_FOUND ? decode_item(iter->txn, RSW_T_ITEM, key, &value, out) : answer;
 }
 
+void rsw_iter_items_behind(struct rsw_iter *iter, struct rsw_txn *txn, const struct rsw_item *item) {
+    struct rsw_key key;
+    bool named = item_key(txn, &key, item);
+    rsw_iter_items(iter, txn, item->generation, 0);
+    if (named) {
+        rsw_iter_skip_to(iter, &key);
+    }
+}
+
 int rsw_item_get(struct rsw_txn *txn, struct rsw_item *out) {
     struct rsw_key key;
     struct rsw_span value;
@@ -116,17 +126,22 @@ int rsw_item_get(struct rsw_txn *txn, struct rsw_item *out) {
     return answer == RSW_FOUND ? decode_item(txn, RSW_T_ITEM, rsw_key_span(&key), &value, out) : answer;
 }
 
+static void unnamed(struct rsw_item *out, uint64_t generation, enum rsw_item_kind kind, uint32_t repo,
+                    uint32_t blob) {
+    memset(out, 0, sizeof *out);
+    out->generation = generation;
+    out->kind = kind;
+    out->repo = repo;
+    out->blob = blob;
+}
+
 int rsw_condemned_get(struct rsw_txn *txn, enum rsw_item_kind kind, uint32_t repo, uint32_t blob,
                       const char *name, struct rsw_item *out) {
     uint64_t ids[RSW_GENERATIONS_OPEN_MAX];
     size_t count = rsw_generations_open(txn, ids, RSW_GENERATIONS_OPEN_MAX);
     for (size_t i = 0; i < count; i++) {
         struct rsw_item item;
-        memset(&item, 0, sizeof item);
-        item.generation = ids[i];
-        item.kind = kind;
-        item.repo = repo;
-        item.blob = blob;
+        unnamed(&item, ids[i], kind, repo, blob);
         rsw_text_out(item.name, sizeof item.name, (const uint8_t *)name, strlen(name));
         int answer = rsw_item_get(txn, &item);
         if (answer == RSW_FOUND && out != NULL) {
@@ -141,41 +156,61 @@ int rsw_condemned_get(struct rsw_txn *txn, enum rsw_item_kind kind, uint32_t rep
 
 /* ---- touches ---- */
 
+static void queue(struct rsw_txn *txn, const struct rsw_item *item) {
+    struct rsw_key key;
+    uint8_t value[RSW_V_TOUCHED_SIZE + RSW_SUM_SIZE];
+    if (item_key(txn, &key, item)) {
+        rsw_put_le64(value + RSW_V_TOUCHED_SEQ, rsw_txn_seq(txn));
+        rsw_value_put(txn, RSW_T_TOUCHED, &key, value, RSW_V_TOUCHED_SIZE);
+    }
+}
+
 bool rsw_touch_item(struct rsw_txn *txn, const struct rsw_item *item, bool again) {
     struct rsw_item now = *item;
-    struct rsw_key key;
-    if (rsw_item_get(txn, &now) != RSW_FOUND || !item_key(txn, &key, &now) ||
-        ((now.flags & RSW_ITEM_TOUCHED) != 0 && !again)) {
+    if (rsw_item_get(txn, &now) != RSW_FOUND || ((now.flags & RSW_ITEM_TOUCHED) != 0 && !again)) {
         return false;
     }
     now.flags |= RSW_ITEM_TOUCHED;
     rsw_item_put(txn, &now);
-    rsw_txn_put(txn, RSW_T_TOUCHED, rsw_key_span(&key), rsw_span_of("", 0));
-    return true;
+    queue(txn, &now);
+    return rsw_txn_ok(txn);
 }
 
-static bool touch_kind(struct rsw_txn *txn, uint64_t generation, enum rsw_item_kind kind, uint32_t repo,
-                       uint32_t blob) {
-    struct rsw_item item = {.generation = generation, .kind = kind, .repo = repo, .blob = blob};
-    return rsw_touch_item(txn, &item, true);
-}
-
-/* Also of what was touched before: a push of today may find gone what the touch of yesterday found in place.
- */
-bool rsw_touch(struct rsw_txn *txn, uint32_t repo, uint32_t blob) {
+bool rsw_touch_kind(struct rsw_txn *txn, enum rsw_item_kind kind, uint32_t repo, uint32_t blob, bool again) {
     uint64_t ids[RSW_GENERATIONS_OPEN_MAX];
     size_t count = rsw_generations_open(txn, ids, RSW_GENERATIONS_OPEN_MAX);
     struct rsw_held held;
+    struct rsw_item item;
     bool any = false;
     for (size_t i = 0; i < count; i++) {
-        any = touch_kind(txn, ids[i], RSW_ITEM_LINK, repo, blob) || any;
-        any = touch_kind(txn, ids[i], RSW_ITEM_REVISION, repo, blob) || any;
-        any = touch_kind(txn, ids[i], RSW_ITEM_BLOB, 0, blob) || any;
+        unnamed(&item, ids[i], kind, repo, blob);
+        any = rsw_touch_item(txn, &item, again) || any;
     }
-    if (rsw_held_get(txn, blob, &held) == RSW_FOUND) {
-        any = touch_kind(txn, held.generation, RSW_ITEM_BLOB, 0, blob) || any;
+    if (kind == RSW_ITEM_BLOB && rsw_held_get(txn, blob, &held) == RSW_FOUND) {
+        unnamed(&item, held.generation, kind, 0, blob);
+        any = rsw_touch_item(txn, &item, again) || any;
     }
     return any;
+}
+
+/* Also of what was touched before: a push of today may find gone what the touch of yesterday found in place.
+ * A manifest is queued even if it is no item of any generation: what it names may be. */
+bool rsw_touch(struct rsw_txn *txn, uint32_t repo, uint32_t blob) {
+    uint64_t id;
+    struct rsw_blob record;
+    if (rsw_generations_open(txn, &id, 1) == 0) {
+        return rsw_touch_kind(txn, RSW_ITEM_BLOB, 0, blob, true);
+    }
+    bool any = rsw_touch_kind(txn, RSW_ITEM_LINK, repo, blob, true);
+    any = rsw_touch_kind(txn, RSW_ITEM_REVISION, repo, blob, true) || any;
+    any = rsw_touch_kind(txn, RSW_ITEM_BLOB, 0, blob, true) || any;
+    if (rsw_blob_get(txn, blob, &record) == RSW_FOUND && (record.flags & RSW_BLOB_PARSED) != 0) {
+        struct rsw_item manifest;
+        unnamed(&manifest, 0, RSW_ITEM_REVISION, repo, blob);
+        queue(txn, &manifest);
+        any = true;
+    }
+    return any && rsw_txn_ok(txn);
 }
 
 bool rsw_touch_tag(struct rsw_txn *txn, uint32_t repo, const char *tag) {
@@ -198,22 +233,35 @@ void rsw_iter_touched(struct rsw_iter *iter, struct rsw_txn *txn) {
     rsw_iter_open(iter, txn, RSW_T_TOUCHED, &all);
 }
 
-int rsw_touched_next(struct rsw_iter *iter, struct rsw_item *out) {
+int rsw_touched_next(struct rsw_iter *iter, struct rsw_item *out, uint64_t *queued) {
     struct rsw_span key;
     struct rsw_span value;
     int answer = rsw_iter_step(iter, &key, &value);
-    if (answer == RSW_FOUND) {
-        answer = decode_item(iter->txn, RSW_T_TOUCHED, key, NULL, out);
+    if (answer != RSW_FOUND) {
+        return answer;
     }
-    if (answer == RSW_FOUND && (answer = rsw_item_get(iter->txn, out)) == RSW_ABSENT) {
-        return rsw_txn_damaged(iter->txn, RSW_T_TOUCHED, "an item is lost");
+    if (!rsw_value_open(iter->txn, RSW_T_TOUCHED, key, &value, RSW_V_TOUCHED_SIZE, true) ||
+        decode_item(iter->txn, RSW_T_TOUCHED, key, NULL, out) != RSW_FOUND) {
+        return RSW_FAILED;
     }
-    return answer;
+    *queued = rsw_get_le64(value.data + RSW_V_TOUCHED_SEQ);
+    if (out->generation == 0) {
+        return RSW_FOUND;
+    }
+    answer = rsw_item_get(iter->txn, out);
+    return answer == RSW_ABSENT ? rsw_txn_damaged(iter->txn, RSW_T_TOUCHED, "an item is lost") : answer;
 }
 
-void rsw_touched_drop(struct rsw_txn *txn, const struct rsw_item *item) {
+void rsw_touched_drop(struct rsw_txn *txn, const struct rsw_item *item, uint64_t queued) {
     struct rsw_key key;
-    if (item_key(txn, &key, item)) {
+    struct rsw_span value;
+    if (!item_key(txn, &key, item) ||
+        rsw_txn_get(txn, RSW_T_TOUCHED, rsw_key_span(&key), &value) != RSW_FOUND ||
+        !rsw_value_open(txn, RSW_T_TOUCHED, rsw_key_span(&key), &value, RSW_V_TOUCHED_SIZE, true)) {
+        return;
+    }
+    uint64_t now = rsw_get_le64(value.data + RSW_V_TOUCHED_SEQ);
+    if (now == queued || now == rsw_txn_seq(txn)) {
         rsw_txn_del(txn, RSW_T_TOUCHED, rsw_key_span(&key));
     }
 }

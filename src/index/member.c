@@ -138,6 +138,27 @@ int rsw_member_of_next(struct rsw_iter *iter, uint32_t *repo) {
     return answer;
 }
 
+void rsw_iter_aliases(struct rsw_iter *iter, struct rsw_txn *txn, uint32_t target) {
+    struct rsw_key prefix;
+    rsw_key_id(&prefix, target);
+    rsw_iter_open(iter, txn, RSW_T_ALIAS, &prefix);
+}
+
+int rsw_alias_next(struct rsw_iter *iter, struct rsw_alias *out) {
+    struct rsw_span key;
+    struct rsw_span value;
+    int answer = rsw_iter_step(iter, &key, &value);
+    if (answer == RSW_FOUND && key.len != 13) {
+        return rsw_iter_damaged(iter);
+    }
+    if (answer == RSW_FOUND) {
+        out->kind = key.data[4] == RSW_T_REVISION ? RSW_REVISION : RSW_LINK;
+        out->repo = rsw_get_be32(key.data + 5);
+        out->blob = rsw_get_be32(key.data + 9);
+    }
+    return answer;
+}
+
 /* ---- signatures ---- */
 
 enum { ROLE_SIGNATURE = 1, ROLE_SIGNED = 2 };

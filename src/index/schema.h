@@ -52,7 +52,7 @@ enum rsw_table {
     RSW_T_EVENT = 21,        /* number (8) → record: events that could not be used */
     RSW_T_GENERATION = 22,   /* id (8) → record */
     RSW_T_ITEM = 23,         /* generation (8), kind (1), repository, blob, name → record */
-    RSW_T_TOUCHED = 24,      /* key of an item: it was touched and has to be given back */
+    RSW_T_TOUCHED = 24,      /* key of an item → record: it was touched and has to be given back */
     RSW_T_HELD = 25,         /* blob → record: bytes that stay in quarantine beyond their generation */
 };
 #define RSW_TABLE_COUNT 26
@@ -206,7 +206,7 @@ enum {
     RSW_V_GENERATION_DUE = 75,        /* i64 */
     RSW_V_GENERATION_SETTLE = 83,     /* i64 */
     RSW_V_GENERATION_QUARANTINE = 91, /* i64 */
-    RSW_V_GENERATION_CLEARING = 99,   /* u8, 0 or 1 */
+    RSW_V_GENERATION_FLAGS = 99,      /* u8, enum rsw_generation_flag */
     RSW_V_GENERATION_RUN = 100,       /* RSW_RUN_MAX bytes, filled up with NUL */
     RSW_V_GENERATION_COUNTS = 132,    /* u64 for each kind of item, from kind 0 (not used) */
 };
@@ -218,6 +218,14 @@ enum {
     RSW_V_ITEM_BYTES = 3,  /* u64 */
     RSW_V_ITEM_SIZE = 11,
 };
+
+/* TOUCHED. Invariant: ITEM has the same key, and its flag TOUCHED; or the generation is 0: a manifest. */
+enum {
+    RSW_V_TOUCHED_SEQ = 0, /* u64, of the transaction that queued it last */
+    RSW_V_TOUCHED_SIZE = 8,
+};
+
+enum rsw_generation_flag { RSW_GENERATION_CLEARING = 1 << 0, RSW_GENERATION_SETTLING = 1 << 1 };
 
 /* HELD. Invariant: the generation has the item, with its state HELD. */
 enum {

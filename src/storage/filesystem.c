@@ -140,6 +140,7 @@ int rsw_storage_open_fs(struct rsw_storage **out, const char *root, struct rsw_e
                                                .prune = rsw_fs_prune,
                                                .rmdir = rsw_fs_rmdir,
                                                .move = rsw_fs_move,
+                                               .copy = rsw_fs_copy,
                                                .write = rsw_fs_write,
                                                .free = fs_free};
     *out = NULL;

@@ -45,9 +45,36 @@ static inline int64_t rsw_fs_mtime_ms(const struct stat *st) {
  * the end of the file) or a negative errno. */
 int64_t rsw_fs_read_full(int fd, void *bytes, size_t len);
 
+/* ---- putting something where nothing is ---- */
+
+/* Somebody may remove a folder that is empty just before we put something into it: then again, so often. */
+#define RSW_FS_VANISHED_TRIES 10
+
+/* As rsw_fs_open_parent, and makes the folders that are missing. */
+int rsw_fs_make_parent(const struct rsw_fs *fs, const char *key, const char **leaf);
+/* A registry's user must be able to use what we make, whoever we are: `fd` gets owner and mode (what `mask`
+ * leaves of it) of the folder `dir`. 0 or a negative errno. */
+int rsw_fs_take_after(int fd, int dir, mode_t mask);
+/* 0 or a negative errno. */
+int rsw_fs_sync_dir(int dir);
+/* From one name to another that is free. 0 or a negative errno, -EEXIST if it is taken. */
+int rsw_fs_rename_free(int from_dir, const char *from, int to_dir, const char *to);
+/* Says this errno of linkat(2) that no hard link can be had here? */
+bool rsw_fs_no_link(int errnum);
+
+struct rsw_fs_source {
+    const void *bytes; /* borrowed; NULL: out of `fd` */
+    size_t len;
+    int fd; /* a file, all of it, with its time */
+};
+/* Writes a file that is not there yet, whole or not at all; the folder is the caller's to sync. 0 or a
+ * negative errno: -EEXIST; -EAGAIN: the folder vanished. */
+int rsw_fs_write_new(int dir, const char *leaf, const struct rsw_fs_source *source);
+
 int rsw_fs_list(struct rsw_storage *storage, const struct rsw_listing *listing, struct rsw_error *err);
 int rsw_fs_prune(struct rsw_storage *storage, const char *dir, struct rsw_error *err);
 void rsw_fs_move(struct rsw_storage *storage, struct rsw_move *moves, size_t count);
+void rsw_fs_copy(struct rsw_storage *storage, struct rsw_move *copies, size_t count);
 void rsw_fs_write(struct rsw_storage *storage, struct rsw_write *writes, size_t count);
 void rsw_fs_rmdir(struct rsw_storage *storage, struct rsw_removal *removals, size_t count);
 

@@ -1,20 +1,15 @@
-/* Putting a file where none is: by a move, or written anew. */
+/* Putting a file that is there at a second place, or another: moves and copies. */
 #include "storage/fs.h"
 
 #include "util/cleanup.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-/* Somebody may remove a folder that is empty just before we put something into it. */
-#define VANISHED_TRIES 10
-
-/* A registry's user must be able to use what we make, whoever we are. 0 or a negative errno. */
-static int take_after(int fd, int dir, mode_t mask) {
+int rsw_fs_take_after(int fd, int dir, mode_t mask) {
     struct stat above;
     struct stat own;
     if (fstat(dir, &above) != 0 || fstat(fd, &own) != 0) {
@@ -27,9 +22,8 @@ static int take_after(int fd, int dir, mode_t mask) {
     return fchmod(fd, above.st_mode & mask) == 0 ? 0 : -errno;
 }
 
-/* A folder that fsync works on: the descriptors that rsw_fs_open_parent gives are O_PATH. 0 or a negative
- * errno. */
-static int sync_dir(int dir) {
+int rsw_fs_sync_dir(int dir) {
+    /* One that fsync works on: the descriptors that rsw_fs_open_parent gives are O_PATH. */
     RSW_AUTO_FD fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     return fd >= 0 && fsync(fd) == 0 ? 0 : -errno;
 }
@@ -49,8 +43,8 @@ static int make_dir(const struct rsw_fs *fs, int dir, const char *name) {
     if (fd < 0 || !made) {
         return fd;
     }
-    int rc = take_after(fd, dir, 07777);
-    rc = rc == 0 ? sync_dir(dir) : rc;
+    int rc = rsw_fs_take_after(fd, dir, 07777);
+    rc = rc == 0 ? rsw_fs_sync_dir(dir) : rc;
     if (rc != 0) {
         close(fd);
         unlinkat(dir, name, AT_REMOVEDIR);
@@ -59,8 +53,7 @@ static int make_dir(const struct rsw_fs *fs, int dir, const char *name) {
     return fd;
 }
 
-/* As rsw_fs_open_parent, and makes the folders that are missing. */
-static int make_parent(const struct rsw_fs *fs, const char *key, const char **leaf) {
+int rsw_fs_make_parent(const struct rsw_fs *fs, const char *key, const char **leaf) {
     int dir = rsw_fs_open_parent(fs, key, leaf);
     if (dir != -ENOENT) {
         return dir;
@@ -83,8 +76,7 @@ static int make_parent(const struct rsw_fs *fs, const char *key, const char **le
     return dir;
 }
 
-/* From one name to another that is free. 0 or a negative errno, -EEXIST if it is taken. */
-static int rename_free(int from_dir, const char *from, int to_dir, const char *to) {
+int rsw_fs_rename_free(int from_dir, const char *from, int to_dir, const char *to) {
     if (renameat2(from_dir, from, to_dir, to, RENAME_NOREPLACE) == 0) {
         return 0;
     }
@@ -98,120 +90,101 @@ static int rename_free(int from_dir, const char *from, int to_dir, const char *t
     return unlinkat(from_dir, from, 0) == 0 ? 0 : -errno;
 }
 
-static int move_once(const struct rsw_fs *fs, const struct rsw_move *move) {
+/* The two places of a move or copy, opened. */
+struct places {
+    int from_dir; /* owned; O_PATH */
+    int to_dir;   /* likewise */
     const char *from;
     const char *to;
-    RSW_AUTO_FD from_dir = rsw_fs_open_parent(fs, move->from, &from);
-    if (from_dir < 0) {
-        return from_dir == -ENOTDIR ? -ENOENT : from_dir;
+};
+#define PLACES_INIT                                                                                          \
+    { .from_dir = -1, .to_dir = -1 }
+
+static void places_close(struct places *places) {
+    rsw_cleanup_fd(&places->from_dir);
+    rsw_cleanup_fd(&places->to_dir);
+}
+#define AUTO_PLACES __attribute__((cleanup(places_close))) struct places
+
+/* 0 or a negative errno; -ENOENT: there is nothing at `from`; -EAGAIN: a folder vanished, to be tried again.
+ */
+static int places_open(struct places *out, const struct rsw_fs *fs, const struct rsw_move *move) {
+    out->from_dir = rsw_fs_open_parent(fs, move->from, &out->from);
+    if (out->from_dir < 0) {
+        return out->from_dir == -ENOTDIR ? -ENOENT : out->from_dir;
     }
     struct stat st;
-    if (fstatat(from_dir, from, &st, AT_SYMLINK_NOFOLLOW) != 0) {
+    if (fstatat(out->from_dir, out->from, &st, AT_SYMLINK_NOFOLLOW) != 0) {
         return -errno;
     }
     if (!S_ISREG(st.st_mode)) {
         return S_ISDIR(st.st_mode) ? -EISDIR : S_ISLNK(st.st_mode) ? -ELOOP : -ENXIO;
     }
-    RSW_AUTO_FD to_dir = make_parent(fs, move->to, &to);
-    if (to_dir < 0) {
-        return to_dir == -ENOENT ? -EAGAIN : to_dir;
-    }
-    int rc = rename_free(from_dir, from, to_dir, to);
-    if (rc == -ENOENT) {
-        return fstatat(from_dir, from, &st, AT_SYMLINK_NOFOLLOW) == 0 ? -EAGAIN : -ENOENT;
-    }
-    if (rc == 0) {
-        rc = sync_dir(to_dir); /* first: after a power cut it is at both names rather than at none */
-    }
-    return rc == 0 ? sync_dir(from_dir) : rc;
+    out->to_dir = rsw_fs_make_parent(fs, move->to, &out->to);
+    return out->to_dir == -ENOENT ? -EAGAIN : out->to_dir < 0 ? out->to_dir : 0;
 }
 
-void rsw_fs_move(struct rsw_storage *storage, struct rsw_move *moves, size_t count) {
+/* -ENOENT of a call that needs both places: which is it that has gone? */
+static int who_vanished(const struct places *at) {
+    struct stat st;
+    return fstatat(at->from_dir, at->from, &st, AT_SYMLINK_NOFOLLOW) == 0 ? -EAGAIN : -ENOENT;
+}
+
+static int move_once(const struct rsw_fs *fs, const struct rsw_move *move) {
+    AUTO_PLACES at = PLACES_INIT;
+    int rc = places_open(&at, fs, move);
+    if (rc != 0) {
+        return rc;
+    }
+    rc = rsw_fs_rename_free(at.from_dir, at.from, at.to_dir, at.to);
+    if (rc == -ENOENT) {
+        return who_vanished(&at);
+    }
+    if (rc == 0) {
+        rc =
+            rsw_fs_sync_dir(at.to_dir); /* first: after a power cut it is at both names rather than at none */
+    }
+    return rc == 0 ? rsw_fs_sync_dir(at.from_dir) : rc;
+}
+
+/* The bytes once more, as a file of its own. */
+static int copy_bytes(const struct rsw_fs *fs, const struct places *at) {
+    RSW_AUTO_FD fd = rsw_fs_open(fs, at->from_dir, at->from, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0) {
+        return fd;
+    }
+    const struct rsw_fs_source source = {.fd = fd};
+    return rsw_fs_write_new(at->to_dir, at->to, &source);
+}
+
+static int copy_once(const struct rsw_fs *fs, const struct rsw_move *copy) {
+    AUTO_PLACES at = PLACES_INIT;
+    int rc = places_open(&at, fs, copy);
+    if (rc != 0) {
+        return rc;
+    }
+    if (linkat(at.from_dir, at.from, at.to_dir, at.to, 0) != 0) {
+        rc = rsw_fs_no_link(errno) ? copy_bytes(fs, &at) : -errno;
+    }
+    return rc == -ENOENT ? who_vanished(&at) : rc == 0 ? rsw_fs_sync_dir(at.to_dir) : rc;
+}
+
+static void move_each(struct rsw_storage *storage, struct rsw_move *moves, size_t count,
+                      int (*once)(const struct rsw_fs *, const struct rsw_move *)) {
     for (size_t i = 0; i < count; i++) {
         int rc = -EAGAIN;
-        for (int tries = 0; rc == -EAGAIN && tries < VANISHED_TRIES; tries++) {
-            rc = move_once((const struct rsw_fs *)storage, &moves[i]);
+        for (int tries = 0; rc == -EAGAIN && tries < RSW_FS_VANISHED_TRIES; tries++) {
+            rc = once((const struct rsw_fs *)storage, &moves[i]);
         }
         moves[i].errnum = -rc;
         moves[i].answer = rc == 0 ? RSW_FOUND : rc == -ENOENT ? RSW_ABSENT : RSW_FAILED;
     }
 }
 
-/* All of it, on the disk. 0 or a negative errno. */
-static int fill(int fd, int dir, const struct rsw_write *write_) {
-    for (size_t done = 0; done < write_->len;) {
-        ssize_t put = write(fd, (const char *)write_->bytes + done, write_->len - done);
-        if (put < 0 && errno != EINTR) {
-            return -errno;
-        }
-        done += put > 0 ? (size_t)put : 0;
-    }
-    int rc = take_after(fd, dir, 0666);
-    return rc == 0 && fsync(fd) != 0 ? -errno : rc;
+void rsw_fs_move(struct rsw_storage *storage, struct rsw_move *moves, size_t count) {
+    move_each(storage, moves, count, move_once);
 }
 
-/* By way of a file without a name, so that a kill leaves nothing behind. -EOPNOTSUPP: not on this filesystem.
- */
-static int write_unnamed(int dir, const char *leaf, const struct rsw_write *write_) {
-    char name[32];
-    RSW_AUTO_FD fd = openat(dir, ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600);
-    if (fd < 0) {
-        return errno == EISDIR || errno == EINVAL ? -EOPNOTSUPP : -errno;
-    }
-    int rc = fill(fd, dir, write_);
-    if (rc != 0) {
-        return rc;
-    }
-    snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
-    if (linkat(AT_FDCWD, name, dir, leaf, AT_SYMLINK_FOLLOW) == 0) {
-        return 0;
-    }
-    /* ENOENT: no /proc, or the folder has gone meanwhile: then the other way says so too. */
-    return errno == ENOENT || errno == EXDEV ? -EOPNOTSUPP : -errno;
-}
-
-/* By way of a temporary name, that the registry, and a scan, pass over. */
-static int write_named(int dir, const char *leaf, const struct rsw_write *write_) {
-    static atomic_uint number;
-    char temporary[64];
-    snprintf(temporary, sizeof temporary, ".regsweep-%ld-%u.tmp", (long)getpid(),
-             atomic_fetch_add(&number, 1));
-    RSW_AUTO_FD fd = openat(dir, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd < 0) {
-        return errno == ENOENT || errno == EEXIST ? -EAGAIN : -errno;
-    }
-    int rc = fill(fd, dir, write_);
-    rc = rc == 0 ? rename_free(dir, temporary, dir, leaf) : rc;
-    if (rc != 0) {
-        unlinkat(dir, temporary, 0);
-    }
-    return rc;
-}
-
-static int write_once(const struct rsw_fs *fs, const struct rsw_write *write_) {
-    const char *leaf;
-    RSW_AUTO_FD dir = make_parent(fs, write_->key, &leaf);
-    if (dir < 0) {
-        return dir == -ENOENT ? -EAGAIN : dir;
-    }
-    struct stat st;
-    if (fstatat(dir, leaf, &st, AT_SYMLINK_NOFOLLOW) == 0) {
-        return -EEXIST;
-    }
-    int rc = write_unnamed(dir, leaf, write_);
-    if (rc == -EOPNOTSUPP) {
-        rc = write_named(dir, leaf, write_);
-    }
-    return rc == 0 ? sync_dir(dir) : rc;
-}
-
-void rsw_fs_write(struct rsw_storage *storage, struct rsw_write *writes, size_t count) {
-    for (size_t i = 0; i < count; i++) {
-        int rc = -EAGAIN;
-        for (int tries = 0; rc == -EAGAIN && tries < VANISHED_TRIES; tries++) {
-            rc = write_once((const struct rsw_fs *)storage, &writes[i]);
-        }
-        writes[i].errnum = -rc;
-        writes[i].answer = rc == 0 ? RSW_FOUND : RSW_FAILED;
-    }
+void rsw_fs_copy(struct rsw_storage *storage, struct rsw_move *copies, size_t count) {
+    move_each(storage, copies, count, copy_once);
 }

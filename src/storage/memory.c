@@ -232,15 +232,25 @@ static int add_file(struct rsw_memory *memory, const struct rsw_memory_file *fil
     return 0;
 }
 
-static int move_one(struct rsw_memory *memory, const struct rsw_move *move) {
+/* The file to move or copy, and 0; or why it cannot go. */
+static int open_source(struct rsw_memory *memory, const struct rsw_move *move,
+                       struct rsw_memory_file **file) {
     int errnum;
     bool is_fault;
-    struct rsw_memory_file *file = open_file(memory, move->from, &errnum, &is_fault);
-    if (file == NULL) {
+    *file = open_file(memory, move->from, &errnum, &is_fault);
+    if (*file == NULL) {
         return is_fault && errnum == ENOENT ? EIO : errnum;
     }
     errnum = rsw_memory_fault(memory, move->to);
-    errnum = errnum != 0 ? errnum : obstacle(memory, move->to);
+    if (errnum != 0) {
+        return errnum == ENOENT ? EIO : errnum; /* a fault is no absence */
+    }
+    return obstacle(memory, move->to);
+}
+
+static int move_one(struct rsw_memory *memory, const struct rsw_move *move) {
+    struct rsw_memory_file *file;
+    int errnum = open_source(memory, move, &file);
     if (errnum != 0) {
         return errnum;
     }
@@ -263,17 +273,14 @@ static void memory_move(struct rsw_storage *storage, struct rsw_move *moves, siz
     unlock(memory);
 }
 
-static int write_one(struct rsw_memory *memory, const struct rsw_write *write) {
-    int errnum = fault_of(memory, write->key);
-    errnum = errnum != 0 ? errnum : obstacle(memory, write->key);
-    if (errnum != 0) {
-        return errnum;
-    }
-    struct rsw_memory_file file = {.key = strdup(write->key), .len = write->len};
-    file.bytes = malloc(write->len > 0 ? write->len : 1);
+/* A file of its own, with these bytes. 0 or an errno. */
+static int make_file(struct rsw_memory *memory, const char *key, const void *bytes, size_t len,
+                     int64_t mtime_ms) {
+    struct rsw_memory_file file = {.key = strdup(key), .len = len, .mtime_ms = mtime_ms};
+    file.bytes = malloc(len > 0 ? len : 1);
     if (file.key != NULL && file.bytes != NULL) {
-        if (write->len > 0) {
-            memcpy(file.bytes, write->bytes, write->len);
+        if (len > 0) {
+            memcpy(file.bytes, bytes, len);
         }
         if (add_file(memory, &file) == 0) {
             return 0;
@@ -282,6 +289,24 @@ static int write_one(struct rsw_memory *memory, const struct rsw_write *write) {
     free(file.key);
     free(file.bytes);
     return ENOMEM;
+}
+
+static void memory_copy(struct rsw_storage *storage, struct rsw_move *copies, size_t count) {
+    struct rsw_memory *memory = lock(storage);
+    for (size_t i = 0; i < count; i++) {
+        struct rsw_memory_file *file;
+        int errnum = open_source(memory, &copies[i], &file);
+        copies[i].errnum =
+            errnum != 0 ? errnum : make_file(memory, copies[i].to, file->bytes, file->len, file->mtime_ms);
+        copies[i].answer = answer_of(copies[i].errnum);
+    }
+    unlock(memory);
+}
+
+static int write_one(struct rsw_memory *memory, const struct rsw_write *write) {
+    int errnum = fault_of(memory, write->key);
+    errnum = errnum != 0 ? errnum : obstacle(memory, write->key);
+    return errnum != 0 ? errnum : make_file(memory, write->key, write->bytes, write->len, 0);
 }
 
 static void memory_write(struct rsw_storage *storage, struct rsw_write *writes, size_t count) {
@@ -316,6 +341,7 @@ int rsw_storage_open_memory(struct rsw_storage **out, struct rsw_error *err) {
                                                .prune = memory_prune,
                                                .rmdir = memory_rmdir,
                                                .move = memory_move,
+                                               .copy = memory_copy,
                                                .write = memory_write,
                                                .free = memory_free};
     *out = NULL;

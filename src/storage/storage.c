@@ -116,17 +116,27 @@ void rsw_storage_rmdir(struct rsw_storage *storage, struct rsw_removal *removals
     remove_runs(storage, removals, count, storage->ops->rmdir);
 }
 
-void rsw_storage_move(struct rsw_storage *storage, struct rsw_move *moves, size_t count) {
+/* Moves and copies: `call` is the backend's. */
+static void move_runs(struct rsw_storage *storage, struct rsw_move *moves, size_t count,
+                      void (*call)(struct rsw_storage *, struct rsw_move *, size_t)) {
     size_t run = 0;
     for (size_t i = 0; i < count; i++) {
         moves[i].answer = RSW_FAILED;
         moves[i].errnum = EINVAL;
         if (!rsw_storage_key_valid(moves[i].from, false) || !rsw_storage_key_valid(moves[i].to, false)) {
-            storage->ops->move(storage, moves + run, i - run);
+            call(storage, moves + run, i - run);
             run = i + 1;
         }
     }
-    storage->ops->move(storage, moves + run, count - run);
+    call(storage, moves + run, count - run);
+}
+
+void rsw_storage_move(struct rsw_storage *storage, struct rsw_move *moves, size_t count) {
+    move_runs(storage, moves, count, storage->ops->move);
+}
+
+void rsw_storage_copy(struct rsw_storage *storage, struct rsw_move *copies, size_t count) {
+    move_runs(storage, copies, count, storage->ops->copy);
 }
 
 void rsw_storage_write(struct rsw_storage *storage, struct rsw_write *writes, size_t count) {

@@ -95,13 +95,13 @@ struct rsw_removal {
     int errnum;
 };
 
-/* Moving a file from one key to another. */
+/* Moving a file from one key to another, or copying it. */
 struct rsw_move {
     const char *from;
     const char *to;
-    int answer; /* RSW_FOUND: moved; RSW_ABSENT: there is nothing at `from`, and nothing happened; RSW_FAILED:
+    int answer; /* RSW_FOUND: done; RSW_ABSENT: there is nothing at `from`, and nothing happened; RSW_FAILED:
                    EEXIST: something is at `to`, and both stay; EISDIR, ELOOP or ENXIO: `from` is no file;
-                   EXDEV: `to` is on another filesystem */
+                   EXDEV: `to` is on another filesystem. Of a copy likewise, but EXDEV is no obstacle to it */
     int errnum;
 };
 
@@ -131,11 +131,16 @@ struct rsw_storage_ops {
      * was gone (where there are no directories: nothing is below the key); RSW_FAILED with ENOTEMPTY:
      * something is in it; with ENOTDIR or ELOOP: a file or a link, which stays. */
     void (*rmdir)(struct rsw_storage *storage, struct rsw_removal *removals, size_t count);
-    /* Both replace nothing, and are durable when they answer. Folders that are missing are made; these, and
-     * what is written, take owner and mode from the folder that they are in, as the registry's user must be
-     * able to use them. A file is moved in one step: whoever looks meanwhile finds it at one of the two keys
-     * (where a filesystem cannot move without replacing, for a moment at both). */
+    /* All three replace nothing, and are durable when they answer. Folders that are missing are made; these,
+     * and what is written, take owner and mode from the folder that they are in, as the registry's user must
+     * be able to use them. A file is moved in one step: whoever looks meanwhile finds it at one of the two
+     * keys (where a filesystem cannot move without replacing, for a moment at both). */
     void (*move)(struct rsw_storage *storage, struct rsw_move *moves, size_t count);
+    /* `from` stays; the copy has its time, and appears whole. Where a filesystem has hard links it is the
+     * same file under a second name: it costs no room, and what somebody still writes into the one is in the
+     * other.
+     */
+    void (*copy)(struct rsw_storage *storage, struct rsw_move *copies, size_t count);
     void (*write)(struct rsw_storage *storage, struct rsw_write *writes, size_t count);
     void (*free)(struct rsw_storage *storage);
 };
@@ -153,6 +158,7 @@ void rsw_storage_remove(struct rsw_storage *storage, struct rsw_removal *removal
 int rsw_storage_prune(struct rsw_storage *storage, const char *dir, struct rsw_error *err);
 void rsw_storage_rmdir(struct rsw_storage *storage, struct rsw_removal *removals, size_t count);
 void rsw_storage_move(struct rsw_storage *storage, struct rsw_move *moves, size_t count);
+void rsw_storage_copy(struct rsw_storage *storage, struct rsw_move *copies, size_t count);
 void rsw_storage_write(struct rsw_storage *storage, struct rsw_write *writes, size_t count);
 
 /* Backends. `root` need not contain `docker/` yet. */
@@ -161,8 +167,9 @@ int rsw_storage_open_memory(struct rsw_storage **out, struct rsw_error *err);
 
 /* For tests, memory backend only: puts or replaces a file; makes a key answer RSW_FAILED with `errnum`
  * (0: normal again; in a listing a directory under this key is one that cannot be read); fails request
- * number `countdown` from now, once (0: the very next; looks, reads, removals, moves, writes, prunings and
- * listings count one each a request; a listing is cut short after its first entry; `errnum` 0: normal again).
+ * number `countdown` from now, once (0: the very next; looks, reads, removals, moves, copies, writes,
+ * prunings and listings count one each a request; a listing is cut short after its first entry; `errnum` 0:
+ * normal again).
  */
 int rsw_memory_put(struct rsw_storage *storage, const char *key, const void *bytes, size_t len,
                    int64_t mtime_ms, struct rsw_error *err);

@@ -1,18 +1,24 @@
 regsweep_unit_test(gc_mark
     SOURCES gc_mark.c gc_help.c
-    MODULES gc scan oci storage index util)
+    MODULES gc scan oci registry storage index util)
 regsweep_unit_test(gc_random
     SOURCES gc_random.c gc_help.c
-    MODULES gc scan oci storage index util)
+    MODULES gc scan oci registry storage index util)
 regsweep_unit_test(gc_sweep
     SOURCES gc_sweep.c gc_registry.c tree.c compare.c
-    MODULES gc scan oci storage index util)
+    MODULES gc scan oci registry storage index util)
 regsweep_unit_test(gc_crash
     SOURCES gc_crash.c gc_registry.c tree.c compare.c
-    MODULES gc scan oci storage index util)
+    MODULES gc scan oci registry storage index util)
 regsweep_unit_test(gc_verify
     SOURCES gc_verify.c gc_registry.c tree.c compare.c
-    MODULES gc scan oci storage index util)
+    MODULES gc scan oci registry storage index util)
 regsweep_unit_test(gc_damage
     SOURCES gc_damage.c gc_registry.c tree.c compare.c
-    MODULES gc scan oci storage index util)
+    MODULES gc scan oci registry storage index util)
+regsweep_unit_test(gc_quarantine
+    SOURCES gc_quarantine.c storage_help.c tree.c
+    MODULES gc scan oci registry storage index util)
+regsweep_unit_test(gc_fence
+    SOURCES gc_fence.c index_support.c
+    MODULES gc scan oci registry storage index util)

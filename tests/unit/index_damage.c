@@ -113,9 +113,9 @@ static void set_schema(const struct place *place, uint32_t version, size_t extra
 static void an_index_of_a_newer_schema_is_refused_by_its_number(void **state) {
     set_schema(*state, 7, 12);
     expect_open_fails(*state, &create, RSW_ESCHEMA,
-                      "written by a newer regsweep (schema 7, this one reads 1)");
+                      "written by a newer regsweep (schema 7, this one reads 2)");
     expect_open_fails(*state, &reading, RSW_ESCHEMA,
-                      "written by a newer regsweep (schema 7, this one reads 1)");
+                      "written by a newer regsweep (schema 7, this one reads 2)");
 }
 
 static void a_schema_record_that_is_damaged_is_not_believed(void **state) {

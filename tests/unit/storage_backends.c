@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <sys/syscall.h>
 
 static const char *root;
 
@@ -54,14 +55,18 @@ int main(void) {
     struct contract_backend fs = {"filesystem", true, true, fs_open, fs_put, fs_close};
     int failed = contract_run(&memory) + contract_run(&flat) + contract_run(&fs);
     /* Last, for a filter stays with the process. */
-    if (help_forbid_openat2(ENOSYS)) {
+    if (help_forbid(SYS_openat2, ENOSYS)) {
         fs.name = "filesystem on a kernel without openat2";
         failed += contract_run(&fs);
     } else {
         print_message("no seccomp here: the filesystem without openat2 is not tested\n");
     }
-    if (help_forbid_openat2(EPERM)) {
+    if (help_forbid(SYS_openat2, EPERM)) {
         fs.name = "filesystem where openat2 is forbidden";
+        failed += contract_run(&fs);
+    }
+    if (help_forbid(SYS_linkat, EPERM)) {
+        fs.name = "filesystem without hard links";
         failed += contract_run(&fs);
     }
     return failed;

@@ -576,6 +576,68 @@ static void a_move_to_a_place_that_is_taken_leaves_both(void **state) {
     expect_text(s, "b/c/three", "3");
 }
 
+static struct rsw_move copy_one(struct rsw_storage *s, const char *from, const char *to) {
+    struct rsw_move copy = {.from = from, .to = to};
+    rsw_storage_copy(s, &copy, 1);
+    return copy;
+}
+
+static void a_copy_is_a_second_file_with_the_same_bytes_and_time(void **state) {
+    struct rsw_storage *s = *state;
+    static char large[100000];
+    memset(large, 'x', sizeof large);
+    put(s, "hidden/7/ab", "bytes");
+    put(s, "hidden/7/empty", "");
+    backend->put(s, "hidden/7/large", large, sizeof large, TIME_MS);
+    struct rsw_move copies[] = {{.from = "hidden/7/ab", .to = "blobs/ab/data"},
+                                {.from = "hidden/7/none", .to = "blobs/none/data"},
+                                {.from = "hidden/7/empty", .to = "blobs/deep/er/empty"},
+                                {.from = "hidden/7/ab", .to = "blobs//ab"},
+                                {.from = "../hidden", .to = "blobs/out"},
+                                {.from = "hidden/7/large", .to = "blobs/large"}};
+    rsw_storage_copy(s, copies, 6);
+    assert_int_equal(copies[0].answer, RSW_FOUND);
+    assert_int_equal(copies[1].answer, RSW_ABSENT);
+    assert_int_equal(copies[2].answer, RSW_FOUND);
+    assert_int_equal(copies[3].errnum, EINVAL);
+    assert_int_equal(copies[4].answer, RSW_FAILED);
+    assert_int_equal(copies[4].errnum, EINVAL);
+    assert_int_equal(copies[5].answer, RSW_FOUND);
+    expect_text(s, "blobs/ab/data", "bytes");
+    expect_text(s, "hidden/7/ab", "bytes");
+    expect_text(s, "blobs/deep/er/empty", "");
+    assert_int_equal(help_look(s, "blobs/ab/data").mtime_ms, TIME_MS);
+    assert_int_equal(help_look(s, "blobs/large").size, sizeof large);
+    assert_int_equal(help_look(s, "blobs/none").answer, RSW_ABSENT);
+    struct seen seen = {.count = 0};
+    assert_int_equal(help_list(&seen, s, "blobs", 0), RSW_FOUND);
+    assert_int_equal(seen.count, 3); /* nothing else was left there */
+    help_forget(&seen);
+    /* Neither needs the other. */
+    assert_int_equal(help_remove(s, "hidden/7/ab", NULL), RSW_FOUND);
+    expect_text(s, "blobs/ab/data", "bytes");
+    assert_int_equal(copy_one(s, "hidden/7/ab", "blobs/cd/data").answer, RSW_ABSENT);
+}
+
+static void a_copy_to_a_place_that_is_taken_leaves_both(void **state) {
+    struct rsw_storage *s = *state;
+    put(s, "a/one", "1");
+    put(s, "a/two", "2");
+    put(s, "b/c/three", "3");
+    struct rsw_move copy = copy_one(s, "a/one", "a/two");
+    assert_int_equal(copy.answer, RSW_FAILED);
+    assert_int_equal(copy.errnum, EEXIST);
+    assert_int_equal(copy_one(s, "a/one", "a/one").errnum, EEXIST);
+    if (backend->has_directories) {
+        assert_int_equal(copy_one(s, "a/one", "b/c").errnum, EEXIST);
+        assert_int_equal(copy_one(s, "b/c", "b/d").errnum, EISDIR);
+        assert_int_equal(copy_one(s, "a/one", "a/two/under").answer, RSW_FAILED);
+    }
+    expect_text(s, "a/one", "1");
+    expect_text(s, "a/two", "2");
+    expect_text(s, "b/c/three", "3");
+}
+
 static void a_write_makes_a_file_and_replaces_none(void **state) {
     struct rsw_storage *s = *state;
     put(s, "r/old/link", "sha256:old");
@@ -635,6 +697,8 @@ int contract_run(const struct contract_backend *over) {
         TEST(the_root_is_never_pruned_away),
         TEST(a_move_takes_a_file_to_a_new_place_with_its_time),
         TEST(a_move_to_a_place_that_is_taken_leaves_both),
+        TEST(a_copy_is_a_second_file_with_the_same_bytes_and_time),
+        TEST(a_copy_to_a_place_that_is_taken_leaves_both),
         TEST(a_write_makes_a_file_and_replaces_none),
         TEST(of_two_writers_one_wins_and_the_file_is_whole),
         TEST(a_listing_shows_what_is_below_its_prefix_and_nothing_else),

@@ -174,10 +174,10 @@ int help_read(struct rsw_storage *storage, const char *key, char text[256], int 
     return read.answer;
 }
 
-bool help_forbid_openat2(int errnum) {
+bool help_forbid(unsigned number, int errnum) {
     struct sock_filter code[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat2, 0, 1),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)errnum),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
@@ -187,5 +187,5 @@ bool help_forbid_openat2(int errnum) {
         return false;
     }
     errno = 0;
-    return syscall(SYS_openat2, -1, "", NULL, 0) < 0 && errno == errnum;
+    return syscall(number, -1, "", -1, "", 0) < 0 && errno == errnum;
 }

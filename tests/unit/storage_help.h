@@ -59,8 +59,8 @@ int help_remove(struct rsw_storage *storage, const char *key, int *errnum);
 /* Reads up to 200 bytes as text into `text` (256 bytes). */
 int help_read(struct rsw_storage *storage, const char *key, char text[256], int *errnum);
 
-/* From here on openat2(2) fails in this process, as on an old kernel or under a container's seccomp filter.
- * False: seccomp cannot be used here. */
-bool help_forbid_openat2(int errnum);
+/* From here on this system call fails in this process, as on an old kernel or under a container's seccomp
+ * filter. False: seccomp cannot be used here. */
+bool help_forbid(unsigned number, int errnum);
 
 #endif

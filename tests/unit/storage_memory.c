@@ -93,6 +93,26 @@ static void the_nth_request_fails_once(void **state) {
     assert_int_equal(rsw_storage_prune(s, "d/a", NULL), RSW_ABSENT);
 }
 
+static void a_fault_at_either_end_fails_a_move_and_a_copy_and_is_no_absence(void **state) {
+    struct rsw_storage *s = *state;
+    struct rsw_move move = {.from = "d/a/link", .to = "e/link"};
+    for (int end = 0; end < 2; end++) {
+        const char *key = end == 0 ? move.from : move.to;
+        rsw_memory_fail_key(s, key, ENOENT);
+        rsw_storage_move(s, &move, 1);
+        assert_int_equal(move.answer, RSW_FAILED);
+        rsw_storage_copy(s, &move, 1);
+        assert_int_equal(move.answer, RSW_FAILED);
+        rsw_memory_fail_key(s, key, 0);
+    }
+    rsw_memory_fail_after(s, 0, ENOSPC);
+    rsw_storage_copy(s, &move, 1);
+    assert_int_equal(move.errnum, ENOSPC);
+    assert_int_equal(help_look(s, "e/link").answer, RSW_ABSENT);
+    rsw_storage_copy(s, &move, 1);
+    assert_int_equal(move.answer, RSW_FOUND);
+}
+
 static void a_listing_can_be_cut_short(void **state) {
     struct rsw_storage *s = *state;
     struct seen seen = {.count = 0};
@@ -124,6 +144,7 @@ int main(void) {
         TEST(a_failing_file_shows_in_listings_and_probes),
         TEST(a_failing_directory_hides_what_is_in_it),
         TEST(the_nth_request_fails_once),
+        TEST(a_fault_at_either_end_fails_a_move_and_a_copy_and_is_no_absence),
         TEST(a_listing_can_be_cut_short),
         TEST(a_file_can_be_replaced),
     };

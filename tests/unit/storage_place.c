@@ -38,6 +38,12 @@ static struct rsw_move move_one(struct rsw_storage *s, const char *from, const c
     return move;
 }
 
+static struct rsw_move copy_one(struct rsw_storage *s, const char *from, const char *to) {
+    struct rsw_move copy = {.from = from, .to = to};
+    rsw_storage_copy(s, &copy, 1);
+    return copy;
+}
+
 static struct rsw_write write_one(struct rsw_storage *s, const char *key, const char *text) {
     struct rsw_write write = {.key = key, .bytes = text, .len = strlen(text)};
     rsw_storage_write(s, &write, 1);
@@ -83,6 +89,41 @@ static void a_moved_file_keeps_owner_mode_and_inode(void **state) {
     assert_int_equal(after.st_nlink, 1);
 }
 
+static void a_copy_is_the_same_file_under_a_second_name(void **state) {
+    struct rsw_storage *s = *state;
+    put("away/data", "x");
+    assert_int_equal(chmod(help_path(in, "away/data"), 0640), 0);
+    assert_int_equal(copy_one(s, "away/data", "blobs/data").answer, RSW_FOUND);
+    struct stat from = stat_of("away/data");
+    struct stat to = stat_of("blobs/data");
+    assert_int_equal(from.st_ino, to.st_ino);
+    assert_int_equal(to.st_nlink, 2);
+    assert_int_equal(to.st_mode & 07777, 0640);
+}
+
+/* From another filesystem there is no hard link: the bytes are copied. */
+static void a_copy_by_bytes_takes_owner_and_mode_from_its_folder(void **state) {
+    struct rsw_storage *s = *state;
+    help_mkdir(in, "other");
+    help_mkdir(in, "r");
+    if (mount("regsweep-test", help_path(in, "other"), "tmpfs", 0, "size=1m") != 0) {
+        skip(); /* not root */
+    }
+    put("other/data", "bytes");
+    assert_int_equal(chown(help_path(in, "r"), 1234, 5678), 0);
+    assert_int_equal(chmod(help_path(in, "r"), 02770), 0);
+    struct rsw_move copy = copy_one(s, "other/data", "r/new/data");
+    struct rsw_move again = copy_one(s, "other/data", "r/new/data");
+    assert_int_equal(umount2(help_path(in, "other"), MNT_DETACH), 0);
+    assert_int_equal(copy.answer, RSW_FOUND);
+    assert_int_equal(again.errnum, EEXIST);
+    struct stat st = stat_of("r/new/data");
+    assert_int_equal(st.st_size, 5);
+    assert_int_equal(st.st_uid, 1234);
+    assert_int_equal(st.st_gid, 5678);
+    assert_int_equal(st.st_mode & 07777, 0660);
+}
+
 static void nothing_is_moved_or_written_through_a_symbolic_link(void **state) {
     struct rsw_storage *s = *state;
     help_mkdir(top, "outside");
@@ -94,6 +135,10 @@ static void nothing_is_moved_or_written_through_a_symbolic_link(void **state) {
     assert_int_equal(move_one(s, "door/secret", "a/stolen").errnum, ELOOP);
     assert_int_equal(move_one(s, "a/link", "a/other").errnum, ELOOP);
     assert_int_equal(move_one(s, "a/data", "a/link").errnum, EEXIST);
+    assert_int_equal(copy_one(s, "a/data", "door/data").errnum, ELOOP);
+    assert_int_equal(copy_one(s, "door/secret", "a/stolen").errnum, ELOOP);
+    assert_int_equal(copy_one(s, "a/link", "a/other").errnum, ELOOP);
+    assert_int_equal(copy_one(s, "a/data", "a/link").errnum, EEXIST);
     assert_int_equal(write_one(s, "door/new", "x").errnum, ELOOP);
     assert_int_equal(write_one(s, "door/deep/new", "x").errnum, ELOOP);
     assert_int_equal(write_one(s, "a/link", "x").errnum, EEXIST);
@@ -114,6 +159,8 @@ static void a_full_disk_leaves_no_half_a_file(void **state) {
     rsw_storage_write(s, &write, 1);
     put("data", "x");
     struct rsw_move move = move_one(s, "data", "small/data");
+    help_put(in, "large", large, sizeof large, 0);
+    struct rsw_move copy = copy_one(s, "large", "small/copy");
     struct seen seen = {.count = 0};
     int listed = help_list(&seen, s, "small", 0);
     assert_int_equal(umount2(help_path(in, "small"), MNT_DETACH), 0);
@@ -121,6 +168,8 @@ static void a_full_disk_leaves_no_half_a_file(void **state) {
     assert_int_equal(write.errnum, ENOSPC);
     assert_int_equal(move.answer, RSW_FAILED); /* and to another filesystem nothing is moved */
     assert_int_equal(move.errnum, EXDEV);
+    assert_int_equal(copy.answer, RSW_FAILED);
+    assert_int_equal(copy.errnum, ENOSPC);
     assert_int_equal(listed, RSW_FOUND);
     assert_int_equal(seen.count, 0);
     assert_true(help_is_there(in, "data"));
@@ -133,6 +182,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(what_is_made_takes_owner_and_mode_from_its_folder),
         TEST(a_moved_file_keeps_owner_mode_and_inode),
+        TEST(a_copy_is_the_same_file_under_a_second_name),
+        TEST(a_copy_by_bytes_takes_owner_and_mode_from_its_folder),
         TEST(nothing_is_moved_or_written_through_a_symbolic_link),
         TEST(a_full_disk_leaves_no_half_a_file),
     };

@@ -57,7 +57,7 @@ static void the_shipped_configuration_is_read_and_its_traps_named(void **state) 
     struct rsw_error err = RSW_ERROR_INIT;
     expect_storage(config, "file:///var/lib/registry");
     assert_int_equal(rsw_registry_config_allows(config, &err), 0);
-    assert_int_equal(config->cache, RSW_CACHE_MEMORY);
+    assert_int_equal(config->cache, RSW_CONFIG_CACHE_MEMORY);
     assert_int_equal(config->finding_count, 3);
     expect_finding(config, 5, "storage.delete.enabled is not true");
     expect_finding(config, 6, "caches in memory");
@@ -144,7 +144,7 @@ static void storage_that_is_no_filesystem_is_named_and_not_supported(void **stat
 static void a_cache_in_redis_is_warned_of_with_its_address(void **state) {
     (void)state;
     struct rsw_registry_config *config = load("redis.yml");
-    assert_int_equal(config->cache, RSW_CACHE_REDIS);
+    assert_int_equal(config->cache, RSW_CONFIG_CACHE_REDIS);
     assert_int_equal(config->finding_count, 1);
     expect_finding(config, 7, "caches in Redis at redis.example.org:6379");
     rsw_registry_config_free(config);

@@ -1,0 +1,191 @@
+#include "gc/aside.h"
+
+#include "gc/quarantine.h"
+#include "util/clock.h"
+#include "util/log.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TAKE_MAX 32 /* items of a batch: their moves are synced while events wait */
+
+static int load(struct rsw_aside *aside, struct rsw_removal_batch *batch, enum rsw_item_kind kind,
+                struct rsw_item *last, bool *begun, struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    struct rsw_generation generation;
+    if (rsw_txn_begin_read(&txn, aside->index, err) != 0) {
+        return -1;
+    }
+    if (rsw_generation_get(txn, aside->generation, &generation) != RSW_FOUND) {
+        rsw_txn_failed(txn, err);
+        return rsw_error_set(err, RSW_ECORRUPT, 0, "the index has no record of generation %" PRIu64,
+                             aside->generation);
+    }
+    if (rsw_removal_batch_load(batch, txn, &generation, kind, *begun ? last : NULL, err) != 0) {
+        return -1;
+    }
+    if (batch->count > 0) {
+        *last = batch->items[batch->count - 1].item;
+        *begun = true;
+    }
+    return 0;
+}
+
+static int audit(struct rsw_aside *aside, const struct rsw_removal_batch *batch, struct rsw_error *err) {
+    int64_t now_ms = rsw_clock_now_ms(aside->options->clock);
+    for (size_t i = 0; i < batch->count; i++) {
+        const struct rsw_removal_item *item = &batch->items[i];
+        struct rsw_sweep_item words;
+        rsw_removal_describe(&words, item);
+        if (item->answer != RSW_FAILED &&
+            rsw_audit_item(aside->audit, item->item.kind == RSW_ITEM_BLOB ? "hide" : "unlink",
+                           aside->generation, now_ms, &words, 0, err) != 0) {
+            return -1;
+        }
+    }
+    return rsw_audit_sync(aside->audit, err);
+}
+
+/* What was touched since it was loaded stays where it is. */
+static void leave_touched(struct rsw_removal_batch *batch, struct rsw_txn *txn) {
+    for (size_t i = 0; i < batch->count; i++) {
+        struct rsw_removal_item *item = &batch->items[i];
+        if (rsw_item_get(txn, &item->item) != RSW_FOUND || item->item.state != RSW_ITEM_PENDING ||
+            (item->item.flags & RSW_ITEM_TOUCHED) != 0) {
+            item->answer = RSW_FAILED;
+            item->errnum = ECANCELED;
+        }
+    }
+}
+
+static int take_files(struct rsw_aside *aside, struct rsw_removal_batch *batch, enum rsw_removal_turn turn) {
+    struct rsw_setting *settings = calloc(batch->plan_count + 1, sizeof *settings);
+    uint32_t *owners = calloc(batch->plan_count + 1, sizeof *owners);
+    size_t count = 0;
+    if (settings == NULL || owners == NULL) {
+        free(settings);
+        free(owners);
+        return -1;
+    }
+    for (size_t i = 0; i < batch->plan_count; i++) {
+        if (batch->plan[i].turn == turn && batch->items[batch->plan[i].item].answer != RSW_FAILED) {
+            settings[count].key = batch->keys + batch->plan[i].key;
+            owners[count++] = batch->plan[i].item;
+        }
+    }
+    rsw_quarantine_take(aside->storage, aside->generation, settings, count);
+    for (size_t i = 0; i < count; i++) {
+        struct rsw_removal_item *item = &batch->items[owners[i]];
+        if (settings[i].answer == RSW_FAILED) {
+            item->answer = RSW_FAILED;
+            item->errnum = settings[i].errnum;
+        }
+    }
+    free(settings);
+    free(owners);
+    return 0;
+}
+
+static void note_absent(struct rsw_txn *txn, const struct rsw_item *item) {
+    struct rsw_member member;
+    struct rsw_blob blob;
+    enum rsw_member_kind kind = item->kind == RSW_ITEM_LINK ? RSW_LINK : RSW_REVISION;
+    switch (item->kind) {
+    case RSW_ITEM_BLOB:
+        if (rsw_blob_get(txn, item->blob, &blob) == RSW_FOUND) {
+            blob.flags &= ~(uint32_t)RSW_BLOB_PRESENT;
+            rsw_blob_put(txn, &blob);
+        }
+        break;
+    case RSW_ITEM_LINK:
+    case RSW_ITEM_REVISION:
+        if (rsw_member_get(txn, kind, item->repo, item->blob, &member) == RSW_FOUND) {
+            member.flags &= ~(uint32_t)(RSW_MEMBER_PRESENT | RSW_MEMBER_BAD);
+            rsw_member_put(txn, kind, &member);
+        }
+        break;
+    case RSW_ITEM_TAG:
+        rsw_tag_drop(txn, item->repo, item->name);
+        break;
+    case RSW_ITEM_REPOSITORY:
+    case RSW_ITEM_UPLOAD:
+        break;
+    }
+}
+
+static void tell_failed(const struct rsw_aside *aside, const struct rsw_removal_item *item) {
+    char digest[RSW_DIGEST_TEXT_MAX] = "";
+    if (item->digest.alg != 0) {
+        rsw_digest_format(&item->digest, digest);
+    }
+    rsw_log(aside->options->log, RSW_LOG_WARNING, "%s %s%s%s%s%s stays, with all that it needs: %s",
+            rsw_item_kind_name(item->item.kind), item->repo.id != 0 ? item->repo.name : "",
+            item->repo.id != 0 && digest[0] != 0 ? "@" : "", digest, item->item.name[0] != 0 ? ":" : "",
+            item->item.name, item->errnum == EBUSY ? "something links it by now" : strerror(item->errnum));
+}
+
+/* One that could not be taken, or only in part, is touched: so its parts are given back, and what it needs is
+ * not taken. */
+static void record(struct rsw_aside *aside, struct rsw_removal_batch *batch, struct rsw_txn *txn) {
+    for (size_t i = 0; i < batch->count; i++) {
+        struct rsw_removal_item *item = &batch->items[i];
+        if (item->answer != RSW_FAILED) {
+            note_absent(txn, &item->item);
+            item->item.state = RSW_ITEM_ASIDE;
+            rsw_item_put(txn, &item->item);
+            aside->taken++;
+        } else if (item->errnum != ECANCELED) {
+            rsw_touch_item(txn, &item->item, true);
+            tell_failed(aside, item);
+            aside->failed++;
+        }
+    }
+}
+
+static int take(struct rsw_aside *aside, struct rsw_removal_batch *batch, struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    if (rsw_txn_begin_write(&txn, aside->index, err) != 0) {
+        return -1;
+    }
+    leave_touched(batch, txn);
+    if (rsw_txn_failed(txn, err)) {
+        return -1;
+    }
+    if (take_files(aside, batch, RSW_TURN_PART) != 0 || take_files(aside, batch, RSW_TURN_NAME) != 0) {
+        return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory for a batch of moves");
+    }
+    record(aside, batch, txn);
+    return rsw_txn_commit(&txn, err);
+}
+
+static int take_all(struct rsw_aside *aside, struct rsw_removal_batch *batch, enum rsw_item_kind kind,
+                    struct rsw_error *err) {
+    struct rsw_item last;
+    for (bool begun = false;;) {
+        if (aside->options->stopped != NULL && aside->options->stopped(aside->options->arg)) {
+            return rsw_error_set(err, RSW_ESTOPPED, 0, "stopped; the next sweep goes on with what is left");
+        }
+        if (load(aside, batch, kind, &last, &begun, err) != 0) {
+            return -1;
+        }
+        if (batch->count == 0) {
+            return 0;
+        }
+        if (audit(aside, batch, err) != 0 || take(aside, batch, err) != 0) {
+            return -1;
+        }
+    }
+}
+
+int rsw_aside_take(struct rsw_aside *aside, enum rsw_item_kind kind, struct rsw_error *err) {
+    struct rsw_removal_batch *batch = rsw_removal_batch_new();
+    if (batch == NULL) {
+        return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory for a batch of moves");
+    }
+    batch->limit = TAKE_MAX;
+    int rc = take_all(aside, batch, kind, err);
+    rsw_removal_batch_free(batch);
+    return rc;
+}

@@ -1,0 +1,210 @@
+#include "gc/decide.h"
+
+#include "gc/plan.h"
+
+#include "util/clock.h"
+#include "util/log.h"
+
+#include <regsweep/scan.h>
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define SMALL_RUN 100 /* fewer objects than this are never too many */
+
+void rsw_decide_options(struct rsw_mark_options *out, const struct rsw_sweep_options *options) {
+    *out = (struct rsw_mark_options){
+        .now_ms = rsw_clock_now_ms(options->clock),
+        .grace_ms = options->grace_ms < 0 ? RSW_GRACE_DEFAULT_MS : options->grace_ms,
+        .upload_max_age_ms =
+            options->upload_max_age_ms < 0 ? RSW_UPLOAD_MAX_AGE_DEFAULT_MS : options->upload_max_age_ms,
+        .untagged_remove = options->untagged_remove,
+        .offline = options->offline,
+        .pins = options->pins,
+        .pin_count = options->pin_count,
+    };
+}
+
+/* ---- guards ---- */
+
+/* More than `percent` of `total`? Without overflow, and without rounding in favour of deletion. */
+static bool too_much(uint64_t part, uint64_t total, unsigned percent) {
+    return (double)part * 100 > (double)total * percent;
+}
+
+/* Of the blobs alone: uploads, which are no part of the total, cannot be too much. */
+static uint64_t blob_bytes(const struct rsw_plan *plan) {
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < plan->count; i++) {
+        bytes += plan->condemned[i].kind == RSW_ITEM_BLOB ? plan->condemned[i].size : 0;
+    }
+    return bytes;
+}
+
+static void guard_share(struct rsw_sweep_result *result, const struct rsw_plan *plan, unsigned percent) {
+    const struct {
+        const char *what;
+        uint64_t part;
+        uint64_t total;
+    } shares[] = {
+        {"blobs", plan->counts[RSW_ITEM_BLOB], plan->totals[RSW_ITEM_BLOB]},
+        {"bytes", blob_bytes(plan), plan->total_bytes},
+        {"tags", plan->counts[RSW_ITEM_TAG], plan->totals[RSW_ITEM_TAG]},
+        {"revisions", plan->counts[RSW_ITEM_REVISION], plan->totals[RSW_ITEM_REVISION]},
+    };
+    if (plan->count < SMALL_RUN || percent >= 100) {
+        return;
+    }
+    for (size_t i = 0; i < sizeof shares / sizeof *shares; i++) {
+        if (too_much(shares[i].part, shares[i].total, percent)) {
+            snprintf(result->guard, sizeof result->guard,
+                     "it would let go %" PRIu64 " of %" PRIu64
+                     " %s, more than %u %%; if that is right, say so with "
+                     "--max-delete",
+                     shares[i].part, shares[i].total, shares[i].what, percent);
+            return;
+        }
+    }
+}
+
+static int guard_scanned(struct rsw_txn *txn, const struct rsw_log *log, struct rsw_error *err) {
+    struct rsw_state state;
+    if (rsw_state_get(txn, &state) != RSW_FOUND) {
+        rsw_txn_failed(txn, err);
+        return -1;
+    }
+    if (state.scan_seq == 0) {
+        return rsw_error_set(
+            err, RSW_EREFUSED, 0,
+            "there was no complete scan yet, so what the index does not know is not known to be "
+            "needless: run regsweep scan first");
+    }
+    if (state.gap_seq > state.scan_seq) {
+        rsw_log(log, RSW_LOG_WARNING,
+                "the feed has a gap (%s), so some of this may be out of date: run regsweep scan",
+                state.gap_reason);
+    }
+    return 0;
+}
+
+/* ---- telling ---- */
+
+/* What an id stands for, looked up when it is told. */
+static int name_of(struct rsw_txn *txn, uint32_t repo_id, struct rsw_repo *repo, uint32_t blob_id,
+                   struct rsw_blob *blob, struct rsw_error *err) {
+    if ((repo_id != 0 && rsw_repo_get(txn, repo_id, repo) != RSW_FOUND) ||
+        (blob_id != 0 && rsw_blob_get(txn, blob_id, blob) != RSW_FOUND)) {
+        rsw_txn_failed(txn, err);
+        return rsw_error_set(err, RSW_ECORRUPT, 0,
+                             "the index names repository %u or blob %u, but has no record of it", repo_id,
+                             blob_id);
+    }
+    return 0;
+}
+
+static int tell_items(struct rsw_txn *txn, const struct rsw_plan *plan,
+                      const struct rsw_sweep_options *options, struct rsw_error *err) {
+    struct rsw_repo repo = {.id = 0};
+    struct rsw_blob blob;
+    for (size_t i = 0; i < plan->count; i++) {
+        const struct rsw_condemned *from = &plan->condemned[i];
+        if (options->item_kinds != 0 && (options->item_kinds >> from->kind & 1) == 0) {
+            continue;
+        }
+        uint32_t lookup = from->repo != repo.id ? from->repo : 0; /* mostly the same as before */
+        if (name_of(txn, lookup, &repo, from->blob, &blob, err) != 0) {
+            return -1;
+        }
+        struct rsw_sweep_item item = {
+            .kind = (enum rsw_item_kind)from->kind,
+            .reason = (enum rsw_reason)from->reason,
+            .repo = from->repo != 0 ? repo.name : NULL,
+            .digest = from->blob != 0 ? &blob.digest : NULL,
+            .name = from->name != 0 || from->kind == RSW_ITEM_TAG || from->kind == RSW_ITEM_UPLOAD
+                        ? rsw_plan_name(plan, from)
+                        : NULL,
+            .types = from->types,
+            .size = from->size,
+        };
+        if (options->item(options->arg, &item) != 0) {
+            return rsw_error_set(err, RSW_ESTOPPED, 0, "stopped");
+        }
+    }
+    return 0;
+}
+
+static int tell_warnings(struct rsw_txn *txn, const struct rsw_plan *plan,
+                         const struct rsw_sweep_options *options, struct rsw_error *err) {
+    for (size_t i = 0; i < plan->warning_count; i++) {
+        const struct rsw_warning *from = &plan->warnings[i];
+        struct rsw_repo repo;
+        struct rsw_blob blob;
+        if (name_of(txn, from->repo, &repo, from->blob, &blob, err) != 0) {
+            return -1;
+        }
+        struct rsw_sweep_warning warning = {
+            .repo = from->repo != 0 ? repo.name : NULL,
+            .digest = from->blob != 0 ? &blob.digest : NULL,
+            .problem = from->problem,
+        };
+        if (options->warning(options->arg, &warning) != 0) {
+            return rsw_error_set(err, RSW_ESTOPPED, 0, "stopped");
+        }
+    }
+    return 0;
+}
+
+static void fill_result(struct rsw_sweep_result *result, const struct rsw_plan *plan) {
+    memcpy(result->counts, plan->counts, sizeof result->counts);
+    memcpy(result->totals, plan->totals, sizeof result->totals);
+    result->bytes = plan->bytes;
+    result->total_bytes = plan->total_bytes;
+    result->kept_blobs = plan->kept_blobs;
+    result->kept_in_grace = plan->kept_in_grace;
+    result->warnings = plan->warning_count;
+}
+
+int rsw_decide(struct rsw_plan *plan, struct rsw_sweep_result *result, struct rsw_index *index,
+               const struct rsw_mark_options *mark, const struct rsw_sweep_options *options,
+               struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    if (rsw_txn_begin_read(&txn, index, err) != 0 || guard_scanned(txn, options->log, err) != 0 ||
+        rsw_mark(plan, txn, mark, err) != 0 || rsw_plan_leave_open(plan, txn, err) != 0) {
+        return -1;
+    }
+    fill_result(result, plan);
+    guard_share(result, plan, options->max_delete);
+    if ((options->item != NULL && tell_items(txn, plan, options, err) != 0) ||
+        (options->warning != NULL && tell_warnings(txn, plan, options, err) != 0)) {
+        return -1;
+    }
+    return 0;
+}
+
+/* ---- reading storage before ---- */
+
+int rsw_decide_scan(struct rsw_index *index, struct rsw_storage *storage,
+                    const struct rsw_sweep_options *options, bool stopped, struct rsw_error *err) {
+    struct rsw_scan_options scan = {
+        .threads = options->threads,
+        .registry_stopped = stopped,
+        .clock = options->clock,
+        .log = options->log,
+        .progress = options->scan_progress,
+        .stopped = options->stopped,
+        .arg = options->arg,
+    };
+    struct rsw_scan_result scanned;
+    if (rsw_scan(&scanned, index, storage, &scan, err) != 0) {
+        return -1;
+    }
+    if (!scanned.complete) {
+        return rsw_error_set(err, RSW_EREFUSED, 0,
+                             "%" PRIu64
+                             " folders of storage could not be read, and what is in them may need anything: "
+                             "see the warnings, make them readable, and run the sweep again",
+                             scanned.folders_unread);
+    }
+    return 0;
+}

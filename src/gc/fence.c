@@ -1,0 +1,345 @@
+/* The fence: has every event that was on its way come in, and from whom do they come?
+ *
+ * Each replica has a queue of its own, first in, first out. So once `serve` has taken in the event of a
+ * request that we sent through a replica, it has taken in all that this replica had to tell before. What a
+ * process had in its queue when it ended is lost; that shows in who answers: a new start has a new id. */
+#include "gc/replicas.h"
+
+#include "util/grow.h"
+#include "util/text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define WAIT_FIRST_MS 5
+#define WAIT_MOST_MS 100
+#define BEAT_OLD_MS (60 * INT64_C(1000))
+#define MARK_SIZE 25 /* with "-NUMBER" behind it, it fits RSW_FENCE_MAX */
+
+/* From which instance the events of one replica's two requests came; "" while one is missing. */
+struct answer {
+    char layer[RSW_INSTANCE_ID_MAX + 1];
+    char manifest[RSW_INSTANCE_ID_MAX + 1];
+};
+
+struct heard {
+    struct rsw_instance instance;
+    bool answered;
+};
+
+struct fence {
+    struct rsw_index *index;
+    const struct rsw_replicas *replicas;
+    const struct rsw_clock *clock;
+    char mark[MARK_SIZE];
+    int64_t began_ms;
+    int64_t timeout_ms;
+    struct answer *answers; /* owned, one a replica */
+    size_t answered;        /* with both */
+    /* As the last look saw the index. */
+    struct rsw_state state;
+    struct heard *heard; /* owned: instances heard since the last complete scan began, or in this fence */
+    size_t heard_count;
+    size_t heard_room;
+};
+
+static void fence_release(struct fence *fence) {
+    free(fence->answers);
+    free(fence->heard);
+}
+
+/* "http://replica:5000", or "replica 2". */
+static const char *name_of(const struct fence *fence, size_t number, char *text, size_t size) {
+    if (fence->replicas->urls != NULL) {
+        snprintf(text, size, "%s", fence->replicas->urls[number]);
+    } else {
+        snprintf(text, size, "replica %zu", number + 1);
+    }
+    return text;
+}
+#define NAME_ROOM 160
+
+static const char *addr_of(const struct rsw_instance *instance) {
+    return instance->addr[0] != 0 ? instance->addr : "address unknown";
+}
+
+/* ---- looking ---- */
+
+/* The number in "MARK-NUMBER". False if that is not of this fence. */
+static bool number_of(const struct fence *fence, const char *word, size_t *out) {
+    size_t len = strlen(fence->mark);
+    uint64_t number;
+    if (strncmp(word, fence->mark, len) != 0 || word[len] != '-' ||
+        !rsw_number_parse(&number, word + len + 1, fence->replicas->count - 1)) {
+        return false;
+    }
+    *out = (size_t)number;
+    return true;
+}
+
+static int doubled(const struct fence *fence, size_t one, size_t other, struct rsw_error *err) {
+    char name[NAME_ROOM];
+    char name_2[NAME_ROOM];
+    return rsw_error_set(err, RSW_EREFUSED, 0,
+                         "%s and %s lead to one and the same replica: give each replica's own URL once, none "
+                         "of a load balancer",
+                         name_of(fence, one, name, sizeof name),
+                         name_of(fence, other, name_2, sizeof name_2));
+}
+
+static int balanced(const struct fence *fence, size_t number, struct rsw_error *err) {
+    char name[NAME_ROOM];
+    return rsw_error_set(err, RSW_EREFUSED, 0,
+                         "%s leads to more than one replica: give each replica's own URL, none of a load "
+                         "balancer (or it was restarted just now: run this again)",
+                         name_of(fence, number, name, sizeof name));
+}
+
+/* Takes over what one instance says. 0 or -1: it stands behind two URLs. */
+static int take_answer(struct fence *fence, const struct rsw_instance *instance, struct rsw_error *err) {
+    size_t layer = 0;
+    size_t manifest = 0;
+    bool has_layer = number_of(fence, instance->fence_layer, &layer);
+    bool has_manifest = number_of(fence, instance->fence_manifest, &manifest);
+    if (has_layer && has_manifest && layer != manifest) {
+        return doubled(fence, layer, manifest, err);
+    }
+    if (has_layer) {
+        memcpy(fence->answers[layer].layer, instance->id, sizeof instance->id);
+    }
+    if (has_manifest) {
+        memcpy(fence->answers[manifest].manifest, instance->id, sizeof instance->id);
+    }
+    return 0;
+}
+
+static int add_heard(struct fence *fence, const struct rsw_instance *instance, struct rsw_error *err) {
+    size_t number;
+    bool answered = number_of(fence, instance->fence_layer, &number) ||
+                    number_of(fence, instance->fence_manifest, &number);
+    if (!answered && instance->last_ms < fence->state.scan_started_ms) {
+        return 0;
+    }
+    struct heard *heard =
+        rsw_grown(fence->heard, &fence->heard_room, fence->heard_count + 1, sizeof *fence->heard);
+    if (heard == NULL) {
+        return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
+    }
+    fence->heard = heard;
+    heard[fence->heard_count++] = (struct heard){*instance, answered};
+    return take_answer(fence, instance, err);
+}
+
+/* One look at the index. 0 or -1. */
+static int look(struct fence *fence, struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    RSW_AUTO_ITER iter;
+    struct rsw_instance instance;
+    if (rsw_txn_begin_read(&txn, fence->index, err) != 0) {
+        return -1;
+    }
+    fence->heard_count = 0;
+    rsw_state_get(txn, &fence->state);
+    rsw_iter_instances(&iter, txn);
+    while (rsw_instance_next(&iter, &instance) == RSW_FOUND) {
+        if (add_heard(fence, &instance, err) != 0) {
+            return -1;
+        }
+    }
+    fence->answered = 0;
+    for (size_t i = 0; i < fence->replicas->count; i++) {
+        fence->answered += fence->answers[i].layer[0] != 0 && fence->answers[i].manifest[0] != 0;
+    }
+    return rsw_txn_failed(txn, err) ? -1 : 0;
+}
+
+/* ---- waiting ---- */
+
+static int no_serve(const struct fence *fence, int64_t now_ms, struct rsw_error *err) {
+    char ago[32];
+    if (fence->state.beat_ms == 0) {
+        return rsw_error_set(
+            err, RSW_EREFUSED, 0,
+            "no fence: regsweep serve is not running on this index, and never was; start it, "
+            "and let the registry send its events there");
+    }
+    return rsw_error_set(
+        err, RSW_EREFUSED, 0,
+        "no fence: regsweep serve is not running on this index: it was heard of last %s ago; "
+        "start it",
+        rsw_duration_format((now_ms - fence->state.beat_ms) / 1000 * 1000, ago, sizeof ago));
+}
+
+/* The first replica that did not answer, and what that looks like. */
+static int no_answer(const struct fence *fence, struct rsw_error *err) {
+    char waited[32];
+    char name[NAME_ROOM];
+    size_t number = 0;
+    while (fence->answers[number].layer[0] != 0 && fence->answers[number].manifest[0] != 0) {
+        number++;
+    }
+    const struct answer *answer = &fence->answers[number];
+    const char *cause =
+        answer->layer[0] != 0
+            ? "the event of its manifest did not come, that of its layer did: take ignore and "
+              "ignoredmediatypes out of the registry's endpoint"
+        : answer->manifest[0] != 0
+            ? "the event of its layer did not come, that of its manifest did: application/octet-stream is in "
+              "ignore.mediatypes or ignoredmediatypes of the registry's endpoint; take it out"
+            : "none of its events came: its notifications.endpoints must name the url and the token of "
+              "regsweep "
+              "serve, and must not ignore pull; is it another URL of a replica given before? If it has much "
+              "to send, give --fence-timeout more time";
+    return rsw_error_set(err, RSW_EREFUSED, 0, "no fence: %s did not answer within %s: %s",
+                         name_of(fence, number, name, sizeof name),
+                         rsw_duration_format(fence->timeout_ms, waited, sizeof waited), cause);
+}
+
+/* Until all have answered. 0 or -1. */
+static int wait_for_answers(struct fence *fence, struct rsw_error *err) {
+    int64_t until_ms = rsw_monotonic_ms() + fence->timeout_ms; /* a clock that jumps must not end it */
+    int64_t pause_ms = WAIT_FIRST_MS;
+    for (;;) {
+        if (look(fence, err) != 0) {
+            return -1;
+        }
+        if (fence->answered == fence->replicas->count) {
+            return 0;
+        }
+        if (rsw_monotonic_ms() >= until_ms) {
+            break;
+        }
+        nanosleep(&(struct timespec){.tv_nsec = (long)pause_ms * 1000000}, NULL);
+        pause_ms = 2 * pause_ms < WAIT_MOST_MS ? 2 * pause_ms : WAIT_MOST_MS;
+    }
+    int64_t now_ms = rsw_clock_now_ms(fence->clock);
+    return now_ms - fence->state.beat_ms > BEAT_OLD_MS ? no_serve(fence, now_ms, err) : no_answer(fence, err);
+}
+
+/* ---- judging ---- */
+
+/* Every replica is one instance, and no two are the same. */
+static int check_answers(const struct fence *fence, struct rsw_error *err) {
+    for (size_t i = 0; i < fence->replicas->count; i++) {
+        if (strcmp(fence->answers[i].layer, fence->answers[i].manifest) != 0) {
+            return balanced(fence, i, err);
+        }
+        for (size_t j = 0; j < i; j++) {
+            if (strcmp(fence->answers[i].layer, fence->answers[j].layer) == 0) {
+                return doubled(fence, j, i, err);
+            }
+        }
+    }
+    return 0;
+}
+
+static bool lived_at(const struct heard *heard, int64_t ms) {
+    return heard->instance.first_ms < ms && (heard->answered || heard->instance.last_ms >= ms);
+}
+
+/* A restart explains two instances of one replica only if the one fell silent before the other was heard. So
+ * no more may have been alive at any moment than there are replicas. */
+static bool explained(const struct fence *fence, const struct heard *one) {
+    size_t others = 0;
+    for (size_t i = 0; i < fence->heard_count; i++) {
+        others += &fence->heard[i] != one && lived_at(&fence->heard[i], one->instance.last_ms);
+    }
+    return others < fence->replicas->count;
+}
+
+static int unlisted(const struct rsw_instance *instance, struct rsw_error *err) {
+    char when[32];
+    return rsw_error_set(err, RSW_EREFUSED, 0,
+                         "events came from a replica that is not listed: instance %s at %s, last at %s; give "
+                         "its URL with --registry too, or, if it has ended for good, run regsweep scan",
+                         instance->id, addr_of(instance),
+                         rsw_time_format(instance->last_ms, when, sizeof when));
+}
+
+/* Is one heard that is none of ours? 0 or -1. */
+static int check_strangers(const struct fence *fence, struct rsw_error *err) {
+    for (size_t i = 0; i < fence->heard_count; i++) {
+        const struct heard *heard = &fence->heard[i];
+        if (!heard->answered && (heard->instance.last_ms > fence->began_ms || !explained(fence, heard))) {
+            return unlisted(&heard->instance, err);
+        }
+    }
+    return 0;
+}
+
+/* What may have been lost, in words; false: nothing. An end is told rather than the start that followed it.
+ */
+static bool find_gap(const struct fence *fence, char *reason, size_t size) {
+    const struct rsw_instance *ended = NULL;
+    const struct rsw_instance *newer = NULL;
+    for (size_t i = 0; i < fence->heard_count; i++) {
+        const struct rsw_instance *instance = &fence->heard[i].instance;
+        if (!fence->heard[i].answered) {
+            ended = instance;
+        } else if (instance->first_ms > fence->state.scan_started_ms) {
+            newer = instance;
+        }
+    }
+    if (ended != NULL) {
+        snprintf(reason, size, "the registry's instance at %.60s has ended since the last scan",
+                 addr_of(ended));
+    } else if (newer != NULL) {
+        snprintf(reason, size, "the registry's instance at %.60s is newer than the last scan",
+                 addr_of(newer));
+    }
+    return ended != NULL || newer != NULL;
+}
+
+static int record_gap(const struct fence *fence, const char *reason, struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    if (rsw_txn_begin_write(&txn, fence->index, err) != 0) {
+        return RSW_FAILED;
+    }
+    rsw_state_gap(txn, rsw_clock_now_ms(fence->clock), reason);
+    return rsw_txn_commit(&txn, err) != 0 ? RSW_FAILED : RSW_FENCE_GAP;
+}
+
+static int judge(const struct fence *fence, struct rsw_error *err) {
+    char reason[sizeof fence->state.gap_reason];
+    if (check_answers(fence, err) != 0 || check_strangers(fence, err) != 0) {
+        return RSW_FAILED;
+    }
+    if (fence->state.gap_seq > fence->state.scan_seq) {
+        return RSW_FENCE_GAP; /* it is in the index already, and a scan under way may be closing it */
+    }
+    return find_gap(fence, reason, sizeof reason) ? record_gap(fence, reason, err) : RSW_FENCE_HELD;
+}
+
+static int64_t oldest_answer(const struct fence *fence) {
+    int64_t oldest_ms = INT64_MAX;
+    for (size_t i = 0; i < fence->heard_count; i++) {
+        if (fence->heard[i].answered && fence->heard[i].instance.first_ms < oldest_ms) {
+            oldest_ms = fence->heard[i].instance.first_ms;
+        }
+    }
+    return oldest_ms;
+}
+
+int rsw_fence(struct rsw_index *index, struct rsw_replicas *replicas, const struct rsw_clock *clock,
+              int64_t timeout_ms, struct rsw_error *err) {
+    __attribute__((cleanup(fence_release))) struct fence fence = {.index = index,
+                                                                  .replicas = replicas,
+                                                                  .clock = clock,
+                                                                  .timeout_ms = timeout_ms,
+                                                                  .began_ms = rsw_clock_now_ms(clock)};
+    fence.answers = calloc(replicas->count, sizeof *fence.answers);
+    if (fence.answers == NULL) {
+        return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
+    }
+    if (rsw_nonce(fence.mark, sizeof fence.mark, err) != 0 ||
+        replicas->ops->fence(replicas, fence.mark, err) != 0 || wait_for_answers(&fence, err) != 0) {
+        return RSW_FAILED;
+    }
+    int result = judge(&fence, err);
+    if (result == RSW_FENCE_HELD) {
+        replicas->oldest_ms = oldest_answer(&fence);
+    }
+    return result;
+}

@@ -1,0 +1,570 @@
+#include "gc/online.h"
+
+#include "gc/aside.h"
+#include "gc/decide.h"
+#include "gc/generation.h"
+#include "gc/purge.h"
+#include "gc/quarantine.h"
+#include "gc/recheck.h"
+#include "gc/revive.h"
+#include "gc/tidy.h"
+#include "util/clock.h"
+#include "util/log.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FENCE_TRIES 3   /* each gap costs a scan */
+#define FORGET_BATCH 64 /* pairs between two looks at what was touched meanwhile */
+#define LOOKS_MAX 8     /* rounds of giving back and asking again, before a step waits for the next run */
+
+/* ---- the record of a generation ---- */
+
+static int64_t now(const struct rsw_online *online) {
+    return rsw_clock_now_ms(online->options->clock);
+}
+
+static int get(struct rsw_online *online, uint64_t id, struct rsw_generation *out, struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    if (rsw_txn_begin_read(&txn, online->index, err) != 0) {
+        return -1;
+    }
+    if (rsw_generation_get(txn, id, out) != RSW_FOUND) {
+        rsw_txn_failed(txn, err);
+        return rsw_error_set(err, RSW_ECORRUPT, 0, "the index has no record of generation %" PRIu64, id);
+    }
+    return 0;
+}
+
+static int put(struct rsw_online *online, const struct rsw_generation *generation, struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    if (rsw_txn_begin_write(&txn, online->index, err) != 0) {
+        return -1;
+    }
+    rsw_generation_put(txn, generation);
+    return rsw_txn_commit(&txn, err);
+}
+
+static int enter(struct rsw_online *online, struct rsw_generation *generation,
+                 enum rsw_generation_state state, int64_t wait_ms, struct rsw_error *err) {
+    generation->state = state;
+    generation->changed_ms = now(online);
+    generation->due_ms = generation->changed_ms + wait_ms;
+    return put(online, generation, err);
+}
+
+static int settle_anew(struct rsw_online *online, struct rsw_generation *generation, struct rsw_error *err) {
+    generation->due_ms = now(online) + generation->settle_ms;
+    return put(online, generation, err);
+}
+
+static void tell(struct rsw_online *online, const struct rsw_generation *generation, const char *phase) {
+    const struct rsw_sweep_options *options = online->options;
+    if (options->progress == NULL) {
+        return;
+    }
+    struct rsw_sweep_progress progress = {
+        .phase = phase, .done = generation->done + generation->spared, .freed = generation->freed};
+    for (unsigned i = 0; i < RSW_ITEM_KINDS; i++) {
+        progress.total += generation->counts[i];
+    }
+    options->progress(options->arg, &progress);
+}
+
+/* ---- giving back ---- */
+
+static int revive(struct rsw_online *online, struct rsw_error *err) {
+    struct rsw_revive_result result;
+    if (rsw_revive(&result, online->index, online->storage, online->options->clock, online->options->log,
+                   err) != 0) {
+        return -1;
+    }
+    if (result.failed > 0) {
+        return rsw_error_set(err, RSW_EPARTIAL, 0,
+                             "%" PRIu64
+                             " objects that were touched cannot be put back yet: see the warnings; nothing "
+                             "more is taken until they are",
+                             result.failed);
+    }
+    return 0;
+}
+
+/* Everything of this generation that was ever touched, again: a DELETE of ours may have come since. */
+static int touch_again(struct rsw_online *online, uint64_t id, struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    struct rsw_item item;
+    if (rsw_txn_begin_write(&txn, online->index, err) != 0) {
+        return -1;
+    }
+    rsw_iter_items(&iter, txn, id, 0);
+    while (rsw_item_next(&iter, &item) == RSW_FOUND) {
+        if ((item.flags & RSW_ITEM_TOUCHED) != 0) {
+            rsw_touch_item(txn, &item, true);
+        }
+    }
+    return rsw_txn_commit(&txn, err);
+}
+
+/* Gives back, asks storage again, and gives back what that found, until it finds nothing. */
+static int look_again(struct rsw_online *online, const struct rsw_generation *generation,
+                      struct rsw_error *err) {
+    for (int i = 0; i < LOOKS_MAX; i++) {
+        uint64_t found;
+        if (revive(online, err) != 0 || rsw_recheck(&found, online->index, online->storage, generation->id,
+                                                    online->options->clock, online->options->log, err) != 0) {
+            return -1;
+        }
+        if (found == 0) {
+            return revive(online, err);
+        }
+    }
+    return rsw_error_set(err, RSW_EPARTIAL, 0,
+                         "generation %" PRIu64
+                         ": storage has something else at every look; the next run tries "
+                         "again",
+                         generation->id);
+}
+
+/* ---- caches ---- */
+
+struct pair {
+    struct rsw_item item;
+    struct rsw_repo repo;
+    struct rsw_digest digest;
+};
+
+/* The next links and revisions that were taken and that nobody touched. */
+static int load_pairs(struct rsw_online *online, uint64_t id, enum rsw_item_kind kind, struct pair *pairs,
+                      size_t *count, struct rsw_item *last, bool *begun, struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    struct rsw_blob blob;
+    *count = 0;
+    if (rsw_txn_begin_read(&txn, online->index, err) != 0) {
+        return -1;
+    }
+    if (*begun) {
+        rsw_iter_items_after(&iter, txn, last);
+    } else {
+        rsw_iter_items(&iter, txn, id, kind);
+    }
+    struct pair *to = pairs;
+    while (*count < FORGET_BATCH && rsw_item_next(&iter, &to->item) == RSW_FOUND) {
+        *last = to->item;
+        *begun = true;
+        if (to->item.state == RSW_ITEM_ASIDE && (to->item.flags & RSW_ITEM_TOUCHED) == 0 &&
+            rsw_repo_get(txn, to->item.repo, &to->repo) == RSW_FOUND &&
+            rsw_blob_get(txn, to->item.blob, &blob) == RSW_FOUND) {
+            to->digest = blob.digest;
+            to = &pairs[++*count];
+        }
+    }
+    return rsw_txn_failed(txn, err) ? -1 : 0;
+}
+
+static int is_touched(struct rsw_online *online, const struct rsw_item *item, bool *touched,
+                      struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    struct rsw_item current = *item;
+    if (rsw_txn_begin_read(&txn, online->index, err) != 0 || rsw_item_get(txn, &current) == RSW_FAILED) {
+        rsw_txn_failed(txn, err);
+        return -1;
+    }
+    *touched = (current.flags & RSW_ITEM_TOUCHED) != 0;
+    return 0;
+}
+
+/* What was touched while we asked may have been in place, and gone with our DELETE: it is given back anew. */
+static int give_back_after(struct rsw_online *online, const struct pair *pairs, size_t count,
+                           struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    if (rsw_txn_begin_write(&txn, online->index, err) != 0) {
+        return -1;
+    }
+    bool any = false;
+    for (size_t i = 0; i < count; i++) {
+        struct rsw_item current = pairs[i].item;
+        if (rsw_item_get(txn, &current) == RSW_FOUND && (current.flags & RSW_ITEM_TOUCHED) != 0) {
+            any = rsw_touch_item(txn, &current, true) || any;
+        }
+    }
+    if (rsw_txn_commit(&txn, err) != 0) {
+        return -1;
+    }
+    return any ? revive(online, err) : 0;
+}
+
+static int forget_pairs(struct rsw_online *online, const struct pair *pairs, size_t count, uint64_t *known,
+                        struct rsw_error *err) {
+    for (size_t i = 0; i < count; i++) {
+        bool touched;
+        if (is_touched(online, &pairs[i].item, &touched, err) != 0) {
+            return -1;
+        }
+        if (touched) {
+            continue; /* a DELETE would take what was given back */
+        }
+        int answer = online->replicas->ops->forget(online->replicas, pairs[i].repo.name, &pairs[i].digest,
+                                                   pairs[i].item.kind == RSW_ITEM_REVISION, err);
+        if (answer == RSW_FAILED) {
+            return -1;
+        }
+        *known += answer == RSW_FOUND ? 1 : 0;
+    }
+    return 0;
+}
+
+static int forget_kind(struct rsw_online *online, uint64_t id, enum rsw_item_kind kind, uint64_t *known,
+                       struct rsw_error *err) {
+    struct pair *pairs = calloc(FORGET_BATCH + 1, sizeof *pairs);
+    struct rsw_item last;
+    size_t count;
+    int rc = pairs == NULL ? rsw_error_set(err, RSW_ENOMEM, 0, "out of memory") : 0;
+    for (bool begun = false; rc == 0;) {
+        rc = load_pairs(online, id, kind, pairs, &count, &last, &begun, err);
+        if (rc != 0 || count == 0) {
+            break;
+        }
+        struct rsw_error first = RSW_ERROR_INIT;
+        int asked = forget_pairs(online, pairs, count, known, &first);
+        rc = give_back_after(online, pairs, count, err); /* whatever became of it */
+        if (asked != 0 && rc == 0) {
+            *err = first;
+            rc = -1;
+        }
+        if (rc == 0 && online->options->stopped != NULL && online->options->stopped(online->options->arg)) {
+            rc = rsw_error_set(err, RSW_ESTOPPED, 0, "stopped; the next sweep goes on with what is left");
+        }
+    }
+    free(pairs);
+    return rc;
+}
+
+/* Makes every replica forget what was unlinked. *known: how much one of them still knew. While it runs the
+ * generation says so: after a kill a DELETE of ours may still be on its way. */
+static int forget(struct rsw_online *online, struct rsw_generation *generation, uint64_t *known,
+                  struct rsw_error *err) {
+    *known = 0;
+    if (online->replicas->cache == RSW_CACHE_NONE) {
+        return 0;
+    }
+    generation->clearing = true;
+    if (put(online, generation, err) != 0 ||
+        forget_kind(online, generation->id, RSW_ITEM_REVISION, known, err) != 0 ||
+        forget_kind(online, generation->id, RSW_ITEM_LINK, known, err) != 0) {
+        return -1;
+    }
+    generation->clearing = false;
+    return put(online, generation, err);
+}
+
+/* ---- the feed ---- */
+
+/* The feed is drained, and nothing was lost since the last complete scan. */
+static int drain(struct rsw_online *online, struct rsw_error *err) {
+    const struct rsw_sweep_options *options = online->options;
+    int64_t timeout_ms =
+        options->fence_timeout_ms < 0 ? RSW_FENCE_TIMEOUT_DEFAULT_MS : options->fence_timeout_ms;
+    for (int i = 0; i < FENCE_TRIES; i++) {
+        int held = rsw_fence(online->index, online->replicas, options->clock, timeout_ms, err);
+        if (held == RSW_FENCE_HELD) {
+            return 0;
+        }
+        if (held != RSW_FENCE_GAP) {
+            return -1;
+        }
+        rsw_log(options->log, RSW_LOG_INFO, "the feed may have missed something: reading storage");
+        if (rsw_decide_scan(online->index, online->storage, options, false, err) != 0) {
+            return -1;
+        }
+    }
+    return rsw_error_set(err, RSW_EREFUSED, 0,
+                         "the feed had a gap after each of %d scans: does a replica of the registry restart "
+                         "again and again, or is one not listed with --registry? Nothing more is taken",
+                         FENCE_TRIES);
+}
+
+/* With a cache an upload that failed after linking can have left a link that nobody told of, and that a cache
+ * vouches for: a scan begun after the bytes were hidden finds it. */
+static int scan_if_cached(struct rsw_online *online, const struct rsw_generation *generation,
+                          struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    struct rsw_state state;
+    if (online->replicas->cache == RSW_CACHE_NONE) {
+        return 0;
+    }
+    if (rsw_txn_begin_read(&txn, online->index, err) != 0 || rsw_state_get(txn, &state) != RSW_FOUND) {
+        rsw_txn_failed(txn, err);
+        return -1;
+    }
+    rsw_txn_abort(&txn);
+    return state.scan_started_ms > generation->changed_ms
+               ? 0
+               : rsw_decide_scan(online->index, online->storage, online->options, false, err);
+}
+
+/* ---- the states ---- */
+
+static int take(struct rsw_online *online, const struct rsw_generation *generation, enum rsw_item_kind kind,
+                struct rsw_error *err) {
+    struct rsw_aside aside = {.index = online->index,
+                              .storage = online->storage,
+                              .audit = online->audit,
+                              .options = online->options,
+                              .generation = generation->id};
+    return rsw_aside_take(&aside, kind, err);
+}
+
+/* What a client can name goes before what it leads to. */
+static int unlink_all(struct rsw_online *online, struct rsw_generation *generation, struct rsw_error *err) {
+    uint64_t known;
+    tell(online, generation, "unlinking");
+    if (look_again(online, generation, err) != 0 || take(online, generation, RSW_ITEM_TAG, err) != 0 ||
+        take(online, generation, RSW_ITEM_REVISION, err) != 0 ||
+        take(online, generation, RSW_ITEM_LINK, err) != 0) {
+        return -1;
+    }
+    tell(online, generation, "clearing caches");
+    return forget(online, generation, &known, err) == 0
+               ? enter(online, generation, RSW_GENERATION_UNLINKED, generation->settle_ms, err)
+               : -1;
+}
+
+/* Bytes that Redis vouches for would not be written when they are pushed again: after they are hidden it must
+ * forget them, and what it learns anew it learns from storage. Clears no link. */
+static int forget_hidden(struct rsw_online *online, const struct rsw_generation *generation,
+                         struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    struct rsw_item item;
+    if (online->replicas->ops->forget_bytes == NULL) {
+        return 0;
+    }
+    if (rsw_txn_begin_read(&txn, online->index, err) != 0) {
+        return -1;
+    }
+    rsw_iter_items(&iter, txn, generation->id, RSW_ITEM_BLOB);
+    while (rsw_item_next(&iter, &item) == RSW_FOUND) {
+        struct rsw_blob blob;
+        if (item.state == RSW_ITEM_ASIDE && rsw_blob_get(txn, item.blob, &blob) == RSW_FOUND &&
+            online->replicas->ops->forget_bytes(online->replicas, &blob.digest, err) == RSW_FAILED) {
+            return -1;
+        }
+    }
+    return rsw_txn_failed(txn, err) ? -1 : 0;
+}
+
+static int hide_all(struct rsw_online *online, struct rsw_generation *generation, struct rsw_error *err) {
+    uint64_t known;
+    tell(online, generation, "asking caches again");
+    if (revive(online, err) != 0 || forget(online, generation, &known, err) != 0) {
+        return -1;
+    }
+    if (known > 0) {
+        rsw_log(online->options->log, RSW_LOG_INFO,
+                "generation %" PRIu64 ": a cache had learnt of %" PRIu64 " objects again: settling anew",
+                generation->id, known);
+        return settle_anew(online, generation, err);
+    }
+    tell(online, generation, "fence and recheck");
+    if (drain(online, err) != 0 || look_again(online, generation, err) != 0) {
+        return -1;
+    }
+    tell(online, generation, "hiding");
+    if (take(online, generation, RSW_ITEM_BLOB, err) != 0 || forget_hidden(online, generation, err) != 0) {
+        return -1;
+    }
+    int64_t wait_ms =
+        generation->quarantine_ms > generation->settle_ms ? generation->quarantine_ms : generation->settle_ms;
+    return enter(online, generation, RSW_GENERATION_HIDDEN, wait_ms, err);
+}
+
+static int purge_all(struct rsw_online *online, struct rsw_generation *generation, struct rsw_error *err) {
+    tell(online, generation, "fence and recheck");
+    if (scan_if_cached(online, generation, err) != 0 || drain(online, err) != 0 ||
+        look_again(online, generation, err) != 0) {
+        return -1;
+    }
+    tell(online, generation, "purging");
+    return rsw_purge(online, generation, err);
+}
+
+/* A run was killed, or failed, with DELETEs under way: when none can be any more, what they took is given
+ * back; then all is asked again. */
+static int settle_after_kill(struct rsw_online *online, struct rsw_generation *generation,
+                             struct rsw_error *err) {
+    if (touch_again(online, generation->id, err) != 0) {
+        return -1;
+    }
+    generation->clearing = false;
+    generation->settling = true;
+    return settle_anew(online, generation, err);
+}
+
+static int work(struct rsw_online *online, struct rsw_generation *generation, struct rsw_error *err) {
+    if (generation->clearing) {
+        return settle_after_kill(online, generation, err);
+    }
+    if (generation->settling) { /* over */
+        if (touch_again(online, generation->id, err) != 0) {
+            return -1;
+        }
+        generation->settling = false;
+        if (put(online, generation, err) != 0) {
+            return -1;
+        }
+    }
+    switch (generation->state) {
+    case RSW_GENERATION_CONDEMNED:
+        return unlink_all(online, generation, err);
+    case RSW_GENERATION_UNLINKED:
+        return hide_all(online, generation, err);
+    case RSW_GENERATION_HIDDEN:
+        return purge_all(online, generation, err);
+    case RSW_GENERATION_PURGED:
+    case RSW_GENERATION_ABANDONED:
+        return 0;
+    }
+    return 0;
+}
+
+static const char *state_name(enum rsw_generation_state state) {
+    static const char *const names[] = {NULL, "condemned", "unlinked", "hidden", "purged", "abandoned"};
+    return names[state];
+}
+
+static void fill(struct rsw_online *online, const struct rsw_generation *generation) {
+    struct rsw_sweep_result *result = online->result;
+    result->generation = generation->id;
+    result->state = state_name(generation->state);
+    result->done = generation->done;
+    result->failed = generation->failed;
+    result->spared = generation->spared;
+    result->freed = generation->freed;
+}
+
+/* As far as is due. Requests of ours are known by the nonce of whoever works on it. */
+static int advance(struct rsw_online *online, uint64_t id, int64_t *next_due_ms, struct rsw_error *err) {
+    struct rsw_generation generation;
+    if (get(online, id, &generation, err) != 0) {
+        return -1;
+    }
+    if (strcmp(generation.run, online->replicas->run) != 0) {
+        memcpy(generation.run, online->replicas->run, sizeof generation.run);
+        if (put(online, &generation, err) != 0) {
+            return -1;
+        }
+    }
+    int rc = 0;
+    while (rc == 0 && generation.due_ms <= now(online) && generation.state != RSW_GENERATION_PURGED &&
+           generation.state != RSW_GENERATION_ABANDONED) {
+        rc = work(online, &generation, err);
+    }
+    fill(online, &generation);
+    if (generation.state != RSW_GENERATION_PURGED && generation.due_ms < *next_due_ms) {
+        *next_due_ms = generation.due_ms;
+    }
+    return rc == 0 ? 0 : rsw_error_prefix(err, "generation %" PRIu64, id);
+}
+
+static int open_ids(struct rsw_index *index, uint64_t *ids, size_t *count, struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    if (rsw_txn_begin_read(&txn, index, err) != 0) {
+        return -1;
+    }
+    *count = rsw_generations_open(txn, ids, RSW_GENERATIONS_OPEN_MAX);
+    return rsw_txn_failed(txn, err) ? -1 : 0;
+}
+
+int rsw_online_advance(struct rsw_online *online, int64_t *next_due_ms, struct rsw_error *err) {
+    uint64_t ids[RSW_GENERATIONS_OPEN_MAX];
+    size_t count;
+    *next_due_ms = INT64_MAX;
+    if (open_ids(online->index, ids, &count, err) != 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (advance(online, ids[i], next_due_ms, err) != 0) {
+            return -1;
+        }
+    }
+    return rsw_purge_held(online, false, &online->result->held, err);
+}
+
+int rsw_online_is_busy(struct rsw_index *index, bool *busy, struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    uint64_t ids[RSW_GENERATIONS_OPEN_MAX];
+    if (rsw_txn_begin_read(&txn, index, err) != 0) {
+        return -1;
+    }
+    size_t count = rsw_generations_open(txn, ids, RSW_GENERATIONS_OPEN_MAX);
+    *busy = count == RSW_GENERATIONS_OPEN_MAX;
+    for (size_t i = 0; i < count; i++) {
+        struct rsw_generation generation;
+        *busy = *busy || rsw_generation_get(txn, ids[i], &generation) != RSW_FOUND ||
+                generation.state != RSW_GENERATION_HIDDEN;
+    }
+    return rsw_txn_failed(txn, err) ? -1 : 0;
+}
+
+int rsw_online_begin(struct rsw_online *online, int64_t *next_due_ms, struct rsw_error *err) {
+    struct rsw_mark_options mark;
+    RSW_AUTO_PLAN plan = {.count = 0};
+    if (rsw_quarantine_prepare(online->storage, err) != 0 || drain(online, err) != 0 ||
+        rsw_index_check(online->index, err) != 0) {
+        return -1;
+    }
+    rsw_decide_options(&mark, online->options);
+    if (rsw_decide(&plan, online->result, online->index, &mark, online->options, err) != 0) {
+        return -1;
+    }
+    if (online->result->guard[0] != 0) {
+        return rsw_error_set(err, RSW_EREFUSED, 0, "nothing was removed: %s", online->result->guard);
+    }
+    if (plan.count == 0) {
+        return rsw_tidy(online->index, online->storage, err);
+    }
+    struct rsw_run run = {.index = online->index,
+                          .storage = online->storage,
+                          .options = online->options,
+                          .audit = online->audit,
+                          .result = online->result};
+    memcpy(run.generation.run, online->replicas->run, sizeof run.generation.run);
+    return rsw_generation_begin(&run, &plan, &mark, err) == 0
+               ? advance(online, run.generation.id, next_due_ms, err)
+               : -1;
+}
+
+/* ---- the registry was stopped ---- */
+
+static int touch_all(struct rsw_online *online, uint64_t id, struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    struct rsw_item item;
+    if (rsw_txn_begin_write(&txn, online->index, err) != 0) {
+        return -1;
+    }
+    rsw_iter_items(&iter, txn, id, 0);
+    while (rsw_item_next(&iter, &item) == RSW_FOUND) {
+        rsw_touch_item(txn, &item, true);
+    }
+    return rsw_txn_commit(&txn, err);
+}
+
+int rsw_online_undo(struct rsw_online *online, struct rsw_error *err) {
+    uint64_t ids[RSW_GENERATIONS_OPEN_MAX];
+    size_t count;
+    if (open_ids(online->index, ids, &count, err) != 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct rsw_generation generation;
+        if (touch_all(online, ids[i], err) != 0 || revive(online, err) != 0 ||
+            get(online, ids[i], &generation, err) != 0 || rsw_purge(online, &generation, err) != 0) {
+            return -1;
+        }
+    }
+    return rsw_purge_held(online, true, &online->result->held, err);
+}

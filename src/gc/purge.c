@@ -1,0 +1,539 @@
+#include "gc/purge.h"
+
+#include "gc/folders.h"
+#include "gc/quarantine.h"
+#include "gc/removal.h"
+#include "gc/tidy.h"
+#include "util/clock.h"
+#include "util/grow.h"
+#include "util/log.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct purge {
+    struct rsw_online *online;
+    struct rsw_generation *generation;
+    struct rsw_removal_batch *batch;
+    enum rsw_item_state state; /* of the items that are wanted */
+    struct rsw_item last;
+    bool begun;
+};
+
+static bool is_touched(const struct rsw_item *item) {
+    return (item->flags & RSW_ITEM_TOUCHED) != 0;
+}
+
+/* ---- batches ---- */
+
+/* The next items of a kind in the wanted state, touched or not. */
+static int load(struct purge *purge, enum rsw_item_kind kind, struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    struct rsw_item item;
+    rsw_removal_batch_clear(purge->batch);
+    const struct rsw_sweep_options *options = purge->online->options;
+    if (options->stopped != NULL && options->stopped(options->arg)) {
+        return rsw_error_set(err, RSW_ESTOPPED, 0, "stopped; the next sweep goes on with what is left");
+    }
+    if (rsw_txn_begin_read(&txn, purge->online->index, err) != 0) {
+        return -1;
+    }
+    if (purge->begun) {
+        rsw_iter_items_after(&iter, txn, &purge->last);
+    } else {
+        rsw_iter_items(&iter, txn, purge->generation->id, kind);
+    }
+    while (purge->batch->count < purge->batch->limit && rsw_item_next(&iter, &item) == RSW_FOUND) {
+        purge->last = item;
+        purge->begun = true;
+        if (item.state == purge->state && rsw_removal_batch_add(purge->batch, txn, &item, err) != 0) {
+            return -1;
+        }
+    }
+    return rsw_txn_failed(txn, err) ? -1 : 0;
+}
+
+static int audit(struct purge *purge, const char *action, struct rsw_error *err) {
+    int64_t now_ms = rsw_clock_now_ms(purge->online->options->clock);
+    for (size_t i = 0; i < purge->batch->count; i++) {
+        const struct rsw_removal_item *item = &purge->batch->items[i];
+        struct rsw_sweep_item words;
+        rsw_removal_describe(&words, item);
+        if (!is_touched(&item->item) && item->answer != RSW_FAILED &&
+            rsw_audit_item(purge->online->audit, action, purge->generation->id, now_ms, &words, 0, err) !=
+                0) {
+            return -1;
+        }
+    }
+    return rsw_audit_sync(purge->online->audit, err);
+}
+
+static void report(struct purge *purge) {
+    struct rsw_sweep_result *result = purge->online->result;
+    result->generation = purge->generation->id;
+    result->done = purge->generation->done;
+    result->spared = purge->generation->spared;
+    result->failed = purge->generation->failed;
+    result->freed = purge->generation->freed;
+}
+
+/* The item as it ends. Needs a write transaction. */
+static void end_item(struct purge *purge, struct rsw_txn *txn, const struct rsw_item *item,
+                     enum rsw_item_state state) {
+    struct rsw_item ended = *item;
+    ended.state = state;
+    rsw_item_put(txn, &ended);
+    purge->generation->done += state == RSW_ITEM_DONE ? 1 : 0;
+    purge->generation->spared += state == RSW_ITEM_SPARED ? 1 : 0;
+    purge->generation->failed += state == RSW_ITEM_FAILED ? 1 : 0;
+}
+
+static void remove_folders(struct purge *purge) {
+    for (size_t i = 0; i < purge->batch->plan_count; i++) {
+        const struct rsw_removal_key *key = &purge->batch->plan[i];
+        const struct rsw_removal_item *item = &purge->batch->items[key->item];
+        if (key->turn == RSW_TURN_DIR && !is_touched(&item->item)) {
+            struct rsw_removal dir = {.key = purge->batch->keys + key->key};
+            rsw_storage_rmdir(purge->online->storage, &dir, 1); /* one that stays is no failure */
+        }
+    }
+}
+
+/* ---- bytes ---- */
+
+/* Proven by a manifest that names it, and by nothing that ever took it for one. */
+static bool is_no_manifest(struct rsw_txn *txn, const struct rsw_blob *blob) {
+    const uint32_t named = RSW_TYPE_LAYER | RSW_TYPE_CONFIG;
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    uint32_t repo;
+    rsw_iter_members_of(&iter, txn, RSW_REVISION, blob->id);
+    return (blob->types & named) != 0 && (blob->types & (RSW_TYPE_MANIFEST | RSW_TYPE_INDEX)) == 0 &&
+           (blob->flags & (RSW_BLOB_PARSED | RSW_BLOB_UNREADABLE)) == 0 &&
+           rsw_member_of_next(&iter, &repo) == RSW_ABSENT;
+}
+
+static bool is_to_be_held(const struct purge *purge, struct rsw_txn *txn, const struct rsw_item *item) {
+    struct rsw_blob blob;
+    return !is_touched(item) && purge->online->replicas->cache == RSW_CACHE_MEMORY &&
+           item->size <= RSW_MANIFEST_BYTES_MAX && rsw_blob_get(txn, item->blob, &blob) == RSW_FOUND &&
+           !is_no_manifest(txn, &blob);
+}
+
+static const char *data_key(const struct rsw_removal_batch *batch, size_t item) {
+    for (size_t i = 0; i < batch->plan_count; i++) {
+        if (batch->plan[i].item == item && batch->plan[i].turn == RSW_TURN_PART) {
+            return batch->keys + batch->plan[i].key;
+        }
+    }
+    return NULL;
+}
+
+/* Those that will be held are not told of as deletions. */
+static int note_held(struct purge *purge, struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    if (rsw_txn_begin_read(&txn, purge->online->index, err) != 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < purge->batch->count; i++) {
+        struct rsw_removal_item *item = &purge->batch->items[i];
+        if (is_to_be_held(purge, txn, &item->item)) {
+            item->answer = RSW_FAILED;
+            item->errnum = EBUSY;
+        }
+    }
+    return rsw_txn_failed(txn, err) ? -1 : 0;
+}
+
+/* One that was touched must be in place before its copy goes. False: the copy stays. */
+static bool is_in_place(struct purge *purge, const char *key) {
+    struct rsw_setting setting = {.key = key};
+    rsw_quarantine_return(purge->online->storage, purge->generation->id, &setting, 1);
+    if (setting.answer == RSW_FAILED) {
+        rsw_log(purge->online->options->log, RSW_LOG_ERROR, "%s was touched and cannot be put back: %s", key,
+                strerror(setting.errnum));
+    }
+    return setting.answer != RSW_FAILED; /* absent at both places: somebody else removed it */
+}
+
+static void purge_blob(struct purge *purge, struct rsw_txn *txn, struct rsw_item *item, const char *key) {
+    struct rsw_setting setting = {.key = key};
+    if (is_touched(item) && !is_in_place(purge, key)) {
+        return;
+    }
+    if (is_to_be_held(purge, txn, item)) {
+        struct rsw_held held = {.blob = item->blob,
+                                .generation = purge->generation->id,
+                                .since_ms = rsw_clock_now_ms(purge->online->options->clock)};
+        rsw_held_put(txn, &held);
+        end_item(purge, txn, item, RSW_ITEM_HELD);
+        return;
+    }
+    rsw_quarantine_purge(purge->online->storage, purge->generation->id, &setting, 1);
+    if (setting.answer == RSW_FAILED) {
+        rsw_log(purge->online->options->log, RSW_LOG_WARNING,
+                "the copy of %s in quarantine is not removed: %s", key, strerror(setting.errnum));
+        end_item(purge, txn, item, RSW_ITEM_FAILED);
+        return;
+    }
+    if (!is_touched(item) && setting.answer == RSW_FOUND) {
+        purge->generation->freed += item->size;
+    }
+    end_item(purge, txn, item, is_touched(item) ? RSW_ITEM_SPARED : RSW_ITEM_DONE);
+}
+
+/* What was touched since it was loaded comes back in the next pass. */
+static int purge_blob_batch(struct purge *purge, struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    if (rsw_txn_begin_write(&txn, purge->online->index, err) != 0) {
+        return -1;
+    }
+    struct rsw_generation before = *purge->generation;
+    for (size_t i = 0; i < purge->batch->count; i++) {
+        struct rsw_item *item = &purge->batch->items[i].item;
+        uint32_t flags = item->flags;
+        if (rsw_item_get(txn, item) == RSW_FOUND && item->flags == flags) {
+            purge_blob(purge, txn, item, data_key(purge->batch, i));
+        }
+    }
+    rsw_generation_put(txn, purge->generation);
+    if (rsw_txn_commit(&txn, err) != 0) {
+        *purge->generation = before;
+        return -1;
+    }
+    return 0;
+}
+
+static int purge_blobs(struct purge *purge, struct rsw_error *err) {
+    purge->state = RSW_ITEM_ASIDE;
+    purge->begun = false;
+    for (;;) {
+        if (load(purge, RSW_ITEM_BLOB, err) != 0) {
+            return -1;
+        }
+        if (purge->batch->count == 0) {
+            return 0;
+        }
+        if (note_held(purge, err) != 0 || audit(purge, "purge", err) != 0 ||
+            purge_blob_batch(purge, err) != 0) {
+            return -1;
+        }
+        remove_folders(purge);
+        report(purge);
+    }
+}
+
+/* ---- links, revisions, tags ---- */
+
+/* What the index still knows of a revision that is gone for good. */
+static void forget_revision(struct rsw_txn *txn, const struct rsw_item *item) {
+    RSW_AUTO_ITER signatures = RSW_ITER_INIT;
+    uint32_t revision;
+    uint32_t signature;
+    rsw_iter_signatures(&signatures, txn, item->repo, item->blob);
+    while (rsw_signature_next(&signatures, &revision, &signature) == RSW_FOUND) {
+        rsw_signature_drop(txn, item->repo, revision, signature);
+    }
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    struct rsw_history history;
+    rsw_iter_history_of(&iter, txn, item->repo, item->blob);
+    while (rsw_history_of_next(&iter, &history) == RSW_FOUND) {
+        rsw_history_drop(txn, item->repo, history.tag, item->blob);
+    }
+}
+
+static int end_batch(struct purge *purge, struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    if (rsw_txn_begin_write(&txn, purge->online->index, err) != 0) {
+        return -1;
+    }
+    struct rsw_generation before = *purge->generation;
+    for (size_t i = 0; i < purge->batch->count; i++) {
+        struct rsw_item *item = &purge->batch->items[i].item;
+        if (rsw_item_get(txn, item) != RSW_FOUND || item->state != purge->state) {
+            continue;
+        }
+        if (!is_touched(item) && purge->state == RSW_ITEM_ASIDE && item->kind == RSW_ITEM_REVISION) {
+            forget_revision(txn, item);
+        }
+        end_item(purge, txn, item,
+                 !is_touched(item) && purge->state == RSW_ITEM_ASIDE ? RSW_ITEM_DONE : RSW_ITEM_SPARED);
+    }
+    rsw_generation_put(txn, purge->generation);
+    if (rsw_txn_commit(&txn, err) != 0) {
+        *purge->generation = before;
+        return -1;
+    }
+    return 0;
+}
+
+/* `state`: ASIDE, those that were taken; PENDING, those that never were. */
+static int end_kind(struct purge *purge, enum rsw_item_kind kind, enum rsw_item_state state,
+                    struct rsw_error *err) {
+    purge->state = state;
+    purge->begun = false;
+    for (;;) {
+        if (load(purge, kind, err) != 0) {
+            return -1;
+        }
+        if (purge->batch->count == 0) {
+            return 0;
+        }
+        if (end_batch(purge, err) != 0) {
+            return -1;
+        }
+        if (state == RSW_ITEM_ASIDE && kind != RSW_ITEM_REVISION) {
+            remove_folders(purge); /* that of a revision is evidence, and goes with its tombstone */
+        }
+        report(purge);
+    }
+}
+
+/* ---- uploads, repositories ---- */
+
+/* Somebody has something in it again. */
+static bool is_used(struct rsw_txn *txn, uint32_t repo) {
+    RSW_AUTO_ITER links = RSW_ITER_INIT;
+    RSW_AUTO_ITER revisions = RSW_ITER_INIT;
+    RSW_AUTO_ITER tags = RSW_ITER_INIT;
+    struct rsw_member member;
+    struct rsw_tag tag;
+    rsw_iter_members(&links, txn, RSW_LINK, repo);
+    while (rsw_member_next(&links, &member) == RSW_FOUND) {
+        if ((member.flags & RSW_MEMBER_PRESENT) != 0) {
+            return true;
+        }
+    }
+    rsw_iter_members(&revisions, txn, RSW_REVISION, repo);
+    while (rsw_member_next(&revisions, &member) == RSW_FOUND) {
+        if ((member.flags & RSW_MEMBER_PRESENT) != 0) {
+            return true;
+        }
+    }
+    rsw_iter_tags(&tags, txn, repo);
+    return rsw_tag_next(&tags, &tag) == RSW_FOUND;
+}
+
+static int leave_used(struct purge *purge, struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    if (rsw_txn_begin_read(&txn, purge->online->index, err) != 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < purge->batch->count; i++) {
+        struct rsw_removal_item *item = &purge->batch->items[i];
+        if (is_touched(&item->item) ||
+            (item->item.kind == RSW_ITEM_REPOSITORY && is_used(txn, item->repo.id))) {
+            item->answer = RSW_FAILED;
+            item->errnum = ENOTEMPTY;
+        }
+    }
+    return rsw_txn_failed(txn, err) ? -1 : 0;
+}
+
+static int record_removed(struct purge *purge, struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    struct rsw_generation *generation = purge->generation;
+    for (size_t i = 0; i < purge->batch->count; i++) {
+        const struct rsw_removal_item *item = &purge->batch->items[i];
+        bool failed = item->answer == RSW_FAILED;
+        bool spared = failed && rsw_removal_spared(item->errnum);
+        generation->done += failed ? 0 : 1;
+        generation->spared += spared ? 1 : 0;
+        generation->failed += failed && !spared ? 1 : 0;
+        generation->freed += item->answer == RSW_FOUND ? item->item.size : 0;
+        if (failed && !spared) {
+            rsw_log(purge->online->options->log, RSW_LOG_WARNING, "%s %s%s%s not removed: %s",
+                    rsw_item_kind_name(item->item.kind), item->repo.name, item->item.name[0] != 0 ? ":" : "",
+                    item->item.name, strerror(item->errnum));
+        }
+    }
+    if (rsw_txn_begin_write(&txn, purge->online->index, err) != 0) {
+        return -1;
+    }
+    rsw_removal_batch_record(purge->batch, txn);
+    rsw_generation_put(txn, generation);
+    return rsw_txn_commit(&txn, err);
+}
+
+static int remove_kind(struct purge *purge, enum rsw_item_kind kind, struct rsw_error *err) {
+    purge->state = RSW_ITEM_PENDING;
+    purge->begun = false;
+    for (;;) {
+        if (load(purge, kind, err) != 0) {
+            return -1;
+        }
+        if (purge->batch->count == 0) {
+            return 0;
+        }
+        if (leave_used(purge, err) != 0 || audit(purge, "delete", err) != 0) {
+            return -1;
+        }
+        rsw_removal_batch_remove(purge->batch, purge->online->storage);
+        if (record_removed(purge, err) != 0) {
+            return -1;
+        }
+        report(purge);
+    }
+}
+
+/* ---- the whole ---- */
+
+static int count_aside(struct purge *purge, uint64_t *count, struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    struct rsw_item item;
+    *count = 0;
+    if (rsw_txn_begin_read(&txn, purge->online->index, err) != 0) {
+        return -1;
+    }
+    rsw_iter_items(&iter, txn, purge->generation->id, 0);
+    while (rsw_item_next(&iter, &item) == RSW_FOUND) {
+        *count += item.state == RSW_ITEM_ASIDE ? 1 : 0;
+    }
+    return rsw_txn_failed(txn, err) ? -1 : 0;
+}
+
+static int end_generation(struct purge *purge, struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    uint64_t left;
+    if (count_aside(purge, &left, err) != 0) {
+        return -1;
+    }
+    if (left > 0) {
+        return rsw_error_set(err, RSW_EPARTIAL, 0,
+                             "generation %" PRIu64 ": %" PRIu64
+                             " objects that were touched are not back in their place yet: see the warnings; "
+                             "their copies stay in quarantine until the next run",
+                             purge->generation->id, left);
+    }
+    uint64_t strange = 0;
+    if (rsw_quarantine_clean(purge->online->storage, purge->generation->id, &strange, err) != 0) {
+        return -1;
+    }
+    if (strange > 0) {
+        rsw_log(purge->online->options->log, RSW_LOG_WARNING,
+                "%" PRIu64 " files in quarantine are none of ours, and stay", strange);
+    }
+    if (rsw_txn_begin_write(&txn, purge->online->index, err) != 0) {
+        return -1;
+    }
+    purge->generation->state = RSW_GENERATION_PURGED;
+    purge->generation->changed_ms = rsw_clock_now_ms(purge->online->options->clock);
+    purge->generation->due_ms = 0;
+    rsw_generation_put(txn, purge->generation);
+    return rsw_txn_commit(&txn, err);
+}
+
+static int purge_all(struct purge *purge, struct rsw_error *err) {
+    static const enum rsw_item_kind kinds[] = {RSW_ITEM_TAG, RSW_ITEM_REVISION, RSW_ITEM_LINK};
+    if (purge_blobs(purge, err) != 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        if (end_kind(purge, kinds[i], RSW_ITEM_ASIDE, err) != 0 ||
+            end_kind(purge, kinds[i], RSW_ITEM_PENDING, err) != 0) {
+            return -1;
+        }
+    }
+    if (end_kind(purge, RSW_ITEM_BLOB, RSW_ITEM_PENDING, err) != 0 ||
+        remove_kind(purge, RSW_ITEM_UPLOAD, err) != 0 || remove_kind(purge, RSW_ITEM_REPOSITORY, err) != 0 ||
+        end_generation(purge, err) != 0) {
+        return -1;
+    }
+    report(purge);
+    return rsw_tidy(purge->online->index, purge->online->storage, err);
+}
+
+int rsw_purge(struct rsw_online *online, struct rsw_generation *generation, struct rsw_error *err) {
+    struct purge purge = {.online = online, .generation = generation, .batch = rsw_removal_batch_new()};
+    if (purge.batch == NULL) {
+        return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory for a batch of removals");
+    }
+    purge.batch->limit = 100; /* events wait for each */
+    int rc = purge_all(&purge, err);
+    rsw_removal_batch_free(purge.batch);
+    return rc;
+}
+
+/* ---- held bytes ---- */
+
+static int release(struct purge *purge, const struct rsw_held *held, bool all, struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    struct rsw_item item = {.generation = held->generation, .kind = RSW_ITEM_BLOB, .blob = held->blob};
+    if (rsw_txn_begin_write(&txn, purge->online->index, err) != 0) {
+        return -1;
+    }
+    if (rsw_item_get(txn, &item) != RSW_FOUND ||
+        rsw_generation_get(txn, held->generation, purge->generation) != RSW_FOUND) {
+        rsw_held_drop(txn, held->blob); /* its generation is not listed any more */
+        return rsw_txn_commit(&txn, err);
+    }
+    rsw_removal_batch_clear(purge->batch);
+    if ((!all && held->since_ms >= purge->online->replicas->oldest_ms) ||
+        rsw_removal_batch_add(purge->batch, txn, &item, err) != 0) {
+        return err->code == RSW_OK ? 0 : -1;
+    }
+    if (audit(purge, "purge", err) != 0) {
+        return -1;
+    }
+    struct rsw_setting setting = {.key = data_key(purge->batch, 0)};
+    if (is_touched(&item) && !is_in_place(purge, setting.key)) {
+        return 0;
+    }
+    rsw_quarantine_purge(purge->online->storage, held->generation, &setting, 1);
+    if (setting.answer != RSW_FAILED) {
+        purge->generation->freed += is_touched(&item) ? 0 : item.size;
+        end_item(purge, txn, &item, is_touched(&item) ? RSW_ITEM_SPARED : RSW_ITEM_DONE);
+        rsw_held_drop(txn, held->blob);
+        rsw_generation_put(txn, purge->generation);
+    }
+    return rsw_txn_commit(&txn, err);
+}
+
+static int gather_held(struct rsw_online *online, struct rsw_held **out, size_t *count,
+                       struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    struct rsw_held held;
+    size_t room = 0;
+    if (rsw_txn_begin_read(&txn, online->index, err) != 0) {
+        return -1;
+    }
+    rsw_iter_held(&iter, txn);
+    while (rsw_held_next(&iter, &held) == RSW_FOUND) {
+        struct rsw_held *more = rsw_grown(*out, &room, *count + 1, sizeof *more);
+        if (more == NULL) {
+            return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory for held bytes");
+        }
+        *out = more;
+        more[(*count)++] = held;
+    }
+    return rsw_txn_failed(txn, err) ? -1 : 0;
+}
+
+int rsw_purge_held(struct rsw_online *online, bool all, uint64_t *left, struct rsw_error *err) {
+    struct rsw_held *held = NULL;
+    size_t count = 0;
+    struct rsw_generation generation;
+    struct purge purge = {.online = online, .generation = &generation, .batch = rsw_removal_batch_new()};
+    int rc = purge.batch != NULL ? gather_held(online, &held, &count, err)
+                                 : rsw_error_set(err, RSW_ENOMEM, 0, "out of memory for held bytes");
+    for (size_t i = 0; rc == 0 && i < count; i++) {
+        rc = release(&purge, &held[i], all, err);
+        if (rc == 0 && (i + 1 == count || held[i + 1].generation != held[i].generation)) {
+            rc = rsw_quarantine_clean(online->storage, held[i].generation, NULL, err);
+        }
+    }
+    free(held);
+    held = NULL;
+    count = 0;
+    if (rc == 0) {
+        rc = gather_held(online, &held, &count, err);
+    }
+    *left = count;
+    free(held);
+    rsw_removal_batch_free(purge.batch);
+    return rc;
+}

@@ -1,0 +1,25 @@
+/* Recheck: the condemned objects of a generation, asked of storage again, by their reverse references. The
+ * index proposes; storage disposes. */
+#ifndef REGSWEEP_GC_RECHECK_H
+#define REGSWEEP_GC_RECHECK_H
+
+#include "index/index.h"
+#include "storage/storage.h"
+#include "util/clock.h"
+#include "util/log.h"
+
+/* Asks storage about every item that nobody has touched yet; what is needed after all, or cannot be told, is
+ * touched:
+ * - what was taken, and is in place again: somebody wrote it anew;
+ * - a revision that a tag of its history points at, or that an index names which is there, or whose subject
+ * is there;
+ * - a link that a manifest names which is a revision in its repository;
+ * - bytes that a link or revision leads to anywhere, or that a manifest names which is a revision anywhere;
+ * - a tag that points elsewhere now, or whose subject is there.
+ * Revisions and links that are condemned themselves, and in place because they were not taken yet, keep
+ * nothing. Where storage has what the index believed gone, the index is corrected. *found: how many were
+ * touched. 0, or -1 on an index error. No transaction may be open. */
+int rsw_recheck(uint64_t *found, struct rsw_index *index, struct rsw_storage *storage, uint64_t generation,
+                const struct rsw_clock *clock, const struct rsw_log *log, struct rsw_error *err);
+
+#endif

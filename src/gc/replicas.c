@@ -1,0 +1,243 @@
+/* The real registry behind replicas.h.
+ *
+ * What a replica remembers. In 2.8 and 3.x there is one descriptor cache, and its keys are {repository,
+ * digest} and {digest}. Layers are looked up through it in both; revisions in 3.x alone, under the very same
+ * key {repository, digest}. So a HEAD as a blob tells of the key for layers and for manifests, and needs no
+ * bytes but a descriptor; a HEAD as a manifest reads the bytes, and in 2.8 goes by the link in storage.
+ * Asking a manifest so as well tells whether it is a revision again. DELETE of the blob clears {repository,
+ * digest} in that replica, though it answers 404 or 500 for a revision; a DELETE of the manifest would untag
+ * as well. Nothing clears {digest}: bytes that may be a manifest's are held for that (index.h,
+ * RSW_ITEM_HELD). Source: distribution v2.8.2, v3.0.0, v3.1.1: registry/storage/registry.go (Manifests,
+ * Blobs), linkedblobstore.go (Delete, Clear), cache/cachedblobdescriptorstore.go. */
+#include "gc/replicas.h"
+
+#include "gc/beacon.h"
+#include "registry/registry.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A client that asks for the same object all the time can make a replica remember it again in between; what
+ * is still known after so many rounds is not forgotten by asking. */
+#define ROUNDS 5
+#define FENCE_REPO "regsweep/fence"
+
+struct real {
+    struct rsw_replicas replicas;
+    struct rsw_registry **registries; /* owned, `count` of them */
+    const char **urls;                /* owned, the texts are the registries' */
+    char *fence_repo;                 /* owned */
+    struct rsw_beacon beacon;
+    const struct rsw_log *log;
+};
+
+static struct real *real_of(struct rsw_replicas *replicas) {
+    return (struct real *)replicas; /* its first member */
+}
+
+static int no_memory(struct rsw_error *err) {
+    return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
+}
+
+/* ---- forget ---- */
+
+/* Does this replica know it in any way? */
+static int knows(struct rsw_registry *registry, const char *repo, const struct rsw_digest *digest,
+                 bool manifest, struct rsw_error *err) {
+    char text[RSW_DIGEST_TEXT_MAX];
+    int answer = rsw_registry_head_blob(registry, repo, digest, err);
+    if (answer == RSW_ABSENT && manifest) {
+        answer = rsw_registry_head_manifest(registry, repo, rsw_digest_format(digest, text), err);
+    }
+    return answer;
+}
+
+static int forget_at(struct real *real, struct rsw_registry *registry, const char *repo,
+                     const struct rsw_digest *digest, bool manifest, struct rsw_error *err) {
+    char text[RSW_DIGEST_TEXT_MAX];
+    int status = 0;
+    int answer = knows(registry, repo, digest, manifest, err);
+    if (answer != RSW_FOUND) {
+        return answer;
+    }
+    for (int round = 0; round < ROUNDS; round++) {
+        if (rsw_registry_clear(registry, repo, digest, &status, err) != 0) {
+            return RSW_FAILED;
+        }
+        /* The last look is at the cache: one at the manifest would fill it, if the revision is there again.
+         */
+        answer = rsw_registry_head_blob(registry, repo, digest, err);
+        rsw_log(real->log, RSW_LOG_DEBUG, "%s: DELETE of %s in %s: %d, then %s", rsw_registry_url(registry),
+                rsw_digest_format(digest, text), repo, status,
+                answer == RSW_ABSENT  ? "unknown"
+                : answer == RSW_FOUND ? "still known"
+                                      : "no answer");
+        if (answer != RSW_FOUND) {
+            return answer == RSW_ABSENT ? RSW_FOUND : RSW_FAILED;
+        }
+    }
+    return rsw_error_set(
+        err, RSW_EIO, 0,
+        "%s still knows %s in %s after it was deleted %d times (answer %d): is --cache right, "
+        "and does nobody push it all the time? Restarting that replica empties its cache",
+        rsw_registry_url(registry), rsw_digest_format(digest, text), repo, ROUNDS, status);
+}
+
+static int forget(struct rsw_replicas *replicas, const char *repo, const struct rsw_digest *digest,
+                  bool manifest, struct rsw_error *err) {
+    struct real *real = real_of(replicas);
+    int result = RSW_ABSENT;
+    if (replicas->cache == RSW_CACHE_NONE) {
+        return RSW_ABSENT;
+    }
+    for (size_t i = 0; i < replicas->count; i++) {
+        int answer = forget_at(real, real->registries[i], repo, digest, manifest, err);
+        if (answer == RSW_FAILED) {
+            return RSW_FAILED;
+        }
+        result = answer == RSW_FOUND ? RSW_FOUND : result;
+    }
+    return result;
+}
+
+/* ---- fence ---- */
+
+struct fence_step {
+    int (*get)(const struct rsw_beacon *beacon, struct rsw_registry *registry, const char *user_agent,
+               struct rsw_error *err);
+    const char *what;
+};
+
+/* One GET through one replica. What is not there is pushed, once, through the first. */
+static int ask_for(struct real *real, const struct fence_step *step, size_t number, const char *mark,
+                   struct rsw_error *err) {
+    char agent[128];
+    struct rsw_registry *registry = real->registries[number];
+    snprintf(agent, sizeof agent, "regsweep/%s (fence %s-%zu)", REGSWEEP_VERSION, mark, number);
+    int answer = step->get(&real->beacon, registry, agent, err);
+    if (answer == RSW_ABSENT) {
+        rsw_log(real->log, RSW_LOG_INFO, "pushing %s:" RSW_BEACON_TAG " through %s", real->fence_repo,
+                rsw_registry_url(real->registries[0]));
+        if (rsw_beacon_push(&real->beacon, real->registries[0], err) != 0) {
+            return -1;
+        }
+        answer = step->get(&real->beacon, registry, agent, err);
+    }
+    if (answer == RSW_ABSENT) {
+        return rsw_error_set(
+            err, RSW_EIO, 0,
+            "%s does not have the %s of %s:" RSW_BEACON_TAG " that was pushed through %s: %s",
+            rsw_registry_url(registry), step->what, real->fence_repo, rsw_registry_url(real->registries[0]),
+            number != 0 ? "do both serve the same storage?"
+                        : "it may remember bytes that are gone; restart it");
+    }
+    return answer == RSW_FOUND ? 0 : -1;
+}
+
+static int fence(struct rsw_replicas *replicas, const char *mark, struct rsw_error *err) {
+    static const struct fence_step layer = {rsw_beacon_get_layer, "layer"};
+    static const struct fence_step manifest = {rsw_beacon_get_manifest, "manifest"};
+    struct real *real = real_of(replicas);
+    for (size_t i = 0; i < replicas->count; i++) {
+        if (ask_for(real, &layer, i, mark, err) != 0) {
+            return rsw_error_prefix(err, "no fence");
+        }
+    }
+    for (size_t i = replicas->count; i-- > 0;) {
+        if (ask_for(real, &manifest, i, mark, err) != 0) {
+            return rsw_error_prefix(err, "no fence");
+        }
+    }
+    return 0;
+}
+
+/* ---- open and close ---- */
+
+static void close_real(struct rsw_replicas *replicas) {
+    struct real *real = real_of(replicas);
+    for (size_t i = 0; real->registries != NULL && i < replicas->count; i++) {
+        rsw_registry_close(real->registries[i]);
+    }
+    free(real->registries);
+    free(real->urls);
+    free(real->fence_repo);
+    free(real);
+}
+
+static const struct rsw_replicas_ops real_ops = {.forget = forget, .fence = fence, .close = close_real};
+
+static int open_registry(struct real *real, size_t number, const struct rsw_replicas_options *options,
+                         struct rsw_error *err) {
+    const struct rsw_registry_options how = {.nonce = real->replicas.run,
+                                             .ca_file = options->ca_file,
+                                             .user = options->user,
+                                             .password = options->password,
+                                             .realm = options->realm,
+                                             .clock = options->clock};
+    struct rsw_registry **registry = &real->registries[number];
+    if (rsw_registry_open(registry, options->urls[number], &how, err) != 0) {
+        return -1;
+    }
+    real->urls[number] = rsw_registry_url(*registry);
+    for (size_t i = 0; i < number; i++) {
+        if (strcmp(real->urls[i], real->urls[number]) == 0) {
+            return rsw_error_set(err, RSW_EINVAL, 0, "the registry's URL %s is given twice",
+                                 real->urls[number]);
+        }
+    }
+    return rsw_registry_ping(*registry, err);
+}
+
+static int open_all(struct real *real, const struct rsw_replicas_options *options, struct rsw_error *err) {
+    const char *repo = options->fence_repo != NULL ? options->fence_repo : FENCE_REPO;
+    real->replicas.count = options->count;
+    real->registries = calloc(options->count, sizeof *real->registries);
+    real->urls = calloc(options->count, sizeof *real->urls);
+    real->fence_repo = strdup(repo);
+    if (real->registries == NULL || real->urls == NULL || real->fence_repo == NULL) {
+        return no_memory(err);
+    }
+    real->replicas.urls = real->urls;
+    if (rsw_nonce(real->replicas.run, 25, err) != 0 ||
+        rsw_beacon_init(&real->beacon, real->fence_repo, err) != 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < options->count; i++) {
+        if (open_registry(real, i, options, err) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+int rsw_replicas_open(struct rsw_replicas **out, const struct rsw_replicas_options *options,
+                      struct rsw_error *err) {
+    *out = NULL;
+    if (options->count == 0) {
+        return rsw_error_set(err, RSW_EINVAL, 0, "where is the registry? Give --registry URL, one a replica");
+    }
+    if (options->cache == RSW_CACHE_REDIS) {
+        return rsw_error_set(err, RSW_EUNSUPPORTED, 0,
+                             "a registry that caches in Redis cannot be swept online");
+    }
+    struct real *real = calloc(1, sizeof *real);
+    if (real == NULL) {
+        return no_memory(err);
+    }
+    real->replicas.ops = &real_ops;
+    real->replicas.cache = options->cache;
+    real->log = options->log;
+    if (open_all(real, options, err) != 0) {
+        close_real(&real->replicas);
+        return -1;
+    }
+    *out = &real->replicas;
+    return 0;
+}
+
+void rsw_replicas_close(struct rsw_replicas *replicas) {
+    if (replicas != NULL) {
+        replicas->ops->close(replicas);
+    }
+}

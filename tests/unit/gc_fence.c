@@ -1,0 +1,360 @@
+/* The fence, over replicas that are none: what they would have sent is written into the index, as serve does
+ * it.
+ *
+ * Minutes count from the world's begin. The last complete scan began at minute 10, now is minute 60. */
+#include "index_support.h"
+
+#include "gc/replicas.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BEGIN_MS INT64_C(1800000000000)
+#define MINUTE(n) (BEGIN_MS + (n)*INT64_C(60000))
+#define REPLICAS_MAX 4
+
+struct fake {
+    struct rsw_replicas replicas; /* first: ops get this one */
+    struct place *place;
+    struct rsw_index *index;
+    struct rsw_clock clock;
+    int64_t now_ms;
+    /* Which instance the requests through a replica come to; NULL: its events never arrive. */
+    const char *layer_at[REPLICAS_MAX];
+    const char *manifest_at[REPLICAS_MAX];
+    const char *also_heard; /* sends an event of its own while the fence is under way */
+    char mark[RSW_FENCE_MAX];
+};
+
+static int64_t fake_now(void *arg) {
+    return ((struct fake *)arg)->now_ms;
+}
+
+/* An instance heard from one minute to another. */
+static void heard(struct fake *fake, const char *id, int64_t first_ms, int64_t last_ms) {
+    RSW_AUTO_TXN txn = begin_write(fake->index);
+    struct rsw_instance instance;
+    memset(&instance, 0, sizeof instance);
+    snprintf(instance.id, sizeof instance.id, "%s", id);
+    snprintf(instance.addr, sizeof instance.addr, "%s.example:5000", id);
+    instance.first_ms = first_ms;
+    instance.last_ms = last_ms;
+    instance.events = 2;
+    rsw_instance_put(txn, &instance);
+    commit(&txn);
+}
+
+static void take_event(struct fake *fake, const char *id, const char *word, bool layer) {
+    RSW_AUTO_TXN txn = begin_write(fake->index);
+    struct rsw_instance instance;
+    if (id != NULL) {
+        memset(&instance, 0, sizeof instance);
+        if (rsw_instance_get(txn, id, &instance) == RSW_ABSENT) {
+            snprintf(instance.id, sizeof instance.id, "%s", id);
+            instance.first_ms = fake->now_ms;
+        }
+        instance.last_ms = fake->now_ms;
+        if (word != NULL) {
+            snprintf(layer ? instance.fence_layer : instance.fence_manifest, RSW_FENCE_MAX, "%s", word);
+        }
+        rsw_instance_put(txn, &instance);
+    }
+    commit(&txn);
+}
+
+static int fake_fence(struct rsw_replicas *replicas, const char *mark, struct rsw_error *err) {
+    struct fake *fake = (struct fake *)replicas;
+    char word[RSW_FENCE_MAX + 8];
+    (void)err;
+    snprintf(fake->mark, sizeof fake->mark, "%s", mark);
+    fake->now_ms += 5;
+    for (size_t i = 0; i < replicas->count; i++) {
+        snprintf(word, sizeof word, "%s-%zu", mark, i);
+        take_event(fake, fake->layer_at[i], word, true);
+    }
+    for (size_t i = replicas->count; i-- > 0;) {
+        snprintf(word, sizeof word, "%s-%zu", mark, i);
+        take_event(fake, fake->manifest_at[i], word, false);
+    }
+    take_event(fake, fake->also_heard, NULL, false);
+    return 0;
+}
+
+static const struct rsw_replicas_ops fake_ops = {NULL, fake_fence, NULL};
+static const char *const urls[REPLICAS_MAX] = {"http://one:5000", "http://two:5000", "http://three:5000",
+                                               "http://four:5000"};
+
+static void set_state(struct fake *fake, int64_t beat_ms) {
+    RSW_AUTO_TXN txn = begin_write(fake->index);
+    struct rsw_state state;
+    assert_int_equal(rsw_state_get(txn, &state), RSW_FOUND);
+    state.scan_seq = rsw_txn_seq(txn);
+    state.scan_started_ms = MINUTE(10);
+    state.scan_ended_ms = MINUTE(11);
+    state.beat_ms = beat_ms;
+    rsw_state_put(txn, &state);
+    commit(&txn);
+}
+
+static int fake_setup(void **state) {
+    struct fake *fake = calloc(1, sizeof *fake);
+    void *place = NULL;
+    assert_non_null(fake);
+    assert_int_equal(place_setup(&place), 0);
+    fake->place = place;
+    fake->index = open_index(fake->place);
+    fake->clock = (struct rsw_clock){fake_now, fake};
+    fake->now_ms = MINUTE(60);
+    fake->replicas = (struct rsw_replicas){.ops = &fake_ops, .count = 1, .urls = urls};
+    set_state(fake, MINUTE(60));
+    *state = fake;
+    return 0;
+}
+
+static int fake_teardown(void **state) {
+    struct fake *fake = *state;
+    void *place = fake->place;
+    rsw_index_close(fake->index);
+    place_teardown(&place);
+    free(fake);
+    return 0;
+}
+
+/* Replica number `i` is this instance, heard since before the scan. */
+static void replica(struct fake *fake, size_t i, const char *id) {
+    fake->layer_at[i] = fake->manifest_at[i] = id;
+    fake->replicas.count = i + 1;
+    heard(fake, id, MINUTE(1), MINUTE(50));
+}
+
+static struct rsw_state state_of(struct fake *fake) {
+    RSW_AUTO_TXN txn = begin_read(fake->index);
+    struct rsw_state state;
+    assert_int_equal(rsw_state_get(txn, &state), RSW_FOUND);
+    return state;
+}
+
+static void expect_held(struct fake *fake) {
+    struct rsw_error err = RSW_ERROR_INIT;
+    int answer = rsw_fence(fake->index, &fake->replicas, &fake->clock, 2000, &err);
+    if (answer != RSW_FENCE_HELD) {
+        fail_msg("%d: %s; gap: %s", answer, err.message, state_of(fake).gap_reason);
+    }
+    assert_true(state_of(fake).gap_seq <= state_of(fake).scan_seq);
+}
+
+static void expect_gap(struct fake *fake, const char *words) {
+    struct rsw_error err = RSW_ERROR_INIT;
+    int answer = rsw_fence(fake->index, &fake->replicas, &fake->clock, 2000, &err);
+    struct rsw_state state = state_of(fake);
+    if (answer != RSW_FENCE_GAP) {
+        fail_msg("%d: %s", answer, err.message);
+    }
+    assert_true(state.gap_seq > state.scan_seq);
+    if (strstr(state.gap_reason, words) == NULL) {
+        fail_msg("the gap's reason says: %s", state.gap_reason);
+    }
+}
+
+/* Fails within some tens of milliseconds where nothing comes; nothing is recorded. */
+static void expect_refused(struct fake *fake, const char *words) {
+    struct rsw_error err = RSW_ERROR_INIT;
+    assert_int_equal(rsw_fence(fake->index, &fake->replicas, &fake->clock, 40, &err), RSW_FAILED);
+    assert_int_equal(err.code, RSW_EREFUSED);
+    if (strstr(err.message, words) == NULL) {
+        fail_msg("it says: %s", err.message);
+    }
+    assert_true(state_of(fake).gap_seq <= state_of(fake).scan_seq);
+}
+
+static void it_holds_when_every_replica_answers(void **state) {
+    struct fake *fake = *state;
+    replica(fake, 0, "a");
+    replica(fake, 1, "b");
+    replica(fake, 2, "c");
+    expect_held(fake);
+    assert_true(strlen(fake->mark) >= 20 && strlen(fake->mark) + 8 < RSW_FENCE_MAX);
+    char first[RSW_FENCE_MAX];
+    memcpy(first, fake->mark, sizeof first);
+    expect_held(fake); /* what the first one left behind is no answer to the second */
+    assert_string_not_equal(first, fake->mark);
+}
+
+static void an_answer_to_an_earlier_fence_is_none(void **state) {
+    struct fake *fake = *state;
+    replica(fake, 0, "a");
+    expect_held(fake);
+    fake->layer_at[0] = fake->manifest_at[0] = NULL;
+    expect_refused(fake, "http://one:5000 did not answer");
+}
+
+static void what_is_missing_tells_where_to_look(void **state) {
+    struct fake *fake = *state;
+    replica(fake, 0, "a");
+    replica(fake, 1, "b");
+    fake->layer_at[1] = NULL;
+    expect_refused(fake, "http://two:5000 did not answer within 40ms: the event of its layer did not come");
+    fake->layer_at[1] = "b";
+    fake->manifest_at[1] = NULL;
+    expect_refused(fake,
+                   "http://two:5000 did not answer within 40ms: the event of its manifest did not come");
+    fake->layer_at[1] = NULL;
+    expect_refused(fake, "none of its events came");
+}
+
+static void a_heart_that_does_not_beat_is_told_first(void **state) {
+    struct fake *fake = *state;
+    replica(fake, 0, "a");
+    fake->layer_at[0] = fake->manifest_at[0] = NULL;
+    set_state(fake, MINUTE(57));
+    expect_refused(fake, "regsweep serve is not running on this index: it was heard of last 3m ago");
+    set_state(fake, 0);
+    expect_refused(fake, "never was");
+}
+
+static void an_instance_newer_than_the_scan_is_a_gap(void **state) {
+    struct fake *fake = *state;
+    fake->layer_at[0] = fake->manifest_at[0] = "a";
+    heard(fake, "a", MINUTE(20), MINUTE(50));
+    expect_gap(fake, "a.example:5000 is newer than the last scan");
+}
+
+static void one_never_heard_before_is_a_gap(void **state) {
+    struct fake *fake = *state;
+    fake->layer_at[0] = fake->manifest_at[0] = "a";
+    expect_gap(fake, "newer than the last scan");
+}
+
+static void an_instance_that_ended_since_the_scan_is_a_gap(void **state) {
+    struct fake *fake = *state;
+    heard(fake, "old", MINUTE(1), MINUTE(30));
+    fake->layer_at[0] = fake->manifest_at[0] = "new";
+    heard(fake, "new", MINUTE(31), MINUTE(50));
+    expect_gap(fake, "has ended since the last scan");
+}
+
+static void one_that_ended_before_the_scan_is_none(void **state) {
+    struct fake *fake = *state;
+    heard(fake, "old", MINUTE(1), MINUTE(8));
+    fake->layer_at[0] = fake->manifest_at[0] = "new";
+    heard(fake, "new", MINUTE(9), MINUTE(50));
+    expect_held(fake);
+}
+
+static void a_gap_that_is_open_stays_as_it_was(void **state) {
+    struct fake *fake = *state;
+    replica(fake, 0, "a");
+    RSW_AUTO_TXN txn = begin_write(fake->index);
+    rsw_state_gap(txn, MINUTE(40), "serve was down");
+    commit(&txn);
+    uint64_t seq = state_of(fake).gap_seq;
+    expect_gap(fake, "serve was down");
+    assert_int_equal(state_of(fake).gap_seq, seq);
+}
+
+static void more_at_once_than_are_listed_is_refused(void **state) {
+    struct fake *fake = *state;
+    replica(fake, 0, "a"); /* since minute 1, so "b" is no earlier start of it */
+    heard(fake, "b", MINUTE(2), MINUTE(30));
+    expect_refused(fake, "instance b at b.example:5000");
+}
+
+static void restarts_of_one_of_two_explain_any_number(void **state) {
+    struct fake *fake = *state;
+    replica(fake, 0, "a");
+    fake->layer_at[1] = fake->manifest_at[1] = "b3";
+    fake->replicas.count = 2;
+    heard(fake, "b1", MINUTE(2), MINUTE(30));
+    heard(fake, "b2", MINUTE(31), MINUTE(40));
+    heard(fake, "b3", MINUTE(41), MINUTE(50));
+    expect_gap(fake, "has ended since the last scan");
+    heard(fake, "b2", MINUTE(29), MINUTE(40)); /* beside b1 and a: three at once */
+    struct rsw_error err = RSW_ERROR_INIT;
+    assert_int_equal(rsw_fence(fake->index, &fake->replicas, &fake->clock, 40, &err), RSW_FAILED);
+    assert_int_equal(err.code, RSW_EREFUSED);
+    assert_non_null(strstr(err.message, "not listed"));
+}
+
+static void one_heard_while_the_fence_is_under_way_is_refused(void **state) {
+    struct fake *fake = *state;
+    fake->layer_at[0] = fake->manifest_at[0] =
+        "a"; /* heard for the first time: "b" might be its earlier start */
+    fake->also_heard = "b";
+    heard(fake, "b", MINUTE(1), MINUTE(9));
+    expect_refused(fake, "not listed: instance b");
+}
+
+static void two_urls_of_one_replica_are_refused(void **state) {
+    struct fake *fake = *state;
+    replica(fake, 0, "a");
+    replica(fake, 1, "a");
+    expect_refused(fake, "http://two:5000 and http://one:5000 lead to one and the same replica");
+}
+
+static void a_load_balancer_is_refused(void **state) {
+    struct fake *fake = *state;
+    replica(fake, 0, "a");
+    heard(fake, "b", MINUTE(1), MINUTE(50));
+    fake->manifest_at[0] = "b";
+    expect_refused(fake, "http://one:5000 leads to more than one replica");
+}
+
+/* ---- the words in a User-Agent ---- */
+
+static void words_are_found_in_our_own_user_agents_alone(void **state) {
+    static const struct {
+        const char *useragent;
+        const char *what;
+        const char *word; /* NULL: none */
+    } table[] = {
+        {"regsweep/0.1.0 (run 00ff)", "run", "00ff"},
+        {"regsweep/0.1.0 (fence 00ff-0)", "fence", "00ff-0"},
+        {"regsweep/0.1.0 (run 00ff) proxied", "run", "00ff"},
+        {"regsweep/0.1.0 (run 00ff)", "fence", NULL},
+        {"regsweep/0.1.0 (run 00ff)", "ru", NULL},
+        {"regsweep/0.1.0 (run )", "run", NULL},
+        {"regsweep/0.1.0 (run 00ff", "run", NULL},
+        {"regsweep/0.1.0 (run 00 ff)", "run", NULL},
+        {"regsweep/0.1.0 (run", "run", NULL},
+        {"regsweep/0.1.0 (", "run", NULL},
+        {"regsweep/0.1.0", "run", NULL},
+        {"regsweep/", "run", NULL},
+        {"docker/1 (run 00ff)", "run", NULL},
+        {"evil regsweep/0.1.0 (run 00ff)", "run", NULL},
+        {"", "run", NULL},
+        {"regsweep/0.1.0 (run 0123456789abcde)", "run", "0123456789abcde"},
+        {"regsweep/0.1.0 (run 0123456789abcdef)", "run", NULL}, /* no room */
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        char word[16] = "before";
+        bool found = rsw_useragent_word(table[i].useragent, table[i].what, word, sizeof word);
+        if (found != (table[i].word != NULL) || strcmp(word, found ? table[i].word : "") != 0) {
+            fail_msg("\"%s\", %s: \"%s\"", table[i].useragent, table[i].what, word);
+        }
+    }
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fake_setup, fake_teardown)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(it_holds_when_every_replica_answers),
+        TEST(an_answer_to_an_earlier_fence_is_none),
+        TEST(what_is_missing_tells_where_to_look),
+        TEST(a_heart_that_does_not_beat_is_told_first),
+        TEST(an_instance_newer_than_the_scan_is_a_gap),
+        TEST(one_never_heard_before_is_a_gap),
+        TEST(an_instance_that_ended_since_the_scan_is_a_gap),
+        TEST(one_that_ended_before_the_scan_is_none),
+        TEST(a_gap_that_is_open_stays_as_it_was),
+        TEST(more_at_once_than_are_listed_is_refused),
+        TEST(restarts_of_one_of_two_explain_any_number),
+        TEST(one_heard_while_the_fence_is_under_way_is_refused),
+        TEST(two_urls_of_one_replica_are_refused),
+        TEST(a_load_balancer_is_refused),
+        cmocka_unit_test(words_are_found_in_our_own_user_agents_alone),
+    };
+    return cmocka_run_group_tests_name("fence", tests, NULL, NULL);
+}

@@ -1,0 +1,23 @@
+/* The running registry, as the options and the registry's own configuration tell of it. */
+#ifndef REGSWEEP_TOOLS_REGISTRY_H
+#define REGSWEEP_TOOLS_REGISTRY_H
+
+#include "cli.h"
+
+#include "gc/replicas.h"
+
+/* Is there anything to go by: --registry, or http.addr in --registry-config? */
+bool rsw_cli_has_registry(const struct rsw_cli *cli);
+/* What it caches, by --cache; `auto` goes by --registry-config, and without it is RSW_CACHE_MEMORY, which is
+ * told. 0, or -1: RSW_EUNSUPPORTED for a cache that we do not know. */
+int rsw_cli_cache(struct rsw_cli *cli, enum rsw_cache *out, struct rsw_error *err);
+/* Opens all replicas, and Redis where they cache in it; each is asked whether it is there. cli->log and
+ * cli->clock must outlive it. 0 and *out for rsw_replicas_close, or -1: RSW_EINVAL where options are wrong or
+ * missing, RSW_EREFUSED and RSW_EUNSUPPORTED for a registry that regsweep must not or cannot work beside,
+ * what the registry answers. */
+int rsw_cli_open_replicas(struct rsw_replicas **out, struct rsw_cli *cli, struct rsw_error *err);
+/* --settle, --quarantine and, for a command that takes it, --grace: warns of small ones. 0, or -1
+ * (RSW_EINVAL: grace is shorter than settle). */
+int rsw_cli_check_times(struct rsw_cli *cli, struct rsw_error *err);
+
+#endif
