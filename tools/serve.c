@@ -22,10 +22,11 @@ struct server {
     const char *notify_socket;
 };
 
-static void on_committed(void *arg) {
+static void on_committed(void *arg, bool asked, bool touched) {
     struct server *server = arg;
     struct rsw_checker *checker = atomic_load(&server->checker);
-    if (checker != NULL) {
+    (void)touched;
+    if (asked && checker != NULL) {
         rsw_checker_wake(checker);
     }
 }

@@ -24,8 +24,10 @@ struct rsw_feed_options {
     const char *tls_key_file;
     const struct rsw_clock *clock;
     const struct rsw_log *log;
-    void (*committed)(void *arg); /* may be NULL: called after events became durable that left something in
-                                     the check queue; from the feed's own thread */
+    /* May be NULL: called after events became durable that left something in the check queue (`asked`), or
+     * told of something that an open generation holds condemned (`touched`: it must be given back at once).
+     * From the feed's own thread. */
+    void (*committed)(void *arg, bool asked, bool touched);
     /* Further Prometheus text for /metrics (gauges of others); may be NULL. Appends to what `write` is given.
      */
     void (*metrics)(void *arg, void (*write)(void *to, const char *text), void *to);

@@ -1,6 +1,7 @@
 #include "feed/apply.h"
 
 #include "index/facts.h"
+#include "util/useragent.h"
 
 #include <string.h>
 
@@ -9,6 +10,7 @@ struct applying {
     const struct rsw_event *event;
     int64_t now_ms;
     bool asked;
+    bool touched;
 };
 
 /* ---- asking storage ---- */
@@ -55,6 +57,41 @@ static bool member_present(struct applying *a, enum rsw_member_kind kind, uint32
            (member.flags & RSW_MEMBER_PRESENT) != 0;
 }
 
+/* ---- touches ---- */
+
+static void note(struct applying *a, bool touched) {
+    a->touched = a->touched || touched;
+}
+
+static void touch_tag(struct applying *a, uint32_t repo) {
+    if (a->event->tag[0] != 0) {
+        note(a, rsw_touch_tag(a->txn, repo, a->event->tag));
+    }
+}
+
+/* A client was told that this repository has it. */
+static void touch(struct applying *a, uint32_t repo, uint32_t blob) {
+    note(a, rsw_touch(a->txn, repo, blob));
+    touch_tag(a, repo);
+}
+
+/* The same of what was touched a moment ago: what follows from it was found then, unless it is condemned
+ * itself. */
+static void touch_again(struct applying *a, uint32_t repo, uint32_t blob) {
+    note(a, rsw_touch_kind(a->txn, RSW_ITEM_LINK, repo, blob, true));
+    note(a, rsw_touch_kind(a->txn, RSW_ITEM_REVISION, repo, blob, true));
+    note(a, rsw_touch_kind(a->txn, RSW_ITEM_BLOB, 0, blob, true));
+    touch_tag(a, repo);
+}
+
+/* A look of our own at what is condemned must not give it back. Only of a pull: whoever pushes may say what
+ * he likes in his User-Agent. */
+static bool is_our_pull(struct applying *a) {
+    char run[RSW_RUN_MAX];
+    return a->event->action == RSW_EVENT_PULL &&
+           rsw_useragent_word(a->event->useragent, "run", run, sizeof run) && rsw_run_is_ours(a->txn, run);
+}
+
 /* ---- push and mount ---- */
 
 static void claim_member(struct applying *a, enum rsw_member_kind kind, uint32_t repo, uint32_t blob) {
@@ -75,6 +112,7 @@ static void push_blob(struct applying *a, uint32_t repo) {
         return;
     }
     claim_member(a, RSW_LINK, repo, blob);
+    touch(a, repo, blob);
     /* A mount may be answered out of the registry's cache, for data that is gone. */
     if (a->event->media_type[0] == 0 || (a->event->action == RSW_EVENT_MOUNT && !present)) {
         ask(a, RSW_CHECK_OBJECT, repo, blob, "");
@@ -94,6 +132,7 @@ static void push_manifest(struct applying *a, uint32_t repo) {
     }
     bool read = (flags & known) != known || !member_present(a, RSW_REVISION, repo, blob);
     claim_member(a, RSW_REVISION, repo, blob);
+    touch(a, repo, blob);
     if (a->event->tag[0] != 0) {
         rsw_fact_tag_event(a->txn, repo, a->event->tag, blob, a->now_ms, a->now_ms + RSW_TAG_SETTLE_MS);
         a->asked = true;
@@ -136,8 +175,9 @@ static uint32_t pulled_blob(struct applying *a) {
     return answer == RSW_FAILED ? 0 : rsw_fact_blob(a->txn, &a->event->digest, a->event->size, a->now_ms);
 }
 
-/* The registry reads a manifest through its layer link too, when it was uploaded as a blob. */
-static void touch_pulled(struct applying *a, uint32_t repo, uint32_t blob) {
+/* The registry reads a manifest through its layer link too, when it was uploaded as a blob. False: it was
+ * touched a moment ago. */
+static bool renew_pulled(struct applying *a, uint32_t repo, uint32_t blob) {
     enum rsw_member_kind kind = is_manifest(a->event) ? RSW_REVISION : RSW_LINK;
     bool known = member_present(a, kind, repo, blob);
     bool through_link = !known && kind == RSW_REVISION && member_present(a, RSW_LINK, repo, blob);
@@ -147,6 +187,7 @@ static void touch_pulled(struct applying *a, uint32_t repo, uint32_t blob) {
     if (touched && !known) {
         ask(a, RSW_CHECK_OBJECT, repo, blob, "");
     }
+    return touched;
 }
 
 /* A tag that the index does not know so: an event was lost, or another one is under way. */
@@ -167,7 +208,11 @@ static void apply_pull(struct applying *a) {
     if (repo == 0 || blob == 0) {
         return;
     }
-    touch_pulled(a, repo, blob);
+    if (renew_pulled(a, repo, blob)) {
+        touch(a, repo, blob);
+    } else {
+        touch_again(a, repo, blob);
+    }
     /* One that is being read, or could not be understood, is not asked for again by everybody who pulls it.
      */
     if (is_manifest(a->event) && (flags & known) != known && (flags & RSW_BLOB_UNREADABLE) == 0) {
@@ -231,6 +276,8 @@ struct rsw_applied rsw_event_apply(struct rsw_txn *txn, const struct rsw_event *
     uint64_t before = rsw_txn_dirty(txn);
     if (event->problem[0] != 0) {
         apply_unusable(&a, body, body_len);
+    } else if (is_our_pull(&a)) {
+        return (struct rsw_applied){.changed = false};
     } else if (event->action == RSW_EVENT_PULL) {
         apply_pull(&a);
     } else if (event->action == RSW_EVENT_DELETE) {
@@ -238,5 +285,6 @@ struct rsw_applied rsw_event_apply(struct rsw_txn *txn, const struct rsw_event *
     } else {
         apply_push(&a);
     }
-    return (struct rsw_applied){.changed = rsw_txn_dirty(txn) != before, .asked = a.asked};
+    return (struct rsw_applied){
+        .changed = rsw_txn_dirty(txn) != before, .asked = a.asked, .touched = a.touched};
 }

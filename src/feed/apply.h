@@ -14,11 +14,13 @@
 struct rsw_applied {
     bool changed; /* something was written */
     bool asked;   /* something was put into the check queue */
+    bool touched; /* something that was condemned has to be given back */
 };
 
 /* Writes what the event says. `body` (it may be NULL) is kept if the event is unusable. Needs a write
  * transaction; errors are sticky in it. Applying the same event again is harmless. Nothing in here ever takes
- * a claim away: events can be forged, lost, doubled and reordered, so a delete only asks storage. */
+ * a claim away: events can be forged, lost, doubled and reordered, so a delete only asks storage. A pull of
+ * our own, known by the nonce of an open generation, tells nothing. */
 struct rsw_applied rsw_event_apply(struct rsw_txn *txn, const struct rsw_event *event, const void *body,
                                    size_t body_len, int64_t now_ms);
 

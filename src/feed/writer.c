@@ -48,6 +48,7 @@ struct batch {
     uint64_t unusable;
     uint64_t unchanged;
     bool asked;
+    bool touched;
     bool tally;
     bool wrote;
     int64_t last_event_ms;
@@ -64,6 +65,7 @@ static void apply_event(struct rsw_writer *writer, struct rsw_txn *txn, struct b
     struct rsw_applied applied =
         rsw_event_apply(txn, event, has_body ? job->body : NULL, has_body ? job->body_len : 0, now_ms);
     batch->asked = batch->asked || applied.asked;
+    batch->touched = batch->touched || applied.touched;
     batch->tally = rsw_tally_event(&writer->tally, txn, event, now_ms) || unusable || batch->tally;
     batch->events++;
     batch->by_action[event->action]++;
@@ -183,8 +185,8 @@ static int store(struct rsw_writer *writer, struct rsw_job *jobs, bool probe, st
     }
     writer->last_seconds = seconds_now() - began;
     count_batch(writer, &batch, writer->last_seconds);
-    if (batch.asked && writer->options.committed != NULL) {
-        writer->options.committed(writer->options.arg);
+    if ((batch.asked || batch.touched) && writer->options.committed != NULL) {
+        writer->options.committed(writer->options.arg, batch.asked, batch.touched);
     }
     return 0;
 }

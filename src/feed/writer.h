@@ -45,7 +45,9 @@ struct rsw_writer;
 struct rsw_writer_options {
     const struct rsw_clock *clock;
     const struct rsw_log *log;
-    void (*committed)(void *arg); /* may be NULL: after a commit that left something in the check queue */
+    /* May be NULL: after a commit that left something in the check queue (`asked`), or touched something that
+     * was condemned. */
+    void (*committed)(void *arg, bool asked, bool touched);
     void *arg;
 };
 

@@ -71,7 +71,7 @@ struct rsw_state {
     uint64_t gap_seq; /* seq at which the feed last met something it may have missed; a gap is open if it
                          is above scan_seq */
     int64_t gap_ms;
-    char gap_reason[128];     /* in words; "" if there never was one */
+    char gap_reason[256];     /* in words; "" if there never was one */
     uint64_t events;          /* events taken in, ever */
     uint64_t events_unusable; /* of these: kept, counted, not understood */
     int64_t first_event_ms;   /* 0: this index was never fed by events */
@@ -391,6 +391,10 @@ void rsw_items_drop(struct rsw_txn *txn, uint64_t generation);
  * (what a manifest names, tags, referrers) is for whoever gives it back to find; for that a manifest is
  * queued even if it is no item itself. One that was not read yet must be touched again once it is. */
 bool rsw_touch(struct rsw_txn *txn, uint32_t repo, uint32_t blob);
+/* A manifest was read, so what it names is known only now, and its push, which the registry may have accepted
+ * out of a stale cache, lies behind: touches it in every repository that has it (as a revision, or uploaded
+ * as a blob) or an index that leads to it. */
+void rsw_touch_read(struct rsw_txn *txn, uint32_t manifest);
 /* The tag, if it is condemned. */
 bool rsw_touch_tag(struct rsw_txn *txn, uint32_t repo, const char *tag);
 /* The items of one kind (BLOB: repo 0), in every open generation. `again`: into the queue even if they were

@@ -158,6 +158,7 @@ void rsw_apply_manifest(struct rsw_txn *txn, const struct rsw_seen_manifest *see
         if (id != 0) {
             rsw_refs_put(txn, id, seen->manifest.types, seen->manifest.known, seen->manifest.refs,
                          seen->manifest.ref_count, apply->now_ms);
+            rsw_touch_read(txn, id);
         }
         break;
     }

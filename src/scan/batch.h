@@ -114,6 +114,7 @@ void rsw_apply_history(struct rsw_txn *txn, uint32_t repo, const struct rsw_seen
 void rsw_apply_upload(struct rsw_txn *txn, uint32_t repo, const struct rsw_seen_upload *seen);
 void rsw_apply_signature(struct rsw_txn *txn, uint32_t repo, const struct rsw_seen_signature *seen,
                          struct rsw_apply *apply);
+/* One that was read is touched (index.h) in every repository that has it or an index that names it. */
 void rsw_apply_manifest(struct rsw_txn *txn, const struct rsw_seen_manifest *seen, uint64_t looked,
                         struct rsw_apply *apply);
 /* Storage was asked after `looked` and does not have this blob's data. */

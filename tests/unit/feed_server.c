@@ -565,7 +565,9 @@ static void the_feed_is_ready_again_by_itself(void **state) {
     rsw_feed_stop(feed);
 }
 
-static void on_committed(void *arg) {
+static void on_committed(void *arg, bool asked, bool touched) {
+    assert_true(asked);
+    assert_false(touched);
     (*(unsigned *)arg)++;
 }
 

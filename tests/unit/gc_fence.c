@@ -81,7 +81,7 @@ static int fake_fence(struct rsw_replicas *replicas, const char *mark, struct rs
     return 0;
 }
 
-static const struct rsw_replicas_ops fake_ops = {NULL, fake_fence, NULL};
+static const struct rsw_replicas_ops fake_ops = {.fence = fake_fence};
 static const char *const urls[REPLICAS_MAX] = {"http://one:5000", "http://two:5000", "http://three:5000",
                                                "http://four:5000"};
 
