@@ -1,5 +1,7 @@
 #include "sim_registry.h"
 
+#include "index/facts.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -78,10 +78,10 @@ static void plain(int blob) {
 }
 
 static void add(struct sim_content *content, const char *what, const char *type, int blob) {
-    size_t len = strlen(content->bytes);
-    snprintf(content->bytes + len, sizeof content->bytes - len,
-             "%s{\"mediaType\":\"%s\",\"digest\":\"%s\",\"size\":%zu}", what, type, sim_contents[blob].text,
-             sim_contents[blob].len);
+    char text[512];
+    int len = snprintf(text, sizeof text, "%s{\"mediaType\":\"%s\",\"digest\":\"%.80s\",\"size\":%zu}", what, type,
+                       sim_contents[blob].text, sim_contents[blob].len);
+    memcpy(content->bytes + strlen(content->bytes), text, (size_t)len + 1);
 }
 
 static void image(int blob, int config, int layer, int layer2, int subject) {
