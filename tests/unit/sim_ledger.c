@@ -20,6 +20,9 @@ void sim_ledger_delete_begins(struct sim_ledger *ledger, const struct sim_reques
     if (request->kind == SIM_DELETE_TAG) {
         ledger->tags[repo][request->tag] = false;
         ledger->tag_deleted_at[repo][request->tag] = UINT64_MAX;
+        if (request->tag == SIM_TAG_SIGNATURE) { /* without its tag it follows nobody */
+            withdraw(ledger, repo, SIM_SIGNATURE);
+        }
         return;
     }
     ledger->deleting[repo][request->blob]++;
@@ -67,7 +70,8 @@ void sim_ledger_put(struct sim_ledger *ledger, const struct sim_request *request
     int repo = request->repo;
     const struct sim_content *content = &sim_contents[request->blob];
     if (was_deleted(ledger, repo, content->needs, began) || is_broken_by_registry(ledger, repo, content) ||
-        (content->subject >= 0 && !ledger->promises[repo][content->subject].on)) {
+        (content->subject >= 0 && !ledger->promises[repo][content->subject].on) ||
+        (request->blob == SIM_SIGNATURE && ledger->tag_deleted_at[repo][SIM_TAG_SIGNATURE] >= began)) {
         return;
     }
     ledger->made++;
@@ -132,11 +136,12 @@ static int part_broken(const struct sim_ledger *ledger, int repo, int blob, bool
     return lowest(links != 0 ? links : revisions);
 }
 
-static bool tag_broken(const struct sim_ledger *ledger, int repo, struct sim_breach *out) {
+static bool tag_broken(struct sim_ledger *ledger, int repo, struct sim_breach *out) {
     const struct sim_repo *of = repo_of(ledger, repo);
     for (int t = 0; t < SIM_TAGS; t++) {
         int head = of->written[t];
-        if (ledger->tags[repo][t] && head >= 0 && ledger->promises[repo][head].on && of->current[t] != head) {
+        if (ledger->tags[repo][t] && head >= 0 && ledger->promises[repo][head].on && of->current[t] != head &&
+            !lapses(ledger, repo, head)) {
             *out = (struct sim_breach){repo, head, head, "tag"};
             return true;
         }
