@@ -2,11 +2,13 @@
 #include "cli.h"
 
 #include "notify.h"
+#include "registry.h"
 #include "serve_metrics.h"
 #include "token.h"
 
 #include "feed/beat.h"
 #include "gc/reviver.h"
+#include "gc/sweeper.h"
 #include "scan/checker.h"
 #include "util/cleanup.h"
 
@@ -14,6 +16,8 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct server {
@@ -22,6 +26,9 @@ struct server {
     struct rsw_checker *checker; /* uses the reviver */
     struct rsw_feed *feed;       /* uses both */
     struct rsw_beat *beat;
+    /* Fences through the feed, whose threads look at it, also before it runs. NULL: no registry was named. */
+    _Atomic(struct rsw_sweeper *) sweeper;
+    char *audit_file; /* owned */
     const char *notify_socket;
 };
 
@@ -48,6 +55,18 @@ static void on_metrics(void *arg, void (*write)(void *to, const char *text), voi
     rsw_reviver_stats(server->reviver, &revived);
     rsw_serve_checks(&checks, write, to);
     rsw_serve_revived(&revived, write, to);
+    rsw_serve_generations(server->cli->index, write, to);
+    struct rsw_sweeper *sweeper = atomic_load(&server->sweeper);
+    if (sweeper != NULL) {
+        struct rsw_sweeper_stats swept;
+        rsw_sweeper_stats(sweeper, &swept);
+        rsw_serve_swept(&swept, write, to);
+    }
+}
+
+static int on_open(void *arg, struct rsw_replicas **out, struct rsw_error *err) {
+    struct server *server = arg;
+    return rsw_cli_open_replicas(out, server->cli, err);
 }
 
 /* A note if the index is not fit to sweep from yet. 0 or -1. */
@@ -65,6 +84,34 @@ static int tell_state(struct rsw_cli *cli, struct rsw_error *err) {
                 "%s: nothing is swept before one; run, beside this: regsweep scan --index %s --storage %s",
                 why, cli->options.index, rsw_storage_url(cli->storage));
     }
+    return 0;
+}
+
+/* Only where the registry is named: all its replicas take part in a sweep. */
+static int start_sweeper(struct server *server, struct rsw_error *err) {
+    struct rsw_cli *cli = server->cli;
+    if (!rsw_cli_has_registry(cli)) {
+        return 0;
+    }
+    server->audit_file = rsw_cli_audit_file(cli);
+    if (server->audit_file == NULL) {
+        return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
+    }
+    const struct rsw_sweeper_options options = {
+        .index = cli->index,
+        .storage = cli->storage,
+        .open = on_open,
+        .arg = server,
+        .audit_file = server->audit_file,
+        .fence_timeout_ms = cli->options.fence_timeout_ms,
+        .clock = cli->clock,
+        .log = &cli->log,
+    };
+    struct rsw_sweeper *sweeper = NULL;
+    if (rsw_sweeper_start(&sweeper, &options, err) != 0) {
+        return -1;
+    }
+    atomic_store(&server->sweeper, sweeper);
     return 0;
 }
 
@@ -92,15 +139,20 @@ static int start(struct server *server, const char *token, struct rsw_error *err
     if (rsw_beat_first(cli->index, cli->clock, &cli->log, err) != 0 || tell_state(cli, err) != 0) {
         return -1;
     }
-    return rsw_beat_start(&server->beat, cli->index, cli->clock, &cli->log, err);
+    return rsw_beat_start(&server->beat, cli->index, cli->clock, &cli->log, err) == 0
+               ? start_sweeper(server, err)
+               : -1;
 }
 
-/* Each uses those behind it. */
+/* Each uses those behind it. The metrics may be asked for until the feed has stopped. */
 static void stop(struct server *server) {
+    rsw_sweeper_stop(atomic_load(&server->sweeper));
     rsw_feed_stop(server->feed);
     rsw_checker_stop(server->checker);
     rsw_reviver_stop(server->reviver);
     rsw_beat_stop(server->beat);
+    rsw_sweeper_free(atomic_load(&server->sweeper));
+    free(server->audit_file);
 }
 
 static void notify(struct server *server, const char *state) {
