@@ -25,6 +25,9 @@ regsweep_unit_test(gc_fence
 regsweep_unit_test(gc_restore
     SOURCES gc_restore.c storage_help.c tree.c
     MODULES gc scan oci registry storage index util)
+regsweep_unit_test(gc_replicas
+    SOURCES gc_replicas.c registry_mock.c
+    MODULES gc scan oci registry storage index util LIBS PkgConfig::MICROHTTPD)
 
 # replicas_probe: for tests/e2e/replicas.bats, which runs against real registries.
 add_executable(replicas_probe ${CMAKE_CURRENT_LIST_DIR}/replicas_probe.c)
