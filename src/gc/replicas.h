@@ -80,7 +80,8 @@ int rsw_replicas_open(struct rsw_replicas **out, const struct rsw_replicas_optio
 void rsw_replicas_close(struct rsw_replicas *replicas); /* NULL is allowed */
 
 /* ---- the fence ----
- * The User-Agent of a request of ours says "(run NONCE)", that of a fence "(fence MARK-N)": util/useragent.h. */
+ * The User-Agent of a request of ours says "(run NONCE)", that of a fence "(fence MARK-N)": util/useragent.h.
+ */
 
 enum rsw_fence_result {
     RSW_FENCE_HELD, /* every event that was on its way has come in */
