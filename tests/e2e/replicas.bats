@@ -123,6 +123,19 @@ unlink_remembered() {
     head_is 200 "${URLS[1]}" other "$LAYER" # though what Redis had of it is gone
 }
 
+@test "what Redis has of a repository is taken out also while nobody is answered from it" {
+    CACHE=redis
+    start_redis
+    start_replica
+    push_image "$REGISTRY" app one
+    unlink_remembered app
+    [ "$(redis-cli -p "$REDIS_PORT" del "blobs::$LAYER")" = 1 ] # as the registry's own DELETE leaves it
+    head_is 404 "$REGISTRY" app "$LAYER"
+    answer_is found redis forget app "$LAYER"
+    push_image "$REGISTRY" other one
+    head_is 404 "$REGISTRY" app "$LAYER"
+}
+
 @test "a replica that caches elsewhere than in the Redis that was named forgets all the same" {
     start_redis
     CACHE=inmemory
