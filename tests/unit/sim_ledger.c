@@ -75,7 +75,7 @@ void sim_ledger_put(struct sim_ledger *ledger, const struct sim_request *request
         return;
     }
     ledger->made++;
-    ledger->promises[repo][request->blob] = (struct sim_promise){true, ledger->registry->now_ms};
+    ledger->promises[repo][request->blob] = (struct sim_promise){true, request->began_ms};
     if (request->tag >= 0 && repo_of(ledger, repo)->written[request->tag] == request->blob &&
         ledger->tag_deleted_at[repo][request->tag] < began) {
         ledger->tags[repo][request->tag] = true;

@@ -493,7 +493,7 @@ static void handle_all(struct world *w) {
         if (empty && !events_wait(&w->sim)) {
             return;
         }
-        w->sim.registry.now_ms += 2000;
+        w->sim.registry.now_ms += 60000; /* a manifest that is missing is looked for again a settle later */
     }
     sim_fail(&w->sim, "the queues do not become empty");
 }
