@@ -16,6 +16,8 @@ import sys
 import tempfile
 import time
 
+import soak
+
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.path.join(TOP, "build", "release")
 REGSWEEP = os.path.join(BUILD, "tools", "regsweep")
@@ -237,8 +239,13 @@ def main():
     parser.add_argument("--large", action="store_true", help="also a mark over 10 million blobs; it takes an hour to make them")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--output", default=os.path.join(TOP, "bench", "RESULTS.md"))
-    parser.add_argument("--only", choices=("tree", "feed", "mark"))
+    parser.add_argument("--only", choices=("tree", "feed", "mark", "soak"))
+    parser.add_argument("--soak-seconds", type=int, default=600, help="for each variant of the soak, which only runs when asked for")
     args = parser.parse_args()
+    if args.only == "soak":
+        soak.measure(REGSWEEP, 60 if args.quick else args.soak_seconds, args.seed, args.work,
+                     lambda lines: soak.replace_section(args.output, lines))
+        return
     commit = output(["git", "-C", TOP, "rev-parse", "--short=12", "HEAD"]).strip()
     work = tempfile.mkdtemp(prefix="regsweep-bench-", dir=args.work)
     flags = "".join(f" --{name} {value}" for name, value in (("seed", args.seed),)) + " --quick" * args.quick + " --large" * args.large

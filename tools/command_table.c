@@ -39,5 +39,7 @@ const struct rsw_command rsw_command_table[] = {
      inspect_forms},
     {"verify", rsw_command_verify, "compare the index with storage", NULL, 0, 0, RSW_FOR_VERIFY,
      RSW_NEEDS_INDEX | RSW_NEEDS_STORAGE, NULL},
+    {"restore", rsw_command_restore, "put back what a sweep has in quarantine",
+     "[DIGEST|NAME:TAG|NAME@DIGEST]", 0, 1, RSW_FOR_RESTORE, 0, NULL},
     END,
 };

@@ -136,13 +136,13 @@ static const char *type_name(unsigned bit) {
     return bit < RSW_TYPE_COUNT ? rsw_type_name(bit) : "unknown";
 }
 
-static uint64_t table_bytes(const struct stats *stats, const char *one, const char *two) {
-    uint64_t bytes = 0;
+static uint64_t table_bytes(const struct stats *stats, const char *name) {
     for (size_t i = 0; i < stats->index.table_count; i++) {
-        const struct rsw_table_stat *table = &stats->index.tables[i];
-        bytes += strcmp(table->name, one) == 0 || strcmp(table->name, two) == 0 ? table->bytes : 0;
+        if (strcmp(stats->index.tables[i].name, name) == 0) {
+            return stats->index.tables[i].bytes;
+        }
     }
-    return bytes;
+    return 0;
 }
 
 static double per(uint64_t bytes, uint64_t count) {
@@ -150,11 +150,13 @@ static double per(uint64_t bytes, uint64_t count) {
 }
 
 static double per_blob(const struct stats *stats) {
-    return per(table_bytes(stats, "digest", "blob"), stats->blobs);
+    uint64_t bytes =
+        table_bytes(stats, "digest") + table_bytes(stats, "digest_of") + table_bytes(stats, "blob");
+    return per(bytes, stats->blobs);
 }
 
 static double per_reference(const struct stats *stats) {
-    return per(table_bytes(stats, "refs", "named_by"), stats->references);
+    return per(table_bytes(stats, "refs") + table_bytes(stats, "named_by"), stats->references);
 }
 
 static bool gap_open(const struct rsw_state *state) {

@@ -135,8 +135,13 @@ void rsw_man_page(FILE *out, const struct rsw_command *command, const char *text
     if (command == NULL) {
         fputs(".I COMMAND\n[options] [arguments]\n", out);
     } else {
-        fprintf(out, ".B %s\n%s[options]%s\n", command->name, command->forms != NULL ? ".I FORM\n" : "",
+        fprintf(out, ".B %s\n%s[options]%s", command->name, command->forms != NULL ? ".I FORM\n" : "",
                 command->forms != NULL ? " [arguments]" : "");
+        if (command->arguments != NULL) {
+            fputc(' ', out);
+            print_escaped(out, command->arguments);
+        }
+        fputc('\n', out);
     }
     fputs(text, out);
     if (command == NULL) {

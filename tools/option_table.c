@@ -98,6 +98,8 @@ const struct rsw_option rsw_option_table[] = {
      "How long to wait for the registry's events to arrive. When they do not, nothing is deleted."},
     {"wait", 0, RSW_OPTION_FLAG, RSW_FOR_SWEEP, ASKED_FOR, AT(wait), 0, NULL, NULL,
      "Stay until all that is under way is deleted, through the times of --settle and --quarantine."},
+    {"generation", 0, RSW_OPTION_NUMBER, RSW_FOR_RESTORE, RSW_IN_FLAG, AT(generation), UINT64_MAX, NULL, "N",
+     "Put back all that this generation took."},
 
     {"help", 'h', RSW_OPTION_FLAG, RSW_FOR_ALL, RSW_IN_FLAG, AT(help), 0, NULL, NULL, "Print this help."},
     {"version", 0, RSW_OPTION_FLAG, RSW_FOR_ALL, RSW_IN_FLAG, AT(version), 0, NULL, NULL,

@@ -86,7 +86,8 @@ struct rsw_options {
     int64_t settle_ms;
     int64_t quarantine_ms;
     int64_t fence_timeout_ms;
-    bool wait; /* sweep */
+    bool wait;           /* sweep */
+    uint64_t generation; /* restore; 0: not given */
 
     unsigned char *sources; /* owned; enum rsw_source, by number of the option in the table */
 };

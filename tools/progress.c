@@ -1,5 +1,6 @@
 #include "progress.h"
 
+#include "util/clock.h"
 #include "util/text.h"
 
 #include <inttypes.h>
@@ -43,6 +44,7 @@ void rsw_progress_init(struct rsw_progress *progress, const struct rsw_cli *cli)
     progress->silent = cli->options.quiet;
     atomic_init(&progress->shown, false);
     progress->last_ms = 0;
+    progress->begun_ms = rsw_monotonic_ms();
     progress->below = cli->log;
     progress->log = (struct rsw_log){cli->log.level, write_log, progress};
 }
@@ -70,6 +72,16 @@ void rsw_progress_show_sweep(struct rsw_progress *progress, const struct rsw_swe
     char size[32];
     char time[32];
     if (progress->silent) {
+        return;
+    }
+    if (seen->phase != NULL) {
+        if (seen->wait_ms > 0) {
+            snprintf(text, sizeof text, "%s, %s left", seen->phase,
+                     rsw_duration_format((seen->wait_ms / 1000 + 1) * 1000, time, sizeof time));
+        } else {
+            snprintf(text, sizeof text, "%s, %" PRIu64 " objects", seen->phase, seen->total);
+        }
+        show(progress, "sweep", text, rsw_monotonic_ms() - progress->begun_ms);
         return;
     }
     uint64_t left = seen->total > seen->done ? seen->total - seen->done : 0;

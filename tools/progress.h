@@ -16,6 +16,7 @@ struct rsw_progress {
     bool silent;
     atomic_bool shown; /* the cursor stands behind a progress line */
     int64_t last_ms;   /* of elapsed time, when a plain line was last written */
+    int64_t begun_ms;  /* monotonic */
     struct rsw_log below;
     struct rsw_log log; /* hand this one on: it wipes the progress line before each line of its own */
 };

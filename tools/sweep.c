@@ -1,5 +1,6 @@
 /* regsweep sweep: shows what nothing needs; with --confirm removes it. */
 #include "progress.h"
+#include "registry.h"
 #include "sweep_print.h"
 
 #include <stdio.h>
@@ -74,6 +75,29 @@ static int run(struct rsw_cli *cli, struct rsw_sweep_options *options, struct rs
     return status;
 }
 
+/* Beside a running registry, all of whose replicas must be known. */
+static int run_online(struct rsw_cli *cli, struct rsw_sweep_options *options, struct rsw_error *err) {
+    if (!rsw_cli_has_registry(cli)) {
+        rsw_error_set(err, RSW_EREFUSED, 0,
+                      "nothing was removed: a running registry must be told of with --registry URL, once for "
+                      "each replica; for one that is stopped or read-only, say so with --offline");
+        return rsw_cli_fail(cli, err);
+    }
+    if (rsw_cli_check_times(cli, err) != 0) {
+        return rsw_cli_fail_usage(cli, err);
+    }
+    if (rsw_cli_open_replicas(&options->replicas, cli, err) != 0) {
+        return rsw_cli_fail(cli, err);
+    }
+    options->settle_ms = cli->options.settle_ms;
+    options->quarantine_ms = cli->options.quarantine_ms;
+    options->fence_timeout_ms = cli->options.fence_timeout_ms;
+    options->wait = cli->options.wait;
+    int status = run(cli, options, err);
+    rsw_replicas_close(options->replicas);
+    return status;
+}
+
 static int run_confirmed(struct rsw_cli *cli, struct rsw_sweep_options *options, struct rsw_error *err) {
     /* Made only where somebody has said of which storage: an index that is there knows its own. */
     bool told_where = cli->options.storage != NULL || cli->registry_config != NULL;
@@ -87,7 +111,7 @@ static int run_confirmed(struct rsw_cli *cli, struct rsw_sweep_options *options,
     rsw_cli_catch_stop();
     int status = rsw_cli_open_index(cli, &how, err) != 0 ? rsw_cli_fail(cli, err) : rsw_cli_need_storage(cli);
     if (status == RSW_EXIT_DONE) {
-        status = run(cli, options, err);
+        status = options->offline ? run(cli, options, err) : run_online(cli, options, err);
     }
     free(audit);
     return status;
@@ -113,7 +137,7 @@ int rsw_command_sweep(struct rsw_cli *cli) {
     if (!cli->options.json && !cli->options.verbose) {
         options.item_kinds = ~(1u << RSW_ITEM_LINK); /* there are many, and they say little */
     }
-    if (options.confirm && options.offline) {
+    if (options.confirm) {
         return run_confirmed(cli, &options, &err);
     }
     const struct rsw_index_options how = {.read_only = true};

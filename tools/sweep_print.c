@@ -141,6 +141,23 @@ static void print_counts(struct rsw_cli *cli, const char *verb, const struct rsw
                  result->kept_blobs, result->kept_in_grace);
 }
 
+/* Of an online one: it takes its time. */
+static void print_state(struct rsw_cli *cli, const struct rsw_sweep_result *result) {
+    char time[40];
+    if (result->state != NULL) {
+        rsw_cli_line(cli, "generation %" PRIu64 " is %s", result->generation, result->state);
+    }
+    if (result->held > 0) {
+        rsw_cli_line(cli, "%" PRIu64 " blobs stay in quarantine until the registry has been restarted",
+                     result->held);
+    }
+    if (result->due_ms != 0) {
+        rsw_log(&cli->log, RSW_LOG_INFO,
+                "more is due at %s: run this again then, or let regsweep serve do it",
+                rsw_time_format(result->due_ms, time, sizeof time));
+    }
+}
+
 static void print_result(struct rsw_cli *cli, const struct rsw_sweep_result *result,
                          const struct rsw_sweep_options *options) {
     char size[32];
@@ -149,6 +166,7 @@ static void print_result(struct rsw_cli *cli, const struct rsw_sweep_result *res
         rsw_cli_line(cli, "removed %" PRIu64 ", freed %s; %" PRIu64 " failed, %" PRIu64 " spared",
                      result->done, rsw_size_format(result->freed, size, sizeof size), result->failed,
                      result->spared);
+        print_state(cli, result);
     } else if (result->counts[RSW_ITEM_BLOB] + result->counts[RSW_ITEM_LINK] +
                    result->counts[RSW_ITEM_REVISION] + result->counts[RSW_ITEM_TAG] +
                    result->counts[RSW_ITEM_REPOSITORY] + result->counts[RSW_ITEM_UPLOAD] >
@@ -188,6 +206,11 @@ static json_t *result_to_json(struct rsw_sweep_print *print, const struct rsw_sw
         rsw_json_set(&done, "spared", rsw_json_number(result->spared));
         rsw_json_set(&done, "freed_bytes", rsw_json_number(result->freed));
         rsw_json_set(&root, "done", done);
+        if (!options->offline) {
+            rsw_json_set(&root, "state", result->state != NULL ? json_string(result->state) : json_null());
+            rsw_json_set(&root, "held", rsw_json_number(result->held));
+            rsw_json_set(&root, "due", result->due_ms != 0 ? rsw_json_time(result->due_ms) : json_null());
+        }
     }
     rsw_json_set(&root, "refusal", result->guard[0] != 0 ? json_string(result->guard) : json_null());
     rsw_json_set(&root, "warnings", print->warnings);

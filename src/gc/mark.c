@@ -11,22 +11,43 @@ static int out_of_memory(struct rsw_error *err) {
     return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory while marking");
 }
 
-static int read_flags(struct rsw_marker *marker, struct rsw_error *err) {
+static void take_fact(struct rsw_marker *marker, const struct rsw_blobs *blobs, uint32_t i) {
+    uint32_t id = blobs->first + i;
+    uint32_t flags = rsw_blobs_flags(blobs, i) & RSW_MARK_BLOB_FLAGS;
+    if (id < marker->blob_count) {
+        unsigned aliased = rsw_blobs_alg(blobs, i) != RSW_SHA256 ? RSW_MARK_ALIASED : 0;
+        marker->blobs[id].flags = (uint16_t)(flags | aliased);
+    }
+    if ((flags & RSW_BLOB_PRESENT) != 0) {
+        marker->blobs_present++;
+        marker->bytes_present += rsw_blobs_size(blobs, i);
+    }
+}
+
+static int read_facts(struct rsw_marker *marker, struct rsw_error *err) {
     RSW_AUTO_ITER iter = RSW_ITER_INIT;
     rsw_iter_blobs(&iter, marker->txn);
-    struct rsw_blob blob;
-    while (rsw_blob_next(&iter, &blob) == RSW_FOUND) {
-        if (blob.id < marker->blob_count) {
-            unsigned aliased = blob.digest.alg != RSW_SHA256 ? RSW_MARK_ALIASED : 0;
-            marker->blob_flags[blob.id] =
-                (uint8_t)((blob.flags & ~(RSW_MARK_ALIASED | RSW_MARK_REVISED)) | aliased);
+    struct rsw_blobs blobs;
+    while (rsw_blobs_next(&iter, &blobs) == RSW_FOUND) {
+        for (uint32_t i = 0; i < RSW_BLOBS_EACH; i++) {
+            if (rsw_blobs_alg(&blobs, i) != 0) {
+                take_fact(marker, &blobs, i);
+            }
         }
-        if ((blob.flags & RSW_BLOB_PRESENT) != 0) {
-            marker->blobs_present++;
-            marker->bytes_present += blob.size;
+        if (blobs.first < marker->blob_count) {
+            marker->facts[blobs.first / RSW_BLOBS_EACH] = blobs;
         }
     }
     return rsw_txn_failed(marker->txn, err) ? -1 : 0;
+}
+
+static bool names_subject(const struct rsw_refs *refs) {
+    for (uint32_t i = 0; i < refs->count; i++) {
+        if (rsw_refs_kind(refs, i) == RSW_REF_SUBJECT) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static int read_refs(struct rsw_marker *marker, struct rsw_error *err) {
@@ -43,7 +64,8 @@ static int read_refs(struct rsw_marker *marker, struct rsw_error *err) {
         marker->refs = grown;
         grown[marker->refs_count++] = refs;
         if (manifest < marker->blob_count) {
-            marker->refs_at[manifest] = (uint32_t)marker->refs_count;
+            marker->blobs[manifest].refs_at = (uint32_t)marker->refs_count;
+            rsw_marker_flag(marker, manifest, names_subject(&refs) ? RSW_MARK_REFERRER : 0);
         }
     }
     return rsw_txn_failed(marker->txn, err) ? -1 : 0;
@@ -53,7 +75,7 @@ static void keep_pinned_bytes(struct rsw_marker *marker) {
     for (size_t i = 0; i < marker->options->pin_count; i++) {
         struct rsw_blob blob;
         if (rsw_blob_find(marker->txn, &marker->options->pins[i].digest, &blob) == RSW_FOUND) {
-            rsw_bitmap_add(&marker->live, blob.id);
+            rsw_marker_flag(marker, blob.id, RSW_MARK_LIVE);
         }
     }
 }
@@ -67,18 +89,13 @@ int rsw_marker_init(struct rsw_marker *marker, struct rsw_txn *txn, const struct
         return -1;
     }
     marker->blob_count = state.next_blob;
-    marker->blob_flags = calloc(marker->blob_count + (size_t)1, sizeof *marker->blob_flags);
-    marker->live_in = calloc(marker->blob_count + (size_t)1, sizeof *marker->live_in);
-    marker->named_in = calloc(marker->blob_count + (size_t)1, sizeof *marker->named_in);
-    marker->refs_at = calloc(marker->blob_count + (size_t)1, sizeof *marker->refs_at);
-    if (marker->blob_flags == NULL || marker->refs_at == NULL || marker->live_in == NULL ||
-        marker->named_in == NULL || !rsw_bitmap_init(&marker->live, marker->blob_count) ||
-        !rsw_bitmap_init(&marker->young, marker->blob_count) ||
-        !rsw_bitmap_init(&marker->linked, marker->blob_count)) {
+    marker->blobs = calloc(marker->blob_count + (size_t)1, sizeof *marker->blobs);
+    marker->facts = calloc(marker->blob_count / RSW_BLOBS_EACH + (size_t)1, sizeof *marker->facts);
+    if (marker->blobs == NULL || marker->facts == NULL) {
         rsw_marker_release(marker);
         return out_of_memory(err);
     }
-    if (read_flags(marker, err) != 0 || read_refs(marker, err) != 0) {
+    if (read_facts(marker, err) != 0 || read_refs(marker, err) != 0) {
         rsw_marker_release(marker);
         return -1;
     }
@@ -88,13 +105,8 @@ int rsw_marker_init(struct rsw_marker *marker, struct rsw_txn *txn, const struct
 
 void rsw_marker_release(struct rsw_marker *marker) {
     free(marker->refs);
-    free(marker->refs_at);
-    free(marker->blob_flags);
-    free(marker->live_in);
-    free(marker->named_in);
-    rsw_bitmap_release(&marker->live);
-    rsw_bitmap_release(&marker->young);
-    rsw_bitmap_release(&marker->linked);
+    free(marker->blobs);
+    free(marker->facts);
     rsw_view_release(&marker->view);
     *marker = (struct rsw_marker){.txn = NULL};
 }
@@ -185,32 +197,38 @@ static int plan_revisions(struct rsw_marker *marker, bool *left, struct rsw_erro
     return 0;
 }
 
+static int plan_link(struct rsw_marker *marker, const struct rsw_member *link, bool *left,
+                     struct rsw_error *err) {
+    struct rsw_plan *plan = marker->plan;
+    if ((link->flags & RSW_MEMBER_PRESENT) == 0) {
+        return 0;
+    }
+    plan->totals[RSW_ITEM_LINK]++;
+    if ((link->flags & RSW_MEMBER_BAD) != 0 &&
+        rsw_plan_warn(plan, link->repo, link->blob, "layer link unreadable", err) != 0) {
+        return -1;
+    }
+    enum rsw_why_step_kind kind = rsw_marker_link_cause(marker, link).kind;
+    if (kind != 0) {
+        bool young = kind == RSW_STEP_YOUNG_LINK || kind == RSW_STEP_YOUNG_UPLOAD;
+        rsw_marker_flag(marker, link->blob, young ? RSW_MARK_YOUNG : RSW_MARK_LIVE);
+        *left = true;
+        return 0;
+    }
+    struct rsw_condemned item = {
+        .repo = link->repo, .blob = link->blob, .kind = RSW_ITEM_LINK, .reason = RSW_REASON_UNREFERENCED};
+    return rsw_plan_condemn(plan, item, NULL, err);
+}
+
 static int plan_links(struct rsw_marker *marker, bool *left, struct rsw_error *err) {
     const struct rsw_view *view = &marker->view;
-    struct rsw_plan *plan = marker->plan;
     for (size_t i = 0; i < view->link_count; i++) {
-        const struct rsw_view_link *link = &view->links[i];
-        if ((link->flags & RSW_MEMBER_PRESENT) == 0) {
-            continue;
-        }
-        plan->totals[RSW_ITEM_LINK]++;
-        if ((link->flags & RSW_MEMBER_BAD) != 0 &&
-            rsw_plan_warn(plan, view->repo.id, link->blob, "layer link unreadable", err) != 0) {
-            return -1;
-        }
-        enum rsw_why_step_kind kind = rsw_marker_link_cause(marker, link).kind;
-        if (kind != 0) {
-            bool young = kind == RSW_STEP_YOUNG_LINK || kind == RSW_STEP_YOUNG_UPLOAD;
-            rsw_bitmap_add(young ? &marker->young : &marker->live, link->blob);
-            *left = true;
-            continue;
-        }
-        struct rsw_condemned item = {.repo = view->repo.id,
-                                     .blob = link->blob,
-                                     .kind = RSW_ITEM_LINK,
-                                     .reason = RSW_REASON_UNREFERENCED};
-        if (rsw_plan_condemn(plan, item, NULL, err) != 0) {
-            return -1;
+        for (uint32_t at = 0; at < view->links[i].count; at++) {
+            struct rsw_member link;
+            rsw_members_get(&view->links[i], at, &link);
+            if (plan_link(marker, &link, left, err) != 0) {
+                return -1;
+            }
         }
     }
     return 0;
@@ -299,39 +317,32 @@ static int plan_repositories(struct rsw_marker *marker, struct rsw_error *err) {
 
 /* A blob that no repository has linked ages from when the index first saw it; with the registry stopped
  * nobody can be about to link it. */
-static bool unlinked_young(const struct rsw_marker *marker, const struct rsw_blob *blob) {
-    return !marker->options->offline && !rsw_bitmap_has(&marker->linked, blob->id) &&
-           rsw_is_young(marker->options, blob->first_seen_ms);
+static bool unlinked_young(const struct rsw_marker *marker, unsigned flags, int64_t first_seen_ms) {
+    return !marker->options->offline && (flags & RSW_MARK_LINKED) == 0 &&
+           rsw_is_young(marker->options, first_seen_ms);
 }
 
 /* A present blob that no manifest and no pin keeps. */
 static int plan_blob(struct rsw_marker *marker, uint32_t id, struct rsw_error *err) {
-    struct rsw_plan *plan = marker->plan;
-    struct rsw_blob blob;
-    bool young = rsw_bitmap_has(&marker->young, id);
-    if (!young && rsw_blob_get(marker->txn, id, &blob) != RSW_FOUND) {
-        rsw_txn_failed(marker->txn, err);
-        return rsw_error_set(err, RSW_ECORRUPT, 0,
-                             "the index has lost blob %u: build it anew with: regsweep scan "
-                             "--rebuild",
-                             id);
-    }
-    if (young || unlinked_young(marker, &blob)) {
-        plan->kept_in_grace++;
+    const struct rsw_blobs *facts = &marker->facts[id / RSW_BLOBS_EACH];
+    unsigned flags = marker->blobs[id].flags;
+    uint32_t i = id % RSW_BLOBS_EACH;
+    if ((flags & RSW_MARK_YOUNG) != 0 || unlinked_young(marker, flags, rsw_blobs_first_seen_ms(facts, i))) {
+        marker->plan->kept_in_grace++;
         return 0;
     }
     struct rsw_condemned item = {.blob = id,
-                                 .size = blob.size,
-                                 .types = blob.types,
+                                 .size = rsw_blobs_size(facts, i),
+                                 .types = rsw_blobs_types(facts, i),
                                  .kind = RSW_ITEM_BLOB,
                                  .reason = RSW_REASON_UNREFERENCED};
-    return rsw_plan_condemn(plan, item, NULL, err);
+    return rsw_plan_condemn(marker->plan, item, NULL, err);
 }
 
 static int plan_blobs(struct rsw_marker *marker, struct rsw_error *err) {
     struct rsw_plan *plan = marker->plan;
     for (uint32_t id = 1; id < marker->blob_count; id++) {
-        if ((marker->blob_flags[id] & RSW_BLOB_PRESENT) != 0 && !rsw_bitmap_has(&marker->live, id) &&
+        if ((marker->blobs[id].flags & (RSW_BLOB_PRESENT | RSW_MARK_LIVE)) == RSW_BLOB_PRESENT &&
             plan_blob(marker, id, err) != 0) {
             return -1;
         }

@@ -1,14 +1,13 @@
 /* The marker: what a mark knows while it goes through the repositories, and the view of the one it is at.
  * Internal to gc: mark.c makes a plan of it, why.c a path.
  *
- * Memory: 13 bytes and three bits a blob, 16 bytes a manifest, and what one repository holds.
+ * Memory: 13 bytes a blob, 16 bytes a manifest, and what one repository holds.
  */
 #ifndef REGSWEEP_GC_MARKER_H
 #define REGSWEEP_GC_MARKER_H
 
 #include "gc/mark.h"
 #include "gc/why.h"
-#include "util/bitmap.h"
 
 #include <string.h>
 
@@ -21,8 +20,8 @@ struct rsw_cause {
 };
 
 struct rsw_trace {
-    struct rsw_cause *manifest; /* by blob id: why it is a live manifest here; valid where live_in says so */
-    struct rsw_cause *named;    /* by blob id: who names it here; valid where named_in says so */
+    struct rsw_cause *manifest; /* by blob id: why it is a live manifest here, where it is one */
+    struct rsw_cause *named;    /* by blob id: who names it here, where somebody does */
 };
 
 struct rsw_view_revision {
@@ -34,13 +33,6 @@ struct rsw_view_revision {
     bool tagged;   /* an ordinary tag points at it now */
     bool follower; /* lives and dies with another revision: a referrer, or carried by weak tags alone */
     const struct rsw_refs *refs; /* NULL: not parsed */
-};
-
-struct rsw_view_link {
-    uint32_t blob;
-    uint32_t target;
-    uint32_t flags;
-    bool young;
 };
 
 struct rsw_view_tag {
@@ -64,8 +56,10 @@ struct rsw_view {
     struct rsw_repo repo;
     struct rsw_view_revision *revisions; /* by blob id, tombstones included */
     size_t revision_count, revision_room;
-    struct rsw_view_link *links; /* by blob id, tombstones included */
+    struct rsw_members *links; /* by blob id, tombstones included, as the index has them: many in each */
     size_t link_count, link_room;
+    bool aliased; /* a link leads to another blob than its own */
+    bool weak;    /* there is a weak tag */
     struct rsw_view_tag *tags;
     size_t tag_count, tag_room;
     struct rsw_view_follower *followers; /* by leader */
@@ -79,6 +73,28 @@ struct rsw_view {
     struct rsw_cause keep_links_cause;
 };
 
+/* What the mark knows of one blob: together, because ids are in no order that anything else has. */
+struct rsw_mark_blob {
+    uint32_t here;    /* epoch in which it was last live or named, and RSW_HERE_… below it */
+    uint32_t refs_at; /* where in refs, plus one; 0: not parsed */
+    uint16_t flags;   /* enum rsw_blob_flag, and RSW_MARK_… */
+};
+
+/* In the repository at hand: it is a live manifest; a live manifest names it. Not in the same number as
+ * flags, so that nothing need be cleared from one repository to the next. */
+#define RSW_HERE_LIVE 1u
+#define RSW_HERE_NAMED 2u
+#define RSW_HERE_BITS 2
+#define RSW_EPOCH_MAX (UINT32_MAX >> RSW_HERE_BITS)
+
+#define RSW_MARK_BLOB_FLAGS 0x1fu   /* enum rsw_blob_flag */
+#define RSW_MARK_REVISED (1u << 5)  /* a revision of the repository at hand */
+#define RSW_MARK_ALIASED (1u << 6)  /* named by another algorithm than sha256: a link may lead elsewhere */
+#define RSW_MARK_REFERRER (1u << 7) /* a manifest that names a subject */
+#define RSW_MARK_LIVE (1u << 8)     /* kept, in any repository or by a pin */
+#define RSW_MARK_YOUNG (1u << 9)    /* kept by a young link or upload somewhere */
+#define RSW_MARK_LINKED (1u << 10)  /* some repository has a link or revision of it */
+
 struct rsw_marker {
     struct rsw_txn *txn;
     const struct rsw_mark_options *options;
@@ -89,40 +105,30 @@ struct rsw_marker {
     uint32_t *refs_at; /* by id: where in refs, plus one; 0: not parsed */
     uint64_t blobs_present;
     uint64_t bytes_present;
-    uint8_t *blob_flags;      /* by id: enum rsw_blob_flag, and RSW_MARK_… */
-    struct rsw_bitmap live;   /* kept, in any repository or by a pin */
-    struct rsw_bitmap young;  /* kept by a young link or upload somewhere */
-    struct rsw_bitmap linked; /* some repository has a link or revision of it */
-    uint32_t epoch;           /* of the repository at hand */
-    uint32_t *live_in;        /* by id: epoch in which it was last a live manifest */
-    uint32_t *named_in;       /* by id: epoch in which a live manifest last named it */
-    struct rsw_trace *trace;  /* NULL: nobody asked */
+    struct rsw_mark_blob *blobs; /* by id */
+    struct rsw_blobs *facts;     /* by id / RSW_BLOBS_EACH: they belong to the transaction */
+    uint32_t epoch;              /* of the repository at hand */
+    struct rsw_trace *trace;     /* NULL: nobody asked */
     struct rsw_view view;
 };
 
-/* Bits in blob_flags: a revision of the repository at hand; named by another algorithm than sha256, so that a
- * link may lead elsewhere. */
-#define RSW_MARK_REVISED (1u << 6)
-#define RSW_MARK_ALIASED (1u << 7)
-
-/* Reads every blob's flags and every manifest's references. Needs a read transaction that lives as long as
- * the marker. */
+/* Reads what is known of every blob, and every manifest's references. Needs a read transaction that lives as
+ * long as the marker. */
 int rsw_marker_init(struct rsw_marker *marker, struct rsw_txn *txn, const struct rsw_mark_options *options,
                     struct rsw_error *err);
 void rsw_marker_release(struct rsw_marker *marker);
 #define RSW_AUTO_MARKER __attribute__((cleanup(rsw_marker_release))) struct rsw_marker
 
-/* Loads one repository into marker->view and decides what is live in it. Afterwards live_in and named_in tell
- * of its manifests and of what they name (epoch == marker->epoch). */
+/* Loads one repository into marker->view and decides what is live in it. Afterwards
+ * rsw_marker_manifest_live and _named tell of its manifests and of what they name. */
 int rsw_marker_repository(struct rsw_marker *marker, const struct rsw_repo *repo, struct rsw_error *err);
 
 /* Questions about the repository at hand. */
-bool rsw_marker_manifest_live(const struct rsw_marker *marker, uint32_t blob);
 /* Why a present link stays; kind 0: it is let go. */
-struct rsw_cause rsw_marker_link_cause(const struct rsw_marker *marker, const struct rsw_view_link *link);
+struct rsw_cause rsw_marker_link_cause(const struct rsw_marker *marker, const struct rsw_member *link);
 bool rsw_marker_tag_live(const struct rsw_marker *marker, const struct rsw_view_tag *tag);
 const struct rsw_view_revision *rsw_view_find_revision(const struct rsw_view *view, uint32_t blob);
-const struct rsw_view_link *rsw_view_find_link(const struct rsw_view *view, uint32_t blob);
+bool rsw_view_find_link(const struct rsw_view *view, uint32_t blob, struct rsw_member *out);
 const struct rsw_view_tag *rsw_view_find_tag(const struct rsw_view *view, const char *name);
 /* Can this blob be read as a manifest in the repository at hand, through a revision or a layer link? */
 bool rsw_view_readable(const struct rsw_marker *marker, uint32_t blob);
@@ -134,9 +140,25 @@ const struct rsw_view_follower *rsw_view_find_followers(const struct rsw_view *v
 int rsw_view_load(struct rsw_marker *marker, const struct rsw_repo *repo, struct rsw_error *err);
 void rsw_view_release(struct rsw_view *view);
 
-/* Flags of a blob; an id that the index should not hold has none. */
+/* Flags of a blob; an id that the index should not hold has none, and gets none. */
 static inline unsigned rsw_marker_flags(const struct rsw_marker *marker, uint32_t blob) {
-    return blob < marker->blob_count ? marker->blob_flags[blob] : 0;
+    return blob < marker->blob_count ? marker->blobs[blob].flags : 0;
+}
+static inline void rsw_marker_flag(struct rsw_marker *marker, uint32_t blob, unsigned flag) {
+    if (blob < marker->blob_count) {
+        marker->blobs[blob].flags = (uint16_t)(marker->blobs[blob].flags | flag);
+    }
+}
+
+static inline bool rsw_marker_is(const struct rsw_marker *marker, uint32_t blob, uint32_t bit) {
+    return blob < marker->blob_count && marker->blobs[blob].here >> RSW_HERE_BITS == marker->epoch &&
+           (marker->blobs[blob].here & bit) != 0;
+}
+static inline bool rsw_marker_manifest_live(const struct rsw_marker *marker, uint32_t blob) {
+    return rsw_marker_is(marker, blob, RSW_HERE_LIVE);
+}
+static inline bool rsw_marker_named(const struct rsw_marker *marker, uint32_t blob) {
+    return rsw_marker_is(marker, blob, RSW_HERE_NAMED);
 }
 
 /* How long ago that was; times come from file systems, so any number can be met. Below zero: in the future.
@@ -151,7 +173,7 @@ static inline int64_t rsw_age_ms(int64_t now_ms, int64_t then_ms) {
 
 /* What a manifest names; NULL: it was not parsed. */
 static inline const struct rsw_refs *rsw_marker_refs(const struct rsw_marker *marker, uint32_t manifest) {
-    uint32_t at = manifest < marker->blob_count ? marker->refs_at[manifest] : 0;
+    uint32_t at = manifest < marker->blob_count ? marker->blobs[manifest].refs_at : 0;
     return at != 0 ? &marker->refs[at - 1] : NULL;
 }
 

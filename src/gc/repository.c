@@ -3,18 +3,6 @@
 #include "gc/plan.h"
 #include "util/grow.h"
 
-static bool manifest_live(const struct rsw_marker *marker, uint32_t blob) {
-    return blob < marker->blob_count && marker->live_in[blob] == marker->epoch;
-}
-
-bool rsw_marker_manifest_live(const struct rsw_marker *marker, uint32_t blob) {
-    return manifest_live(marker, blob);
-}
-
-static bool named(const struct rsw_marker *marker, uint32_t blob) {
-    return blob < marker->blob_count && marker->named_in[blob] == marker->epoch;
-}
-
 /* Storage certainly does not have these bytes: absent, which is not the same as unreadable. */
 static bool gone(const struct rsw_marker *marker, uint32_t blob) {
     return (rsw_marker_flags(marker, blob) & (RSW_BLOB_PRESENT | RSW_BLOB_GONE)) == RSW_BLOB_GONE;
@@ -27,11 +15,19 @@ static int warn(struct rsw_marker *marker, uint32_t blob, const char *problem, s
     return rsw_plan_warn(marker->plan, marker->view.repo.id, blob, problem, err);
 }
 
+/* What is live or named somewhere keeps its bytes. */
+static void note(struct rsw_marker *marker, uint32_t id, uint32_t bit) {
+    struct rsw_mark_blob *blob = &marker->blobs[id];
+    bool first = blob->here >> RSW_HERE_BITS != marker->epoch;
+    blob->here = (first ? marker->epoch << RSW_HERE_BITS : blob->here) | bit;
+    blob->flags |= RSW_MARK_LIVE;
+}
+
 /* A live manifest keeps its own bytes; what it names follows when it is taken off the stack. */
 static int keep_manifest(struct rsw_marker *marker, uint32_t blob, struct rsw_cause cause,
                          struct rsw_error *err) {
     struct rsw_view *view = &marker->view;
-    if (blob == 0 || blob >= marker->blob_count || manifest_live(marker, blob)) {
+    if (blob == 0 || blob >= marker->blob_count || rsw_marker_manifest_live(marker, blob)) {
         return 0;
     }
     uint32_t *stack = rsw_grown(view->stack, &view->stack_room, view->stack_count + 1, sizeof *stack);
@@ -40,8 +36,7 @@ static int keep_manifest(struct rsw_marker *marker, uint32_t blob, struct rsw_ca
     }
     view->stack = stack;
     stack[view->stack_count++] = blob;
-    marker->live_in[blob] = marker->epoch;
-    rsw_bitmap_add(&marker->live, blob);
+    note(marker, blob, RSW_HERE_LIVE);
     if (marker->trace != NULL) {
         marker->trace->manifest[blob] = cause;
     }
@@ -49,11 +44,10 @@ static int keep_manifest(struct rsw_marker *marker, uint32_t blob, struct rsw_ca
 }
 
 static void keep_named(struct rsw_marker *marker, uint32_t blob, struct rsw_cause cause) {
-    if (blob >= marker->blob_count || named(marker, blob)) {
+    if (blob >= marker->blob_count || rsw_marker_named(marker, blob)) {
         return;
     }
-    marker->named_in[blob] = marker->epoch;
-    rsw_bitmap_add(&marker->live, blob);
+    note(marker, blob, RSW_HERE_NAMED);
     if (marker->trace != NULL) {
         marker->trace->named[blob] = cause;
     }
@@ -65,16 +59,16 @@ static uint32_t resolve(const struct rsw_marker *marker, uint32_t blob) {
     if ((rsw_marker_flags(marker, blob) & RSW_MARK_ALIASED) == 0) {
         return blob;
     }
-    const struct rsw_view_link *link = rsw_view_find_link(&marker->view, blob);
-    return link != NULL && link->target != 0 ? link->target : blob;
+    struct rsw_member link;
+    return rsw_view_find_link(&marker->view, blob, &link) && link.target != 0 ? link.target : blob;
 }
 
 bool rsw_view_readable(const struct rsw_marker *marker, uint32_t blob) {
     if ((rsw_marker_flags(marker, blob) & RSW_MARK_REVISED) != 0) {
         return true;
     }
-    const struct rsw_view_link *link = rsw_view_find_link(&marker->view, blob);
-    return link != NULL && (link->flags & RSW_MEMBER_PRESENT) != 0;
+    struct rsw_member link;
+    return rsw_view_find_link(&marker->view, blob, &link) && (link.flags & RSW_MEMBER_PRESENT) != 0;
 }
 
 /* A sha512 name whose alias link is there, but was never read: it leads nobody knows where. */
@@ -82,8 +76,9 @@ static bool leads_anywhere(const struct rsw_marker *marker, uint32_t blob) {
     if ((rsw_marker_flags(marker, blob) & RSW_MARK_ALIASED) == 0) {
         return false;
     }
-    const struct rsw_view_link *link = rsw_view_find_link(&marker->view, blob);
-    return link != NULL && link->target == blob && (link->flags & RSW_MEMBER_BAD) != 0;
+    struct rsw_member link;
+    return rsw_view_find_link(&marker->view, blob, &link) && link.target == blob &&
+           (link.flags & RSW_MEMBER_BAD) != 0;
 }
 
 /* A live manifest names `child`: its bytes stay, and its layer link here. If it is a manifest that can be
@@ -317,13 +312,13 @@ static int root_revisions(struct rsw_marker *marker, struct rsw_error *err) {
     return 0;
 }
 
-struct rsw_cause rsw_marker_link_cause(const struct rsw_marker *marker, const struct rsw_view_link *link) {
+struct rsw_cause rsw_marker_link_cause(const struct rsw_marker *marker, const struct rsw_member *link) {
     const struct rsw_view *view = &marker->view;
     struct rsw_cause cause = {0};
     if ((link->flags & RSW_MEMBER_PRESENT) == 0) {
         return cause;
     }
-    if (named(marker, link->blob)) {
+    if (rsw_marker_named(marker, link->blob)) {
         if (marker->trace != NULL) {
             return marker->trace->named[link->blob];
         }
@@ -334,7 +329,7 @@ struct rsw_cause rsw_marker_link_cause(const struct rsw_marker *marker, const st
         cause.kind = RSW_STEP_BAD_LINK;
     } else if (view->keep_links) {
         cause = view->keep_links_cause;
-    } else if (link->young) {
+    } else if (rsw_is_young(marker->options, link->touched_ms)) {
         cause.kind = RSW_STEP_YOUNG_LINK;
     } else if (view->young_upload) {
         cause.kind = RSW_STEP_YOUNG_UPLOAD;
@@ -343,15 +338,21 @@ struct rsw_cause rsw_marker_link_cause(const struct rsw_marker *marker, const st
 }
 
 /* An alias link that stays for a reason of its own keeps the canonical link and bytes with it. */
+static void keep_alias_target(struct rsw_marker *marker, const struct rsw_member *link) {
+    if (link->target != link->blob && link->target != 0 && rsw_marker_link_cause(marker, link).kind != 0) {
+        keep_named(marker, link->target, (struct rsw_cause){.kind = RSW_STEP_ALIAS, .from = link->blob});
+        uint32_t target = resolve(marker, link->target); /* a damaged link may name an alias */
+        keep_named(marker, target, (struct rsw_cause){.kind = RSW_STEP_ALIAS, .from = link->target});
+    }
+}
+
 static void keep_alias_targets(struct rsw_marker *marker) {
     const struct rsw_view *view = &marker->view;
-    for (size_t i = 0; i < view->link_count; i++) {
-        const struct rsw_view_link *link = &view->links[i];
-        if (link->target != link->blob && link->target != 0 &&
-            rsw_marker_link_cause(marker, link).kind != 0) {
-            keep_named(marker, link->target, (struct rsw_cause){.kind = RSW_STEP_ALIAS, .from = link->blob});
-            uint32_t target = resolve(marker, link->target); /* a damaged link may name an alias */
-            keep_named(marker, target, (struct rsw_cause){.kind = RSW_STEP_ALIAS, .from = link->target});
+    for (size_t i = 0; view->aliased && i < view->link_count; i++) {
+        for (uint32_t at = 0; at < view->links[i].count; at++) {
+            struct rsw_member link;
+            rsw_members_get(&view->links[i], at, &link);
+            keep_alias_target(marker, &link);
         }
     }
 }
@@ -363,19 +364,30 @@ static void keep_signatures(struct rsw_marker *marker) {
     uint32_t revision;
     uint32_t signature;
     while (rsw_signature_next(&iter, &revision, &signature) == RSW_FOUND) {
-        if (manifest_live(marker, revision)) {
+        if (rsw_marker_manifest_live(marker, revision)) {
             keep_named(marker, signature, (struct rsw_cause){.kind = RSW_STEP_SIGNATURE, .from = revision});
         }
-        rsw_bitmap_add(&marker->linked, signature);
+        rsw_marker_flag(marker, signature, RSW_MARK_LINKED);
     }
 }
 
 bool rsw_marker_tag_live(const struct rsw_marker *marker, const struct rsw_view_tag *tag) {
-    return tag->subject == 0 || manifest_live(marker, tag->subject) || stays_by_itself(marker, tag);
+    return tag->subject == 0 || rsw_marker_manifest_live(marker, tag->subject) ||
+           stays_by_itself(marker, tag);
+}
+
+static void begin_epoch(struct rsw_marker *marker) {
+    if (marker->epoch == RSW_EPOCH_MAX) { /* what is noted from the first ones must not pass for the next */
+        for (uint32_t id = 0; id < marker->blob_count; id++) {
+            marker->blobs[id].here = 0;
+        }
+        marker->epoch = 0;
+    }
+    marker->epoch++;
 }
 
 int rsw_marker_repository(struct rsw_marker *marker, const struct rsw_repo *repo, struct rsw_error *err) {
-    marker->epoch++;
+    begin_epoch(marker);
     if (rsw_view_load(marker, repo, err) != 0 || root_tags(marker, err) != 0 || root_pins(marker, err) != 0 ||
         root_revisions(marker, err) != 0 || expand_all(marker, err) != 0) {
         return -1;

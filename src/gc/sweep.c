@@ -102,8 +102,20 @@ static int advance_and_begin(struct rsw_online *online, int64_t *next_due_ms, st
                 online->result->generation);
         return 0;
     }
-    online->result->generation = 0;
-    return rsw_online_begin(online, next_due_ms, err);
+    /* What came of an older one is told where no other is begun. */
+    struct rsw_sweep_result older = *online->result;
+    *online->result = (struct rsw_sweep_result){.held = older.held};
+    int rc = rsw_online_begin(online, next_due_ms, err);
+    struct rsw_sweep_result *result = online->result;
+    if (result->generation == 0) {
+        result->generation = older.generation;
+        result->state = older.state;
+        result->done = older.done;
+        result->failed = older.failed;
+        result->spared = older.spared;
+        result->freed = older.freed;
+    }
+    return rc;
 }
 
 static int advance(struct rsw_online *online, int64_t *next_due_ms, struct rsw_error *err) {

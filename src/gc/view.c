@@ -45,9 +45,24 @@ const struct rsw_view_revision *rsw_view_find_revision(const struct rsw_view *vi
     return at < view->revision_count && view->revisions[at].blob == blob ? &view->revisions[at] : NULL;
 }
 
-const struct rsw_view_link *rsw_view_find_link(const struct rsw_view *view, uint32_t blob) {
-    size_t at = lower_bound(view->links, view->link_count, sizeof *view->links, blob);
-    return at < view->link_count && view->links[at].blob == blob ? &view->links[at] : NULL;
+bool rsw_view_find_link(const struct rsw_view *view, uint32_t blob, struct rsw_member *out) {
+    size_t low = 0;
+    for (size_t count = view->link_count; count > 0;) { /* the first that ends not below the blob */
+        size_t half = count / 2;
+        const struct rsw_members *links = &view->links[low + half];
+        if (rsw_members_blob(links, links->count - 1) < blob) {
+            low += half + 1;
+            count -= half + 1;
+        } else {
+            count = half;
+        }
+    }
+    if (low == view->link_count) {
+        return false;
+    }
+    uint32_t at = rsw_members_find(&view->links[low], blob);
+    rsw_members_get(&view->links[low], at, out);
+    return out->blob == blob;
 }
 
 const struct rsw_view_follower *rsw_view_find_followers(const struct rsw_view *view, uint32_t leader) {
@@ -79,13 +94,6 @@ static int add_follower(struct rsw_view *view, struct rsw_view_follower follower
     return 0;
 }
 
-static void set_revised(struct rsw_marker *marker, uint32_t blob, bool revised) {
-    if (blob < marker->blob_count) {
-        uint8_t flags = marker->blob_flags[blob];
-        marker->blob_flags[blob] = (uint8_t)(revised ? flags | RSW_MARK_REVISED : flags & ~RSW_MARK_REVISED);
-    }
-}
-
 static int load_revisions(struct rsw_marker *marker, struct rsw_error *err) {
     struct rsw_view *view = &marker->view;
     RSW_AUTO_ITER iter = RSW_ITER_INIT;
@@ -104,8 +112,7 @@ static int load_revisions(struct rsw_marker *marker, struct rsw_error *err) {
         revision->young = rsw_is_young(marker->options, member.touched_ms);
         revision->refs = rsw_marker_refs(marker, member.blob);
         if ((member.flags & RSW_MEMBER_PRESENT) != 0) {
-            rsw_bitmap_add(&marker->linked, member.blob);
-            set_revised(marker, member.blob, true);
+            rsw_marker_flag(marker, member.blob, RSW_MARK_LINKED | RSW_MARK_REVISED);
         }
     }
     return 0;
@@ -113,32 +120,39 @@ static int load_revisions(struct rsw_marker *marker, struct rsw_error *err) {
 
 static void forget_revisions(struct rsw_marker *marker) {
     for (size_t i = 0; i < marker->view.revision_count; i++) {
-        set_revised(marker, marker->view.revisions[i].blob, false);
+        uint32_t blob = marker->view.revisions[i].blob;
+        if (blob < marker->blob_count) {
+            marker->blobs[blob].flags &= (uint16_t)~RSW_MARK_REVISED;
+        }
     }
     marker->view.revision_count = 0;
+}
+
+static void look_at_links(struct rsw_marker *marker, const struct rsw_members *links) {
+    for (uint32_t i = 0; i < links->count; i++) {
+        struct rsw_member link;
+        rsw_members_get(links, i, &link);
+        marker->view.aliased |= link.target != link.blob;
+        if ((link.flags & RSW_MEMBER_PRESENT) != 0) {
+            rsw_marker_flag(marker, link.blob, RSW_MARK_LINKED);
+        }
+    }
 }
 
 static int load_links(struct rsw_marker *marker, struct rsw_error *err) {
     struct rsw_view *view = &marker->view;
     RSW_AUTO_ITER iter = RSW_ITER_INIT;
     rsw_iter_members(&iter, marker->txn, RSW_LINK, view->repo.id);
-    struct rsw_member member;
-    while (rsw_member_next(&iter, &member) == RSW_FOUND) {
-        struct rsw_view_link *links =
+    struct rsw_members found;
+    while (rsw_members_next(&iter, &found) == RSW_FOUND) {
+        struct rsw_members *links =
             rsw_grown(view->links, &view->link_room, view->link_count + 1, sizeof *links);
         if (links == NULL) {
             return out_of_memory(err);
         }
         view->links = links;
-        links[view->link_count++] = (struct rsw_view_link){
-            .blob = member.blob,
-            .target = member.target,
-            .flags = member.flags,
-            .young = rsw_is_young(marker->options, member.touched_ms),
-        };
-        if ((member.flags & RSW_MEMBER_PRESENT) != 0) {
-            rsw_bitmap_add(&marker->linked, member.blob);
-        }
+        links[view->link_count++] = found;
+        look_at_links(marker, &found);
     }
     return 0;
 }
@@ -162,9 +176,13 @@ static bool has_evidence(const struct rsw_view *view, uint32_t subject) {
 
 /* A live subject keeps its referrers, whatever it is live through. To die with it a referrer needs evidence
  * that the subject was here. Without it the referrer is an ordinary revision. */
-static int load_referrers(struct rsw_view *view, struct rsw_error *err) {
+static int load_referrers(struct rsw_marker *marker, struct rsw_error *err) {
+    struct rsw_view *view = &marker->view;
     for (size_t i = 0; i < view->revision_count; i++) {
         struct rsw_view_revision *revision = &view->revisions[i];
+        if ((rsw_marker_flags(marker, revision->blob) & RSW_MARK_REFERRER) == 0) {
+            continue;
+        }
         uint32_t subject = subject_of(revision->refs);
         if (subject == 0) {
             continue;
@@ -206,6 +224,7 @@ static int load_tags(struct rsw_marker *marker, struct rsw_error *err) {
             has_evidence(view, blob.id)) {
             /* An image under a tag of its own digest, as mirroring tools set it, follows nobody. */
             at->subject = blob.id;
+            view->weak = true;
         }
     }
     return 0;
@@ -271,6 +290,9 @@ static int follow_tag(struct rsw_marker *marker, const struct rsw_view_tag *tag,
 /* Weak tags lead from their subject to their head, and to what they carried before. */
 static int load_weak_tags(struct rsw_marker *marker, struct rsw_error *err) {
     struct rsw_view *view = &marker->view;
+    if (!view->weak) {
+        return 0;
+    }
     for (size_t i = 0; i < view->tag_count; i++) {
         struct rsw_view_revision *head = revision_of(view, view->tags[i].head);
         if (head != NULL && view->tags[i].subject == 0) {
@@ -356,10 +378,10 @@ int rsw_view_load(struct rsw_marker *marker, const struct rsw_repo *repo, struct
     view->repo = *repo;
     view->link_count = view->tag_count = 0;
     view->follower_count = view->stack_count = view->names_len = 0;
-    view->keep_links = false;
+    view->keep_links = view->aliased = view->weak = false;
     uint32_t empty;
     if (add_name(view, "", &empty, err) != 0 || load_revisions(marker, err) != 0 ||
-        load_links(marker, err) != 0 || load_referrers(view, err) != 0 || load_tags(marker, err) != 0 ||
+        load_links(marker, err) != 0 || load_referrers(marker, err) != 0 || load_tags(marker, err) != 0 ||
         load_weak_tags(marker, err) != 0 || break_rings(view, err) != 0) {
         return -1;
     }

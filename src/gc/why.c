@@ -6,20 +6,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool named(const struct rsw_marker *marker, uint32_t blob) {
-    return blob < marker->blob_count && marker->named_in[blob] == marker->epoch;
-}
-
 /* What keeps a blob in the repository at hand; kind 0: nothing. */
 static struct rsw_cause cause_of(const struct rsw_marker *marker, uint32_t blob) {
     if (rsw_marker_manifest_live(marker, blob)) {
         return marker->trace->manifest[blob];
     }
-    if (named(marker, blob)) {
+    if (rsw_marker_named(marker, blob)) {
         return marker->trace->named[blob];
     }
-    const struct rsw_view_link *link = rsw_view_find_link(&marker->view, blob);
-    return link != NULL ? rsw_marker_link_cause(marker, link) : (struct rsw_cause){0};
+    struct rsw_member link;
+    return rsw_view_find_link(&marker->view, blob, &link) ? rsw_marker_link_cause(marker, &link)
+                                                          : (struct rsw_cause){0};
 }
 
 static void add_step(struct rsw_why *out, const struct rsw_marker *marker, struct rsw_cause cause,
@@ -65,8 +62,9 @@ static enum rsw_reason reason_here(const struct rsw_marker *marker, uint32_t blo
 }
 
 static bool has_record(const struct rsw_marker *marker, uint32_t blob) {
+    struct rsw_member link;
     return rsw_view_find_revision(&marker->view, blob) != NULL ||
-           rsw_view_find_link(&marker->view, blob) != NULL;
+           rsw_view_find_link(&marker->view, blob, &link);
 }
 
 /* True if the repository at hand knows the blob at all. */
@@ -109,9 +107,10 @@ static int ask_repositories(struct rsw_why *out, struct rsw_marker *marker, cons
 /* What keeps bytes that no repository keeps. */
 static void ask_globally(struct rsw_why *out, const struct rsw_marker *marker) {
     struct rsw_cause cause = {0};
-    if (rsw_bitmap_has(&marker->live, out->blob.id)) {
+    unsigned flags = rsw_marker_flags(marker, out->blob.id);
+    if ((flags & RSW_MARK_LIVE) != 0) {
         cause.kind = RSW_STEP_PIN;
-    } else if (!marker->options->offline && !rsw_bitmap_has(&marker->linked, out->blob.id) &&
+    } else if (!marker->options->offline && (flags & RSW_MARK_LINKED) == 0 &&
                rsw_is_young(marker->options, out->blob.first_seen_ms)) {
         cause.kind = RSW_STEP_YOUNG_BLOB;
     }

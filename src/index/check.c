@@ -6,7 +6,8 @@
  * - the keys rise, and there are as many as the table says (see iter.c): where something was written in the
  *   wrong place, they do not;
  * - the first and the last record of every leaf page are found by a search from the root. Whatever lies
- *   between two keys that lead to one page leads there too, so then every lookup finds what there is;
+ *   between two keys that lead to one page leads there too, and what lies between the last key of one page
+ * and the first of the next leads to one of these, so then every lookup finds what there is;
  * - each table and its back table say the same: the sums of the hashes of what one must hold and of what it
  *   holds are equal. */
 #include "index/txn.h"
@@ -24,7 +25,8 @@ struct tally {
 struct check {
     struct rsw_txn *txn;
     struct tally tallies[RSW_TABLE_COUNT];
-    uint64_t *names; /* owned: (child, kind) of the manifest at hand */
+    uint64_t last_member; /* repository and blob of the last one in the table at hand */
+    uint64_t *names;      /* owned: (child, kind) of the manifest at hand */
     size_t name_room;
 };
 
@@ -42,19 +44,49 @@ static int wrong_form(struct check *check, enum rsw_table table) {
 
 /* ---- what a record says about other tables; 0, or RSW_FAILED ---- */
 
-static int take_blob(struct check *check, struct rsw_span key, struct rsw_span value) {
-    struct rsw_blob blob;
-    struct rsw_key digest = {.len = 0};
-    struct rsw_key id;
-    if (rsw_blob_decode(check->txn, key, value, &blob) != RSW_FOUND) {
+static void digest_of_key(struct rsw_key *key, uint32_t id, uint8_t alg) {
+    rsw_key_id(key, id);
+    rsw_key_u8(key, alg);
+}
+
+static int take_blobs(struct check *check, struct rsw_span key, struct rsw_span value) {
+    struct rsw_blobs blobs;
+    if (rsw_blobs_open(check->txn, key, value, &blobs) != RSW_FOUND) {
         return RSW_FAILED;
     }
-    rsw_key_u8(&digest, blob.digest.alg);
-    rsw_key_bytes(&digest, blob.digest.bytes, rsw_alg_size(blob.digest.alg));
-    want(check, RSW_T_DIGEST, &digest, blob.id);
-    if ((blob.flags & RSW_BLOB_PARSED) != 0) {
-        rsw_key_id(&id, blob.id);
-        want(check, RSW_T_REFS, &id, 0);
+    for (uint32_t i = 0; i < RSW_BLOBS_EACH; i++) {
+        struct rsw_key back;
+        uint8_t alg = rsw_blobs_alg(&blobs, i);
+        if (alg == 0) {
+            continue;
+        }
+        digest_of_key(&back, blobs.first + i, alg);
+        want(check, RSW_T_DIGEST_OF, &back, 0);
+        if ((rsw_blobs_flags(&blobs, i) & RSW_BLOB_PARSED) != 0) {
+            rsw_key_id(&back, blobs.first + i);
+            want(check, RSW_T_REFS, &back, 0);
+        }
+    }
+    return 0;
+}
+
+static int take_digests(struct check *check, struct rsw_span key, struct rsw_span value) {
+    struct rsw_digests digests;
+    if (rsw_digests_open(check->txn, key, value, &digests) != RSW_FOUND) {
+        return RSW_FAILED;
+    }
+    for (uint32_t i = 0; i < RSW_DIGESTS_EACH; i++) {
+        struct rsw_digest digest;
+        struct rsw_key own;
+        struct rsw_key back = {.len = 0};
+        if (rsw_digests_get(&digests, i, &digest) != RSW_FOUND) {
+            continue;
+        }
+        digest_of_key(&own, digests.first + i, digest.alg);
+        meet(check, RSW_T_DIGEST_OF, rsw_key_span(&own), 0);
+        rsw_key_u8(&back, digest.alg);
+        rsw_key_bytes(&back, digest.bytes, rsw_alg_size(digest.alg));
+        want(check, RSW_T_DIGEST, &back, digests.first + i);
     }
     return 0;
 }
@@ -104,22 +136,36 @@ static int take_repo(struct check *check, struct rsw_span key, struct rsw_span v
     return 0;
 }
 
-static int take_member(struct check *check, enum rsw_table table, struct rsw_span key,
-                       struct rsw_span value) {
+static void take_member(struct check *check, enum rsw_table table, const struct rsw_member *member) {
     struct rsw_key back;
-    if (key.len != 8) {
-        return wrong_form(check, table);
-    }
-    uint32_t repo = rsw_get_be32(key.data);
-    uint32_t blob = rsw_get_be32(key.data + 4);
-    uint32_t target = rsw_get_le32(value.data + RSW_V_MEMBER_TARGET);
-    rsw_key_ids(&back, blob, repo);
+    rsw_key_ids(&back, member->blob, member->repo);
     want(check, table == RSW_T_LINK ? RSW_T_LINK_IN : RSW_T_REVISION_IN, &back, 0);
-    if (target != 0 && target != blob) {
-        rsw_key_id(&back, target);
+    if (member->target != 0 && member->target != member->blob) {
+        rsw_key_id(&back, member->target);
         rsw_key_u8(&back, table);
-        rsw_key_bytes(&back, key.data, key.len);
+        rsw_key_u32(&back, member->repo);
+        rsw_key_u32(&back, member->blob);
         want(check, RSW_T_ALIAS, &back, 0);
+    }
+}
+
+/* Each member stands behind the one before, in whatever record, and not behind the key of its own: else a
+ * lookup would not find it. */
+static int take_members(struct check *check, enum rsw_table table, struct rsw_span key,
+                        struct rsw_span value) {
+    struct rsw_members members;
+    if (rsw_members_open(check->txn, table, key, value, &members) != RSW_FOUND) {
+        return RSW_FAILED;
+    }
+    for (uint32_t i = 0; i < members.count; i++) {
+        struct rsw_member member;
+        rsw_members_get(&members, i, &member);
+        uint64_t place = (uint64_t)member.repo << 32 | member.blob;
+        if (place <= check->last_member || member.blob > rsw_get_be32(key.data + 4)) {
+            return rsw_txn_damaged(check->txn, table, "a record is out of its order");
+        }
+        check->last_member = place;
+        take_member(check, table, &member);
     }
     return 0;
 }
@@ -181,15 +227,10 @@ static int least(enum rsw_table table) {
     case RSW_T_DIGEST:
     case RSW_T_REPO_NAME:
         return RSW_V_ID_SIZE;
-    case RSW_T_BLOB:
-        return RSW_V_BLOB_DIGEST;
     case RSW_T_REFS:
         return RSW_V_REFS_IDS;
     case RSW_T_REPO:
         return RSW_V_REPO_NAME;
-    case RSW_T_REVISION:
-    case RSW_T_LINK:
-        return RSW_V_MEMBER_SIZE;
     case RSW_T_TAG:
         return RSW_V_TAG_SIZE;
     default:
@@ -199,8 +240,14 @@ static int least(enum rsw_table table) {
 
 static int take(struct check *check, enum rsw_table table, struct rsw_span key, struct rsw_span value) {
     int size = least(table);
-    if (table == RSW_T_BLOB) {
-        return take_blob(check, key, value); /* opens the value by itself */
+    if (table == RSW_T_BLOB) { /* these open the value by themselves */
+        return take_blobs(check, key, value);
+    }
+    if (table == RSW_T_DIGEST_OF) {
+        return take_digests(check, key, value);
+    }
+    if (table == RSW_T_REVISION || table == RSW_T_LINK) {
+        return take_members(check, table, key, value);
     }
     if (size < 0 && value.len != 0) {
         return rsw_txn_damaged(check->txn, table, "a record has the wrong length");
@@ -217,9 +264,6 @@ static int take(struct check *check, enum rsw_table table, struct rsw_span key, 
         return take_refs(check, key, value);
     case RSW_T_REPO:
         return take_repo(check, key, value);
-    case RSW_T_REVISION:
-    case RSW_T_LINK:
-        return take_member(check, table, key, value);
     case RSW_T_SIGNATURE:
         return take_signature(check, key);
     case RSW_T_TAG:
@@ -267,6 +311,7 @@ static int walk(struct check *check, enum rsw_table table) {
     struct record now;
     RSW_AUTO_ITER iter = RSW_ITER_INIT;
     rsw_iter_open(&iter, check->txn, table, &all);
+    check->last_member = 0;
     int answer;
     while ((answer = rsw_iter_step(&iter, &now.key, &now.value)) == RSW_FOUND) {
         bool first = last.key.data == NULL;

@@ -128,6 +128,29 @@ int rsw_blob_needless(struct rsw_txn *txn, uint32_t id);
  * from before may be gone afterwards. */
 void rsw_blob_drop(struct rsw_txn *txn, uint32_t id);
 
+/* The digest alone, which costs less. */
+int rsw_blob_digest(struct rsw_txn *txn, uint32_t id, struct rsw_digest *out);
+
+/* What is known of blobs with neighbouring ids, but for their digests, packed as the index holds it: borrowed
+ * until the transaction ends or writes. */
+#define RSW_BLOBS_EACH 16
+struct rsw_blobs {
+    uint32_t first;        /* id of the first; `i` below is an id minus this */
+    const uint8_t *packed; /* NULL: none */
+};
+uint8_t rsw_blobs_alg(const struct rsw_blobs *blobs,
+                      uint32_t i); /* of its digest; 0: there is no such blob */
+uint32_t rsw_blobs_flags(const struct rsw_blobs *blobs, uint32_t i); /* enum rsw_blob_flag */
+uint32_t rsw_blobs_types(const struct rsw_blobs *blobs, uint32_t i); /* enum rsw_type */
+uint64_t rsw_blobs_size(const struct rsw_blobs *blobs, uint32_t i);
+int64_t rsw_blobs_first_seen_ms(const struct rsw_blobs *blobs, uint32_t i);
+
+/* Digests of neighbouring ids, in the same way. */
+struct rsw_digests {
+    uint32_t first;
+    const uint8_t *packed; /* NULL: none */
+};
+
 /* References of a manifest, packed as the index holds them: borrowed until the transaction ends or writes. */
 struct rsw_refs {
     uint32_t count;
@@ -192,6 +215,18 @@ struct rsw_member {
 };
 
 enum rsw_member_kind { RSW_LINK = 1, RSW_REVISION = 2 };
+
+/* Members of one repository, by blob id, packed as the index holds them: borrowed until the transaction ends
+ * or writes. */
+struct rsw_members {
+    uint32_t repo;
+    uint32_t count;
+    const uint8_t *packed;
+};
+void rsw_members_get(const struct rsw_members *members, uint32_t i, struct rsw_member *out);
+uint32_t rsw_members_blob(const struct rsw_members *members, uint32_t i);
+/* The first whose blob is not below this one, or count. */
+uint32_t rsw_members_find(const struct rsw_members *members, uint32_t blob);
 
 int rsw_member_get(struct rsw_txn *txn, enum rsw_member_kind kind, uint32_t repo, uint32_t blob,
                    struct rsw_member *out);
@@ -449,12 +484,17 @@ struct rsw_iter {
     bool placed;       /* the cursor stands at the last key */
     bool behind;       /* the last key itself is not wanted any more */
     uint64_t met;      /* entries so far */
-    uint64_t entries;  /* of the table; 0: it is being written to */
+    uint64_t entries;  /* of the table, if all of it is walked */
     uint64_t writes;   /* to the table, when the cursor was placed: after more the place is looked up anew */
     size_t prefix_len; /* of what all keys begin with */
     const uint8_t *last; /* the last key: in the map while reading, a copy while writing; NULL before it */
     size_t key_len;      /* of the last key, prefix included */
     uint8_t key[RSW_REPO_NAME_MAX + 32];
+    /* The record at hand where one holds many, and how many of it are behind us. */
+    struct rsw_members members;
+    struct rsw_blobs blobs;
+    struct rsw_digests digests;
+    uint32_t at;
 };
 void rsw_iter_end(struct rsw_iter *iter);
 #define RSW_AUTO_ITER __attribute__((cleanup(rsw_iter_end))) struct rsw_iter
@@ -463,6 +503,8 @@ void rsw_iter_end(struct rsw_iter *iter);
 
 void rsw_iter_blobs(struct rsw_iter *iter, struct rsw_txn *txn); /* by id */
 int rsw_blob_next(struct rsw_iter *iter, struct rsw_blob *out);
+/* The same walk, a record at a time, for those who read all: not mixed with the other. */
+int rsw_blobs_next(struct rsw_iter *iter, struct rsw_blobs *out);
 /* Every PARSED manifest with its references, by id: cheaper than a get for each. */
 void rsw_iter_refs(struct rsw_iter *iter, struct rsw_txn *txn);
 int rsw_refs_next(struct rsw_iter *iter, uint32_t *manifest, struct rsw_refs *out);
@@ -476,6 +518,8 @@ int rsw_repo_name_next(struct rsw_iter *iter, struct rsw_repo *out);
 /* repo 0: of all repositories, by (repo, blob). Tombstones included. */
 void rsw_iter_members(struct rsw_iter *iter, struct rsw_txn *txn, enum rsw_member_kind kind, uint32_t repo);
 int rsw_member_next(struct rsw_iter *iter, struct rsw_member *out);
+/* The same walk, a record at a time, for those who read all: not mixed with the other. */
+int rsw_members_next(struct rsw_iter *iter, struct rsw_members *out);
 /* Repositories that have (or had) this blob as a link or revision. */
 void rsw_iter_members_of(struct rsw_iter *iter, struct rsw_txn *txn, enum rsw_member_kind kind,
                          uint32_t blob);
@@ -539,7 +583,7 @@ struct rsw_index_stat {
     uint64_t file_size;
     unsigned schema;
     size_t table_count;
-    struct rsw_table_stat tables[26];
+    struct rsw_table_stat tables[27];
 };
 int rsw_index_stat(struct rsw_txn *txn, struct rsw_index_stat *out);
 

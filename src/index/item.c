@@ -71,7 +71,7 @@ void rsw_iter_items_after(struct rsw_iter *iter, struct rsw_txn *txn, const stru
     bool named = item_key(txn, &key, item);
     rsw_iter_items(iter, txn, item->generation, item->kind);
     if (named) {
-        rsw_iter_skip_to(iter, &key);
+        rsw_iter_go_to(iter, &key, true);
     }
 }
 
@@ -112,7 +112,7 @@ void rsw_iter_items_behind(struct rsw_iter *iter, struct rsw_txn *txn, const str
     bool named = item_key(txn, &key, item);
     rsw_iter_items(iter, txn, item->generation, 0);
     if (named) {
-        rsw_iter_skip_to(iter, &key);
+        rsw_iter_go_to(iter, &key, true);
     }
 }
 

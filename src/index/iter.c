@@ -9,7 +9,9 @@ struct rsw_slot {
     struct rsw_slot *next;
     struct rsw_txn *txn; /* NULL: has ended */
     struct rsw_kv_cursor *cursor;
+    enum rsw_table table;
     const struct rsw_iter *owner;
+    uint8_t held[RSW_HELD_MAX];
 };
 
 /* An iterator that is opened anew without having been ended. Its old contents say nothing: it may be fresh
@@ -24,6 +26,38 @@ static void end_earlier(struct rsw_iter *iter, struct rsw_txn *txn) {
     }
 }
 
+/* A walk through the next part of a table begins where the one before has ended, so its cursor is worth
+ * keeping. */
+static struct rsw_slot *take_slot(struct rsw_txn *txn, enum rsw_table table) {
+    struct rsw_slot *slot = txn->spare[table];
+    if (slot != NULL) {
+        txn->spare[table] = NULL;
+        return slot;
+    }
+    slot = malloc(sizeof *slot);
+    if (slot == NULL) {
+        rsw_txn_refuse(txn, RSW_ENOMEM, "out of memory");
+        return NULL;
+    }
+    if (rsw_kv_cursor_open(&slot->cursor, txn->kv, (int)table, &txn->error) != 0) {
+        free(slot);
+        return NULL;
+    }
+    slot->txn = txn;
+    slot->table = table;
+    return slot;
+}
+
+static void give_slot(struct rsw_slot *slot) {
+    struct rsw_slot **spare = &slot->txn->spare[slot->table];
+    if (*spare == NULL) {
+        *spare = slot;
+        return;
+    }
+    rsw_kv_cursor_close(slot->cursor);
+    free(slot);
+}
+
 void rsw_iter_open(struct rsw_iter *iter, struct rsw_txn *txn, enum rsw_table table,
                    const struct rsw_key *prefix) {
     end_earlier(iter, txn);
@@ -36,26 +70,24 @@ void rsw_iter_open(struct rsw_iter *iter, struct rsw_txn *txn, enum rsw_table ta
     iter->met = 0;
     iter->last = NULL;
     iter->entries = 0;
+    iter->members.count = 0;
+    iter->blobs.packed = NULL;
+    iter->digests.packed = NULL;
+    iter->at = 0;
     iter->key_len = iter->prefix_len = prefix->len;
     memcpy(iter->key, prefix->bytes, prefix->len);
     if (!rsw_txn_ok(txn)) {
         return;
     }
-    struct rsw_slot *slot = malloc(sizeof *slot);
+    struct rsw_slot *slot = take_slot(txn, table);
     if (slot == NULL) {
-        rsw_txn_refuse(txn, RSW_ENOMEM, "out of memory");
-        return;
-    }
-    if (rsw_kv_cursor_open(&slot->cursor, txn->kv, (int)table, &txn->error) != 0) {
-        free(slot);
         return;
     }
     struct rsw_kv_stat stat;
-    if (rsw_kv_writes(txn->kv, (int)table) == 0 &&
+    if (prefix->len == 0 && rsw_kv_writes(txn->kv, (int)table) == 0 &&
         rsw_kv_stat(txn->kv, (int)table, &stat, &txn->error) == 0) {
         iter->entries = stat.entries;
     }
-    slot->txn = txn;
     slot->owner = iter;
     slot->next = txn->slots;
     txn->slots = slot;
@@ -74,9 +106,10 @@ void rsw_iter_end(struct rsw_iter *iter) {
             link = &(*link)->next;
         }
         *link = slot->next;
-        rsw_kv_cursor_close(slot->cursor);
+        give_slot(slot);
+    } else {
+        free(slot);
     }
-    free(slot);
 }
 
 void rsw_iter_end_all(struct rsw_txn *txn) {
@@ -85,6 +118,12 @@ void rsw_iter_end_all(struct rsw_txn *txn) {
         slot->txn = NULL;
     }
     txn->slots = NULL;
+    for (int table = 0; table < RSW_TABLE_COUNT; table++) {
+        if (txn->spare[table] != NULL) {
+            rsw_kv_cursor_close(txn->spare[table]->cursor);
+            free(txn->spare[table]);
+        }
+    }
 }
 
 /* Where the table was written to since the last step, the cursor may have been moved about: the place is
@@ -112,8 +151,8 @@ static bool count_fits(const struct rsw_iter *iter, const struct rsw_txn *txn, i
     if (rsw_kv_writes(txn->kv, iter->table) != 0) {
         return true;
     }
-    return answer == RSW_FOUND ? iter->met <= iter->entries
-                               : iter->prefix_len != 0 || iter->met == iter->entries;
+    return iter->prefix_len != 0 ||
+           (answer == RSW_FOUND ? iter->met <= iter->entries : iter->met == iter->entries);
 }
 
 /* A key that is not above the one before it was led to by a damaged page, past others. */
@@ -156,10 +195,23 @@ int rsw_iter_step(struct rsw_iter *iter, struct rsw_span *key, struct rsw_span *
     return RSW_FOUND;
 }
 
-void rsw_iter_skip_to(struct rsw_iter *iter, const struct rsw_key *key) {
-    iter->behind = true;
+void rsw_iter_go_to(struct rsw_iter *iter, const struct rsw_key *key, bool behind) {
+    iter->placed = false;
+    iter->behind = behind;
+    iter->last = NULL;
     iter->key_len = key->len;
     memcpy(iter->key, key->bytes, key->len);
+}
+
+bool rsw_iter_overtaken(const struct rsw_iter *iter) {
+    const struct rsw_slot *slot = iter->cursor;
+    return slot != NULL && slot->txn != NULL && slot->txn->write &&
+           iter->writes != rsw_kv_writes(slot->txn->kv, iter->table);
+}
+
+const uint8_t *rsw_iter_hold(struct rsw_iter *iter, size_t at, const uint8_t *value, size_t len) {
+    struct rsw_slot *slot = iter->cursor;
+    return slot->txn->write ? memcpy(slot->held + at, value, len) : value;
 }
 
 int rsw_iter_damaged(struct rsw_iter *iter) {

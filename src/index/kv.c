@@ -62,6 +62,10 @@ struct rsw_kv_cursor {
     struct rsw_kv_txn *txn;
     int table;
     MDB_cursor *mdb;
+    /* While reading, the leaf page that LMDB led to is walked without asking it for each entry. */
+    const uint8_t *page; /* NULL: not yet */
+    unsigned at;         /* the entry that we stand at */
+    unsigned count;
 };
 
 /* ---- errors ---- */
@@ -512,13 +516,12 @@ static int take_value(struct rsw_span *out, MDB_val value, struct rsw_kv_txn *tx
     return RSW_FOUND;
 }
 
-int rsw_kv_get(struct rsw_kv_txn *txn, int table, struct rsw_span key, struct rsw_span *value,
+static int get(struct rsw_kv_txn *txn, int table, MDB_cursor_op op, MDB_val *k, struct rsw_span *value,
                struct rsw_error *err) {
-    MDB_val k = val_of(key);
     MDB_val v;
     int rc = table_cursor(txn, table);
     if (rc == 0) {
-        rc = mdb_cursor_get(txn->cursors[table], &k, &v, MDB_SET);
+        rc = mdb_cursor_get(txn->cursors[table], k, &v, op);
     }
     if (rc == MDB_NOTFOUND) {
         return RSW_ABSENT;
@@ -527,6 +530,20 @@ int rsw_kv_get(struct rsw_kv_txn *txn, int table, struct rsw_span key, struct rs
         return fail_at(txn, err, rc, table, "read");
     }
     return take_value(value, v, txn, table, err);
+}
+
+int rsw_kv_get(struct rsw_kv_txn *txn, int table, struct rsw_span key, struct rsw_span *value,
+               struct rsw_error *err) {
+    MDB_val k = val_of(key);
+    return get(txn, table, MDB_SET, &k, value, err);
+}
+
+int rsw_kv_get_from(struct rsw_kv_txn *txn, int table, struct rsw_span key, struct rsw_span *found,
+                    struct rsw_span *value, struct rsw_error *err) {
+    MDB_val k = val_of(key);
+    int answer = get(txn, table, MDB_SET_RANGE, &k, value, err);
+    *found = answer == RSW_FOUND ? span_of(k) : (struct rsw_span){0};
+    return answer;
 }
 
 /* LMDB keeps written pages apart from the map until they are committed: a change to one that lies in the map
@@ -562,7 +579,8 @@ int rsw_kv_put(struct rsw_kv_txn *txn, int table, struct rsw_span key, struct rs
     if (!there && mdb_cursor_get(cursor, &neighbour, NULL, MDB_GET_CURRENT) == 0) {
         place = neighbour.mv_data;
     }
-    note_write(txn, table, place, key.len + value.len);
+    size_t more = value.len > v.mv_size ? value.len - v.mv_size : 0;
+    note_write(txn, table, place, there ? more : key.len + value.len);
     k = val_of(key);
     MDB_val new_value = val_of(value);
     rc = mdb_cursor_put(cursor, &k, &new_value, there && v.mv_size == value.len ? MDB_CURRENT : 0);
@@ -570,6 +588,21 @@ int rsw_kv_put(struct rsw_kv_txn *txn, int table, struct rsw_span key, struct rs
         return fail_at(txn, err, rc, table, "write");
     }
     return there ? RSW_FOUND : RSW_ABSENT;
+}
+
+int rsw_kv_append(struct rsw_kv_txn *txn, int table, struct rsw_span key, struct rsw_span value,
+                  struct rsw_error *err) {
+    MDB_val k = val_of(key);
+    MDB_val v = val_of(value);
+    MDB_val last;
+    int rc = table_cursor(txn, table);
+    if (rc == 0 && mdb_cursor_get(txn->cursors[table], &last, NULL, MDB_LAST) == 0) {
+        note_write(txn, table, last.mv_data, key.len + value.len);
+    } else {
+        note_write(txn, table, NULL, key.len + value.len);
+    }
+    rc = rc == 0 ? mdb_cursor_put(txn->cursors[table], &k, &v, MDB_APPEND) : rc;
+    return rc == 0 ? RSW_ABSENT : fail_at(txn, err, rc == MDB_KEYEXIST ? MDB_CORRUPTED : rc, table, "write");
 }
 
 int rsw_kv_del(struct rsw_kv_txn *txn, int table, struct rsw_span key, struct rsw_error *err) {
@@ -594,6 +627,7 @@ int rsw_kv_cursor_open(struct rsw_kv_cursor **out, struct rsw_kv_txn *txn, int t
     }
     cursor->txn = txn;
     cursor->table = table;
+    cursor->page = NULL;
     *out = cursor;
     return 0;
 }
@@ -617,16 +651,107 @@ static int step(struct rsw_kv_cursor *cursor, MDB_cursor_op op, MDB_val *k, stru
     return take_value(value, v, cursor->txn, cursor->table, err);
 }
 
+/* ---- walking a leaf page ----
+ * As LMDB 0.9 has it on disk, in this machine's order of bytes, where it has 64 bits: number of the page (8),
+ * padding (2), flags (2), end of the array of entries (2), begin of the entries (2); then that array, where
+ * in the page each entry lies (2). An entry: length of its value (4), flags (2), length of its key (2), key,
+ * value. */
+enum { PAGE_FLAGS = 10, PAGE_LOWER = 12, PAGE_HEAD = 16, ENTRY_FLAGS = 4, ENTRY_KEY_LEN = 6, ENTRY_HEAD = 8 };
+#define PAGE_BYTES 4096 /* of any other size we walk none */
+#define PAGE_LEAF 2     /* and nothing else */
+
+static unsigned u16_at(const uint8_t *at) {
+    uint16_t value;
+    memcpy(&value, at, sizeof value);
+    return value;
+}
+
+static unsigned entry_place(const uint8_t *page, unsigned i) {
+    return u16_at(page + PAGE_HEAD + (size_t)i * 2);
+}
+
+/* LMDB has led us to this key. Where the page around it does not look like what we know, it is LMDB that goes
+ * on. */
+static void enter_page(struct rsw_kv_cursor *cursor, const uint8_t *key) {
+    const struct rsw_map *map = &cursor->txn->kv->map;
+    const uint8_t *page = key - (uintptr_t)key % PAGE_BYTES;
+    cursor->page = NULL;
+    if (sizeof(size_t) != 8 || cursor->txn->kv->page != PAGE_BYTES || !rsw_map_has(map, page) ||
+        !rsw_map_has(map, page + PAGE_BYTES - 1) || u16_at(page + PAGE_FLAGS) != PAGE_LEAF) {
+        return;
+    }
+    unsigned lower = u16_at(page + PAGE_LOWER);
+    if (lower < PAGE_HEAD || lower > PAGE_BYTES) {
+        return;
+    }
+    cursor->count = (lower - PAGE_HEAD) / 2;
+    for (unsigned i = 0; i < cursor->count; i++) {
+        if (page + entry_place(page, i) + ENTRY_HEAD == key) {
+            cursor->page = page;
+            cursor->at = i;
+            return;
+        }
+    }
+}
+
+/* False at the end of the page, and at an entry that is not all in it, be it damaged or large. */
+static bool next_in_page(struct rsw_kv_cursor *cursor, struct rsw_span *found, struct rsw_span *value) {
+    if (cursor->at + 1 >= cursor->count) {
+        return false;
+    }
+    size_t place = entry_place(cursor->page, cursor->at + 1);
+    const uint8_t *entry = cursor->page + place;
+    if (place > PAGE_BYTES - ENTRY_HEAD || u16_at(entry + ENTRY_FLAGS) != 0) {
+        return false;
+    }
+    size_t key_len = u16_at(entry + ENTRY_KEY_LEN);
+    uint32_t len;
+    memcpy(&len, entry, sizeof len);
+    if (key_len + len > PAGE_BYTES - ENTRY_HEAD - place) {
+        return false;
+    }
+    *found = (struct rsw_span){.data = entry + ENTRY_HEAD, .len = key_len};
+    *value = (struct rsw_span){.data = entry + ENTRY_HEAD + key_len, .len = len};
+    cursor->at++;
+    return true;
+}
+
+/* Where we stand LMDB shall stand too. False: its search does not lead there. */
+static bool lead_to_entry(struct rsw_kv_cursor *cursor) {
+    const uint8_t *entry = cursor->page + entry_place(cursor->page, cursor->at);
+    MDB_val k = {.mv_size = u16_at(entry + ENTRY_KEY_LEN),
+                 .mv_data = (void *)(uintptr_t)(entry + ENTRY_HEAD)};
+    cursor->page = NULL;
+    return mdb_cursor_get(cursor->mdb, &k, NULL, MDB_SET_RANGE) == 0 && k.mv_data == entry + ENTRY_HEAD;
+}
+
 int rsw_kv_seek(struct rsw_kv_cursor *cursor, struct rsw_span key, struct rsw_span *found,
                 struct rsw_span *value, struct rsw_error *err) {
     MDB_val k = val_of(key);
-    return step(cursor, key.len == 0 ? MDB_FIRST : MDB_SET_RANGE, &k, found, value, err);
+    cursor->page = NULL;
+    int answer = step(cursor, key.len == 0 ? MDB_FIRST : MDB_SET_RANGE, &k, found, value, err);
+    if (answer == RSW_FOUND && !cursor->txn->write) {
+        enter_page(cursor, found->data);
+    }
+    return answer;
 }
 
 int rsw_kv_next(struct rsw_kv_cursor *cursor, struct rsw_span *found, struct rsw_span *value,
                 struct rsw_error *err) {
     MDB_val k;
-    return step(cursor, MDB_NEXT, &k, found, value, err);
+    if (cursor->page != NULL) {
+        if (next_in_page(cursor, found, value)) {
+            return RSW_FOUND;
+        }
+        if (!lead_to_entry(cursor)) {
+            return fail_at(cursor->txn, err, MDB_CORRUPTED, cursor->table, "read");
+        }
+    }
+    int answer = step(cursor, MDB_NEXT, &k, found, value, err);
+    if (answer == RSW_FOUND && !cursor->txn->write) {
+        enter_page(cursor, found->data);
+    }
+    return answer;
 }
 
 int rsw_kv_stat(struct rsw_kv_txn *txn, int table, struct rsw_kv_stat *out, struct rsw_error *err) {

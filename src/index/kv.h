@@ -56,9 +56,15 @@ uint64_t rsw_kv_moment(const struct rsw_kv_txn *txn);
 
 int rsw_kv_get(struct rsw_kv_txn *txn, int table, struct rsw_span key, struct rsw_span *value,
                struct rsw_error *err);
+/* The first entry whose key is not below `key`. */
+int rsw_kv_get_from(struct rsw_kv_txn *txn, int table, struct rsw_span key, struct rsw_span *found,
+                    struct rsw_span *value, struct rsw_error *err);
 /* RSW_FOUND if the key was there before (an equal value is not written), RSW_ABSENT if it is new. */
 int rsw_kv_put(struct rsw_kv_txn *txn, int table, struct rsw_span key, struct rsw_span value,
                struct rsw_error *err);
+/* The key is above all others of the table: so pages are filled without a rest. */
+int rsw_kv_append(struct rsw_kv_txn *txn, int table, struct rsw_span key, struct rsw_span value,
+                  struct rsw_error *err);
 /* RSW_ABSENT if there was nothing to remove. */
 int rsw_kv_del(struct rsw_kv_txn *txn, int table, struct rsw_span key, struct rsw_error *err);
 

@@ -21,6 +21,8 @@
 #ifndef REGSWEEP_INDEX_SCHEMA_H
 #define REGSWEEP_INDEX_SCHEMA_H
 
+#include "index/index.h"
+
 #define RSW_SCHEMA 2
 #define RSW_KEY_MAX 511 /* LMDB's, as it is compiled everywhere */
 #define RSW_SUM_SIZE 4
@@ -28,14 +30,14 @@
 enum rsw_table {
     RSW_T_META = 0,          /* name → what it says: "schema", "counters", "state" */
     RSW_T_DIGEST = 1,        /* algorithm (1), digest → id */
-    RSW_T_BLOB = 2,          /* id → record */
+    RSW_T_BLOB = 2,          /* id / RSW_BLOBS_EACH → what is known of so many ids */
     RSW_T_REFS = 3,          /* manifest → what it names; there if and only if the blob is PARSED */
     RSW_T_NAMED_BY = 4,      /* child, manifest, kind (1); back table of REFS */
     RSW_T_REPO = 5,          /* id → record and name */
     RSW_T_REPO_NAME = 6,     /* name → id */
-    RSW_T_REVISION = 7,      /* repository, blob → record */
+    RSW_T_REVISION = 7,      /* repository, blob → records of the repository up to this blob */
     RSW_T_REVISION_IN = 8,   /* blob, repository; back table of REVISION */
-    RSW_T_LINK = 9,          /* repository, blob → record */
+    RSW_T_LINK = 9,          /* repository, blob → records of the repository up to this blob */
     RSW_T_LINK_IN = 10,      /* blob, repository; back table of LINK */
     RSW_T_ALIAS = 11,        /* target, table (1), repository, blob: links and revisions whose target is
                                 not their own blob */
@@ -54,8 +56,9 @@ enum rsw_table {
     RSW_T_ITEM = 23,         /* generation (8), kind (1), repository, blob, name → record */
     RSW_T_TOUCHED = 24,      /* key of an item → record: it was touched and has to be given back */
     RSW_T_HELD = 25,         /* blob → record: bytes that stay in quarantine beyond their generation */
+    RSW_T_DIGEST_OF = 26,    /* id / RSW_DIGESTS_EACH → the digests of so many ids */
 };
-#define RSW_TABLE_COUNT 26
+#define RSW_TABLE_COUNT 27
 
 /* Ids in keys are 4 bytes wide unless another width stands there. */
 
@@ -105,17 +108,26 @@ enum {
     RSW_V_ID_SIZE = 4,
 };
 
-/* BLOB, followed by the 32, 48 or 64 bytes of its digest. Invariant: DIGEST has them, with this id. */
+/* BLOB: one row for each id from key * RSW_BLOBS_EACH on, all zero where there is no such blob. A record
+ * without any is not there. Seven fill a page. Invariant: DIGEST_OF has each, with this algorithm. */
 enum {
-    RSW_V_BLOB_ALG = 0,         /* u8, enum rsw_alg */
+    RSW_V_BLOB_ALG = 0,         /* u8, enum rsw_alg; 0: no such blob */
     RSW_V_BLOB_FLAGS = 1,       /* u8, enum rsw_blob_flag */
-    RSW_V_BLOB_TYPES = 2,       /* u32, enum rsw_type */
-    RSW_V_BLOB_BYTES = 6,       /* u64, size of its data */
-    RSW_V_BLOB_FIRST_SEEN = 14, /* i64 */
-    RSW_V_BLOB_MISSING = 22,    /* i64 */
-    RSW_V_BLOB_SEQ = 30,        /* u64 */
-    RSW_V_BLOB_DIGEST = 38,
+    RSW_V_BLOB_TYPES = 2,       /* u8, enum rsw_type */
+    RSW_V_BLOB_BYTES = 3,       /* u64, size of its data */
+    RSW_V_BLOB_FIRST_SEEN = 11, /* i64 */
+    RSW_V_BLOB_MISSING = 19,    /* i64 */
+    RSW_V_BLOB_SEQ = 27,        /* u64 */
+    RSW_V_BLOB_ROW = 35,
+    RSW_V_BLOB_SIZE = RSW_BLOBS_EACH * RSW_V_BLOB_ROW,
 };
+
+/* DIGEST_OF: an algorithm (u8) for each id from key * RSW_DIGESTS_EACH on, 0 where there is no such blob;
+ * then, in the same order, the 32, 48 or 64 bytes of the digests of those that there are. A record without
+ * any is not there. Fourteen fill a page; apart from BLOB, because most who read that do not ask for names.
+ * Invariant: DIGEST has each, with its id. */
+#define RSW_DIGESTS_EACH 8
+enum { RSW_V_DIGESTS = RSW_DIGESTS_EACH };
 
 /* REFS: the ids of all children (u32 each), then their kinds (u8 each, enum rsw_ref_kind), in the order of
  * the manifest. Written once: content never changes. Invariant: NAMED_BY has each. */
@@ -133,13 +145,19 @@ enum {
     RSW_V_REPO_NAME = 20,
 };
 
-/* REVISION and LINK. */
+/* REVISION and LINK: up to RSW_MEMBERS_MAX rows, by blob id. The records of a repository share all ids among
+ * them: each has those up to the id in its key that the one before does not have, and the last one's key has
+ * UINT32_MAX. So the record to look into is the first one whose key is not below (repository, blob); what is
+ * not in it is not there. A full one is cut in two, and the lower part gets a key of its own; one that gets
+ * empty goes. Four full ones fill a page. */
+#define RSW_MEMBERS_MAX 39
 enum {
-    RSW_V_MEMBER_FLAGS = 0,   /* u8, enum rsw_member_flag */
-    RSW_V_MEMBER_TARGET = 1,  /* u32, blob id */
-    RSW_V_MEMBER_TOUCHED = 5, /* i64 */
-    RSW_V_MEMBER_SEQ = 13,    /* u64 */
-    RSW_V_MEMBER_SIZE = 21,
+    RSW_V_MEMBER_BLOB = 0,    /* u32 */
+    RSW_V_MEMBER_TARGET = 4,  /* u32, blob id */
+    RSW_V_MEMBER_TOUCHED = 8, /* i64 */
+    RSW_V_MEMBER_SEQ = 16,    /* u64 */
+    RSW_V_MEMBER_FLAGS = 24,  /* u8, enum rsw_member_flag */
+    RSW_V_MEMBER_SIZE = 25,
 };
 
 /* TAG. Invariant: if the head is not 0, HEAD_OF has it. */

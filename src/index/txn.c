@@ -90,24 +90,23 @@ uint64_t rsw_txn_dirty(const struct rsw_txn *txn) {
     return rsw_kv_dirty(txn->kv);
 }
 
+static bool may_write(struct rsw_txn *txn) {
+    if (rsw_txn_ok(txn) && !txn->write) {
+        rsw_txn_refuse(txn, RSW_EINVAL, "this transaction is for reading alone");
+    }
+    return rsw_txn_ok(txn);
+}
+
 int rsw_txn_put(struct rsw_txn *txn, enum rsw_table table, struct rsw_span key, struct rsw_span value) {
-    if (!rsw_txn_ok(txn)) {
-        return RSW_FAILED;
-    }
-    if (!txn->write) {
-        return rsw_txn_refuse(txn, RSW_EINVAL, "this transaction is for reading alone");
-    }
-    return rsw_kv_put(txn->kv, (int)table, key, value, &txn->error);
+    return may_write(txn) ? rsw_kv_put(txn->kv, (int)table, key, value, &txn->error) : RSW_FAILED;
+}
+
+int rsw_txn_append(struct rsw_txn *txn, enum rsw_table table, struct rsw_span key, struct rsw_span value) {
+    return may_write(txn) ? rsw_kv_append(txn->kv, (int)table, key, value, &txn->error) : RSW_FAILED;
 }
 
 int rsw_txn_del(struct rsw_txn *txn, enum rsw_table table, struct rsw_span key) {
-    if (!rsw_txn_ok(txn)) {
-        return RSW_FAILED;
-    }
-    if (!txn->write) {
-        return rsw_txn_refuse(txn, RSW_EINVAL, "this transaction is for reading alone");
-    }
-    return rsw_kv_del(txn->kv, (int)table, key, &txn->error);
+    return may_write(txn) ? rsw_kv_del(txn->kv, (int)table, key, &txn->error) : RSW_FAILED;
 }
 
 int rsw_txn_has_prefix(struct rsw_txn *txn, enum rsw_table table, struct rsw_span prefix) {

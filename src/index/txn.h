@@ -36,7 +36,9 @@ struct rsw_txn {
     bool handed_out; /* a counter went up: an aborted transaction gives the numbers back */
     struct rsw_counters counters;
     struct rsw_error error;
-    struct rsw_slot *slots;
+    struct rsw_digests digests; /* the last that were read, while nothing can change */
+    struct rsw_slot *slots;     /* of the iterators that are open */
+    struct rsw_slot *spare[RSW_TABLE_COUNT];
 };
 
 /* Names of all tables by number. */
@@ -51,8 +53,16 @@ static inline int rsw_txn_get(struct rsw_txn *txn, enum rsw_table table, struct 
                               struct rsw_span *value) {
     return rsw_txn_ok(txn) ? rsw_kv_get(txn->kv, (int)table, key, value, &txn->error) : RSW_FAILED;
 }
+/* The first entry whose key is not below `key`. */
+static inline int rsw_txn_get_from(struct rsw_txn *txn, enum rsw_table table, struct rsw_span key,
+                                   struct rsw_span *found, struct rsw_span *value) {
+    return rsw_txn_ok(txn) ? rsw_kv_get_from(txn->kv, (int)table, key, found, value, &txn->error)
+                           : RSW_FAILED;
+}
 /* RSW_ABSENT if the key was new, RSW_FOUND if it was there. */
 int rsw_txn_put(struct rsw_txn *txn, enum rsw_table table, struct rsw_span key, struct rsw_span value);
+/* The key is above all others of the table. */
+int rsw_txn_append(struct rsw_txn *txn, enum rsw_table table, struct rsw_span key, struct rsw_span value);
 int rsw_txn_del(struct rsw_txn *txn, enum rsw_table table, struct rsw_span key);
 /* Any entry that begins so? */
 int rsw_txn_has_prefix(struct rsw_txn *txn, enum rsw_table table, struct rsw_span prefix);
@@ -124,13 +134,16 @@ static inline bool rsw_value_open(struct rsw_txn *txn, enum rsw_table table, str
     }
     return true;
 }
-/* Adds the checksum behind `len` bytes of value (the buffer has room for it) and puts the record. Answers as
- * rsw_txn_put. */
+/* Adds the checksum behind `len` bytes of value: the buffer has room for it. */
+static inline struct rsw_span rsw_value_close(enum rsw_table table, const struct rsw_key *key, uint8_t *value,
+                                              size_t len) {
+    rsw_put_le32(value + len, rsw_sum(table, rsw_key_span(key), rsw_span_of(value, len)));
+    return rsw_span_of(value, len + RSW_SUM_SIZE);
+}
+/* The same, and puts the record. Answers as rsw_txn_put. */
 static inline int rsw_value_put(struct rsw_txn *txn, enum rsw_table table, const struct rsw_key *key,
                                 uint8_t *value, size_t len) {
-    struct rsw_span k = rsw_key_span(key);
-    rsw_put_le32(value + len, rsw_sum(table, k, rsw_span_of(value, len)));
-    return rsw_txn_put(txn, table, k, rsw_span_of(value, len + RSW_SUM_SIZE));
+    return rsw_txn_put(txn, table, rsw_key_span(key), rsw_value_close(table, key, value, len));
 }
 static inline void rsw_put_time(uint8_t *to, int64_t ms) {
     rsw_put_le64(to, (uint64_t)ms);
@@ -150,8 +163,14 @@ static inline void rsw_text_out(char *to, size_t room, const uint8_t *from, size
 /* Begins with this prefix; an empty one is all of the table. */
 void rsw_iter_open(struct rsw_iter *iter, struct rsw_txn *txn, enum rsw_table table,
                    const struct rsw_key *prefix);
-/* Begins behind this key, which begins with the prefix and need not exist. Before the first step. */
-void rsw_iter_skip_to(struct rsw_iter *iter, const struct rsw_key *key);
+/* Goes on at this key, or behind it, which begins with the prefix and need not exist. */
+void rsw_iter_go_to(struct rsw_iter *iter, const struct rsw_key *key, bool behind);
+/* Was the table written to since the last step? Then what that gave may be another thing by now. */
+bool rsw_iter_overtaken(const struct rsw_iter *iter);
+/* A value that stays as it is until the next step, whatever is written: itself while reading, a copy while
+ * writing. There is room for RSW_HELD_MAX bytes; the value comes to stand at `at`. */
+#define RSW_HELD_MAX 1088
+const uint8_t *rsw_iter_hold(struct rsw_iter *iter, size_t at, const uint8_t *value, size_t len);
 int rsw_iter_step(struct rsw_iter *iter, struct rsw_span *key, struct rsw_span *value);
 /* What a typed next answers for a key of the wrong form. */
 int rsw_iter_damaged(struct rsw_iter *iter);
@@ -160,7 +179,13 @@ void rsw_iter_end_all(struct rsw_txn *txn);
 
 /* ---- records that more than one file reads ---- */
 
-int rsw_blob_decode(struct rsw_txn *txn, struct rsw_span key, struct rsw_span value, struct rsw_blob *out);
+int rsw_blobs_open(struct rsw_txn *txn, struct rsw_span key, struct rsw_span value, struct rsw_blobs *out);
+int rsw_digests_open(struct rsw_txn *txn, struct rsw_span key, struct rsw_span value,
+                     struct rsw_digests *out);
+/* RSW_ABSENT: there is no such blob. */
+int rsw_digests_get(const struct rsw_digests *digests, uint32_t i, struct rsw_digest *out);
+int rsw_members_open(struct rsw_txn *txn, enum rsw_table table, struct rsw_span key, struct rsw_span value,
+                     struct rsw_members *out);
 int rsw_counters_load(struct rsw_txn *txn);
 void rsw_counters_save(struct rsw_txn *txn);
 

@@ -49,6 +49,10 @@ def descriptor(media_type, data):
 class Refused(Exception):
     """The registry answered with another status than expected."""
 
+    def __init__(self, text, status=0):
+        super().__init__(text)
+        self.status = status
+
 
 class Client:
     """Speaks to one registry over one connection."""
@@ -70,12 +74,15 @@ class Client:
                 answer = connection.getresponse()
                 data = answer.read()
                 break
+            except http.client.IncompleteRead as error:
+                self.connection = None
+                raise Refused(f"{method} {path}: {answer.status}, but its body ends early: {error}", answer.status) from error
             except (http.client.HTTPException, ConnectionError):
                 self.connection = None  # an idle connection that the registry has closed
                 if attempt:
                     raise
         if answer.status not in expect:
-            raise Refused(f"{method} {path}: {answer.status} {data[:300]!r}")
+            raise Refused(f"{method} {path}: {answer.status} {data[:300]!r}", answer.status)
         return answer, data
 
     def has_blob(self, repo, digest):

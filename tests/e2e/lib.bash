@@ -102,7 +102,8 @@ answers() {
 
 # ---- the registry ----
 
-# Set before start_registry or registry_config: CACHE=inmemory, READONLY=true, EVENTS=URL, TOKEN=…
+# Set before start_registry or registry_config: CACHE=inmemory or, after start_redis, redis, READONLY=true, EVENTS=URL,
+# TOKEN=…
 registry_config() {
     cat <<YAML
 version: 0.1
@@ -123,6 +124,9 @@ storage:
 YAML
     if [ -n "${CACHE:-}" ]; then
         printf '  cache:\n    blobdescriptor: %s\n' "$CACHE"
+    fi
+    if [ "${CACHE:-}" = redis ]; then
+        printf 'redis:\n  addr: 127.0.0.1:%s\n' "$REDIS_PORT"
     fi
     printf 'http:\n  addr: 127.0.0.1:%s\n  debug:\n    addr: 127.0.0.1:%s\n' "${REGISTRY_PORT:-0}" "${DEBUG_PORT:-0}"
     if [ -n "${EVENTS:-}" ]; then
@@ -158,6 +162,20 @@ start_registry() {
     done
     cat "$WORK/registry.log" >&2
     return 1
+}
+
+# Starts a Redis server for the registry's cache; sets REDIS_PORT.
+start_redis() {
+    local pid
+    REDIS_PORT=$(free_port)
+    redis-server --bind 127.0.0.1 --port "$REDIS_PORT" --save '' --appendonly no --dir "$WORK" >"$WORK/redis.log" 2>&1 3>&- &
+    pid=$!
+    PIDS+=("$pid")
+    wait_until "$TIMEOUT" redis_up
+}
+
+redis_up() {
+    [ "$(redis-cli -p "$REDIS_PORT" ping)" = PONG ]
 }
 
 registry_up_or_gone() {

@@ -3,6 +3,7 @@
 
 #include "index/kv.h"
 #include "index/schema.h"
+#include "index/txn.h"
 #include "util/bytes.h"
 
 #include <errno.h>
@@ -89,8 +90,10 @@ static void another_programs_lmdb_file_with_a_table_of_the_same_name_is_refused(
     expect_open_fails(*state, &create, RSW_ESCHEMA, "no index of regsweep");
 }
 
-/* Writes a schema record as regsweep of that version would, with `extra` bytes more. */
-static void set_schema(const struct place *place, uint32_t version, size_t extra) {
+/* Writes a schema record as regsweep of that version would, with `extra` bytes more, and a checksum if
+ * `whole`.
+ */
+static void set_schema(const struct place *place, uint32_t version, size_t extra, bool whole) {
     static const char *const tables[] = {"meta"};
     uint8_t value[64] = {0};
     struct rsw_error err = RSW_ERROR_INIT;
@@ -104,22 +107,33 @@ static void set_schema(const struct place *place, uint32_t version, size_t extra
     memcpy(value, RSW_SCHEMA_MAGIC, 8);
     rsw_put_le32(value + RSW_V_SCHEMA_VERSION, version);
     struct rsw_span key = {.data = (const uint8_t *)"schema", .len = 6};
-    struct rsw_span record = {.data = value, .len = RSW_V_SCHEMA_SIZE + RSW_SUM_SIZE + extra};
+    struct rsw_span record = {.data = value, .len = RSW_V_SCHEMA_SIZE + extra};
+    if (whole) {
+        rsw_put_le32(value + record.len, rsw_sum(RSW_T_META, key, record));
+    }
+    record.len += RSW_SUM_SIZE;
     assert_int_equal(rsw_kv_put(txn, 0, key, record, &err), RSW_FOUND);
     assert_int_equal(rsw_kv_commit(txn, &err), 0);
     rsw_kv_close(kv);
 }
 
 static void an_index_of_a_newer_schema_is_refused_by_its_number(void **state) {
-    set_schema(*state, 7, 12);
+    set_schema(*state, 7, 12, false);
     expect_open_fails(*state, &create, RSW_ESCHEMA,
                       "written by a newer regsweep (schema 7, this one reads 2)");
     expect_open_fails(*state, &reading, RSW_ESCHEMA,
                       "written by a newer regsweep (schema 7, this one reads 2)");
 }
 
+static void an_index_of_an_older_schema_is_refused_with_the_remedy(void **state) {
+    set_schema(*state, 1, 0, true);
+    expect_open_fails(*state, &create, RSW_ESCHEMA,
+                      "written by an older regsweep (schema 1, this one reads 2); build it anew with: "
+                      "regsweep scan --rebuild");
+}
+
 static void a_schema_record_that_is_damaged_is_not_believed(void **state) {
-    set_schema(*state, 1, 0); /* without its checksum */
+    set_schema(*state, 2, 0, false);
     expect_open_fails(*state, &create, RSW_ECORRUPT, "regsweep scan --rebuild");
 }
 
@@ -544,32 +558,66 @@ static void no_flipped_bit_is_ever_given_out_as_good_data(void **state) {
     assert_true(tally.told > 100);
 }
 
-/* Every bit of one record of each table, found in the file by its bytes. */
-static void every_bit_of_a_record_is_watched_over(void **state) {
-    const struct place *place = *state;
-    struct rsw_index *index = open_index(place);
-    fill_model(index);
-    rsw_index_close(index);
-    struct rsw_digest digest = digest_number(150);
+/* Of a record with many rows: the bytes of its last row, and where the record begins and ends around them. */
+struct packed {
+    const char *table;
+    uint8_t bytes[32];
+    size_t len;
+    ssize_t before;
+    ssize_t behind;
+};
+
+static void flip_each(const struct place *place, const struct packed *packed) {
     static char file[4 * MIB];
     int fd = open(place->data, O_RDWR);
     ssize_t size = read(fd, file, sizeof file);
     assert_true(size >= (ssize_t)end_of_pages(place));
     struct tally tally = {0};
     unsigned records = 0;
-    for (ssize_t i = 64; i + 64 < size; i++) {
-        if (memcmp(file + i, digest.bytes, 32) == 0 && file[i - RSW_V_BLOB_DIGEST] == RSW_SHA256) {
+    for (ssize_t i = packed->before; i + packed->behind < size; i++) {
+        if (memcmp(file + i, packed->bytes, packed->len) == 0) {
             records++;
-            for (ssize_t at = i - RSW_V_BLOB_DIGEST; at < i + 32 + RSW_SUM_SIZE; at++) {
+            for (ssize_t at = i - packed->before; at < i + packed->behind; at++) {
                 flip_and_read(place, fd, at, (int)(at % 8), &tally);
             }
         }
     }
     close(fd);
+    print_message("%s: %u records, %u bytes told\n", packed->table, records, tally.told);
     assert_int_equal(records, 1);
     assert_int_equal(tally.good, 0);
     assert_int_equal(tally.killed, 0);
-    assert_int_equal(tally.told, RSW_V_BLOB_DIGEST + 32 + RSW_SUM_SIZE);
+    assert_int_equal(tally.told, packed->before + packed->behind);
+}
+
+/* A bit of every byte of one record with many rows, found in the file by its bytes. */
+static void every_byte_of_a_record_is_watched_over(void **state) {
+    const struct place *place = *state;
+    struct rsw_index *index = open_index(place);
+    fill_model(index);
+    rsw_index_close(index);
+    struct packed row = {"blob",
+                         {0},
+                         16,
+                         (RSW_BLOBS_EACH - 1) * RSW_V_BLOB_ROW + RSW_V_BLOB_BYTES,
+                         RSW_V_BLOB_ROW - RSW_V_BLOB_BYTES + RSW_SUM_SIZE};
+    rsw_put_le64(row.bytes, 159 * 7); /* size, and when it was first seen */
+    rsw_put_le64(row.bytes + 8, 159);
+    flip_each(place, &row);
+    /* Parts of two, for another table has each by itself. */
+    struct packed name = {
+        "digest_of", {0}, 32, RSW_V_DIGESTS + (RSW_DIGESTS_EACH - 1) * 32 - 16, 16 + 32 + RSW_SUM_SIZE};
+    struct rsw_digest digest = digest_number(150);
+    memcpy(name.bytes, digest.bytes + 16, 16);
+    digest = digest_number(151);
+    memcpy(name.bytes + 16, digest.bytes, 16);
+    flip_each(place, &name);
+    struct packed link = {
+        "link", {0}, 16, (RSW_MEMBERS_MAX - 1) * RSW_V_MEMBER_SIZE, RSW_V_MEMBER_SIZE + RSW_SUM_SIZE};
+    rsw_put_le32(link.bytes, RSW_MEMBERS_MAX); /* the first record is full */
+    rsw_put_le32(link.bytes + 4, RSW_MEMBERS_MAX);
+    rsw_put_le64(link.bytes + 8, RSW_MEMBERS_MAX * 3);
+    flip_each(place, &link);
 }
 
 /* Each leaf page in turn says that it has one entry less: nothing that is read is wrong, but one is missing.
@@ -714,6 +762,7 @@ int main(void) {
         TEST(another_programs_lmdb_file_is_refused),
         TEST(another_programs_lmdb_file_with_a_table_of_the_same_name_is_refused),
         TEST(an_index_of_a_newer_schema_is_refused_by_its_number),
+        TEST(an_index_of_an_older_schema_is_refused_with_the_remedy),
         TEST(a_schema_record_that_is_damaged_is_not_believed),
         TEST(a_full_map_is_told_and_harms_nothing),
         TEST(a_limit_of_file_size_is_told_as_no_room),
@@ -722,7 +771,7 @@ int main(void) {
         TEST(a_read_only_filesystem_can_be_read_from),
         TEST(without_rights_to_the_lock_file_reading_needs_that_nobody_writes),
         TEST(no_flipped_bit_is_ever_given_out_as_good_data),
-        TEST(every_bit_of_a_record_is_watched_over),
+        TEST(every_byte_of_a_record_is_watched_over),
         TEST(a_record_that_a_damaged_page_hides_is_missed),
         TEST(a_wrong_number_of_the_last_commit_is_told),
         TEST(a_truncated_index_is_told_with_the_remedy),

@@ -1,0 +1,277 @@
+"""What a soak runs against: registries over one storage, a Redis server, `regsweep serve`, and a sweeper.
+
+Everything is on loopback, at ports that were free a moment ago, and is stopped by process id. Every process can be
+killed and started again; its port stays the same. What a process says goes to a log of its own.
+"""
+
+import http.client
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TOKEN = "soak-secret"
+LIMIT = 60  # seconds that anything may take to start, to stop, or to drain
+
+
+def free_port():
+    """Below the range from which the kernel takes ports for outgoing connections."""
+    while True:
+        port = random.SystemRandom().randrange(20000, 32000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return port
+
+
+def get(port, path):
+    """Status and body, or None while nothing answers there."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+
+
+def wait_until(what, test, limit=LIMIT):
+    end = time.monotonic() + limit
+    while not test():
+        if time.monotonic() > end:
+            raise TimeoutError(f"waited in vain for {what}")
+        time.sleep(0.05)
+
+
+def environment():
+    """Nothing of the machine's own settings reaches the programs."""
+    strange = ("REGSWEEP_", "REGISTRY_", "OTEL_", "AWS_")
+    proxies = ("http_proxy", "https_proxy", "all_proxy", "notify_socket")
+    kept = {name: value for name, value in os.environ.items()
+            if not name.startswith(strange) and name.lower() not in proxies}
+    return dict(kept, NO_PROXY="*", no_proxy="*", LC_ALL="C.UTF-8", TZ="UTC")
+
+
+class Program:
+    """A process that is there from start to stop, unless somebody kills it in between."""
+
+    def __init__(self, work, name):
+        self.work, self.name = work, name
+        self.log = os.path.join(work, name + ".log")
+        self.process = None
+        self.kills = 0
+
+    def command(self):
+        raise NotImplementedError
+
+    def is_up(self):
+        raise NotImplementedError
+
+    def start(self):
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                            env=environment())
+        wait_until(f"{self.name} to start, see {self.log}", lambda: self.process.poll() is not None or self.is_up())
+        if self.process.poll() is not None:
+            with open(self.log, encoding="utf-8", errors="replace") as log:
+                raise RuntimeError(f"{self.name} ended at its start: {log.read()[-2000:]}")
+        return self
+
+    def stop(self, with_signal=signal.SIGTERM):
+        """Its exit status."""
+        if self.process is None:
+            return None
+        self.process.send_signal(with_signal)
+        try:
+            status = self.process.wait(LIMIT)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            status = self.process.wait()
+        self.process = None
+        return status
+
+    def kill_and_start(self):
+        self.kills += 1
+        self.stop(signal.SIGKILL)
+        self.start()
+
+
+class Redis(Program):
+    def __init__(self, work):
+        super().__init__(work, "redis")
+        self.port = free_port()
+
+    def command(self):
+        return ["redis-server", "--bind", "127.0.0.1", "--port", str(self.port), "--save", "", "--appendonly", "no",
+                "--dir", self.work]
+
+    def is_up(self):
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+                connection.sendall(b"PING\r\n")
+                return connection.recv(16).startswith(b"+PONG")
+        except OSError:
+            return False
+
+
+class Registry(Program):
+    """One replica over `root`. `cache`: none, inmemory or redis; `events`: URL of the feed, or None."""
+
+    def __init__(self, work, name, root, cache="none", redis=None, events=None):
+        super().__init__(work, name)
+        self.root, self.cache, self.redis, self.events = root, cache, redis, events
+        self.port, self.debug = free_port(), free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.config = os.path.join(work, name + ".yml")
+
+    def write_config(self):
+        storage = {"filesystem": {"rootdirectory": self.root}, "delete": {"enabled": True},
+                   "maintenance": {"uploadpurging": {"enabled": False}}}
+        config = {"version": 0.1, "log": {"level": "error", "accesslog": {"disabled": True}}, "storage": storage,
+                  "http": {"addr": f"127.0.0.1:{self.port}", "secret": "the same for all replicas",
+                           "debug": {"addr": f"127.0.0.1:{self.debug}"}}}
+        if self.cache != "none":
+            storage["cache"] = {"blobdescriptor": self.cache}
+        if self.cache == "redis":
+            config["redis"] = {"addr": f"127.0.0.1:{self.redis.port}"}
+        if self.events:
+            config["notifications"] = {"endpoints": [{
+                "name": "regsweep", "url": self.events, "headers": {"Authorization": ["Bearer " + TOKEN]},
+                "timeout": "5s", "threshold": 3, "backoff": "100ms"}]}
+        with open(self.config, "w", encoding="utf-8") as file:
+            json.dump(config, file)  # JSON is YAML too
+
+    def command(self):
+        self.write_config()
+        return ["docker-registry", "serve", self.config]
+
+    def is_up(self):
+        return (get(self.port, "/v2/") or (0,))[0] == 200
+
+    def has_sent_all(self):
+        answer = get(self.debug, "/debug/vars")
+        if not answer:
+            return False
+        endpoints = json.loads(answer[1])["registry"]["notifications"]["endpoints"]
+        return all(one["Metrics"]["Pending"] == 0 and one["Metrics"]["Successes"] == one["Metrics"]["Events"]
+                   for one in endpoints)
+
+
+class Serve(Program):
+    """`regsweep serve`. `options`: what it is given besides index, storage and address."""
+
+    def __init__(self, work, program, index, root, options):
+        super().__init__(work, "serve")
+        self.program, self.index, self.root, self.options = program, index, root, options
+        self.port = free_port()
+        self.token = os.path.join(work, "token")
+        with open(self.token, "w", encoding="ascii") as file:
+            file.write(TOKEN + "\n")
+
+    def command(self):
+        return [self.program, "serve", "--index", self.index, "--storage", self.root, "--listen",
+                f"127.0.0.1:{self.port}", "--token-file", self.token] + self.options
+
+    def is_up(self):
+        return (get(self.port, "/readyz") or (0,))[0] == 200
+
+    def has_asked_all(self):
+        """Nothing waits for storage to be asked, nothing waits to be given back."""
+        said = subprocess.run([self.program, "inspect", "stats", "--index", self.index, "--json"], check=True,
+                              stdout=subprocess.PIPE, env=environment()).stdout
+        return json.loads(said)["feed"]["checks_waiting"] == 0
+
+
+class FeedProxy(Program):
+    """Stands between registries and serve, and does with events what it is told; see feed_proxy.py."""
+
+    def __init__(self, work, target, trouble, seed):
+        super().__init__(work, "proxy")
+        self.port, self.target, self.trouble, self.seed = free_port(), target, trouble, seed
+        self.url = f"http://127.0.0.1:{self.port}/events"
+
+    def command(self):
+        return [sys.executable, os.path.join(HERE, "feed_proxy.py"), str(self.port), self.target,
+                "--trouble", self.trouble, "--seed", str(self.seed)]
+
+    def is_up(self):
+        return get(self.port, "/") is not None
+
+    def has_sent_all(self):
+        answer = get(self.port, "/")
+        return answer is not None and json.loads(answer[1])["waiting"] == 0
+
+    def counts(self):
+        return json.loads(get(self.port, "/")[1])
+
+
+class Loop(threading.Thread):
+    """Runs a command again and again until it is told to stop. `kill_after`: seconds to live, None for as long as it
+    takes; it is asked before each run."""
+
+    def __init__(self, work, name, command, pause=0.0, kill_after=lambda: None):
+        super().__init__(name=name, daemon=True)
+        self.log = os.path.join(work, name + ".log")
+        self.command, self.pause, self.kill_after = command, pause, kill_after
+        self.ended = threading.Event()
+        self.statuses, self.outputs, self.kills = {}, [], 0
+
+    def run(self):
+        while not self.ended.is_set():
+            self.once(self.kill_after())
+            self.ended.wait(self.pause)
+
+    def once(self, limit=None):
+        """Its exit status; negative after a kill."""
+        with open(self.log, "ab") as log:
+            process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
+                                       env=environment())
+        try:
+            said, _ = process.communicate(timeout=limit)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            self.kills += 1
+            said, _ = process.communicate()
+        status = process.returncode
+        self.statuses[status] = self.statuses.get(status, 0) + 1
+        if status == 0:
+            self.outputs.append(said)
+        return status
+
+    def stop(self):
+        self.ended.set()
+        self.join()
+
+    def last_words(self):
+        if not os.path.exists(self.log):
+            return ""
+        with open(self.log, encoding="utf-8", errors="replace") as log:
+            return log.read()[-600:]
+
+
+class Chaos(threading.Thread):
+    """Kills programs at random moments and starts them again."""
+
+    def __init__(self, seed, programs, low, high):
+        super().__init__(name="chaos", daemon=True)
+        self.random = random.Random(f"{seed}/chaos")
+        self.programs, self.low, self.high = programs, low, high
+        self.ended = threading.Event()
+
+    def run(self):
+        while self.programs and not self.ended.wait(self.random.uniform(self.low, self.high)):
+            self.random.choice(self.programs).kill_and_start()
+
+    def stop(self):
+        self.ended.set()
+        self.join()
