@@ -60,7 +60,8 @@ static bool was_deleted(const struct sim_ledger *ledger, int repo, uint32_t need
 }
 
 /* Parts that are missing because the registry itself removed them, not we. */
-static bool is_broken_by_registry(const struct sim_ledger *ledger, int repo, const struct sim_content *content) {
+static bool is_broken_by_registry(const struct sim_ledger *ledger, int repo,
+                                  const struct sim_content *content) {
     const struct sim_repo *of = repo_of(ledger, repo);
     return (content->needs_links & of->lost_links & ~of->links) != 0 ||
            (content->needs_revisions & of->lost_revisions & ~of->revisions) != 0;
