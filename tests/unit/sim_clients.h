@@ -1,4 +1,5 @@
-/* Clients of the simulated registry, each at its own random script; and the replicas, as a sweeper sees them. */
+/* Clients of the simulated registry, each at its own random script; and the replicas, as a sweeper sees them.
+ */
 #ifndef TESTS_UNIT_SIM_CLIENTS_H
 #define TESTS_UNIT_SIM_CLIENTS_H
 

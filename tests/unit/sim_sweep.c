@@ -1,5 +1,6 @@
-/* The online sweep beside a simulated registry: thousands of interleavings, each given by its seed. After every step: what a client
- * was promised is whole, once the feed is handled. At the end: what was deleted is gone.
+/* The online sweep beside a simulated registry: thousands of interleavings, each given by its seed. After
+ * every step: what a client was promised is whole, once the feed is handled. At the end: what was deleted is
+ * gone.
  *
  *     SEED=17 unit_sim_sweep        this one alone; its trace is shown if it fails (TRACE=1: always)
  *     SIM_SEEDS=100000 unit_sim_sweep
@@ -41,7 +42,8 @@ enum mutant {
 
 /* What all seeds together came to: a test in which nothing happens proves nothing. */
 struct tally {
-    uint64_t steps, promises, quiet, broken, generations, purged, placed, killed, restarts, lost, deletes, scans;
+    uint64_t steps, promises, quiet, broken, generations, purged, placed, killed, restarts, lost, deletes,
+        scans;
     uint64_t pushes, pushes_failed, refused;
 };
 
@@ -62,10 +64,10 @@ struct world {
     int64_t next_due_ms;
     unsigned run;
     unsigned feed_weight;
-    bool restarts, kills; /* in this seed replicas restart, the sweeper and serve are killed */
-    bool calm;            /* nothing is killed any more */
-    bool lost;            /* events were lost … */
-    uint64_t lost_seq;    /* … when this was the last transaction … */
+    bool restarts, kills;     /* in this seed replicas restart, the sweeper and serve are killed */
+    bool calm;                /* nothing is killed any more */
+    bool lost;                /* events were lost … */
+    uint64_t lost_seq;        /* … when this was the last transaction … */
     uint64_t lost_generation; /* … and this the next generation */
     struct tally *tally;
 };
@@ -113,7 +115,8 @@ static void deliver(struct world *w) {
     }
     rsw_tally_settle(&w->feed, true);
     sim_trace(sim, "event of replica %d: %s %s %s", replica, rsw_event_action_name(event->action),
-              event->repository, event->digest.alg != 0 ? sim_contents[sim_blob_of(&event->digest)].name : event->tag);
+              event->repository,
+              event->digest.alg != 0 ? sim_contents[sim_blob_of(&event->digest)].name : event->tag);
     if (!sim_one_in(sim, 24)) { /* else it comes again */
         sim_event_drop(&sim->registry, replica);
     }
@@ -224,7 +227,9 @@ static void restart(struct world *w) {
     struct sim_registry *r = &w->sim.registry;
     int replica = (int)sim_below(&w->sim, (unsigned)r->replica_count);
     uint64_t before = r->events_lost;
+    r->now_ms++; /* two lives are never heard in the same moment */
     sim_replica_restart(r, replica);
+    r->now_ms++;
     w->tally->restarts++;
     sim_trace(&w->sim, "replica %d restarts, %" PRIu64 " events are lost", replica, r->events_lost - before);
     if (r->events_lost > before) {
@@ -392,7 +397,8 @@ static void world_init(struct world *w, uint64_t seed, enum mutant mutant, struc
     memset(w, 0, sizeof *w);
     w->mutant = mutant;
     w->tally = tally;
-    snprintf(w->dir, sizeof w->dir, "%s/regsweep-sim-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+    snprintf(w->dir, sizeof w->dir, "%s/regsweep-sim-XXXXXX",
+             access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
     assert_non_null(mkdtemp(w->dir));
     snprintf(w->index_dir, sizeof w->index_dir, "%s/index", w->dir);
     snprintf(w->audit_file, sizeof w->audit_file, "%s/audit", w->dir);
@@ -477,8 +483,8 @@ static bool finish(struct world *w, struct sim_actor *actor, const char *name,
 /* All actors rest, and all that was sent is handled. */
 static void handle_all(struct world *w) {
     for (int i = 0; i < 200 && !w->sim.failed; i++) {
-        while (!w->sim.failed && (events_wait(&w->sim) || !sim_clients_idle(&w->clients) ||
-                                  !sim_replicas_idle(&w->replicas))) {
+        while (!w->sim.failed &&
+               (events_wait(&w->sim) || !sim_clients_idle(&w->clients) || !sim_replicas_idle(&w->replicas))) {
             go_on(w);
         }
         finish(w, &w->checker, "check", answer_checks);
@@ -493,7 +499,7 @@ static void handle_all(struct world *w) {
         if (empty && !events_wait(&w->sim)) {
             return;
         }
-        w->sim.registry.now_ms += 2000;
+        w->sim.registry.now_ms += 60000; /* a manifest that is missing is looked for again a settle later */
     }
     sim_fail(&w->sim, "the queues do not become empty");
 }
@@ -560,7 +566,7 @@ static void look_at_storage(struct world *w, struct leftover *left, bool remove_
 static void expect_all_goes(struct world *w) {
     static struct leftover left;
     struct sim_registry *r = &w->sim.registry;
-    look_at_storage(w, &left, true);
+    look_at_storage(w, &left, true); /* as an administrator would, who finds a tag without a head */
     sim_clients_delete_all(&w->clients);
     handle_all(w);
     r->now_ms += 10 * w->options.grace_ms;
@@ -578,6 +584,10 @@ static void expect_all_goes(struct world *w) {
         r->now_ms += 10 * w->options.grace_ms;
     }
     look_at_storage(w, &left, false);
+    for (size_t i = 0; i < left.count; i++) {
+        sim_trace(&w->sim, "left: …%s",
+                  left.keys[i] + (strlen(left.keys[i]) > 90 ? strlen(left.keys[i]) - 90 : 0));
+    }
     if (!w->sim.failed && left.count > 0) {
         sim_fail(&w->sim, "%zu files are left over, one of them %.300s", left.count, left.keys[0]);
     }
