@@ -286,10 +286,10 @@ static int drain(struct rsw_online *online, struct rsw_error *err) {
                          FENCE_TRIES);
 }
 
-/* With a cache an upload that failed after linking can have left a link that nobody told of, and that a cache
- * vouches for: a scan begun after the bytes were hidden finds it. */
-static int scan_if_cached(struct rsw_online *online, const struct rsw_generation *generation,
-                          struct rsw_error *err) {
+/* An upload that failed after linking can have left a link that nobody told of, and that a cache vouches for;
+ * an event can be lost on its way. A scan begun after the bytes were hidden finds both. */
+static int scan_since_hidden(struct rsw_online *online, const struct rsw_generation *generation,
+                             struct rsw_error *err) {
     RSW_AUTO_TXN txn = NULL;
     struct rsw_state state;
     if (online->replicas->cache == RSW_CACHE_NONE) {
@@ -383,7 +383,7 @@ static int hide_all(struct rsw_online *online, struct rsw_generation *generation
 
 static int purge_all(struct rsw_online *online, struct rsw_generation *generation, struct rsw_error *err) {
     tell(online, generation, "fence and recheck");
-    if (scan_if_cached(online, generation, err) != 0 || drain(online, err) != 0 ||
+    if (scan_since_hidden(online, generation, err) != 0 || drain(online, err) != 0 ||
         look_again(online, generation, err) != 0) {
         return -1;
     }
