@@ -8,6 +8,7 @@
 #include "gc/recheck.h"
 #include "gc/revive.h"
 #include "gc/tidy.h"
+#include "gc/uploads.h"
 #include "util/clock.h"
 #include "util/log.h"
 
@@ -513,6 +514,8 @@ int rsw_online_begin(struct rsw_online *online, int64_t *next_due_ms, struct rsw
     struct rsw_mark_options mark;
     RSW_AUTO_PLAN plan = {.count = 0};
     if (rsw_quarantine_prepare(online->storage, err) != 0 || drain(online, err) != 0 ||
+        rsw_purge_held(online, false, &online->result->held, err) != 0 ||
+        rsw_uploads_forget_ended(online->index, online->storage, err) != 0 ||
         rsw_index_check(online->index, err) != 0) {
         return -1;
     }
