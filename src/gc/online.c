@@ -293,9 +293,6 @@ static int scan_since_hidden(struct rsw_online *online, const struct rsw_generat
                              struct rsw_error *err) {
     RSW_AUTO_TXN txn = NULL;
     struct rsw_state state;
-    if (online->replicas->cache == RSW_CACHE_NONE) {
-        return 0;
-    }
     if (rsw_txn_begin_read(&txn, online->index, err) != 0 || rsw_state_get(txn, &state) != RSW_FOUND) {
         rsw_txn_failed(txn, err);
         return -1;
