@@ -274,6 +274,8 @@ static int drain(struct rsw_online *online, struct rsw_error *err) {
             return 0;
         }
         if (held != RSW_FENCE_GAP) {
+            /* Whatever kept it from holding: nothing was taken for it. */
+            err->code = err->code == RSW_EIO || err->code == RSW_EACCESS ? RSW_EREFUSED : err->code;
             return -1;
         }
         rsw_log(options->log, RSW_LOG_INFO, "the feed may have missed something: reading storage");
@@ -361,6 +363,10 @@ static int hide_all(struct rsw_online *online, struct rsw_generation *generation
         return -1;
     }
     if (known > 0) {
+        /* Somebody may have pushed it, and we not have heard of it: then storage has it again. */
+        if (look_again(online, generation, err) != 0) {
+            return -1;
+        }
         rsw_log(online->options->log, RSW_LOG_INFO,
                 "generation %" PRIu64 ": a cache had learnt of %" PRIu64 " objects again: settling anew",
                 generation->id, known);
