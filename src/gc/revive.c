@@ -18,6 +18,7 @@ struct touched {
     uint64_t queued;
     size_t at;  /* in the batch, if it is an item of a generation */
     int answer; /* FOUND: done with; ABSENT: lost; FAILED: try again later */
+    bool ended; /* taken out of the queue: nobody touched it since it was gathered */
 };
 
 struct revival {
@@ -353,6 +354,8 @@ static void tell_lost(struct revival *revival, const struct rsw_removal_item *it
             item->repo.id != 0 ? "@" : "", digest);
 }
 
+/* A claim is a touch too, and queues what it is about: that is out again before anybody sees it. What others
+ * queued since it was gathered stays, for what was put in place may be gone again. */
 static int record(struct revival *revival, struct rsw_error *err) {
     RSW_AUTO_TXN txn = NULL;
     if (rsw_txn_begin_write(&txn, revival->index, err) != 0) {
@@ -360,14 +363,20 @@ static int record(struct revival *revival, struct rsw_error *err) {
     }
     int64_t now_ms = rsw_clock_now_ms(revival->clock);
     for (size_t i = 0; i < revival->count; i++) {
+        struct touched *entry = &revival->entries[i];
+        entry->ended = entry->answer != RSW_FAILED && rsw_touched_drop(txn, &entry->item, entry->queued);
+    }
+    for (size_t i = 0; i < revival->count; i++) {
         const struct touched *entry = &revival->entries[i];
-        if (entry->answer == RSW_FAILED) {
-            continue;
-        }
         if (entry->item.generation != 0 && entry->answer == RSW_FOUND) {
             claim(txn, &revival->batch->items[entry->at], now_ms);
         }
-        rsw_touched_drop(txn, &entry->item, entry->queued);
+    }
+    for (size_t i = 0; i < revival->count; i++) {
+        const struct touched *entry = &revival->entries[i];
+        if (entry->ended) {
+            rsw_touched_drop(txn, &entry->item, rsw_txn_seq(txn));
+        }
     }
     return rsw_txn_commit(&txn, err);
 }

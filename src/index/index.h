@@ -444,9 +444,9 @@ bool rsw_touch_item(struct rsw_txn *txn, const struct rsw_item *item, bool again
  * manifest in a repository (kind REVISION), as it was touched; no item. Read or write. */
 void rsw_iter_touched(struct rsw_iter *iter, struct rsw_txn *txn);
 int rsw_touched_next(struct rsw_iter *iter, struct rsw_item *out, uint64_t *queued);
-/* It has been given back, as it was queued at `queued`: takes it out of the queue, unless another transaction
- * has queued it anew since. */
-void rsw_touched_drop(struct rsw_txn *txn, const struct rsw_item *item, uint64_t queued);
+/* It has been given back, as it was queued at `queued`: takes it out of the queue, unless it was queued anew
+ * since. True: it was there, and is out. */
+bool rsw_touched_drop(struct rsw_txn *txn, const struct rsw_item *item, uint64_t queued);
 
 /* Ids of open generations, the oldest first, at most `max`; gives how many there are. Read or write. */
 size_t rsw_generations_open(struct rsw_txn *txn, uint64_t *ids, size_t max);

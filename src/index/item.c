@@ -252,18 +252,17 @@ int rsw_touched_next(struct rsw_iter *iter, struct rsw_item *out, uint64_t *queu
     return answer == RSW_ABSENT ? rsw_txn_damaged(iter->txn, RSW_T_TOUCHED, "an item is lost") : answer;
 }
 
-void rsw_touched_drop(struct rsw_txn *txn, const struct rsw_item *item, uint64_t queued) {
+bool rsw_touched_drop(struct rsw_txn *txn, const struct rsw_item *item, uint64_t queued) {
     struct rsw_key key;
     struct rsw_span value;
     if (!item_key(txn, &key, item) ||
         rsw_txn_get(txn, RSW_T_TOUCHED, rsw_key_span(&key), &value) != RSW_FOUND ||
-        !rsw_value_open(txn, RSW_T_TOUCHED, rsw_key_span(&key), &value, RSW_V_TOUCHED_SIZE, true)) {
-        return;
+        !rsw_value_open(txn, RSW_T_TOUCHED, rsw_key_span(&key), &value, RSW_V_TOUCHED_SIZE, true) ||
+        rsw_get_le64(value.data + RSW_V_TOUCHED_SEQ) != queued) {
+        return false;
     }
-    uint64_t now = rsw_get_le64(value.data + RSW_V_TOUCHED_SEQ);
-    if (now == queued || now == rsw_txn_seq(txn)) {
-        rsw_txn_del(txn, RSW_T_TOUCHED, rsw_key_span(&key));
-    }
+    rsw_txn_del(txn, RSW_T_TOUCHED, rsw_key_span(&key));
+    return rsw_txn_ok(txn);
 }
 
 /* ---- held bytes ---- */

@@ -147,6 +147,14 @@ static void touch(struct registry *r, enum rsw_member_kind kind, const char *nam
     assert_int_equal(rsw_txn_commit(&txn, &r->err), 0);
 }
 
+static uint32_t repo_id(struct registry *r, const char *name) {
+    RSW_AUTO_TXN txn = NULL;
+    struct rsw_repo repo;
+    assert_int_equal(rsw_txn_begin_read(&txn, r->index, &r->err), 0);
+    assert_int_equal(rsw_repo_find(txn, name, &repo), RSW_FOUND);
+    return repo.id;
+}
+
 static void revive(struct registry *r) {
     struct rsw_revive_result result;
     assert_int_equal(rsw_revive(&result, r->index, r->real, &r->clock, NULL, &r->err), 0);
@@ -398,6 +406,46 @@ static void bytes_of_a_manifest_are_held_until_the_replicas_are_new(void **state
     assert_true(has_blob(r, &image.manifest));
 }
 
+/* ---- what is touched while somebody works on it ---- */
+
+static struct tree_image watched;
+
+/* serve gives back, and has put one of these in its place, when a DELETE of the sweep takes that again. */
+static void delete_what_is_back(struct registry *r, const char *call, const char *key) {
+    if (strcmp(call, "copy") != 0 || strstr(key, "/_layers/") == NULL || ++r->calls != 2) {
+        return;
+    }
+    const struct rsw_digest *digests[] = {&watched.layers[0], &watched.layers[1], &watched.config};
+    for (size_t i = 0; i < sizeof digests / sizeof *digests; i++) {
+        RSW_AUTO_TXN txn = NULL;
+        struct rsw_blob blob;
+        struct rsw_item item = {.generation = 1, .kind = RSW_ITEM_LINK, .repo = repo_id(r, "app")};
+        if (has_link(r, "app", digests[i])) {
+            tree_link_remove(&r->tree, "app", digests[i]);
+            assert_int_equal(rsw_txn_begin_write(&txn, r->index, &r->err), 0);
+            assert_int_equal(rsw_blob_find(txn, digests[i], &blob), RSW_FOUND);
+            item.blob = blob.id;
+            assert_true(rsw_touch_item(txn, &item, true));
+            assert_int_equal(rsw_txn_commit(&txn, &r->err), 0);
+        }
+    }
+}
+
+static void what_is_taken_again_while_it_is_given_back_is_given_back_again(void **state) {
+    struct registry *r = *state;
+    struct rsw_revive_result result;
+    watched = tree_image(&r->tree, "app", NULL, "old", 2);
+    scan_long_ago(r);
+    step(r, "unlinked");
+    touch(r, RSW_REVISION, "app", &watched.manifest);
+    r->calls = 0;
+    r->before_call = delete_what_is_back;
+    assert_int_equal(rsw_revive(&result, r->index, r->storage, &r->clock, NULL, &r->err), 0);
+    r->before_call = NULL;
+    assert_true(r->calls > 2);
+    assert_true(is_whole(r, "app", &watched));
+}
+
 /* ---- what ends a run ---- */
 
 static void a_fence_that_fails_refuses_and_takes_nothing(void **state) {
@@ -483,6 +531,7 @@ int main(void) {
         in_either(what_a_cache_knew_again_begins_the_settle_anew),
         in_either(what_a_delete_of_ours_took_from_somebody_is_given_back),
         in_either(bytes_of_a_manifest_are_held_until_the_replicas_are_new),
+        in_either(what_is_taken_again_while_it_is_given_back_is_given_back_again),
         in_either(a_fence_that_fails_refuses_and_takes_nothing),
         in_either(grace_is_never_shorter_than_settle),
         in_either(a_stopped_registry_gets_back_what_was_taken_and_is_swept_anew),
