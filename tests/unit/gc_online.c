@@ -446,6 +446,43 @@ static void what_is_taken_again_while_it_is_given_back_is_given_back_again(void 
     assert_true(is_whole(r, "app", &watched));
 }
 
+#define MANY 120 /* more than are given back in one round */
+
+static void what_cannot_be_given_back_is_in_nobodys_way(void **state) {
+    struct registry *r = *state;
+    struct rsw_digest layers[MANY];
+    struct rsw_revive_result result;
+    if (r->backend != IN_MEMORY) {
+        return; /* faults of single keys are for memory to make */
+    }
+    for (int i = 0; i < MANY; i++) {
+        char text[32];
+        snprintf(text, sizeof text, "layer %d", i);
+        layers[i] = tree_blob(&r->tree, text);
+        tree_link(&r->tree, "a", &layers[i]);
+    }
+    struct tree_image image = tree_image(&r->tree, "b", NULL, "old", 1);
+    scan_long_ago(r);
+    step(r, "unlinked");
+    for (int i = 0; i < MANY; i++) {
+        char key[RSW_KEY_MAX];
+        rsw_memory_fail_key(r->real, rsw_key_layer_link(key, "a", &layers[i]), EACCES);
+        touch(r, RSW_LINK, "a", &layers[i]);
+    }
+    touch(r, RSW_REVISION, "b", &image.manifest);
+    assert_int_equal(rsw_revive(&result, r->index, r->real, &r->clock, NULL, &r->err), 0);
+    assert_int_equal(result.failed, MANY);
+    assert_true(is_whole(r, "b", &image));
+    for (int i = 0; i < MANY; i++) {
+        char key[RSW_KEY_MAX];
+        rsw_memory_fail_key(r->real, rsw_key_layer_link(key, "a", &layers[i]), 0);
+    }
+    revive(r);
+    for (int i = 0; i < MANY; i++) {
+        assert_true(has_link(r, "a", &layers[i]));
+    }
+}
+
 /* ---- what ends a run ---- */
 
 static void a_fence_that_fails_refuses_and_takes_nothing(void **state) {
@@ -532,6 +569,7 @@ int main(void) {
         in_either(what_a_delete_of_ours_took_from_somebody_is_given_back),
         in_either(bytes_of_a_manifest_are_held_until_the_replicas_are_new),
         in_either(what_is_taken_again_while_it_is_given_back_is_given_back_again),
+        in_either(what_cannot_be_given_back_is_in_nobodys_way),
         in_either(a_fence_that_fails_refuses_and_takes_nothing),
         in_either(grace_is_never_shorter_than_settle),
         in_either(a_stopped_registry_gets_back_what_was_taken_and_is_swept_anew),
