@@ -524,6 +524,22 @@ static void a_stopped_registry_gets_back_what_was_taken_and_is_swept_anew(void *
     expect_swept_clean_online(r);
 }
 
+static void an_upload_that_is_young_by_now_outlasts_the_undoing(void **state) {
+    struct registry *r = *state;
+    tree_image(&r->tree, "app", "1", "new", 1);
+    tree_upload(&r->tree, "app", "an-upload", "2020-01-01T00:00:00Z", 10);
+    char key[RSW_KEY_MAX];
+    char data[RSW_KEY_MAX + 16];
+    snprintf(data, sizeof data, "%s/data", rsw_key_upload(key, "app", "an-upload"));
+    scan_long_ago(r);
+    step(r, "unlinked");
+    assert_int_equal(r->result.counts[RSW_ITEM_UPLOAD], 1);
+    r->options.offline = true;
+    r->options.upload_max_age_ms = INT64_MAX / 2; /* an operator who wants to keep them all */
+    sweep_well(r);
+    assert_true(is_there(r, data));
+}
+
 /* Whatever call to storage a run ends at, the next goes on, and nothing that is needed is lost. */
 static void fail_from(struct registry *r, const char *call, const char *key) {
     (void)call;
@@ -573,6 +589,7 @@ int main(void) {
         in_either(a_fence_that_fails_refuses_and_takes_nothing),
         in_either(grace_is_never_shorter_than_settle),
         in_either(a_stopped_registry_gets_back_what_was_taken_and_is_swept_anew),
+        in_either(an_upload_that_is_young_by_now_outlasts_the_undoing),
         in_either(a_run_that_ends_anywhere_is_gone_on_with),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
