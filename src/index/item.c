@@ -167,7 +167,8 @@ static void queue(struct rsw_txn *txn, const struct rsw_item *item) {
 
 bool rsw_touch_item(struct rsw_txn *txn, const struct rsw_item *item, bool again) {
     struct rsw_item now = *item;
-    if (rsw_item_get(txn, &now) != RSW_FOUND || ((now.flags & RSW_ITEM_TOUCHED) != 0 && !again)) {
+    if (rsw_item_get(txn, &now) != RSW_FOUND || now.state == RSW_ITEM_DONE ||
+        ((now.flags & RSW_ITEM_TOUCHED) != 0 && !again)) {
         return false;
     }
     now.flags |= RSW_ITEM_TOUCHED;
@@ -250,6 +251,13 @@ int rsw_touched_next(struct rsw_iter *iter, struct rsw_item *out, uint64_t *queu
     }
     answer = rsw_item_get(iter->txn, out);
     return answer == RSW_ABSENT ? rsw_txn_damaged(iter->txn, RSW_T_TOUCHED, "an item is lost") : answer;
+}
+
+int rsw_touched_get(struct rsw_txn *txn, const struct rsw_item *item) {
+    struct rsw_key key;
+    struct rsw_span value;
+    return item_key(txn, &key, item) ? rsw_txn_get(txn, RSW_T_TOUCHED, rsw_key_span(&key), &value)
+                                     : RSW_FAILED;
 }
 
 bool rsw_touched_drop(struct rsw_txn *txn, const struct rsw_item *item, uint64_t queued) {
