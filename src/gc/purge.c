@@ -94,7 +94,6 @@ static void end_item(struct purge *purge, struct rsw_txn *txn, const struct rsw_
     rsw_item_put(txn, &ended);
     purge->generation->done += state == RSW_ITEM_DONE ? 1 : 0;
     purge->generation->spared += state == RSW_ITEM_SPARED ? 1 : 0;
-    purge->generation->failed += state == RSW_ITEM_FAILED ? 1 : 0;
 }
 
 /* What it leaves empty. The folder of a revision is evidence, and goes with its tombstone. */
@@ -198,6 +197,18 @@ static bool drop_older_copy(struct purge *purge, struct rsw_txn *txn, const stru
     return true;
 }
 
+/* `since_ms` 0: no cache needs it, and it goes as soon as that can be. */
+static void hold(struct purge *purge, struct rsw_txn *txn, const struct rsw_item *item, int64_t since_ms) {
+    struct rsw_held held = {.blob = item->blob, .generation = purge->generation->id, .since_ms = since_ms};
+    rsw_held_put(txn, &held);
+    end_item(purge, txn, item, RSW_ITEM_HELD);
+}
+
+static void tell_stays(struct purge *purge, const char *key, int errnum) {
+    rsw_log(purge->online->options->log, RSW_LOG_WARNING, "the copy of %s in quarantine is not removed: %s",
+            key, strerror(errnum));
+}
+
 static void purge_blob(struct purge *purge, struct rsw_txn *txn, struct rsw_item *item, const char *key) {
     struct rsw_setting setting = {.key = key};
     if (is_touched(item) && !is_in_place(purge, key)) {
@@ -207,18 +218,16 @@ static void purge_blob(struct purge *purge, struct rsw_txn *txn, struct rsw_item
         if (!drop_older_copy(purge, txn, item, key)) {
             return; /* with both copies kept; the next run tries again */
         }
-        struct rsw_held held = {.blob = item->blob,
-                                .generation = purge->generation->id,
-                                .since_ms = rsw_clock_now_ms(purge->online->options->clock)};
-        rsw_held_put(txn, &held);
-        end_item(purge, txn, item, RSW_ITEM_HELD);
+        hold(purge, txn, item, rsw_clock_now_ms(purge->online->options->clock));
         return;
     }
     rsw_quarantine_purge(purge->online->storage, purge->generation->id, &setting, 1);
     if (setting.answer == RSW_FAILED) {
-        rsw_log(purge->online->options->log, RSW_LOG_WARNING,
-                "the copy of %s in quarantine is not removed: %s", key, strerror(setting.errnum));
-        end_item(purge, txn, item, RSW_ITEM_FAILED);
+        tell_stays(purge, key, setting.errnum);
+        if (drop_older_copy(purge, txn, item, key)) {
+            purge->generation->failed++;
+            hold(purge, txn, item, 0); /* no later generation would find it */
+        }
         return;
     }
     if (!is_touched(item) && setting.answer == RSW_FOUND) {
@@ -583,6 +592,8 @@ static int release(struct purge *purge, const struct rsw_held *held, bool all, s
         end_item(purge, txn, &item, is_touched(&item) ? RSW_ITEM_SPARED : RSW_ITEM_DONE);
         rsw_held_drop(txn, held->blob);
         rsw_generation_put(txn, purge->generation);
+    } else {
+        tell_stays(purge, setting.key, setting.errnum);
     }
     return rsw_txn_commit(&txn, err);
 }

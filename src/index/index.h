@@ -365,7 +365,7 @@ enum rsw_item_state {
     RSW_ITEM_FAILED = 3,  /* the deletion failed; a later generation tries again */
     RSW_ITEM_SPARED = 4,  /* found needed after all, or touched meanwhile */
     RSW_ITEM_ASIDE = 5,   /* in quarantine: the registry does not see it */
-    RSW_ITEM_HELD = 6,    /* bytes in quarantine that outlast their generation: a cache may need them */
+    RSW_ITEM_HELD = 6,    /* bytes in quarantine that outlast their generation (struct rsw_held) */
 };
 
 enum rsw_item_flag {
@@ -460,11 +460,12 @@ int rsw_condemned_get(struct rsw_txn *txn, enum rsw_item_kind kind, uint32_t rep
 /* Is this the nonce of a process that works on an open generation? Read or write. */
 bool rsw_run_is_ours(struct rsw_txn *txn, const char *run);
 
-/* Bytes that stay in quarantine beyond the purge of their generation. */
+/* Bytes that stay in quarantine beyond the purge of their generation: a cache may need them, or their copy
+ * could not be removed. */
 struct rsw_held {
     uint32_t blob;
     uint64_t generation; /* in whose part of the quarantine they lie */
-    int64_t since_ms;    /* when they were hidden */
+    int64_t since_ms;    /* what was first heard later than this cannot know them; 0: nothing needs them */
 };
 int rsw_held_get(struct rsw_txn *txn, uint32_t blob, struct rsw_held *out);
 void rsw_held_put(struct rsw_txn *txn, const struct rsw_held *held);

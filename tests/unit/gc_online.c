@@ -604,6 +604,30 @@ static void what_is_spared_when_it_is_purged_is_in_its_place(void **state) {
     assert_true(spared > 0);
 }
 
+static void a_copy_that_cannot_be_removed_is_tried_again(void **state) {
+    struct registry *r = *state;
+    struct tree_image image = tree_image(&r->tree, "app", NULL, "old", 1);
+    char key[RSW_KEY_MAX];
+    char copy[RSW_QUARANTINE_KEY_MAX];
+    if (r->backend != IN_MEMORY) {
+        return; /* faults of single keys are for memory to make */
+    }
+    scan_long_ago(r);
+    step(r, "unlinked");
+    later(r);
+    step(r, "hidden");
+    later(r);
+    rsw_quarantine_key(copy, 1, rsw_key_blob(key, &image.layers[0]));
+    rsw_memory_fail_key(r->real, copy, EACCES);
+    assert_int_equal(sweep(r), -1);
+    assert_int_equal(r->err.code, RSW_EPARTIAL);
+    rsw_memory_fail_key(r->real, copy, 0);
+    assert_true(is_there(r, copy));
+    later(r);
+    sweep_well(r);
+    assert_false(is_there(r, copy));
+}
+
 /* ---- what ends a run ---- */
 
 static void a_fence_that_fails_refuses_and_takes_nothing(void **state) {
@@ -710,6 +734,7 @@ int main(void) {
         in_either(what_cannot_be_given_back_is_in_nobodys_way),
         in_either(what_is_touched_while_it_is_purged_is_no_failure),
         in_either(what_is_spared_when_it_is_purged_is_in_its_place),
+        in_either(a_copy_that_cannot_be_removed_is_tried_again),
         in_either(a_fence_that_fails_refuses_and_takes_nothing),
         in_either(grace_is_never_shorter_than_settle),
         in_either(a_stopped_registry_gets_back_what_was_taken_and_is_swept_anew),
