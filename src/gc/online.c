@@ -334,7 +334,8 @@ static int unlink_all(struct rsw_online *online, struct rsw_generation *generati
 }
 
 /* Bytes that Redis vouches for would not be written when they are pushed again: after they are hidden it must
- * forget them, and what it learns anew it learns from storage. Clears no link. */
+ * forget them, and what it learns anew it learns from storage; and again a settle later, for a request that
+ * had looked before can have told it once more. Clears no link. */
 static int forget_hidden(struct rsw_online *online, const struct rsw_generation *generation,
                          struct rsw_error *err) {
     RSW_AUTO_TXN txn = NULL;
@@ -389,7 +390,7 @@ static int hide_all(struct rsw_online *online, struct rsw_generation *generation
 static int purge_all(struct rsw_online *online, struct rsw_generation *generation, struct rsw_error *err) {
     tell(online, generation, "fence and recheck");
     if (scan_since_hidden(online, generation, err) != 0 || drain(online, err) != 0 ||
-        look_again(online, generation, err) != 0) {
+        look_again(online, generation, err) != 0 || forget_hidden(online, generation, err) != 0) {
         return -1;
     }
     tell(online, generation, "purging");

@@ -628,6 +628,35 @@ static void a_copy_that_cannot_be_removed_is_tried_again(void **state) {
     assert_false(is_there(r, copy));
 }
 
+/* Redis, which a request that looked before the bytes were hidden may fill again afterwards. */
+static int knows_bytes;
+
+static int fake_forget_bytes(struct rsw_replicas *replicas, const struct rsw_digest *digest,
+                             struct rsw_error *err) {
+    (void)replicas, (void)digest, (void)err;
+    knows_bytes--;
+    return RSW_FOUND;
+}
+
+static void a_cache_that_learnt_of_hidden_bytes_forgets_them_again(void **state) {
+    static const struct rsw_replicas_ops ops = {
+        .forget = fake_forget, .fence = fake_fence, .forget_bytes = fake_forget_bytes};
+    struct registry *r = *state;
+    tree_image(&r->tree, "app", NULL, "old", 1); /* manifest, config, layer */
+    fake.base.ops = &ops;
+    fake.base.cache = RSW_CACHE_REDIS;
+    scan_long_ago(r);
+    step(r, "unlinked");
+    later(r);
+    knows_bytes = 3;
+    step(r, "hidden");
+    assert_int_equal(knows_bytes, 0);
+    knows_bytes = 3;
+    later(r);
+    step(r, "purged");
+    assert_int_equal(knows_bytes, 0);
+}
+
 /* ---- what ends a run ---- */
 
 static void a_fence_that_fails_refuses_and_takes_nothing(void **state) {
@@ -735,6 +764,7 @@ int main(void) {
         in_either(what_is_touched_while_it_is_purged_is_no_failure),
         in_either(what_is_spared_when_it_is_purged_is_in_its_place),
         in_either(a_copy_that_cannot_be_removed_is_tried_again),
+        in_either(a_cache_that_learnt_of_hidden_bytes_forgets_them_again),
         in_either(a_fence_that_fails_refuses_and_takes_nothing),
         in_either(grace_is_never_shorter_than_settle),
         in_either(a_stopped_registry_gets_back_what_was_taken_and_is_swept_anew),
