@@ -147,6 +147,7 @@ static int wanted_as_manifest(struct rsw_txn *txn, const struct rsw_blob *blob) 
     struct rsw_key key;
     rsw_key_id(&key, blob->id);
     int answer = rsw_txn_has_prefix(txn, RSW_T_REVISION_IN, rsw_key_span(&key));
+    answer = answer == RSW_ABSENT ? rsw_txn_has_prefix(txn, RSW_T_HEAD_OF, rsw_key_span(&key)) : answer;
     if (answer != RSW_ABSENT) {
         return answer;
     }
