@@ -1,6 +1,7 @@
 #include "gc/tidy.h"
 
 #include "storage/layout.h"
+#include "util/bitmap.h"
 #include "util/grow.h"
 
 #include <stdio.h>
@@ -225,19 +226,44 @@ static int forget_repositories(struct rsw_index *index, struct rsw_error *err) {
     return rsw_txn_commit(&txn, err);
 }
 
+/* What tags that are condemned point at: the index has no record of such a tag any more, and its item needs
+ * the digest until it ends. */
+static int gather_heads(struct rsw_bitmap *out, struct rsw_txn *txn, struct rsw_error *err) {
+    struct rsw_state state;
+    uint64_t ids[RSW_GENERATIONS_OPEN_MAX];
+    size_t count = rsw_generations_open(txn, ids, RSW_GENERATIONS_OPEN_MAX);
+    if (rsw_state_get(txn, &state) != RSW_FOUND) {
+        rsw_txn_failed(txn, err);
+        return -1;
+    }
+    if (!rsw_bitmap_init(out, state.next_blob)) {
+        return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory while tidying up");
+    }
+    for (size_t i = 0; i < count; i++) {
+        RSW_AUTO_ITER iter = RSW_ITER_INIT;
+        struct rsw_item item;
+        rsw_iter_items(&iter, txn, ids[i], RSW_ITEM_TAG);
+        while (rsw_item_next(&iter, &item) == RSW_FOUND) {
+            rsw_bitmap_add(out, item.blob);
+        }
+    }
+    return rsw_txn_failed(txn, err) ? -1 : 0;
+}
+
 /* Blobs without bytes that nothing names any more. A manifest that goes lets go of what it named: they come
  * in the next round. */
 static int find_forgettable(struct pairs *out, struct rsw_index *index, struct rsw_error *err) {
     RSW_AUTO_TXN txn = NULL;
-    if (rsw_txn_begin_read(&txn, index, err) != 0) {
+    RSW_AUTO_BITMAP heads = {.words = NULL};
+    if (rsw_txn_begin_read(&txn, index, err) != 0 || gather_heads(&heads, txn, err) != 0) {
         return -1;
     }
     RSW_AUTO_ITER iter = RSW_ITER_INIT;
     rsw_iter_blobs(&iter, txn);
     struct rsw_blob blob;
     while (rsw_blob_next(&iter, &blob) == RSW_FOUND) {
-        if ((blob.flags & RSW_BLOB_PRESENT) == 0 && rsw_blob_needless(txn, blob.id) == RSW_FOUND &&
-            add_pair(out, 0, blob.id, err) != 0) {
+        if ((blob.flags & RSW_BLOB_PRESENT) == 0 && !rsw_bitmap_has(&heads, blob.id) &&
+            rsw_blob_needless(txn, blob.id) == RSW_FOUND && add_pair(out, 0, blob.id, err) != 0) {
             return -1;
         }
     }

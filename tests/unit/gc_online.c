@@ -657,6 +657,27 @@ static void a_cache_that_learnt_of_hidden_bytes_forgets_them_again(void **state)
     assert_int_equal(knows_bytes, 0);
 }
 
+/* A signature whose bytes somebody removed, and whose revision too: the tag alone is left of it. */
+static void a_tag_whose_manifest_is_gone_goes_too(void **state) {
+    struct registry *r = *state;
+    struct tree_image image = tree_image(&r->tree, "app", NULL, "old", 1);
+    struct rsw_digest signature = tree_digest_of("a signature");
+    char tag[256];
+    char key[RSW_KEY_MAX];
+    tree_tag(&r->tree, "app", tree_weak_tag(tag, &image.manifest, ".sig"), &signature);
+    tree_image(&r->tree, "app", "1", "stays", 1);
+    scan_long_ago(r);
+    scan_long_ago(r); /* absent twice, a settle apart */
+    step(r, "unlinked");
+    assert_false(is_there(r, rsw_key_tag_current(key, "app", tag)));
+    later(r);
+    step(r, "hidden");
+    sweep_well(r); /* nothing more to let go: tidies up */
+    later(r);
+    step(r, "purged");
+    assert_false(is_there(r, key));
+}
+
 /* ---- what ends a run ---- */
 
 static void a_fence_that_fails_refuses_and_takes_nothing(void **state) {
@@ -765,6 +786,7 @@ int main(void) {
         in_either(what_is_spared_when_it_is_purged_is_in_its_place),
         in_either(a_copy_that_cannot_be_removed_is_tried_again),
         in_either(a_cache_that_learnt_of_hidden_bytes_forgets_them_again),
+        in_either(a_tag_whose_manifest_is_gone_goes_too),
         in_either(a_fence_that_fails_refuses_and_takes_nothing),
         in_either(grace_is_never_shorter_than_settle),
         in_either(a_stopped_registry_gets_back_what_was_taken_and_is_swept_anew),
