@@ -297,6 +297,20 @@ static void forget_revision(struct rsw_txn *txn, const struct rsw_item *item) {
     }
 }
 
+/* A run that was killed has moved the bytes, and did not come to saying so; then they were pushed again. What
+ * is in place stays, and the copy goes. False: it could not be removed. */
+static bool drop_stray_copy(struct purge *purge, const struct rsw_item *item, const char *key) {
+    struct rsw_setting setting = {.key = key};
+    if (item->kind != RSW_ITEM_BLOB || purge->state != RSW_ITEM_PENDING) {
+        return true;
+    }
+    if (!is_in_place(purge, key)) {
+        return false;
+    }
+    rsw_quarantine_purge(purge->online->storage, purge->generation->id, &setting, 1);
+    return setting.answer != RSW_FAILED;
+}
+
 static int end_batch(struct purge *purge, struct rsw_error *err) {
     RSW_AUTO_TXN txn = NULL;
     if (rsw_txn_begin_write(&txn, purge->online->index, err) != 0) {
@@ -305,7 +319,8 @@ static int end_batch(struct purge *purge, struct rsw_error *err) {
     struct rsw_generation before = *purge->generation;
     for (size_t i = 0; i < purge->batch->count; i++) {
         struct rsw_item *item = &purge->batch->items[i].item;
-        if (rsw_item_get(txn, item) != RSW_FOUND || item->state != purge->state) {
+        if (rsw_item_get(txn, item) != RSW_FOUND || item->state != purge->state ||
+            !drop_stray_copy(purge, item, data_key(purge->batch, i))) {
             continue;
         }
         if (!is_touched(item) && purge->state == RSW_ITEM_ASIDE && item->kind == RSW_ITEM_REVISION) {
