@@ -9,6 +9,7 @@
 #include "gc/revive.h"
 #include "gc/tidy.h"
 #include "gc/uploads.h"
+#include "scan/checker.h"
 #include "util/clock.h"
 #include "util/log.h"
 
@@ -108,13 +109,49 @@ static int touch_again(struct rsw_online *online, uint64_t id, struct rsw_error 
     return rsw_txn_commit(&txn, err);
 }
 
-/* Gives back, asks storage again, and gives back what that found, until it finds nothing. */
+/* Pushed manifests whose contents storage could not tell. */
+static int unread_manifests(struct rsw_online *online, uint64_t *count, struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    struct rsw_check check;
+    *count = 0;
+    if (rsw_txn_begin_read(&txn, online->index, err) != 0) {
+        return -1;
+    }
+    rsw_iter_checks(&iter, txn);
+    while (rsw_check_next(&iter, &check) == RSW_FOUND) {
+        *count += check.kind == RSW_CHECK_MANIFEST && check.tries > 0;
+    }
+    return rsw_txn_failed(txn, err) ? -1 : 0;
+}
+
+/* The fence brought in the events of all pushes; what a pushed manifest names is known once it was read,
+ * which serve may not have come to yet. Reading it touches what it names. */
+static int read_pushed(struct rsw_online *online, struct rsw_error *err) {
+    struct rsw_check_result answered;
+    uint64_t unread;
+    if (rsw_check_run(&answered, online->index, online->storage, online->options->clock, online->options->log,
+                      err) != 0 ||
+        unread_manifests(online, &unread, err) != 0) {
+        return -1;
+    }
+    return unread == 0 ? 0
+                       : rsw_error_set(err, RSW_EPARTIAL, 0,
+                                       "%" PRIu64
+                                       " manifests that were pushed cannot be read yet, so nobody knows what "
+                                       "they need: see the warnings; nothing more is taken until they are",
+                                       unread);
+}
+
+/* Gives back, reads what was pushed (its bytes may have just come back), asks storage again, and gives back
+ * what all that found, until it finds nothing. */
 static int look_again(struct rsw_online *online, const struct rsw_generation *generation,
                       struct rsw_error *err) {
     for (int i = 0; i < LOOKS_MAX; i++) {
         uint64_t found;
-        if (revive(online, err) != 0 || rsw_recheck(&found, online->index, online->storage, generation->id,
-                                                    online->options->clock, online->options->log, err) != 0) {
+        if (revive(online, err) != 0 || read_pushed(online, err) != 0 || revive(online, err) != 0 ||
+            rsw_recheck(&found, online->index, online->storage, generation->id, online->options->clock,
+                        online->options->log, err) != 0) {
             return -1;
         }
         if (found == 0) {
