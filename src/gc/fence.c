@@ -135,7 +135,7 @@ static int add_heard(struct fence *fence, const struct rsw_instance *instance, s
 /* One look at the index. 0 or -1. */
 static int look(struct fence *fence, struct rsw_error *err) {
     RSW_AUTO_TXN txn = NULL;
-    RSW_AUTO_ITER iter;
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
     struct rsw_instance instance;
     if (rsw_txn_begin_read(&txn, fence->index, err) != 0) {
         return -1;

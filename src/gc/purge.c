@@ -4,6 +4,7 @@
 #include "gc/quarantine.h"
 #include "gc/removal.h"
 #include "gc/tidy.h"
+#include "storage/layout.h"
 #include "util/clock.h"
 #include "util/grow.h"
 #include "util/log.h"
@@ -91,6 +92,7 @@ static void end_item(struct purge *purge, struct rsw_txn *txn, const struct rsw_
     purge->generation->failed += state == RSW_ITEM_FAILED ? 1 : 0;
 }
 
+/* What it leaves empty. The folder of a revision is evidence, and goes with its tombstone. */
 static void remove_folders(struct purge *purge) {
     for (size_t i = 0; i < purge->batch->plan_count; i++) {
         const struct rsw_removal_key *key = &purge->batch->plan[i];
@@ -98,6 +100,14 @@ static void remove_folders(struct purge *purge) {
         if (key->turn == RSW_TURN_DIR && !is_touched(&item->item)) {
             struct rsw_removal dir = {.key = purge->batch->keys + key->key};
             rsw_storage_rmdir(purge->online->storage, &dir, 1); /* one that stays is no failure */
+        }
+    }
+    for (size_t i = 0; i < purge->batch->count; i++) {
+        char key[RSW_KEY_MAX];
+        const struct rsw_removal_item *item = &purge->batch->items[i];
+        if (item->item.kind == RSW_ITEM_TAG && !is_touched(&item->item) &&
+            rsw_key_tag(key, item->repo.name, item->item.name) != NULL) {
+            rsw_storage_prune(purge->online->storage, key, NULL);
         }
     }
 }
@@ -284,8 +294,8 @@ static int end_kind(struct purge *purge, enum rsw_item_kind kind, enum rsw_item_
         if (end_batch(purge, err) != 0) {
             return -1;
         }
-        if (state == RSW_ITEM_ASIDE && kind != RSW_ITEM_REVISION) {
-            remove_folders(purge); /* that of a revision is evidence, and goes with its tombstone */
+        if (state == RSW_ITEM_ASIDE) {
+            remove_folders(purge);
         }
         report(purge);
     }

@@ -7,11 +7,16 @@
  * Asking a manifest so as well tells whether it is a revision again. DELETE of the blob clears {repository,
  * digest} in that replica, though it answers 404 or 500 for a revision; a DELETE of the manifest would untag
  * as well. Nothing clears {digest}: bytes that may be a manifest's are held for that (index.h,
- * RSW_ITEM_HELD). Source: distribution v2.8.2, v3.0.0, v3.1.1: registry/storage/registry.go (Manifests,
- * Blobs), linkedblobstore.go (Delete, Clear), cache/cachedblobdescriptorstore.go. */
+ * RSW_ITEM_HELD).
+ * In Redis all of it is for us to take out, and is; 2.8 and 3.0 would leave the digest in the repository's
+ * set, where another repository's push makes it count again. Then each replica is asked as if it had a cache
+ * of its own: one that does not look there after all is so found. Source: distribution v2.8.2, v3.0.0,
+ * v3.1.1: registry/storage/registry.go (Manifests, Blobs), linkedblobstore.go (Delete, Clear),
+ * cache/cachedblobdescriptorstore.go. */
 #include "gc/replicas.h"
 
 #include "gc/beacon.h"
+#include "registry/redis.h"
 #include "registry/registry.h"
 
 #include <stdio.h>
@@ -27,6 +32,7 @@ struct real {
     struct rsw_replicas replicas;
     struct rsw_registry **registries; /* owned, `count` of them */
     const char **urls;                /* owned, the texts are the registries' */
+    struct rsw_redis *redis;          /* owned; NULL unless they cache there */
     char *fence_repo;                 /* owned */
     struct rsw_beacon beacon;
     const struct rsw_log *log;
@@ -62,7 +68,8 @@ static int forget_at(struct real *real, struct rsw_registry *registry, const cha
         return answer;
     }
     for (int round = 0; round < ROUNDS; round++) {
-        if (rsw_registry_clear(registry, repo, digest, &status, err) != 0) {
+        if (rsw_registry_clear(registry, repo, digest, &status, err) != 0 ||
+            (real->redis != NULL && rsw_redis_forget(real->redis, repo, digest, err) == RSW_FAILED)) {
             return RSW_FAILED;
         }
         /* The last look is at the cache: one at the manifest would fill it, if the revision is there again.
@@ -90,6 +97,12 @@ static int forget(struct rsw_replicas *replicas, const char *repo, const struct 
     int result = RSW_ABSENT;
     if (replicas->cache == RSW_CACHE_NONE) {
         return RSW_ABSENT;
+    }
+    if (real->redis != NULL) {
+        result = rsw_redis_forget(real->redis, repo, digest, err);
+        if (result == RSW_FAILED) {
+            return RSW_FAILED;
+        }
     }
     for (size_t i = 0; i < replicas->count; i++) {
         int answer = forget_at(real, real->registries[i], repo, digest, manifest, err);
@@ -180,6 +193,7 @@ static void close_real(struct rsw_replicas *replicas) {
     for (size_t i = 0; real->registries != NULL && i < replicas->count; i++) {
         rsw_registry_close(real->registries[i]);
     }
+    rsw_redis_close(real->redis);
     free(real->registries);
     free(real->urls);
     free(real->fence_repo);
@@ -211,6 +225,20 @@ static int open_registry(struct real *real, size_t number, const struct rsw_repl
     return rsw_registry_ping(*registry, err);
 }
 
+static int open_redis(struct real *real, const struct rsw_replicas_options *options, struct rsw_error *err) {
+    const struct rsw_redis_options how = {.address = options->redis,
+                                          .user = options->redis_user,
+                                          .password = options->redis_password,
+                                          .db = options->redis_db};
+    if (options->cache != RSW_CACHE_REDIS) {
+        return 0;
+    }
+    if (options->redis == NULL) {
+        return rsw_error_set(err, RSW_EINVAL, 0, "where is the registry's Redis? Give --redis HOST:PORT");
+    }
+    return rsw_redis_open(&real->redis, &how, err);
+}
+
 static int open_all(struct real *real, const struct rsw_replicas_options *options, struct rsw_error *err) {
     const char *repo = options->fence_repo != NULL ? options->fence_repo : FENCE_REPO;
     real->replicas.count = options->count;
@@ -230,7 +258,7 @@ static int open_all(struct real *real, const struct rsw_replicas_options *option
             return -1;
         }
     }
-    return 0;
+    return open_redis(real, options, err);
 }
 
 int rsw_replicas_open(struct rsw_replicas **out, const struct rsw_replicas_options *options,
@@ -238,10 +266,6 @@ int rsw_replicas_open(struct rsw_replicas **out, const struct rsw_replicas_optio
     *out = NULL;
     if (options->count == 0) {
         return rsw_error_set(err, RSW_EINVAL, 0, "where is the registry? Give --registry URL, one a replica");
-    }
-    if (options->cache == RSW_CACHE_REDIS) {
-        return rsw_error_set(err, RSW_EUNSUPPORTED, 0,
-                             "a registry that caches in Redis cannot be swept online");
     }
     struct real *real = calloc(1, sizeof *real);
     if (real == NULL) {

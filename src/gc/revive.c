@@ -299,6 +299,8 @@ static void claim_member(struct rsw_txn *txn, enum rsw_member_kind kind, const s
     struct rsw_member old;
     if (rsw_member_get(txn, kind, item->repo, item->blob, &old) == RSW_FOUND) {
         member.target = old.target;
+        member.touched_ms =
+            old.touched_ms; /* whoever touched it has said so; what follows is as old as it was */
         member.flags |= old.flags & (uint32_t)RSW_MEMBER_BAD;
     }
     rsw_fact_member(txn, kind, &member);
@@ -318,7 +320,7 @@ static void claim(struct rsw_txn *txn, const struct rsw_removal_item *from, int6
         break;
     case RSW_ITEM_TAG:
         rsw_fact_repo(txn, from->repo.name, now_ms);
-        rsw_fact_tag_event(txn, item->repo, item->name, item->blob, now_ms, now_ms);
+        rsw_fact_tag_event(txn, item->repo, item->name, item->blob, 0, now_ms);
         break;
     case RSW_ITEM_REPOSITORY:
     case RSW_ITEM_UPLOAD:

@@ -42,7 +42,8 @@ int rsw_txn_begin_write(struct rsw_txn **out, struct rsw_index *index, struct rs
 int rsw_txn_commit(struct rsw_txn **ptr, struct rsw_error *err);
 /* Ends a read transaction, or throws a write transaction away. NULL and pointer to NULL are allowed. */
 void rsw_txn_abort(struct rsw_txn **txn);
-/* True if an error is stuck; copies it to err. */
+/* True if an error is stuck; copies it to err. NULL, one that could not be begun, has failed as well: err has
+ * that already. */
 bool rsw_txn_failed(const struct rsw_txn *txn, struct rsw_error *err);
 uint64_t rsw_txn_seq(const struct rsw_txn *txn); /* read: the last committed one; write: its own */
 /* Rough number of bytes this write transaction has dirtied: commit and begin anew past some 64 MiB. */

@@ -72,6 +72,9 @@ void rsw_txn_abort(struct rsw_txn **txn) {
 }
 
 bool rsw_txn_failed(const struct rsw_txn *txn, struct rsw_error *err) {
+    if (txn == NULL) {
+        return true;
+    }
     if (rsw_txn_ok(txn)) {
         return false;
     }

@@ -25,3 +25,6 @@ regsweep_unit_test(gc_fence
 regsweep_unit_test(gc_restore
     SOURCES gc_restore.c storage_help.c tree.c
     MODULES gc scan oci registry storage index util)
+regsweep_unit_test(gc_online
+    SOURCES gc_online.c gc_registry.c tree.c compare.c
+    MODULES gc scan oci registry storage index util)

@@ -56,6 +56,24 @@ static void telling_rmdir(struct rsw_storage *storage, struct rsw_removal *remov
     }
 }
 
+static void telling_move(struct rsw_storage *storage, struct rsw_move *moves, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        rsw_storage_move(told(storage, "move", moves[i].from), moves + i, 1);
+    }
+}
+
+static void telling_copy(struct rsw_storage *storage, struct rsw_move *copies, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        rsw_storage_copy(told(storage, "copy", copies[i].from), copies + i, 1);
+    }
+}
+
+static void telling_write(struct rsw_storage *storage, struct rsw_write *writes, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        rsw_storage_write(told(storage, "write", writes[i].key), writes + i, 1);
+    }
+}
+
 static void telling_free(struct rsw_storage *storage) {
     free(storage);
 }
@@ -67,6 +85,9 @@ static struct rsw_storage *telling(struct registry *r) {
                                                .remove = telling_remove,
                                                .prune = telling_prune,
                                                .rmdir = telling_rmdir,
+                                               .move = telling_move,
+                                               .copy = telling_copy,
+                                               .write = telling_write,
                                                .free = telling_free};
     struct telling *out = calloc(1, sizeof *out);
     assert_non_null(out);

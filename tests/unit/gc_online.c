@@ -1,0 +1,492 @@
+/* The generation beside a running registry, step by step: what each state does, what a touch in each of them
+ * gives back, and what ends a run. Interleavings are for sim_sweep.c. */
+#include "gc_registry.h"
+
+#include "gc/online.h"
+#include "gc/quarantine.h"
+#include "gc/revive.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SETTLE_MS 1000
+#define QUARANTINE_MS 5000
+
+/* One replica that answers every fence at once, and knows what the test says. */
+struct fake {
+    struct rsw_replicas base;
+    struct registry *r;
+    bool fence_fails;
+    int forgotten;   /* requests to forget */
+    int knows_again; /* of these, from now on so many find something */
+    void (*in_forget)(struct fake *fake, const char *repo, const struct rsw_digest *digest);
+};
+
+static struct fake fake;
+
+static int fake_forget(struct rsw_replicas *replicas, const char *repo, const struct rsw_digest *digest,
+                       bool manifest, struct rsw_error *err) {
+    struct fake *self = (struct fake *)replicas;
+    (void)manifest;
+    (void)err;
+    self->forgotten++;
+    if (self->in_forget != NULL) {
+        self->in_forget(self, repo, digest);
+    }
+    return self->knows_again > 0 && self->knows_again-- > 0 ? RSW_FOUND : RSW_ABSENT;
+}
+
+static int fake_fence(struct rsw_replicas *replicas, const char *mark, struct rsw_error *err) {
+    struct fake *self = (struct fake *)replicas;
+    struct registry *r = self->r;
+    if (self->fence_fails) {
+        return rsw_error_set(err, RSW_EREFUSED, 0, "no fence: nobody answers");
+    }
+    RSW_AUTO_TXN txn = NULL;
+    assert_int_equal(rsw_txn_begin_write(&txn, r->index, err), 0);
+    struct rsw_state state;
+    assert_int_equal(rsw_state_get(txn, &state), RSW_FOUND);
+    state.beat_ms = r->now_ms;
+    rsw_state_put(txn, &state);
+    struct rsw_instance instance = {.id = "one", .first_ms = NOW_MS - HOUR_MS, .last_ms = r->now_ms};
+    snprintf(instance.fence_layer, sizeof instance.fence_layer, "%s-0", mark);
+    snprintf(instance.fence_manifest, sizeof instance.fence_manifest, "%s-0", mark);
+    rsw_instance_put(txn, &instance);
+    return rsw_txn_commit(&txn, err);
+}
+
+static const struct rsw_replicas_ops fake_ops = {.forget = fake_forget, .fence = fake_fence};
+
+static int setup(void **state) {
+    assert_int_equal(registry_setup(state), 0);
+    struct registry *r = *state;
+    fake = (struct fake){.base = {.ops = &fake_ops, .count = 1, .run = "this-run"}, .r = r};
+    r->options.offline = false;
+    r->options.replicas = &fake.base;
+    r->options.grace_ms = HOUR_MS / 2;
+    r->options.settle_ms = SETTLE_MS;
+    r->options.quarantine_ms = QUARANTINE_MS;
+    r->options.fence_timeout_ms = 1000;
+    return 0;
+}
+
+#define in_either(test)                                                                                      \
+    cmocka_unit_test_prestate_setup_teardown(test, setup, registry_teardown, &in_memory),                    \
+        cmocka_unit_test_prestate_setup_teardown(test, setup, registry_teardown, &in_directory)
+
+/* Known for longer than grace: what nothing links has been garbage for so long. */
+static void scan_long_ago(struct registry *r) {
+    tree_image(&r->tree, "regsweep/fence", "fence", "fence", 1); /* a registry is never empty */
+    scan_registry(r);
+    r->now_ms += HOUR_MS;
+}
+
+static void step(struct registry *r, const char *state) {
+    sweep_well(r);
+    if (r->result.state == NULL || strcmp(r->result.state, state) != 0) {
+        fail_msg("the generation is %s, not %s", r->result.state != NULL ? r->result.state : "none", state);
+    }
+}
+
+static void later(struct registry *r) {
+    r->now_ms = r->result.due_ms != 0 ? r->result.due_ms : r->now_ms + 1;
+}
+
+/* From condemned to purged. */
+static void see_through(struct registry *r) {
+    step(r, "unlinked");
+    later(r);
+    step(r, "hidden");
+    later(r);
+    step(r, "purged");
+}
+
+static bool is_there(struct registry *r, const char *key) {
+    struct rsw_look look = {.key = key};
+    rsw_storage_look(r->real, &look, 1);
+    assert_int_not_equal(look.answer, RSW_FAILED);
+    return look.answer == RSW_FOUND;
+}
+
+static bool has_blob(struct registry *r, const struct rsw_digest *digest) {
+    char key[RSW_KEY_MAX];
+    return is_there(r, rsw_key_blob(key, digest));
+}
+
+static bool has_link(struct registry *r, const char *repo, const struct rsw_digest *digest) {
+    char key[RSW_KEY_MAX];
+    return is_there(r, rsw_key_layer_link(key, repo, digest));
+}
+
+static bool has_revision(struct registry *r, const char *repo, const struct rsw_digest *digest) {
+    char key[RSW_KEY_MAX];
+    return is_there(r, rsw_key_revision_link(key, repo, digest));
+}
+
+static bool is_whole(struct registry *r, const char *repo, const struct tree_image *image) {
+    for (size_t i = 0; i < image->layer_count; i++) {
+        if (!has_link(r, repo, &image->layers[i]) || !has_blob(r, &image->layers[i])) {
+            return false;
+        }
+    }
+    return has_revision(r, repo, &image->manifest) && has_blob(r, &image->manifest) &&
+           has_link(r, repo, &image->config) && has_blob(r, &image->config);
+}
+
+static void touch(struct registry *r, enum rsw_member_kind kind, const char *name,
+                  const struct rsw_digest *digest) {
+    RSW_AUTO_TXN txn = NULL;
+    struct rsw_blob blob;
+    assert_int_equal(rsw_txn_begin_write(&txn, r->index, &r->err), 0);
+    uint32_t repo = rsw_fact_repo(txn, name, r->now_ms);
+    assert_int_equal(rsw_blob_find(txn, digest, &blob), RSW_FOUND);
+    rsw_touch(txn, repo, blob.id);
+    rsw_fact_touch(txn, kind, repo, blob.id, r->now_ms, 0); /* as an event does */
+    assert_int_equal(rsw_txn_commit(&txn, &r->err), 0);
+}
+
+static void revive(struct registry *r) {
+    struct rsw_revive_result result;
+    assert_int_equal(rsw_revive(&result, r->index, r->real, &r->clock, NULL, &r->err), 0);
+    assert_int_equal(result.failed, 0);
+    assert_int_equal(result.lost, 0);
+}
+
+/* What stays, and of ours no more than the quarantine's README and what a fence asks for. */
+static void expect_swept_clean_online(struct registry *r) {
+    const struct tree_image fence = tree_image(&r->tree, "regsweep/fence", "fence", "fence", 1);
+    tree_blob_remove(&r->tree, &fence.manifest);
+    tree_blob_remove(&r->tree, &fence.config);
+    tree_blob_remove(&r->tree, &fence.layers[0]);
+    tree_link_remove(&r->tree, "regsweep/fence", &fence.config);
+    tree_link_remove(&r->tree, "regsweep/fence", &fence.layers[0]);
+    tree_revision_remove(&r->tree, "regsweep/fence", &fence.manifest);
+    tree_tag_remove(&r->tree, "regsweep/fence", "fence", &fence.manifest, 1);
+    (void)rsw_storage_prune(r->real, RSW_LAYOUT_REPOSITORIES "/regsweep", &r->err);
+    (void)rsw_storage_prune(r->real, RSW_LAYOUT_BLOBS, &r->err);
+    tree_remove(&r->tree, "regsweep/quarantine/README");
+    (void)rsw_storage_prune(r->real, "regsweep", &r->err);
+    expect_swept_clean(r);
+}
+
+/* ---- what a generation does ---- */
+
+static void what_must_go_goes_and_what_must_stay_is_unchanged(void **state) {
+    struct registry *r = *state;
+    put_what_stays(&r->tree);
+    put_what_goes(&r->tree);
+    scan_long_ago(r);
+    see_through(r);
+    assert_int_equal(r->result.failed, 0);
+    assert_int_equal(r->result.spared, 0);
+    expect_index_equals_fresh_scan(r);
+    expect_swept_clean_online(r);
+}
+
+static void until_it_is_due_nothing_happens(void **state) {
+    struct registry *r = *state;
+    struct tree_image image = tree_image(&r->tree, "app", NULL, "old", 2);
+    scan_long_ago(r);
+    step(r, "unlinked");
+    assert_false(has_link(r, "app", &image.layers[0]));
+    assert_false(has_revision(r, "app", &image.manifest));
+    assert_true(has_blob(r, &image.layers[0]));
+    int64_t due_ms = r->result.due_ms;
+    assert_int_equal(due_ms, r->now_ms + SETTLE_MS);
+    r->now_ms = due_ms - 1;
+    step(r, "unlinked");
+    assert_true(has_blob(r, &image.layers[0]));
+    r->now_ms = due_ms;
+    step(r, "hidden");
+    assert_false(has_blob(r, &image.layers[0]));
+    char key[RSW_KEY_MAX];
+    char copy[RSW_QUARANTINE_KEY_MAX];
+    rsw_quarantine_key(copy, 1, rsw_key_blob(key, &image.layers[0]));
+    assert_true(is_there(r, copy));
+    r->now_ms += QUARANTINE_MS - 1;
+    step(r, "hidden");
+    assert_true(is_there(r, copy));
+    r->now_ms += 1;
+    step(r, "purged");
+    assert_false(is_there(r, copy));
+    assert_true(r->result.freed >= 2);
+}
+
+/* ---- touches ---- */
+
+static void give_back_in(struct registry *r, int steps) {
+    struct tree_image image = tree_image(&r->tree, "app", NULL, "old", 2);
+    struct tree_image other = tree_image(&r->tree, "app", NULL, "other", 2);
+    scan_long_ago(r);
+    for (int i = 0; i < steps; i++) {
+        sweep_well(r);
+        if (i + 1 < steps) {
+            later(r);
+        }
+    }
+    touch(r, RSW_REVISION, "app", &image.manifest);
+    revive(r);
+    assert_true(is_whole(r, "app", &image));
+    do {
+        later(r);
+        sweep_well(r);
+        assert_true(is_whole(r, "app", &image));
+    } while (strcmp(r->result.state, "purged") != 0);
+    assert_true(r->result.spared > 0);
+    assert_false(has_blob(r, &other.manifest));
+    assert_false(has_link(r, "app", &other.layers[0]));
+    char key[RSW_KEY_MAX];
+    char copy[RSW_QUARANTINE_KEY_MAX];
+    rsw_quarantine_key(copy, 1, rsw_key_blob(key, &image.layers[0]));
+    assert_false(is_there(r, copy));
+}
+
+static void a_manifest_touched_when_unlinked_is_given_back_whole(void **state) {
+    give_back_in(*state, 1);
+}
+
+static void a_manifest_touched_when_hidden_is_given_back_whole(void **state) {
+    give_back_in(*state, 2);
+}
+
+static void what_is_touched_before_it_is_taken_is_not_taken(void **state) {
+    struct registry *r = *state;
+    struct tree_image image = tree_image(&r->tree, "app", NULL, "old", 2);
+    scan_long_ago(r);
+    step(r, "unlinked");
+    touch(r, RSW_LINK, "app", &image.layers[0]); /* nobody gives back: the sweep itself must */
+    later(r);
+    step(r, "hidden");
+    assert_true(has_link(r, "app", &image.layers[0]) && has_blob(r, &image.layers[0]));
+    assert_false(has_blob(r, &image.layers[1]));
+    later(r);
+    step(r, "purged");
+    assert_true(has_link(r, "app", &image.layers[0]) && has_blob(r, &image.layers[0]));
+}
+
+static void an_index_gives_back_its_children_and_theirs(void **state) {
+    struct registry *r = *state;
+    struct tree_image arm = tree_image(&r->tree, "app", NULL, "arm", 2);
+    struct tree_image amd = tree_image(&r->tree, "app", NULL, "amd", 2);
+    struct rsw_digest children[] = {arm.manifest, amd.manifest};
+    struct rsw_digest all = tree_index(&r->tree, "app", NULL, children, 2);
+    struct rsw_digest outer = tree_index(&r->tree, "app", NULL, &all, 1);
+    struct rsw_digest signature = tree_cosign(&r->tree, "app", &outer);
+    struct rsw_digest referrer = tree_referrer(&r->tree, "app", NULL, &outer, "application/x", "sbom");
+    scan_long_ago(r);
+    step(r, "unlinked");
+    later(r);
+    step(r, "hidden");
+    touch(r, RSW_REVISION, "app", &outer);
+    revive(r);
+    assert_true(is_whole(r, "app", &arm) && is_whole(r, "app", &amd));
+    assert_true(has_revision(r, "app", &all) && has_blob(r, &all));
+    assert_true(has_revision(r, "app", &referrer) && has_blob(r, &referrer));
+    assert_true(has_revision(r, "app", &signature) && has_blob(r, &signature));
+    char tag[256];
+    char key[RSW_KEY_MAX];
+    assert_true(is_there(r, rsw_key_tag_current(key, "app", tree_weak_tag(tag, &outer, ".sig"))));
+}
+
+/* ---- recheck ---- */
+
+static void what_nobody_told_of_is_found_in_storage(void **state) {
+    struct registry *r = *state;
+    struct tree_image image = tree_image(&r->tree, "app", NULL, "old", 2);
+    scan_long_ago(r);
+    step(r, "unlinked");
+    tree_revision(&r->tree, "app", &image.manifest); /* pushed again; its event was lost */
+    later(r);
+    step(r, "hidden");
+    assert_true(is_whole(r, "app", &image));
+    later(r);
+    step(r, "purged");
+    assert_true(is_whole(r, "app", &image));
+}
+
+static void a_tag_that_the_index_missed_keeps_its_manifest(void **state) {
+    struct registry *r = *state;
+    struct tree_image image = tree_image(&r->tree, "app", "1", "old", 2);
+    struct tree_image next = tree_image(&r->tree, "app", "1", "next", 2);
+    scan_long_ago(r);
+    char key[RSW_KEY_MAX];
+    char text[RSW_DIGEST_TEXT_MAX];
+    tree_put_text(&r->tree, rsw_key_tag_current(key, "app", "1"), rsw_digest_format(&image.manifest, text));
+    sweep_well(r);
+    assert_true(is_whole(r, "app", &image));
+    assert_true(is_whole(r, "app", &next)); /* the index still believes it tagged */
+}
+
+static void a_lookup_that_fails_keeps(void **state) {
+    struct registry *r = *state;
+    if (r->backend != IN_MEMORY) {
+        return; /* faults of single keys are for memory to make */
+    }
+    struct tree_image image = tree_image(&r->tree, "app", NULL, "old", 1);
+    scan_long_ago(r);
+    step(r, "unlinked");
+    char key[RSW_KEY_MAX];
+    rsw_memory_fail_key(r->real, rsw_key_revision_link(key, "app", &image.manifest), EIO);
+    later(r);
+    (void)sweep(r);
+    rsw_memory_fail_key(r->real, key, 0);
+    later(r);
+    sweep_well(r);
+    assert_true(has_blob(r, &image.layers[0]) && has_blob(r, &image.manifest));
+}
+
+/* ---- caches ---- */
+
+static void what_a_cache_knew_again_begins_the_settle_anew(void **state) {
+    struct registry *r = *state;
+    struct tree_image image = tree_image(&r->tree, "app", NULL, "old", 1);
+    fake.base.cache = RSW_CACHE_REDIS;
+    scan_long_ago(r);
+    step(r, "unlinked");
+    assert_int_equal(fake.forgotten, 3); /* layer, config, manifest */
+    later(r);
+    fake.knows_again = 1;
+    step(r, "unlinked");
+    assert_int_equal(r->result.due_ms, r->now_ms + SETTLE_MS);
+    assert_true(has_blob(r, &image.layers[0]));
+    later(r);
+    step(r, "hidden");
+    later(r);
+    int before = fake.forgotten;
+    step(r, "purged");
+    assert_int_equal(fake.forgotten, before); /* nothing is unlinked in the second settle */
+}
+
+static void push_while_forgetting(struct fake *self, const char *repo, const struct rsw_digest *digest) {
+    self->in_forget = NULL;
+    tree_link(&self->r->tree, repo,
+              digest); /* a client pushes it, serve gives back, and our DELETE takes it */
+    touch(self->r, RSW_LINK, repo, digest);
+    revive(self->r);
+    tree_link_remove(&self->r->tree, repo, digest);
+}
+
+static void what_a_delete_of_ours_took_from_somebody_is_given_back(void **state) {
+    struct registry *r = *state;
+    struct rsw_digest layer = tree_blob(&r->tree, "a layer");
+    tree_link(&r->tree, "app", &layer);
+    fake.base.cache = RSW_CACHE_REDIS;
+    fake.in_forget = push_while_forgetting;
+    scan_long_ago(r);
+    sweep_well(r);
+    assert_true(has_link(r, "app", &layer) && has_blob(r, &layer));
+}
+
+static void bytes_of_a_manifest_are_held_until_the_replicas_are_new(void **state) {
+    struct registry *r = *state;
+    struct tree_image image = tree_image(&r->tree, "app", NULL, "old", 1);
+    fake.base.cache = RSW_CACHE_MEMORY;
+    scan_long_ago(r);
+    see_through(r);
+    assert_int_equal(r->result.held, 1);
+    assert_false(has_blob(r, &image.layers[0]));
+    char key[RSW_KEY_MAX];
+    char copy[RSW_QUARANTINE_KEY_MAX];
+    rsw_quarantine_key(copy, 1, rsw_key_blob(key, &image.manifest));
+    assert_true(is_there(r, copy));
+    /* A push that a stale cache made the registry take without writing the bytes. */
+    tree_revision(&r->tree, "app", &image.manifest);
+    touch(r, RSW_REVISION, "app", &image.manifest);
+    revive(r);
+    assert_true(has_blob(r, &image.manifest));
+}
+
+/* ---- what ends a run ---- */
+
+static void a_fence_that_fails_refuses_and_takes_nothing(void **state) {
+    struct registry *r = *state;
+    struct tree_image image = tree_image(&r->tree, "app", NULL, "old", 1);
+    scan_long_ago(r);
+    fake.fence_fails = true;
+    assert_int_equal(sweep(r), -1);
+    assert_int_equal(r->err.code, RSW_EREFUSED);
+    assert_true(is_whole(r, "app", &image));
+    fake.fence_fails = false;
+    step(r, "unlinked");
+    fake.fence_fails = true;
+    later(r);
+    assert_int_equal(sweep(r), -1);
+    assert_true(has_blob(r, &image.layers[0]));
+    fake.fence_fails = false;
+    step(r, "hidden");
+}
+
+static void grace_is_never_shorter_than_settle(void **state) {
+    struct registry *r = *state;
+    r->options.grace_ms = SETTLE_MS - 1;
+    scan_long_ago(r);
+    assert_int_equal(sweep(r), -1);
+    assert_int_equal(r->err.code, RSW_EINVAL);
+}
+
+static void a_stopped_registry_gets_back_what_was_taken_and_is_swept_anew(void **state) {
+    struct registry *r = *state;
+    put_what_stays(&r->tree);
+    put_what_goes(&r->tree);
+    scan_long_ago(r);
+    step(r, "unlinked");
+    later(r);
+    step(r, "hidden");
+    r->options.offline = true;
+    sweep_well(r);
+    expect_swept_clean_online(r);
+}
+
+/* Whatever call to storage a run ends at, the next goes on, and nothing that is needed is lost. */
+static void fail_from(struct registry *r, const char *call, const char *key) {
+    (void)call;
+    (void)key;
+    r->calls++;
+}
+
+static void a_run_that_ends_anywhere_is_gone_on_with(void **state) {
+    struct registry *r = *state;
+    if (r->backend != IN_MEMORY) {
+        return;
+    }
+    put_what_stays(&r->tree);
+    put_what_goes(&r->tree);
+    scan_long_ago(r);
+    r->before_call = fail_from;
+    for (int countdown = 0; countdown < 400; countdown += 7) {
+        rsw_memory_fail_after(r->real, countdown, EIO);
+        (void)sweep(r);
+        rsw_memory_fail_after(r->real, 0, 0);
+        expect_nothing_lost(r);
+        r->now_ms += QUARANTINE_MS + SETTLE_MS;
+        if (r->result.state != NULL && strcmp(r->result.state, "purged") == 0 && r->err.code == RSW_OK) {
+            break;
+        }
+    }
+    assert_true(r->calls > 100);
+    expect_nothing_lost(r);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        in_either(what_must_go_goes_and_what_must_stay_is_unchanged),
+        in_either(until_it_is_due_nothing_happens),
+        in_either(a_manifest_touched_when_unlinked_is_given_back_whole),
+        in_either(a_manifest_touched_when_hidden_is_given_back_whole),
+        in_either(what_is_touched_before_it_is_taken_is_not_taken),
+        in_either(an_index_gives_back_its_children_and_theirs),
+        in_either(what_nobody_told_of_is_found_in_storage),
+        in_either(a_tag_that_the_index_missed_keeps_its_manifest),
+        in_either(a_lookup_that_fails_keeps),
+        in_either(what_a_cache_knew_again_begins_the_settle_anew),
+        in_either(what_a_delete_of_ours_took_from_somebody_is_given_back),
+        in_either(bytes_of_a_manifest_are_held_until_the_replicas_are_new),
+        in_either(a_fence_that_fails_refuses_and_takes_nothing),
+        in_either(grace_is_never_shorter_than_settle),
+        in_either(a_stopped_registry_gets_back_what_was_taken_and_is_swept_anew),
+        in_either(a_run_that_ends_anywhere_is_gone_on_with),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,162 @@
+/* The registry's files as actors see them: the world may act before and after every single request, and a killed actor's fail. */
+#include "sim_schedule.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct seen_storage {
+    struct rsw_storage base; /* first member */
+    struct sim *sim;
+};
+
+static struct sim *sim_of(struct rsw_storage *storage) {
+    return ((struct seen_storage *)storage)->sim;
+}
+
+/* The files; NULL: who asks is dead. */
+static struct rsw_storage *ask(struct rsw_storage *storage) {
+    struct sim *sim = sim_of(storage);
+    sim_pause(sim);
+    return sim_self_killed(sim) ? NULL : sim->registry.files;
+}
+
+static void answered(struct rsw_storage *storage) {
+    struct sim *sim = sim_of(storage);
+    if (sim->check != NULL) {
+        sim->check(sim);
+    }
+    sim_pause(sim);
+}
+
+static void changed(struct rsw_storage *storage, const char *what, const char *key, const char *other) {
+    struct sim *sim = sim_of(storage);
+    const char *last = strlen(key) > 60 ? key + strlen(key) - 60 : key;
+    sim_trace(sim, "%s …%s", what, last);
+    sim_seen(&sim->registry, key);
+    if (other != NULL) {
+        sim_seen(&sim->registry, other);
+    }
+    answered(storage);
+}
+
+static int see_list(struct rsw_storage *storage, const struct rsw_listing *listing, struct rsw_error *err) {
+    struct rsw_storage *files = ask(storage);
+    return files == NULL ? (rsw_error_set(err, RSW_EIO, EIO, "killed"), RSW_FAILED)
+                         : rsw_storage_list(files, listing, err);
+}
+
+static void see_look(struct rsw_storage *storage, struct rsw_look *looks, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        struct rsw_storage *files = ask(storage);
+        looks[i].answer = RSW_FAILED;
+        looks[i].errnum = EIO;
+        if (files != NULL) {
+            rsw_storage_look(files, &looks[i], 1);
+        }
+    }
+    sim_pause(sim_of(storage));
+}
+
+static void see_read(struct rsw_storage *storage, struct rsw_read *reads, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        struct rsw_storage *files = ask(storage);
+        reads[i].answer = RSW_FAILED;
+        reads[i].errnum = EIO;
+        if (files != NULL) {
+            rsw_storage_read(files, &reads[i], 1);
+        }
+    }
+    sim_pause(sim_of(storage));
+}
+
+static void see_remove(struct rsw_storage *storage, struct rsw_removal *removals, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        struct rsw_storage *files = ask(storage);
+        removals[i].answer = RSW_FAILED;
+        removals[i].errnum = EIO;
+        if (files != NULL) {
+            rsw_storage_remove(files, &removals[i], 1);
+            changed(storage, "removes", removals[i].key, NULL);
+        }
+    }
+}
+
+static int see_prune(struct rsw_storage *storage, const char *dir, struct rsw_error *err) {
+    struct rsw_storage *files = ask(storage);
+    return files == NULL ? (rsw_error_set(err, RSW_EIO, EIO, "killed"), RSW_FAILED)
+                         : rsw_storage_prune(files, dir, err);
+}
+
+static void see_rmdir(struct rsw_storage *storage, struct rsw_removal *removals, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        struct rsw_storage *files = ask(storage);
+        removals[i].answer = RSW_FAILED;
+        removals[i].errnum = EIO;
+        if (files != NULL) {
+            rsw_storage_rmdir(files, &removals[i], 1);
+        }
+    }
+}
+
+static void relocate(struct rsw_storage *storage, struct rsw_move *moves, size_t count, const char *what,
+                     void (*call)(struct rsw_storage *, struct rsw_move *, size_t)) {
+    for (size_t i = 0; i < count; i++) {
+        struct rsw_storage *files = ask(storage);
+        moves[i].answer = RSW_FAILED;
+        moves[i].errnum = EIO;
+        if (files != NULL) {
+            call(files, &moves[i], 1);
+            if (moves[i].answer == RSW_FOUND) {
+                changed(storage, what, moves[i].from, moves[i].to);
+            }
+        }
+    }
+}
+
+static void see_move(struct rsw_storage *storage, struct rsw_move *moves, size_t count) {
+    relocate(storage, moves, count, "moves", rsw_storage_move);
+}
+
+static void see_copy(struct rsw_storage *storage, struct rsw_move *copies, size_t count) {
+    relocate(storage, copies, count, "copies", rsw_storage_copy);
+}
+
+static void see_write(struct rsw_storage *storage, struct rsw_write *writes, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        struct rsw_storage *files = ask(storage);
+        writes[i].answer = RSW_FAILED;
+        writes[i].errnum = EIO;
+        if (files != NULL) {
+            rsw_storage_write(files, &writes[i], 1);
+            changed(storage, "writes", writes[i].key, NULL);
+        }
+    }
+}
+
+static void see_free(struct rsw_storage *storage) {
+    free(storage);
+}
+
+struct rsw_storage *sim_storage_open(struct sim *sim);
+
+struct rsw_storage *sim_storage_open(struct sim *sim) {
+    static const struct rsw_storage_ops ops = {.list = see_list,
+                                               .look = see_look,
+                                               .read = see_read,
+                                               .remove = see_remove,
+                                               .prune = see_prune,
+                                               .rmdir = see_rmdir,
+                                               .move = see_move,
+                                               .copy = see_copy,
+                                               .write = see_write,
+                                               .free = see_free};
+    struct seen_storage *out = calloc(1, sizeof *out);
+    if (out == NULL) {
+        abort();
+    }
+    out->base.ops = &ops;
+    out->base.url = strdup(rsw_storage_url(sim->registry.files));
+    out->sim = sim;
+    return &out->base;
+}

@@ -1,0 +1,704 @@
+/* The online sweep beside a simulated registry: thousands of interleavings, each given by its seed. After every step: what a client
+ * was promised is whole, once the feed is handled. At the end: what was deleted is gone.
+ *
+ *     SEED=17 unit_sim_sweep        this one alone; its trace is shown if it fails (TRACE=1: always)
+ *     SIM_SEEDS=100000 unit_sim_sweep
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "feed/apply.h"
+#include "feed/tally.h"
+#include "gc/online.h"
+#include "gc/revive.h"
+#include "scan/checker.h"
+#include "sim_clients.h"
+
+#include <regsweep/scan.h>
+
+#include <ftw.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SEEDS 400
+#define MUTANT_SEEDS 400
+#define STEPS 4000
+
+enum mutant {
+    NO_MUTANT,
+    FORGETS_NOTHING,  /* no cache is ever cleared */
+    FENCE_OVERTAKES,  /* the fence does not wait for what was sent before */
+    REQUESTS_OUTLIVE, /* settle is shorter than a request's life */
+    NAIVE,            /* a sweeper that believes one look, and deletes at once */
+};
+
+/* What all seeds together came to: a test in which nothing happens proves nothing. */
+struct tally {
+    uint64_t steps, promises, quiet, broken, generations, purged, placed, killed, restarts, lost, deletes, scans;
+    uint64_t pushes, pushes_failed, refused;
+};
+
+struct world {
+    struct sim sim;
+    struct sim_clients clients;
+    struct sim_replicas replicas;
+    struct sim_actor sweeper, reviver, checker, scanner;
+    enum mutant mutant;
+    char dir[64];
+    char index_dir[80];
+    char audit_file[80];
+    struct rsw_audit audit;
+    struct rsw_sweep_options options;
+    struct rsw_sweep_result result;
+    struct rsw_log log;
+    struct rsw_tally feed;
+    int64_t next_due_ms;
+    unsigned run;
+    unsigned feed_weight;
+    bool restarts, kills; /* in this seed replicas restart, the sweeper and serve are killed */
+    bool calm;            /* nothing is killed any more */
+    bool lost;            /* events were lost … */
+    uint64_t lost_seq;    /* … when this was the last transaction … */
+    uint64_t lost_generation; /* … and this the next generation */
+    struct tally *tally;
+};
+
+/* Past the wrapped ones: no turn is lost within a step of the world. */
+int __real_rsw_txn_begin_read(struct rsw_txn **out, struct rsw_index *index, struct rsw_error *err);
+int __real_rsw_txn_begin_write(struct rsw_txn **out, struct rsw_index *index, struct rsw_error *err);
+int __real_rsw_txn_commit(struct rsw_txn **ptr, struct rsw_error *err);
+void __real_rsw_txn_abort(struct rsw_txn **txn);
+
+/* ---- the feed ---- */
+
+/* As serve does. */
+static void note_fence(struct rsw_txn *txn, const struct rsw_event *event) {
+    char mark[RSW_FENCE_MAX];
+    struct rsw_instance instance;
+    if (rsw_useragent_word(event->useragent, "fence", mark, sizeof mark) &&
+        rsw_instance_get(txn, event->instance_id, &instance) == RSW_FOUND) {
+        bool layer = strcmp(event->media_type, "application/octet-stream") == 0;
+        memcpy(layer ? instance.fence_layer : instance.fence_manifest, mark, sizeof mark);
+        rsw_instance_put(txn, &instance);
+    }
+}
+
+static void deliver(struct world *w) {
+    struct sim *sim = &w->sim;
+    struct rsw_error err = RSW_ERROR_INIT;
+    struct rsw_txn *txn = NULL;
+    int replica = (int)sim_below(sim, (unsigned)sim->registry.replica_count);
+    const struct rsw_event *event = sim_event_next(&sim->registry, replica);
+    if (event == NULL || sim->writer != NULL) {
+        return;
+    }
+    if (__real_rsw_txn_begin_write(&txn, sim->index, &err) != 0) {
+        sim_fail(sim, "the feed: %s", err.message);
+        return;
+    }
+    rsw_event_apply(txn, event, NULL, 0, sim->registry.now_ms);
+    rsw_tally_event(&w->feed, txn, event, sim->registry.now_ms);
+    rsw_tally_write(&w->feed, txn);
+    note_fence(txn, event);
+    if (__real_rsw_txn_commit(&txn, &err) != 0) {
+        sim_fail(sim, "the feed: %s", err.message);
+        return;
+    }
+    rsw_tally_settle(&w->feed, true);
+    sim_trace(sim, "event of replica %d: %s %s %s", replica, rsw_event_action_name(event->action),
+              event->repository, event->digest.alg != 0 ? sim_contents[sim_blob_of(&event->digest)].name : event->tag);
+    if (!sim_one_in(sim, 24)) { /* else it comes again */
+        sim_event_drop(&sim->registry, replica);
+    }
+}
+
+static bool events_wait(const struct sim *sim) {
+    for (int i = 0; i < sim->registry.replica_count; i++) {
+        if (sim_event_next(&sim->registry, i) != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- what the invariant waits for ---- */
+
+static bool generation_open(const struct world *w, struct rsw_txn *txn, bool *clearing) {
+    uint64_t ids[RSW_GENERATIONS_OPEN_MAX];
+    struct rsw_generation generation;
+    size_t count = rsw_generations_open(txn, ids, RSW_GENERATIONS_OPEN_MAX);
+    bool before_loss = false;
+    for (size_t i = 0; i < count; i++) {
+        if (rsw_generation_get(txn, ids[i], &generation) == RSW_FOUND) {
+            *clearing = *clearing || generation.clearing || generation.settling;
+            before_loss = before_loss || ids[i] < w->lost_generation;
+        }
+    }
+    return before_loss;
+}
+
+static bool queues_empty(struct rsw_txn *txn) {
+    struct rsw_iter touched = RSW_ITER_INIT;
+    struct rsw_iter checks = RSW_ITER_INIT;
+    struct rsw_item item;
+    struct rsw_check check;
+    uint64_t queued;
+    rsw_iter_touched(&touched, txn);
+    rsw_iter_checks(&checks, txn);
+    bool empty = rsw_touched_next(&touched, &item, &queued) == RSW_ABSENT &&
+                 rsw_check_next(&checks, &check) == RSW_ABSENT;
+    rsw_iter_end(&touched);
+    rsw_iter_end(&checks);
+    return empty;
+}
+
+/* All that was sent is handled, no DELETE of ours is under way, and what was lost has been found. */
+static bool is_quiet(struct world *w) {
+    struct sim *sim = &w->sim;
+    struct rsw_error err = RSW_ERROR_INIT;
+    struct rsw_txn *txn = NULL;
+    struct rsw_state state;
+    if (events_wait(sim) || sim->writer != NULL || !sim_replicas_idle(&w->replicas) ||
+        __real_rsw_txn_begin_read(&txn, sim->index, &err) != 0) {
+        return false;
+    }
+    bool clearing = false;
+    bool before_loss = generation_open(w, txn, &clearing);
+    bool quiet = !clearing && queues_empty(txn) && rsw_state_get(txn, &state) == RSW_FOUND;
+    if (quiet && w->lost) {
+        w->lost = state.scan_seq <= w->lost_seq || before_loss;
+        quiet = !w->lost;
+    }
+    __real_rsw_txn_abort(&txn);
+    return quiet;
+}
+
+static void tell_breach(struct world *w, const struct sim_breach *breach, const char *how) {
+    sim_fail(&w->sim, "%s of %s in %s is %s: its %s of %s", sim_contents[breach->blob].name,
+             sim_contents[breach->blob].text + 7, sim_repos[breach->repo], how, breach->what,
+             sim_contents[breach->part].name);
+}
+
+static void check(struct sim *sim) {
+    struct world *w = sim->arg;
+    struct sim_breach breach;
+    if (sim->failed) {
+        return;
+    }
+    if (sim_ledger_breach(&w->clients.ledger, true, &breach)) {
+        tell_breach(w, &breach, "lost for ever");
+    } else if (sim_ledger_breach(&w->clients.ledger, false, &breach)) {
+        w->tally->broken++;
+        if (is_quiet(w)) {
+            tell_breach(w, &breach, "not whole");
+        }
+    } else {
+        w->tally->quiet++;
+    }
+}
+
+/* ---- the world's steps ---- */
+
+static void note_loss(struct world *w) {
+    struct rsw_error err = RSW_ERROR_INIT;
+    struct rsw_txn *txn = NULL;
+    struct rsw_state state;
+    if (__real_rsw_txn_begin_read(&txn, w->sim.index, &err) != 0 || rsw_state_get(txn, &state) != RSW_FOUND) {
+        sim_fail(&w->sim, "the index: %s", err.message);
+    } else {
+        w->lost = true;
+        w->lost_seq = rsw_txn_seq(txn);
+        w->lost_generation = state.next_generation;
+    }
+    __real_rsw_txn_abort(&txn);
+}
+
+static void restart(struct world *w) {
+    struct sim_registry *r = &w->sim.registry;
+    int replica = (int)sim_below(&w->sim, (unsigned)r->replica_count);
+    uint64_t before = r->events_lost;
+    sim_replica_restart(r, replica);
+    w->tally->restarts++;
+    sim_trace(&w->sim, "replica %d restarts, %" PRIu64 " events are lost", replica, r->events_lost - before);
+    if (r->events_lost > before) {
+        w->tally->lost += r->events_lost - before;
+        note_loss(w);
+    }
+}
+
+static void kill_actor(struct world *w, struct sim_actor *actor) {
+    if (!sim_actor_idle(actor) && !actor->killed) {
+        actor->killed = true;
+        w->tally->killed++;
+        sim_trace(&w->sim, "%s is killed", actor->name);
+    }
+}
+
+static void happen(struct world *w) {
+    struct sim *sim = &w->sim;
+    if (w->restarts && sim_one_in(sim, 900)) {
+        restart(w);
+    }
+    if (w->kills && sim_one_in(sim, 700)) {
+        kill_actor(w, &w->sweeper);
+    }
+    if (w->kills && sim_one_in(sim, 900)) {
+        kill_actor(w, &w->reviver);
+        kill_actor(w, &w->checker);
+    }
+}
+
+static void step(struct sim *sim) {
+    struct world *w = sim->arg;
+    sim->steps++;
+    sim_replicas_step(&w->replicas);
+    unsigned dice = sim_below(sim, 16 + w->feed_weight);
+    if (dice < 13) {
+        sim_clients_step(&w->clients);
+    } else if (dice < 16) {
+        sim_pass(sim, (int64_t)sim_below(sim, (unsigned)sim->pace_ms));
+    } else {
+        deliver(w);
+    }
+    if (!w->calm) {
+        happen(w);
+    }
+    check(sim);
+}
+
+/* ---- jobs ---- */
+
+static struct world *world_of(const struct sim_actor *actor) {
+    return actor->sim->arg;
+}
+
+static bool is_bug(const struct rsw_error *err) {
+    return err->code == RSW_EINVAL || err->code == RSW_ECORRUPT || err->code == RSW_ENOMEM ||
+           err->code == RSW_EFULL || err->code == RSW_ESCHEMA || err->code == RSW_OK;
+}
+
+static void judge(struct world *w, const struct sim_actor *actor, int rc, const struct rsw_error *err) {
+    if (rc != 0 && !actor->killed && is_bug(err)) {
+        sim_fail(&w->sim, "%s: error %d: %s", actor->job_name, (int)err->code, err->message);
+    }
+    w->tally->refused += rc != 0 && !actor->killed ? 1 : 0;
+}
+
+static struct rsw_online online_of(struct world *w) {
+    return (struct rsw_online){.index = w->sim.index,
+                               .storage = w->sim.storage,
+                               .replicas = &w->replicas.base,
+                               .options = &w->options,
+                               .audit = &w->audit,
+                               .result = &w->result};
+}
+
+static int advance(struct sim_actor *actor, struct rsw_error *err) {
+    struct world *w = world_of(actor);
+    struct rsw_online online = online_of(w);
+    int rc = rsw_online_advance(&online, &w->next_due_ms, err);
+    judge(w, actor, rc, err);
+    return rc;
+}
+
+static int begin(struct sim_actor *actor, struct rsw_error *err) {
+    struct world *w = world_of(actor);
+    struct rsw_online online = online_of(w);
+    bool busy;
+    int rc = rsw_online_is_busy(w->sim.index, &busy, err);
+    if (rc == 0 && !busy) {
+        int64_t due_ms = INT64_MAX;
+        w->result.generation = 0;
+        rc = rsw_online_begin(&online, &due_ms, err);
+        w->next_due_ms = due_ms < w->next_due_ms ? due_ms : w->next_due_ms;
+        w->tally->generations += w->result.generation != 0 ? 1 : 0;
+    }
+    judge(w, actor, rc, err);
+    return rc;
+}
+
+static int revive(struct sim_actor *actor, struct rsw_error *err) {
+    struct world *w = world_of(actor);
+    struct rsw_revive_result result;
+    int rc = rsw_revive(&result, w->sim.index, w->sim.storage, &w->sim.clock, &w->log, err);
+    w->tally->placed += result.placed;
+    judge(w, actor, rc, err);
+    return rc;
+}
+
+static int answer_checks(struct sim_actor *actor, struct rsw_error *err) {
+    struct world *w = world_of(actor);
+    struct rsw_check_result result;
+    int rc = rsw_check_run(&result, w->sim.index, w->sim.storage, &w->sim.clock, &w->log, err);
+    judge(w, actor, rc, err);
+    return rc;
+}
+
+static int scan(struct sim_actor *actor, struct rsw_error *err) {
+    struct world *w = world_of(actor);
+    struct rsw_scan_options options = {
+        .threads = 1, .settle_ms = w->sim.settle_ms, .clock = &w->sim.clock, .log = &w->log};
+    struct rsw_scan_result result;
+    int rc = rsw_scan(&result, w->sim.index, w->sim.storage, &options, err);
+    w->tally->scans++;
+    judge(w, actor, rc, err);
+    return rc;
+}
+
+static void new_run(struct world *w) {
+    snprintf(w->replicas.base.run, sizeof w->replicas.base.run, "run%u", ++w->run);
+    w->replicas.base.oldest_ms = 0;
+}
+
+static void give_jobs(struct world *w) {
+    struct sim *sim = &w->sim;
+    if (sim_actor_idle(&w->sweeper) && sim_one_in(sim, 12)) {
+        if (w->sweeper.killed || sim_one_in(sim, 4)) {
+            new_run(w);
+        }
+        bool due = w->next_due_ms <= sim->registry.now_ms || w->sweeper.result != 0;
+        if (due || sim_one_in(sim, 3)) {
+            sim_actor_give(&w->sweeper, due ? "advance" : "begin", due ? advance : begin);
+        }
+    }
+    if (sim_actor_idle(&w->reviver) && sim_one_in(sim, 4)) {
+        sim_actor_give(&w->reviver, "revive", revive);
+    }
+    if (sim_actor_idle(&w->checker) && sim_one_in(sim, 4)) {
+        sim_actor_give(&w->checker, "check", answer_checks);
+    }
+    if (sim_actor_idle(&w->scanner) && !w->calm && sim_one_in(sim, 1500)) {
+        sim_actor_give(&w->scanner, "scan", scan);
+    }
+}
+
+/* ---- a seed ---- */
+
+static void log_line(void *arg, enum rsw_log_level level, const char *line) {
+    (void)level;
+    sim_trace(arg, "  %s", line);
+}
+
+static void world_init(struct world *w, uint64_t seed, enum mutant mutant, struct tally *tally) {
+    static const int64_t settles_ms[] = {2000, 60000, 600000};
+    struct rsw_error err = RSW_ERROR_INIT;
+    memset(w, 0, sizeof *w);
+    w->mutant = mutant;
+    w->tally = tally;
+    snprintf(w->dir, sizeof w->dir, "%s/regsweep-sim-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+    assert_non_null(mkdtemp(w->dir));
+    snprintf(w->index_dir, sizeof w->index_dir, "%s/index", w->dir);
+    snprintf(w->audit_file, sizeof w->audit_file, "%s/audit", w->dir);
+    struct sim *sim = &w->sim;
+    sim_init(sim, seed, w->index_dir);
+    sim->arg = w;
+    sim->step = step;
+    sim->check = check;
+    sim->settle_ms = settles_ms[sim_below(sim, 3)];
+    sim->pace_ms = sim->settle_ms / 25;
+    sim->turns = 1 + sim_below(sim, 6);
+    sim_clients_init(&w->clients, sim);
+    sim_replicas_init(&w->replicas, sim);
+    w->replicas.forgets_nothing = mutant == FORGETS_NOTHING;
+    w->replicas.fence_overtakes = mutant == FENCE_OVERTAKES;
+    w->audit = (struct rsw_audit)RSW_AUDIT_INIT;
+    assert_int_equal(rsw_audit_open(&w->audit, w->audit_file, &err), 0);
+    static const unsigned feed_weights[] = {2, 4, 8, 24};
+    w->feed_weight = feed_weights[sim_below(sim, 4)];
+    w->restarts = sim_one_in(sim, 3);
+    w->kills = sim_one_in(sim, 2);
+    w->log = (struct rsw_log){.level = RSW_LOG_INFO, .write = log_line, .arg = sim};
+    w->options = (struct rsw_sweep_options){
+        .confirm = true,
+        .untagged_remove = sim_one_in(sim, 2),
+        .grace_ms = sim->settle_ms * (1 + (int64_t)sim_below(sim, 2)),
+        .upload_max_age_ms = -1,
+        .max_delete = 100,
+        .threads = 1,
+        .replicas = &w->replicas.base,
+        .settle_ms = mutant == REQUESTS_OUTLIVE ? 1 : sim->settle_ms,
+        .quarantine_ms = sim->settle_ms * (int64_t)sim_below(sim, 3),
+        .fence_timeout_ms = 20 * sim->settle_ms,
+        .clock = &sim->clock,
+        .log = &w->log,
+    };
+    w->clients.ledger.untagged_remove = w->options.untagged_remove;
+    w->clients.ledger.grace_ms = w->options.grace_ms;
+    new_run(w);
+    sim_actor_start(sim, &w->sweeper, "sweeper");
+    sim_actor_start(sim, &w->reviver, "reviver");
+    sim_actor_start(sim, &w->checker, "checker");
+    sim_actor_start(sim, &w->scanner, "scanner");
+    sim_trace(sim, "seed %" PRIu64 ": %s, cache %d, %d replicas, untagged %d", seed,
+              sim->registry.v3 ? "3.x" : "2.8", (int)sim->registry.cache, sim->registry.replica_count,
+              (int)w->options.untagged_remove);
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw) {
+    (void)st;
+    (void)type;
+    (void)ftw;
+    return remove(path);
+}
+
+static void world_release(struct world *w) {
+    sim_release(&w->sim);
+    rsw_audit_close(&w->audit);
+    nftw(w->dir, remove_one, 32, FTW_DEPTH | FTW_PHYS);
+}
+
+/* Some turn or some step. */
+static void go_on(struct world *w) {
+    if (sim_one_in(&w->sim, 2) || !sim_turn(&w->sim)) {
+        step(&w->sim);
+    }
+}
+
+/* Until an actor's job is done; false: it failed. */
+static bool finish(struct world *w, struct sim_actor *actor, const char *name,
+                   int (*job)(struct sim_actor *actor, struct rsw_error *err)) {
+    while (!sim_actor_idle(actor) && !w->sim.failed) {
+        go_on(w);
+    }
+    sim_actor_give(actor, name, job);
+    while (!sim_actor_idle(actor)) {
+        go_on(w);
+    }
+    return actor->result == 0;
+}
+
+/* All actors rest, and all that was sent is handled. */
+static void handle_all(struct world *w) {
+    for (int i = 0; i < 200 && !w->sim.failed; i++) {
+        while (!w->sim.failed && (events_wait(&w->sim) || !sim_clients_idle(&w->clients) ||
+                                  !sim_replicas_idle(&w->replicas))) {
+            go_on(w);
+        }
+        finish(w, &w->checker, "check", answer_checks);
+        finish(w, &w->reviver, "revive", revive);
+        struct rsw_txn *txn = NULL;
+        struct rsw_error err = RSW_ERROR_INIT;
+        if (__real_rsw_txn_begin_read(&txn, w->sim.index, &err) != 0) {
+            break;
+        }
+        bool empty = queues_empty(txn);
+        __real_rsw_txn_abort(&txn);
+        if (empty && !events_wait(&w->sim)) {
+            return;
+        }
+        w->sim.registry.now_ms += 2000;
+    }
+    sim_fail(&w->sim, "the queues do not become empty");
+}
+
+/* Every open generation to its end, and a new one, if there is anything to let go. */
+static void sweep_to_the_end(struct world *w) {
+    for (int i = 0; i < 100 && !w->sim.failed; i++) {
+        bool well = finish(w, &w->sweeper, "advance", advance);
+        if (well && w->next_due_ms == INT64_MAX) {
+            return;
+        }
+        if (well && w->next_due_ms > w->sim.registry.now_ms) {
+            w->sim.registry.now_ms = w->next_due_ms;
+        }
+        handle_all(w);
+    }
+    sim_fail(&w->sim, "generations do not come to their end: %.200s", w->sweeper.err.message);
+}
+
+static void expect_whole(struct world *w) {
+    struct sim_breach breach;
+    if (!w->sim.failed && sim_ledger_breach(&w->clients.ledger, false, &breach)) {
+        tell_breach(w, &breach, "not whole at the end");
+    }
+}
+
+struct leftover {
+    struct world *world;
+    bool remove_empty; /* links that a killed 2.8 cut: those are an administrator's to remove */
+    char keys[256][RSW_KEY_MAX];
+    size_t count;
+};
+
+static int look_at_page(void *arg, const struct rsw_entry *entries, size_t count, struct rsw_error *err) {
+    struct leftover *left = arg;
+    (void)err;
+    for (size_t i = 0; i < count; i++) {
+        const char *key = entries[i].key;
+        bool of_fence = strstr(key, "/regsweep/fence/") != NULL ||
+                        strstr(key, sim_contents[SIM_FENCE_LAYER].text + 7) != NULL ||
+                        strstr(key, sim_contents[SIM_FENCE_IMAGE].text + 7) != NULL ||
+                        strcmp(key, "regsweep/quarantine/README") == 0;
+        bool wanted = left->remove_empty ? entries[i].size == 0 : !of_fence;
+        if (wanted && left->count < 256) {
+            snprintf(left->keys[left->count++], RSW_KEY_MAX, "%s", key);
+        }
+    }
+    return 0;
+}
+
+static void look_at_storage(struct world *w, struct leftover *left, bool remove_empty) {
+    struct rsw_error err = RSW_ERROR_INIT;
+    struct rsw_listing listing = {.prefix = "", .page = look_at_page, .arg = left};
+    left->world = w;
+    left->remove_empty = remove_empty;
+    left->count = 0;
+    rsw_storage_list(w->sim.registry.files, &listing, &err);
+    for (size_t i = 0; remove_empty && i < left->count; i++) {
+        sim_remove(&w->sim.registry, left->keys[i]);
+    }
+}
+
+/* Once everything is deleted, and no cache remembers it, nothing stays. */
+static void expect_all_goes(struct world *w) {
+    static struct leftover left;
+    struct sim_registry *r = &w->sim.registry;
+    look_at_storage(w, &left, true);
+    sim_clients_delete_all(&w->clients);
+    handle_all(w);
+    r->now_ms += 10 * w->options.grace_ms;
+    for (int i = 0; i < 3 && !w->sim.failed; i++) {
+        for (int j = 0; j < r->replica_count; j++) {
+            sim_replica_restart(r, j);
+        }
+        memset(&r->shared, 0, sizeof r->shared);
+        finish(w, &w->scanner, "scan", scan);
+        handle_all(w);
+        if (!finish(w, &w->sweeper, "begin", begin)) {
+            sim_fail(&w->sim, "no generation can be begun: %.200s", w->sweeper.err.message);
+        }
+        sweep_to_the_end(w);
+        r->now_ms += 10 * w->options.grace_ms;
+    }
+    look_at_storage(w, &left, false);
+    if (!w->sim.failed && left.count > 0) {
+        sim_fail(&w->sim, "%zu files are left over, one of them %.300s", left.count, left.keys[0]);
+    }
+}
+
+static void run_world(struct world *w) {
+    struct sim *sim = &w->sim;
+    finish(w, &w->scanner, "scan", scan);
+    while (!sim->failed && sim->steps < STEPS) {
+        give_jobs(w);
+        go_on(w);
+        if (sim_one_in(sim, 40)) {
+            sim_pass(sim, (int64_t)sim_below(sim, (unsigned)sim->settle_ms));
+        }
+    }
+    w->calm = true;
+    w->clients.resting = true;
+    handle_all(w);
+    w->tally->pushes += w->clients.pushes;
+    w->tally->pushes_failed += w->clients.pushes_failed;
+    new_run(w);
+    sweep_to_the_end(w);
+    finish(w, &w->sweeper, "begin", begin);
+    sweep_to_the_end(w);
+    handle_all(w);
+    expect_whole(w);
+    if (!sim->failed && w->mutant == NO_MUTANT) {
+        expect_all_goes(w);
+    }
+    while (!sim_actor_idle(&w->sweeper) || !sim_actor_idle(&w->reviver) || !sim_actor_idle(&w->checker) ||
+           !sim_actor_idle(&w->scanner)) {
+        sim_turn(sim); /* after a failure: they end with errors */
+    }
+    w->tally->steps += sim->steps;
+    w->tally->promises += w->clients.ledger.made;
+    w->tally->deletes += w->replicas.deletes;
+}
+
+/* True if it broke; then `failure` says how. */
+static bool breaks(uint64_t seed, enum mutant mutant, struct tally *tally, bool show, char failure[512]) {
+    struct world *w = calloc(1, sizeof *w);
+    assert_non_null(w);
+    world_init(w, seed, mutant, tally);
+    run_world(w);
+    bool failed = w->sim.failed;
+    memcpy(failure, w->sim.failure, sizeof w->sim.failure);
+    if ((failed && show) || getenv("TRACE") != NULL) {
+        sim_print_trace(&w->sim, SIM_TRACE_LINES);
+    }
+    world_release(w);
+    free(w);
+    return failed;
+}
+
+static uint64_t from_environment(const char *variable, uint64_t otherwise) {
+    const char *text = getenv(variable);
+    return text != NULL ? strtoull(text, NULL, 10) : otherwise;
+}
+
+static void nothing_promised_is_lost_in_any_interleaving(void **state) {
+    struct tally tally = {.steps = 0};
+    char failure[512];
+    bool one = getenv("SEED") != NULL;
+    uint64_t first = from_environment("SEED", 1);
+    uint64_t count = from_environment("SIM_SEEDS", one ? 1 : SEEDS);
+    uint64_t broken = 0;
+    (void)state;
+    for (uint64_t seed = first; seed < first + count; seed++) {
+        if (breaks(seed, NO_MUTANT, &tally, getenv("KEEP_GOING") == NULL, failure)) {
+            print_error("SEED=%" PRIu64 ": %s\n", seed, failure);
+            broken++;
+            if (getenv("KEEP_GOING") == NULL) {
+                break;
+            }
+        }
+    }
+    print_message("steps %" PRIu64 ", promises %" PRIu64 ", whole at %" PRIu64 ", not at %" PRIu64
+                  ", generations %" PRIu64 ", put back %" PRIu64 ", killed %" PRIu64 ", restarts %" PRIu64
+                  ", events lost %" PRIu64 ", our DELETEs %" PRIu64 ", scans %" PRIu64 ", pushes %" PRIu64
+                  ", given up %" PRIu64 ", refused %" PRIu64 "\n",
+                  tally.steps, tally.promises, tally.quiet, tally.broken, tally.generations, tally.placed,
+                  tally.killed, tally.restarts, tally.lost, tally.deletes, tally.scans, tally.pushes,
+                  tally.pushes_failed, tally.refused);
+    assert_int_equal(broken, 0);
+}
+
+static void expect_caught(enum mutant mutant) {
+    struct tally tally = {.steps = 0};
+    char failure[512];
+    for (uint64_t seed = 1; seed <= MUTANT_SEEDS; seed++) {
+        if (breaks(seed, mutant, &tally, false, failure)) {
+            print_message("caught by seed %" PRIu64 ": %s\n", seed, failure);
+            return;
+        }
+    }
+    fail_msg("not caught by %d seeds", MUTANT_SEEDS);
+}
+
+static void caches_that_are_not_cleared_are_caught(void **state) {
+    (void)state;
+    expect_caught(FORGETS_NOTHING);
+}
+
+static void a_fence_that_does_not_wait_is_caught(void **state) {
+    (void)state;
+    expect_caught(FENCE_OVERTAKES);
+}
+
+static void a_settle_that_requests_outlive_is_caught(void **state) {
+    (void)state;
+    expect_caught(REQUESTS_OUTLIVE);
+}
+
+int main(void) {
+    const struct CMUnitTest all[] = {
+        cmocka_unit_test(nothing_promised_is_lost_in_any_interleaving),
+        cmocka_unit_test(caches_that_are_not_cleared_are_caught),
+        cmocka_unit_test(a_fence_that_does_not_wait_is_caught),
+        cmocka_unit_test(a_settle_that_requests_outlive_is_caught),
+    };
+    const struct CMUnitTest one[] = {cmocka_unit_test(nothing_promised_is_lost_in_any_interleaving)};
+    bool alone = getenv("SEED") != NULL;
+    return alone ? cmocka_run_group_tests(one, NULL, NULL) : cmocka_run_group_tests(all, NULL, NULL);
+}
