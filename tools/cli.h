@@ -65,6 +65,8 @@ int rsw_cli_open_storage(struct rsw_cli *cli, struct rsw_error *err);
 /* The same for a command that cannot do without: RSW_EXIT_DONE, or it has said what is wrong and gives the
  * exit status. */
 int rsw_cli_need_storage(struct rsw_cli *cli);
+/* --audit, or audit.jsonl in the index's directory. NULL: out of memory. The caller owns it. */
+char *rsw_cli_audit_file(const struct rsw_cli *cli);
 /* --untagged, --grace, --upload-max-age, --offline and --pin, as mark wants them, now by cli->clock. The pins
  * belong to cli. 0, or -1 (RSW_EINVAL: a pin is no digest; RSW_ENOMEM). */
 int rsw_cli_mark_options(struct rsw_cli *cli, struct rsw_mark_options *out, struct rsw_error *err);

@@ -172,3 +172,11 @@ void rsw_cli_release(struct rsw_cli *cli) {
     cli->storage = NULL;
     cli->registry_config = NULL;
 }
+
+char *rsw_cli_audit_file(const struct rsw_cli *cli) {
+    if (cli->options.audit != NULL) {
+        return strdup(cli->options.audit);
+    }
+    char *path = NULL;
+    return asprintf(&path, "%s/audit.jsonl", cli->options.index) < 0 ? NULL : path;
+}

@@ -63,7 +63,7 @@ const struct rsw_option rsw_option_table[] = {
      "Refuse a run that would let more than this part of the blobs, bytes, tags or manifests go. Runs of "
      "under "
      "100 objects are never refused for this."},
-    {"audit", 0, RSW_OPTION_STRING, RSW_FOR_SWEEP, RSW_IN_ALL, AT(audit), 0, NULL, "FILE",
+    {"audit", 0, RSW_OPTION_STRING, ONLINE, RSW_IN_ALL, AT(audit), 0, NULL, "FILE",
      "Where a line of JSON is written for every deletion. Without it, audit.jsonl in the index's directory."},
 
     {"registry", 0, RSW_OPTION_STRINGS, ASKED, RSW_IN_ALL, AT(registry), 0, NULL, "URL",

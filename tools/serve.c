@@ -2,56 +2,71 @@
 #include "cli.h"
 
 #include "notify.h"
+#include "registry.h"
+#include "serve_metrics.h"
 #include "token.h"
 
+#include "feed/beat.h"
+#include "gc/reviver.h"
+#include "gc/sweeper.h"
 #include "scan/checker.h"
 #include "util/cleanup.h"
 
 #include <regsweep/feed.h>
 
 #include <errno.h>
-#include <inttypes.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct server {
     struct rsw_cli *cli;
-    _Atomic(struct rsw_checker *) checker; /* the feed's threads look at it, also before it runs */
-    struct rsw_feed *feed;
+    struct rsw_reviver *reviver;
+    struct rsw_checker *checker; /* uses the reviver */
+    struct rsw_feed *feed;       /* uses both */
+    struct rsw_beat *beat;
+    /* Fences through the feed, whose threads look at it, also before it runs. NULL: no registry was named. */
+    _Atomic(struct rsw_sweeper *) sweeper;
+    char *audit_file; /* owned */
     const char *notify_socket;
 };
 
 static void on_committed(void *arg, bool asked, bool touched) {
     struct server *server = arg;
-    struct rsw_checker *checker = atomic_load(&server->checker);
-    (void)touched;
-    if (asked && checker != NULL) {
-        rsw_checker_wake(checker);
+    if (touched) {
+        rsw_reviver_wake(server->reviver);
     }
+    if (asked) {
+        rsw_checker_wake(server->checker);
+    }
+}
+
+static void on_touched(void *arg) {
+    struct server *server = arg;
+    rsw_reviver_wake(server->reviver);
 }
 
 static void on_metrics(void *arg, void (*write)(void *to, const char *text), void *to) {
     struct server *server = arg;
-    struct rsw_checker *checker = atomic_load(&server->checker);
-    struct rsw_check_result result = {0};
-    char text[1024];
-    if (checker == NULL) {
-        return;
+    struct rsw_check_result checks;
+    struct rsw_reviver_stats revived;
+    rsw_checker_result(server->checker, &checks);
+    rsw_reviver_stats(server->reviver, &revived);
+    rsw_serve_checks(&checks, write, to);
+    rsw_serve_revived(&revived, write, to);
+    rsw_serve_generations(server->cli->index, write, to);
+    struct rsw_sweeper *sweeper = atomic_load(&server->sweeper);
+    if (sweeper != NULL) {
+        struct rsw_sweeper_stats swept;
+        rsw_sweeper_stats(sweeper, &swept);
+        rsw_serve_swept(&swept, write, to);
     }
-    rsw_checker_result(checker, &result);
-    snprintf(text, sizeof text,
-             "# HELP regsweep_checks_total Questions of the feed that storage has answered.\n"
-             "# TYPE regsweep_checks_total counter\n"
-             "regsweep_checks_total %" PRIu64 "\n"
-             "# HELP regsweep_check_failures_total Times that storage could not tell; asked again later.\n"
-             "# TYPE regsweep_check_failures_total counter\n"
-             "regsweep_check_failures_total %" PRIu64 "\n"
-             "# HELP regsweep_checks_waiting Questions that storage has yet to answer.\n"
-             "# TYPE regsweep_checks_waiting gauge\n"
-             "regsweep_checks_waiting %" PRIu64 "\n",
-             result.done, result.failed, result.left);
-    write(to, text);
+}
+
+static int on_open(void *arg, struct rsw_replicas **out, struct rsw_error *err) {
+    struct server *server = arg;
+    return rsw_cli_open_replicas(out, server->cli, err);
 }
 
 /* A note if the index is not fit to sweep from yet. 0 or -1. */
@@ -72,9 +87,38 @@ static int tell_state(struct rsw_cli *cli, struct rsw_error *err) {
     return 0;
 }
 
+/* Only where the registry is named: all its replicas take part in a sweep. */
+static int start_sweeper(struct server *server, struct rsw_error *err) {
+    struct rsw_cli *cli = server->cli;
+    if (!rsw_cli_has_registry(cli)) {
+        return 0;
+    }
+    server->audit_file = rsw_cli_audit_file(cli);
+    if (server->audit_file == NULL) {
+        return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
+    }
+    const struct rsw_sweeper_options options = {
+        .index = cli->index,
+        .storage = cli->storage,
+        .open = on_open,
+        .arg = server,
+        .audit_file = server->audit_file,
+        .fence_timeout_ms = cli->options.fence_timeout_ms,
+        .clock = cli->clock,
+        .log = &cli->log,
+    };
+    struct rsw_sweeper *sweeper = NULL;
+    if (rsw_sweeper_start(&sweeper, &options, err) != 0) {
+        return -1;
+    }
+    atomic_store(&server->sweeper, sweeper);
+    return 0;
+}
+
 static int start(struct server *server, const char *token, struct rsw_error *err) {
     struct rsw_cli *cli = server->cli;
-    struct rsw_checker *checker = NULL;
+    const struct rsw_checker_options checks = {
+        .clock = cli->clock, .log = &cli->log, .touched = on_touched, .arg = server};
     const struct rsw_feed_options options = {
         .listen = cli->options.listen,
         .token = token,
@@ -86,17 +130,29 @@ static int start(struct server *server, const char *token, struct rsw_error *err
         .metrics = on_metrics,
         .arg = server,
     };
-    if (tell_state(cli, err) != 0 ||
-        rsw_checker_start(&checker, cli->index, cli->storage, cli->clock, &cli->log, err) != 0) {
+    if (rsw_reviver_start(&server->reviver, cli->index, cli->storage, cli->clock, &cli->log, err) != 0 ||
+        rsw_checker_start(&server->checker, cli->index, cli->storage, &checks, err) != 0 ||
+        rsw_feed_start(&server->feed, cli->index, &options, err) != 0) {
         return -1;
     }
-    atomic_store(&server->checker, checker);
-    return rsw_feed_start(&server->feed, cli->index, &options, err);
+    /* A serve that cannot listen must not say that it runs. */
+    if (rsw_beat_first(cli->index, cli->clock, &cli->log, err) != 0 || tell_state(cli, err) != 0) {
+        return -1;
+    }
+    return rsw_beat_start(&server->beat, cli->index, cli->clock, &cli->log, err) == 0
+               ? start_sweeper(server, err)
+               : -1;
 }
 
+/* Each uses those behind it. The metrics may be asked for until the feed has stopped. */
 static void stop(struct server *server) {
-    rsw_feed_stop(server->feed); /* first: it wakes the checker */
-    rsw_checker_stop(atomic_exchange(&server->checker, NULL));
+    rsw_sweeper_stop(atomic_load(&server->sweeper));
+    rsw_feed_stop(server->feed);
+    rsw_checker_stop(server->checker);
+    rsw_reviver_stop(server->reviver);
+    rsw_beat_stop(server->beat);
+    rsw_sweeper_free(atomic_load(&server->sweeper));
+    free(server->audit_file);
 }
 
 static void notify(struct server *server, const char *state) {

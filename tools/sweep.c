@@ -35,15 +35,6 @@ static void on_progress(void *arg, const struct rsw_sweep_progress *seen) {
     rsw_progress_show_sweep(&talk->progress, seen);
 }
 
-/* --audit, or audit.jsonl in the index's directory. NULL: out of memory. The caller owns it. */
-static char *audit_file(const struct rsw_options *options) {
-    if (options->audit != NULL) {
-        return strdup(options->audit);
-    }
-    char *path = NULL;
-    return asprintf(&path, "%s/audit.jsonl", options->index) < 0 ? NULL : path;
-}
-
 /* What the printer was told is told even if the run then stopped. */
 static int finish(struct rsw_sweep_print *print, const struct rsw_sweep_result *result,
                   const struct rsw_sweep_options *options, int rc, const struct rsw_error *err) {
@@ -102,7 +93,7 @@ static int run_confirmed(struct rsw_cli *cli, struct rsw_sweep_options *options,
     /* Made only where somebody has said of which storage: an index that is there knows its own. */
     bool told_where = cli->options.storage != NULL || cli->registry_config != NULL;
     const struct rsw_index_options how = {.create = told_where};
-    char *audit = audit_file(&cli->options);
+    char *audit = rsw_cli_audit_file(cli);
     if (audit == NULL) {
         return rsw_cli_failf(cli, "out of memory");
     }

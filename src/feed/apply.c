@@ -38,13 +38,6 @@ static void ask(struct applying *a, enum rsw_check_kind kind, uint32_t repo, uin
 
 /* ---- what an event is about ---- */
 
-/* Only manifests have tags, whatever a media type says. An event without a media type is taken for one of a
- * blob (what wrote it is then asked of storage): 2.8 and 3.x name it in every push, mount and pull. */
-static bool is_manifest(const struct rsw_event *event) {
-    return event->tag[0] != 0 ||
-           (event->media_type[0] != 0 && strcmp(event->media_type, "application/octet-stream") != 0);
-}
-
 /* The flags that the index has of this blob; 0 if it has no record. */
 static uint32_t blob_flags(struct applying *a) {
     struct rsw_blob blob;
@@ -148,7 +141,7 @@ static void apply_push(struct applying *a) {
     if (repo == 0) {
         return;
     }
-    if (a->event->action == RSW_EVENT_PUSH && is_manifest(a->event)) {
+    if (a->event->action == RSW_EVENT_PUSH && rsw_event_is_manifest(a->event)) {
         push_manifest(a, repo);
     } else {
         push_blob(a, repo);
@@ -178,7 +171,7 @@ static uint32_t pulled_blob(struct applying *a) {
 /* The registry reads a manifest through its layer link too, when it was uploaded as a blob. False: it was
  * touched a moment ago. */
 static bool renew_pulled(struct applying *a, uint32_t repo, uint32_t blob) {
-    enum rsw_member_kind kind = is_manifest(a->event) ? RSW_REVISION : RSW_LINK;
+    enum rsw_member_kind kind = rsw_event_is_manifest(a->event) ? RSW_REVISION : RSW_LINK;
     bool known = member_present(a, kind, repo, blob);
     bool through_link = !known && kind == RSW_REVISION && member_present(a, RSW_LINK, repo, blob);
     bool touched =
@@ -215,7 +208,7 @@ static void apply_pull(struct applying *a) {
     }
     /* One that is being read, or could not be understood, is not asked for again by everybody who pulls it.
      */
-    if (is_manifest(a->event) && (flags & known) != known && (flags & RSW_BLOB_UNREADABLE) == 0) {
+    if (rsw_event_is_manifest(a->event) && (flags & known) != known && (flags & RSW_BLOB_UNREADABLE) == 0) {
         struct rsw_check check;
         if (rsw_check_get(a->txn, RSW_CHECK_MANIFEST, 0, blob, "", &check) == RSW_ABSENT) {
             ask(a, RSW_CHECK_MANIFEST, 0, blob, "");

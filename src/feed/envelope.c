@@ -11,6 +11,11 @@ const char *rsw_event_action_name(enum rsw_event_action action) {
     return (unsigned)action < RSW_EVENT_ACTIONS ? names[action] : "other";
 }
 
+bool rsw_event_is_manifest(const struct rsw_event *event) {
+    return event->tag[0] != 0 ||
+           (event->media_type[0] != 0 && strcmp(event->media_type, "application/octet-stream") != 0);
+}
+
 /* ---- fields ---- */
 
 enum field_kind {

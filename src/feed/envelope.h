@@ -50,6 +50,11 @@ struct rsw_event {
     char addr[128]; /* source.addr */
 };
 
+/* Is it about a manifest? Only manifests have tags, whatever a media type says. An event without a media type
+ * is taken for one of a blob (what wrote it is then asked of storage): 2.8 and 3.x name it in every push,
+ * mount and pull. */
+bool rsw_event_is_manifest(const struct rsw_event *event);
+
 /* Fields as they stand there, before they are judged. */
 struct rsw_event_text {
     char action[32];

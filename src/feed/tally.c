@@ -1,6 +1,7 @@
 #include "feed/tally.h"
 
 #include "util/clock.h"
+#include "util/useragent.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -16,14 +17,8 @@ static struct rsw_tally_instance *find(struct rsw_tally *tally, const char *id) 
 
 static void write_instance(struct rsw_tally_instance *of, struct rsw_txn *txn) {
     struct rsw_instance record;
-    int answer = rsw_instance_get(txn, of->id, &record);
-    if (answer == RSW_FAILED) {
-        return;
-    }
-    if (answer == RSW_ABSENT) {
-        memset(&record, 0, sizeof record);
-        memcpy(record.id, of->id, sizeof record.id);
-        record.first_ms = of->last_ms;
+    if (rsw_instance_get(txn, of->id, &record) != RSW_FOUND) {
+        return; /* rsw_tally_event has made it */
     }
     memcpy(record.addr, of->addr, sizeof record.addr);
     record.last_ms = of->last_ms;
@@ -47,6 +42,57 @@ static struct rsw_tally_instance *place(struct rsw_tally *tally) {
     return oldest;
 }
 
+/* A process that nobody heard before follows on one that has ended, or was not heard either: what that one
+ * had still to send went with it. */
+static void meet(struct rsw_txn *txn, const struct rsw_event *event, int64_t now_ms) {
+    struct rsw_instance record = {.first_ms = now_ms, .last_ms = now_ms};
+    char reason[256];
+    memcpy(record.id, event->instance_id, sizeof record.id);
+    memcpy(record.addr, event->addr, sizeof record.addr);
+    rsw_instance_put(txn, &record);
+    snprintf(
+        reason, sizeof reason,
+        "a registry process that was not heard before (%.64s at %.64s): events of the one before it may be "
+        "lost",
+        record.id, record.addr);
+    rsw_state_gap(txn, now_ms, reason);
+}
+
+/* The event of a request of our own that was to show that all before it has come in. The record is there, and
+ * rsw_tally_write changes nothing of this in it. */
+static void pass_fence(struct rsw_txn *txn, const struct rsw_event *event) {
+    struct rsw_instance record;
+    char mark[RSW_FENCE_MAX];
+    if (event->action != RSW_EVENT_PULL || event->problem[0] != 0 ||
+        !rsw_useragent_word(event->useragent, "fence", mark, sizeof mark) ||
+        rsw_instance_get(txn, event->instance_id, &record) != RSW_FOUND) {
+        return;
+    }
+    memcpy(rsw_event_is_manifest(event) ? record.fence_manifest : record.fence_layer, mark, sizeof mark);
+    rsw_instance_put(txn, &record);
+}
+
+/* Its place among those that are counted; NULL: there is none now. */
+static struct rsw_tally_instance *get_instance(struct rsw_tally *tally, struct rsw_txn *txn,
+                                               const struct rsw_event *event, int64_t now_ms) {
+    struct rsw_tally_instance *of = find(tally, event->instance_id);
+    struct rsw_instance record;
+    if (of != NULL) {
+        return of;
+    }
+    int answer = rsw_instance_get(txn, event->instance_id, &record);
+    if (answer == RSW_ABSENT) {
+        meet(txn, event, now_ms);
+    }
+    of = place(tally);
+    if (of != NULL) {
+        memset(of, 0, sizeof *of);
+        memcpy(of->id, event->instance_id, sizeof of->id);
+        of->known = answer == RSW_FOUND;
+    }
+    return of;
+}
+
 bool rsw_tally_event(struct rsw_tally *tally, struct rsw_txn *txn, const struct rsw_event *event,
                      int64_t now_ms) {
     tally->batch_events++;
@@ -55,16 +101,10 @@ bool rsw_tally_event(struct rsw_tally *tally, struct rsw_txn *txn, const struct 
     if (event->instance_id[0] == 0) {
         return false;
     }
-    struct rsw_tally_instance *of = find(tally, event->instance_id);
+    struct rsw_tally_instance *of = get_instance(tally, txn, event, now_ms);
+    pass_fence(txn, event);
     if (of == NULL) {
-        struct rsw_instance record;
-        of = place(tally);
-        if (of == NULL) {
-            return true; /* makes room; this instance gets its record with its next event */
-        }
-        memset(of, 0, sizeof *of);
-        memcpy(of->id, event->instance_id, sizeof of->id);
-        of->known = rsw_instance_get(txn, of->id, &record) == RSW_FOUND;
+        return true; /* makes room; this event is not counted for its instance */
     }
     memcpy(of->addr, event->addr, sizeof of->addr);
     of->last_ms = now_ms;

@@ -14,7 +14,7 @@ struct rsw_tally_instance {
     char addr[128];
     int64_t last_ms;
     int64_t used_ms;  /* monotonic: the one unused longest makes room */
-    bool known;       /* the index has a record */
+    bool known;       /* the index has a record, durable */
     uint64_t waiting; /* events counted that the index does not have yet */
     uint64_t batch;   /* of the batch at hand */
 };
@@ -33,8 +33,9 @@ struct rsw_tally {
     struct rsw_tally_instance instances[RSW_TALLY_INSTANCES];
 };
 
-/* Counts one event into the batch. Looks instances up in the batch's transaction. True if this one is new to
- * the index: then the tally must be written with the batch. */
+/* Counts one event into the batch. Looks instances up in the batch's transaction: one that is new to the
+ * index gets its record at once, and a gap; the mark of a fence is written at once too, and durable with the
+ * batch. True if the tally must be written with the batch. */
 bool rsw_tally_event(struct rsw_tally *tally, struct rsw_txn *txn, const struct rsw_event *event,
                      int64_t now_ms);
 /* Writes all that waits, the batch included, into the transaction that is about to be committed. */

@@ -10,7 +10,7 @@
 #define RSW_ROOM_MIN ((uint64_t)16 << 20)        /* of a disk, in bytes */
 #define RSW_ROOM_LOW ((uint64_t)256 << 20)
 
-typedef void rsw_check_function(struct rsw_diagnosis *out, const struct rsw_doctor *doctor);
+typedef void rsw_doctor_check(struct rsw_diagnosis *out, const struct rsw_doctor *doctor);
 
 /* Says something, unless something as bad was said before: the first of the worst stays. */
 void rsw_say(struct rsw_diagnosis *out, enum rsw_health level, const char *remedy, const char *fmt, ...)
@@ -26,16 +26,17 @@ const char *rsw_age_format(int64_t ms, char *text, size_t size);
 void rsw_say_room(struct rsw_diagnosis *out, uint64_t room, const char *where, const char *remedy);
 
 /* The index, and what it says: doctor_index.c */
-rsw_check_function rsw_check_index, rsw_check_index_room, rsw_check_index_clock, rsw_check_scan,
-    rsw_check_gap, rsw_check_serve, rsw_check_events, rsw_check_generations, rsw_check_held,
-    rsw_check_touched;
+rsw_doctor_check rsw_doctor_index, rsw_doctor_index_room, rsw_doctor_index_clock, rsw_doctor_scan,
+    rsw_doctor_gap, rsw_doctor_serve, rsw_doctor_events, rsw_doctor_generations, rsw_doctor_held,
+    rsw_doctor_touched;
 /* Storage: doctor_storage.c */
-rsw_check_function rsw_check_storage, rsw_check_storage_clock, rsw_check_storage_room, rsw_check_quarantine,
-    rsw_check_permissions;
+rsw_doctor_check rsw_doctor_storage, rsw_doctor_storage_clock, rsw_doctor_storage_room, rsw_doctor_quarantine,
+    rsw_doctor_permissions;
 /* Bytes: doctor_bytes.c */
-rsw_check_function rsw_check_vanished, rsw_check_missing;
+rsw_doctor_check rsw_doctor_vanished, rsw_doctor_missing;
 /* The registry and its configuration: doctor_registry.c */
-rsw_check_function rsw_check_registry, rsw_check_registry_clock, rsw_check_cache, rsw_check_delete,
-    rsw_check_notifications, rsw_check_references, rsw_check_proxy, rsw_check_middleware, rsw_check_fence;
+rsw_doctor_check rsw_doctor_registry, rsw_doctor_registry_clock, rsw_doctor_cache, rsw_doctor_delete,
+    rsw_doctor_notifications, rsw_doctor_references, rsw_doctor_proxy, rsw_doctor_middleware,
+    rsw_doctor_fence;
 
 #endif

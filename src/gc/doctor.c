@@ -84,34 +84,34 @@ void rsw_say_room(struct rsw_diagnosis *out, uint64_t room, const char *where, c
 
 static const struct {
     const char *name;
-    rsw_check_function *ask;
+    rsw_doctor_check *ask;
 } checks[] = {
-    {"index", rsw_check_index},
-    {"index_room", rsw_check_index_room},
-    {"index_clock", rsw_check_index_clock},
-    {"storage", rsw_check_storage},
-    {"storage_room", rsw_check_storage_room},
-    {"storage_clock", rsw_check_storage_clock},
-    {"quarantine", rsw_check_quarantine},
-    {"permissions", rsw_check_permissions},
-    {"proxy", rsw_check_proxy},
-    {"middleware", rsw_check_middleware},
-    {"notifications", rsw_check_notifications},
-    {"includereferences", rsw_check_references},
-    {"registry", rsw_check_registry},
-    {"registry_clock", rsw_check_registry_clock},
-    {"cache", rsw_check_cache},
-    {"delete", rsw_check_delete},
-    {"serve", rsw_check_serve},
-    {"events", rsw_check_events},
-    {"fence", rsw_check_fence},
-    {"gap", rsw_check_gap}, /* behind the fence, which may find one */
-    {"scan", rsw_check_scan},
-    {"vanished", rsw_check_vanished},
-    {"missing", rsw_check_missing},
-    {"generations", rsw_check_generations},
-    {"touched", rsw_check_touched},
-    {"held", rsw_check_held},
+    {"index", rsw_doctor_index},
+    {"index_room", rsw_doctor_index_room},
+    {"index_clock", rsw_doctor_index_clock},
+    {"storage", rsw_doctor_storage},
+    {"storage_room", rsw_doctor_storage_room},
+    {"storage_clock", rsw_doctor_storage_clock},
+    {"quarantine", rsw_doctor_quarantine},
+    {"permissions", rsw_doctor_permissions},
+    {"proxy", rsw_doctor_proxy},
+    {"middleware", rsw_doctor_middleware},
+    {"notifications", rsw_doctor_notifications},
+    {"includereferences", rsw_doctor_references},
+    {"registry", rsw_doctor_registry},
+    {"registry_clock", rsw_doctor_registry_clock},
+    {"cache", rsw_doctor_cache},
+    {"delete", rsw_doctor_delete},
+    {"serve", rsw_doctor_serve},
+    {"events", rsw_doctor_events},
+    {"fence", rsw_doctor_fence},
+    {"gap", rsw_doctor_gap}, /* behind the fence, which may find one */
+    {"scan", rsw_doctor_scan},
+    {"vanished", rsw_doctor_vanished},
+    {"missing", rsw_doctor_missing},
+    {"generations", rsw_doctor_generations},
+    {"touched", rsw_doctor_touched},
+    {"held", rsw_doctor_held},
 };
 
 size_t rsw_doctor(const struct rsw_doctor *doctor) {
@@ -129,9 +129,9 @@ size_t rsw_doctor(const struct rsw_doctor *doctor) {
 
 int rsw_doctor_guard(struct rsw_index *index, struct rsw_storage *storage, struct rsw_replicas *replicas,
                      const struct rsw_clock *clock, struct rsw_error *err) {
-    static rsw_check_function *const guards[] = {rsw_check_index_clock,    rsw_check_storage_clock,
-                                                 rsw_check_registry_clock, rsw_check_quarantine,
-                                                 rsw_check_delete,         rsw_check_vanished};
+    static rsw_doctor_check *const guards[] = {rsw_doctor_index_clock,    rsw_doctor_storage_clock,
+                                               rsw_doctor_registry_clock, rsw_doctor_quarantine,
+                                               rsw_doctor_delete,         rsw_doctor_vanished};
     const struct rsw_doctor doctor = {
         .index = index, .storage = storage, .replicas = replicas, .clock = clock};
     for (size_t i = 0; i < sizeof guards / sizeof *guards; i++) {

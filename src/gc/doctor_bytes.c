@@ -98,7 +98,7 @@ static void look_at_sample(struct rsw_diagnosis *out, struct sample *sample,
     }
 }
 
-void rsw_check_vanished(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
+void rsw_doctor_vanished(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
     if (doctor->index == NULL || doctor->storage == NULL) {
         rsw_say(out, RSW_HEALTH_UNKNOWN, NULL, "it needs both index and storage");
         return;
@@ -151,7 +151,7 @@ static int gather_missing(struct missing *missing, struct rsw_index *index, stru
     return rsw_txn_failed(txn, err) ? -1 : 0;
 }
 
-void rsw_check_missing(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
+void rsw_doctor_missing(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
     struct rsw_error err = RSW_ERROR_INIT;
     struct missing missing;
     char text[32];

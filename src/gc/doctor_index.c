@@ -60,7 +60,7 @@ static bool get_state(struct rsw_state *state, struct rsw_diagnosis *out, const 
 
 /* ---- the index itself ---- */
 
-void rsw_check_index(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
+void rsw_doctor_index(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
     struct rsw_error err = RSW_ERROR_INIT;
     struct rsw_state state;
     if (doctor->index_error != NULL) {
@@ -94,7 +94,7 @@ static void check_limit(struct rsw_diagnosis *out, uint64_t used, uint64_t limit
     }
 }
 
-void rsw_check_index_room(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
+void rsw_doctor_index_room(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
     struct rsw_index_stat stat;
     struct statvfs disk;
     RSW_AUTO_TXN txn = begin(out, doctor);
@@ -113,7 +113,7 @@ void rsw_check_index_room(struct rsw_diagnosis *out, const struct rsw_doctor *do
                  "registry then keeps in memory");
 }
 
-void rsw_check_index_clock(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
+void rsw_doctor_index_clock(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
     struct rsw_state state;
     if (!get_state(&state, out, doctor)) {
         return;
@@ -141,7 +141,7 @@ void rsw_check_index_clock(struct rsw_diagnosis *out, const struct rsw_doctor *d
 
 /* ---- what it knows ---- */
 
-void rsw_check_scan(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
+void rsw_doctor_scan(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
     struct rsw_state state;
     char text[32];
     if (!get_state(&state, out, doctor)) {
@@ -158,7 +158,7 @@ void rsw_check_scan(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) 
             "the last complete scan ended %s ago", rsw_age_format(age_ms, text, sizeof text));
 }
 
-void rsw_check_gap(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
+void rsw_doctor_gap(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
     struct rsw_state state;
     char text[32];
     if (!get_state(&state, out, doctor)) {
@@ -174,7 +174,7 @@ void rsw_check_gap(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
     rsw_say(out, RSW_HEALTH_OK, NULL, "nothing is known to have been missed since the last scan");
 }
 
-void rsw_check_serve(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
+void rsw_doctor_serve(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
     static const char remedy[] =
         "start regsweep serve on this index, and see that it is started with the machine";
     struct rsw_state state;
@@ -196,7 +196,7 @@ void rsw_check_serve(struct rsw_diagnosis *out, const struct rsw_doctor *doctor)
     rsw_say(out, RSW_HEALTH_OK, NULL, "regsweep serve runs: it was heard of %s ago", text);
 }
 
-void rsw_check_events(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
+void rsw_doctor_events(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
     struct rsw_state state;
     char text[32];
     if (!get_state(&state, out, doctor)) {
@@ -225,7 +225,7 @@ static const char *state_name(enum rsw_generation_state state) {
     return state <= RSW_GENERATION_ABANDONED ? names[state] : names[0];
 }
 
-void rsw_check_generations(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
+void rsw_doctor_generations(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
     static const char remedy[] = "let regsweep serve run with --registry, or run regsweep sweep --confirm: "
                                  "either goes on with it, or says "
                                  "why it cannot";
@@ -257,7 +257,7 @@ void rsw_check_generations(struct rsw_diagnosis *out, const struct rsw_doctor *d
     rsw_say(out, RSW_HEALTH_OK, NULL, "%zu under way, none late", count);
 }
 
-void rsw_check_held(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
+void rsw_doctor_held(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
     RSW_AUTO_ITER iter = RSW_ITER_INIT;
     struct rsw_held held;
     struct rsw_blob blob;
@@ -308,7 +308,7 @@ static int count_touched(uint64_t *count, const struct rsw_doctor *doctor, struc
 }
 
 /* serve empties the queue within milliseconds, so what stays for a while is stuck. */
-void rsw_check_touched(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
+void rsw_doctor_touched(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
     struct rsw_error err = RSW_ERROR_INIT;
     uint64_t count = 0;
     if (doctor->index == NULL) {

@@ -35,7 +35,7 @@ static bool has_config(struct rsw_diagnosis *out, const struct rsw_doctor *docto
 
 /* ---- the replicas ---- */
 
-void rsw_check_registry(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
+void rsw_doctor_registry(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
     if (doctor->replicas_error != NULL) {
         rsw_say_error(
             out, RSW_HEALTH_ERROR,
@@ -48,7 +48,7 @@ void rsw_check_registry(struct rsw_diagnosis *out, const struct rsw_doctor *doct
     }
 }
 
-void rsw_check_registry_clock(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
+void rsw_doctor_registry_clock(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
     if (!has_replicas(out, doctor)) {
         return;
     }
@@ -74,7 +74,7 @@ static const char *cache_name(enum rsw_cache cache) {
     return names[cache];
 }
 
-void rsw_check_cache(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
+void rsw_doctor_cache(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
     const struct rsw_doctor_config *config = doctor->config;
     const struct rsw_replicas *replicas = doctor->replicas;
     if (config != NULL && config->cache_unknown) {
@@ -128,7 +128,7 @@ static void ask_delete(struct rsw_diagnosis *out, struct rsw_replicas *replicas,
     }
 }
 
-void rsw_check_delete(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
+void rsw_doctor_delete(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
     const struct rsw_doctor_config *config = doctor->config;
     for (size_t i = 0; doctor->replicas != NULL && i < doctor->replicas->count; i++) {
         ask_delete(out, doctor->replicas, i);
@@ -147,7 +147,7 @@ void rsw_check_delete(struct rsw_diagnosis *out, const struct rsw_doctor *doctor
                 : "the registry does not delete. It caches nothing, so a sweep does not need that");
 }
 
-void rsw_check_fence(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
+void rsw_doctor_fence(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
     struct rsw_error err = RSW_ERROR_INIT;
     if (doctor->index == NULL) {
         rsw_say(out, RSW_HEALTH_UNKNOWN, NULL, "there is no index to look at");
@@ -177,7 +177,7 @@ void rsw_check_fence(struct rsw_diagnosis *out, const struct rsw_doctor *doctor)
 
 /* ---- its configuration ---- */
 
-void rsw_check_notifications(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
+void rsw_doctor_notifications(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
     const struct rsw_doctor_config *config = doctor->config;
     if (!has_config(out, doctor)) {
         return;
@@ -197,7 +197,7 @@ void rsw_check_notifications(struct rsw_diagnosis *out, const struct rsw_doctor 
     rsw_say(out, RSW_HEALTH_OK, NULL, "an endpoint leads to regsweep serve and leaves nothing out");
 }
 
-void rsw_check_references(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
+void rsw_doctor_references(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
     if (has_config(out, doctor)) {
         rsw_say(out, RSW_HEALTH_OK, NULL, "%s",
                 doctor->config->include_references ? "pushes tell what they name"
@@ -207,7 +207,7 @@ void rsw_check_references(struct rsw_diagnosis *out, const struct rsw_doctor *do
     }
 }
 
-void rsw_check_proxy(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
+void rsw_doctor_proxy(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
     if (!has_config(out, doctor)) {
         return;
     }
@@ -221,7 +221,7 @@ void rsw_check_proxy(struct rsw_diagnosis *out, const struct rsw_doctor *doctor)
     rsw_say(out, RSW_HEALTH_OK, NULL, "it is no pull-through cache");
 }
 
-void rsw_check_middleware(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
+void rsw_doctor_middleware(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
     if (!has_config(out, doctor)) {
         return;
     }

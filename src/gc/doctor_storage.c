@@ -49,7 +49,7 @@ static bool get_url(char *url, size_t size, const struct rsw_doctor *doctor) {
     return true;
 }
 
-void rsw_check_storage(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
+void rsw_doctor_storage(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
     char url[sizeof((struct rsw_state *)NULL)->storage_url];
     struct rsw_look look = {.key = root};
     if (doctor->storage_error != NULL) {
@@ -78,7 +78,7 @@ void rsw_check_storage(struct rsw_diagnosis *out, const struct rsw_doctor *docto
     rsw_say(out, RSW_HEALTH_OK, NULL, "%s", rsw_storage_url(doctor->storage));
 }
 
-void rsw_check_storage_room(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
+void rsw_doctor_storage_room(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
     if (!has_storage(out, doctor)) {
         return;
     }
@@ -125,7 +125,7 @@ static int write_probe(struct rsw_storage *storage, int64_t *mtime_ms, struct rs
     return RSW_FAILED;
 }
 
-void rsw_check_storage_clock(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
+void rsw_doctor_storage_clock(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
     struct rsw_error err = RSW_ERROR_INIT;
     int64_t mtime_ms = 0;
     if (!has_storage(out, doctor)) {
@@ -150,7 +150,7 @@ static bool same_volume(const struct rsw_survey *one, const struct rsw_survey *o
 }
 
 /* What is there of the registry's folders, but for the first, must be where the first is. */
-void rsw_check_quarantine(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
+void rsw_doctor_quarantine(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
     enum { FOLDERS = 4 };
     struct rsw_error err = RSW_ERROR_INIT;
     int64_t mtime_ms;
@@ -233,7 +233,7 @@ static void sample_folders(struct folders *folders, const struct rsw_doctor *doc
     }
 }
 
-void rsw_check_permissions(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
+void rsw_doctor_permissions(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
     struct folders *folders = calloc(1, sizeof *folders);
     size_t looked = 0;
     size_t refused = 0;

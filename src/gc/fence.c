@@ -15,7 +15,6 @@
 
 #define WAIT_FIRST_MS 5
 #define WAIT_MOST_MS 100
-#define BEAT_OLD_MS (60 * INT64_C(1000))
 #define MARK_SIZE 25 /* with "-NUMBER" behind it, it fits RSW_FENCE_MAX */
 
 /* From which instance the events of one replica's two requests came; "" while one is missing. */
@@ -215,7 +214,8 @@ static int wait_for_answers(struct fence *fence, struct rsw_error *err) {
         pause_ms = 2 * pause_ms < WAIT_MOST_MS ? 2 * pause_ms : WAIT_MOST_MS;
     }
     int64_t now_ms = rsw_clock_now_ms(fence->clock);
-    return now_ms - fence->state.beat_ms > BEAT_OLD_MS ? no_serve(fence, now_ms, err) : no_answer(fence, err);
+    return now_ms - fence->state.beat_ms > RSW_BEAT_OLD_MS ? no_serve(fence, now_ms, err)
+                                                           : no_answer(fence, err);
 }
 
 /* ---- judging ---- */

@@ -188,6 +188,13 @@ static int deletes(struct rsw_replicas *replicas, size_t number, struct rsw_erro
 
 /* ---- open and close ---- */
 
+/* What Redis keeps of a digest for every repository goes with what it keeps for any of them: our own. */
+static int forget_bytes(struct rsw_replicas *replicas, const struct rsw_digest *digest,
+                        struct rsw_error *err) {
+    struct real *real = real_of(replicas);
+    return real->redis != NULL ? rsw_redis_forget(real->redis, real->fence_repo, digest, err) : RSW_ABSENT;
+}
+
 static void close_real(struct rsw_replicas *replicas) {
     struct real *real = real_of(replicas);
     for (size_t i = 0; real->registries != NULL && i < replicas->count; i++) {
@@ -200,8 +207,12 @@ static void close_real(struct rsw_replicas *replicas) {
     free(real);
 }
 
-static const struct rsw_replicas_ops real_ops = {
-    .forget = forget, .fence = fence, .clock = clock_of, .deletes = deletes, .close = close_real};
+static const struct rsw_replicas_ops real_ops = {.forget = forget,
+                                                 .fence = fence,
+                                                 .forget_bytes = forget_bytes,
+                                                 .clock = clock_of,
+                                                 .deletes = deletes,
+                                                 .close = close_real};
 
 static int open_registry(struct real *real, size_t number, const struct rsw_replicas_options *options,
                          struct rsw_error *err) {

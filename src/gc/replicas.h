@@ -39,9 +39,9 @@ struct rsw_replicas_ops {
      * last, then the manifests, the other way round, so that one which stands behind two numbers is left with
      * two. Makes that object where there is none. 0 or -1. */
     int (*fence)(struct rsw_replicas *replicas, const char *mark, struct rsw_error *err);
-    /* Makes a shared cache forget that there are such bytes at all; touches no link. NULL where there is
-     * none: what each replica keeps for itself by digest alone nobody can clear. RSW_FOUND, RSW_ABSENT,
-     * RSW_FAILED. */
+    /* Makes a shared cache forget that there are such bytes at all; touches no link. What each
+     * replica keeps for itself by digest alone nobody can clear. NULL: there is no shared one. RSW_FOUND,
+     * RSW_ABSENT, RSW_FAILED. */
     int (*forget_bytes)(struct rsw_replicas *replicas, const struct rsw_digest *digest,
                         struct rsw_error *err);
     /* For doctor and the guard before a sweep; of one replica, by its number. NULL: they cannot be asked.

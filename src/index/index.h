@@ -77,12 +77,14 @@ struct rsw_state {
     uint64_t events_unusable; /* of these: kept, counted, not understood */
     int64_t first_event_ms;   /* 0: this index was never fed by events */
     int64_t last_event_ms;
-    int64_t beat_ms;          /* when `serve` last said that it runs; 0: never */
+    int64_t beat_ms;          /* when `serve` last said that it runs (RSW_BEAT_STEP_MS); 0: never */
     char storage_url[512];    /* of the storage that was scanned, "" before the first scan */
     uint32_t next_blob;       /* ids handed out are 1 … next_blob - 1: the size of a bitmap. Read only */
     uint32_t next_repo;       /* Read only */
     uint64_t next_generation; /* Read only */
 };
+#define RSW_BEAT_STEP_MS (10 * INT64_C(1000)) /* `serve` says so this often */
+#define RSW_BEAT_OLD_MS (60 * INT64_C(1000))  /* if it last did longer ago, it does not run */
 int rsw_state_get(struct rsw_txn *txn, struct rsw_state *out); /* RSW_FOUND or RSW_FAILED */
 void rsw_state_put(struct rsw_txn *txn, const struct rsw_state *state);
 /* Records a gap at this transaction's seq. */

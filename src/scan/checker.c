@@ -84,6 +84,14 @@ static int end_page(struct run *run) {
     return rsw_txn_commit(&txn, run->err);
 }
 
+static bool any_touched(struct rsw_txn *txn) {
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    struct rsw_item item;
+    uint64_t queued;
+    rsw_iter_touched(&iter, txn);
+    return rsw_touched_next(&iter, &item, &queued) == RSW_FOUND;
+}
+
 /* How much is left, and when the next is due. */
 static int count_left(struct run *run) {
     RSW_AUTO_TXN txn = NULL;
@@ -101,6 +109,7 @@ static int count_left(struct run *run) {
             run->result->next_due_ms = check.due_ms;
         }
     }
+    run->result->touched = any_touched(txn);
     return rsw_txn_failed(txn, run->err) ? -1 : 0;
 }
 

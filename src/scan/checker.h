@@ -14,6 +14,7 @@ struct rsw_check_result {
     uint64_t failed;     /* storage could not tell: tried again later, with growing pauses up to 5 minutes */
     uint64_t left;       /* still in the queue, due or not */
     int64_t next_due_ms; /* of the earliest that is left; INT64_MAX if none */
+    bool touched;        /* something waits to be given back (index.h), perhaps from what this run found */
 };
 
 /* Answers what is due now, in batches: a read transaction, storage, a write transaction. No transaction of
@@ -22,8 +23,15 @@ int rsw_check_run(struct rsw_check_result *result, struct rsw_index *index, stru
                   const struct rsw_clock *clock, const struct rsw_log *log, struct rsw_error *err);
 
 struct rsw_checker; /* a thread around rsw_check_run */
+struct rsw_checker_options {
+    const struct rsw_clock *clock;
+    const struct rsw_log *log;
+    void (*touched)(void *arg); /* may be NULL: after a run that answered something, if something waits to be
+                                   given back; from the checker's thread */
+    void *arg;
+};
 int rsw_checker_start(struct rsw_checker **out, struct rsw_index *index, struct rsw_storage *storage,
-                      const struct rsw_clock *clock, const struct rsw_log *log, struct rsw_error *err);
+                      const struct rsw_checker_options *options, struct rsw_error *err);
 void rsw_checker_wake(struct rsw_checker *checker); /* something may be due; any thread, cheap */
 /* Sum of all runs so far. Any thread. */
 void rsw_checker_result(struct rsw_checker *checker, struct rsw_check_result *out);

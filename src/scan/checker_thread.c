@@ -15,8 +15,7 @@
 struct rsw_checker {
     struct rsw_index *index;
     struct rsw_storage *storage;
-    const struct rsw_clock *clock;
-    const struct rsw_log *log;
+    struct rsw_checker_options options;
     pthread_t thread;
     pthread_mutex_t lock; /* for all below */
     pthread_cond_t changed;
@@ -52,8 +51,9 @@ static bool wait_for(struct rsw_checker *checker, int64_t ms) {
 }
 
 static int64_t pause_after(const struct rsw_checker *checker, const struct rsw_check_result *result) {
-    int64_t until_due =
-        result->next_due_ms == INT64_MAX ? IDLE_MS : result->next_due_ms - rsw_clock_now_ms(checker->clock);
+    int64_t until_due = result->next_due_ms == INT64_MAX
+                            ? IDLE_MS
+                            : result->next_due_ms - rsw_clock_now_ms(checker->options.clock);
     return until_due < 0 ? 0 : until_due > IDLE_MS ? IDLE_MS : until_due;
 }
 
@@ -63,11 +63,15 @@ static void *work(void *arg) {
     while (!wait_for(checker, pause)) {
         struct rsw_check_result result;
         struct rsw_error err = RSW_ERROR_INIT;
-        if (rsw_check_run(&result, checker->index, checker->storage, checker->clock, checker->log, &err) !=
-            0) {
-            rsw_log(checker->log, RSW_LOG_ERROR, "the check queue could not be worked off: %s", err.message);
+        if (rsw_check_run(&result, checker->index, checker->storage, checker->options.clock,
+                          checker->options.log, &err) != 0) {
+            rsw_log(checker->options.log, RSW_LOG_ERROR, "the check queue could not be worked off: %s",
+                    err.message);
             pause = FAILED_MS;
             continue;
+        }
+        if (result.touched && result.done > 0 && checker->options.touched != NULL) {
+            checker->options.touched(checker->options.arg);
         }
         pause = pause_after(checker, &result);
         pthread_mutex_lock(&checker->lock);
@@ -87,15 +91,14 @@ static void checker_free(struct rsw_checker *checker) {
 }
 
 int rsw_checker_start(struct rsw_checker **out, struct rsw_index *index, struct rsw_storage *storage,
-                      const struct rsw_clock *clock, const struct rsw_log *log, struct rsw_error *err) {
+                      const struct rsw_checker_options *options, struct rsw_error *err) {
     struct rsw_checker *checker = calloc(1, sizeof *checker);
     if (checker == NULL) {
         return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
     }
     checker->index = index;
     checker->storage = storage;
-    checker->clock = clock;
-    checker->log = log;
+    checker->options = *options;
     checker->sum.next_due_ms = INT64_MAX;
     pthread_mutex_init(&checker->lock, NULL);
     pthread_condattr_t attr;

@@ -28,3 +28,10 @@ regsweep_unit_test(gc_restore
 regsweep_unit_test(gc_online
     SOURCES gc_online.c gc_registry.c tree.c compare.c
     MODULES gc scan oci registry storage index util)
+# rsw_revive is the test's own.
+regsweep_unit_test(gc_reviver
+    SOURCES gc_reviver.c ${PROJECT_SOURCE_DIR}/src/gc/reviver.c
+    MODULES util)
+regsweep_unit_test(gc_online
+    SOURCES gc_online.c gc_registry.c tree.c compare.c
+    MODULES gc scan oci registry storage index util)

@@ -339,7 +339,8 @@ static void the_thread_answers_when_woken_and_stops(void **state) {
     struct world *w = *state;
     struct rsw_checker *checker = NULL;
     struct tree_image image = tree_image(&w->tree, "app", "1", "seed", 1);
-    assert_int_equal(rsw_checker_start(&checker, w->index, w->storage, NULL, &w->log, &w->err), 0);
+    const struct rsw_checker_options options = {.log = &w->log};
+    assert_int_equal(rsw_checker_start(&checker, w->index, w->storage, &options, &w->err), 0);
     w->now_ms = 1; /* long due by the system's clock */
     push(w, "app", "1", &image);
     rsw_checker_wake(checker);

@@ -1,0 +1,200 @@
+#include "gc/sweeper.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define LOOK_MS 1000 /* others begin generations, and cannot wake this one */
+#define BREATH_MS 50 /* never busier than this, whatever is due */
+#define PAUSE_FIRST_MS 5000
+#define PAUSE_MAX_MS 60000
+#define TELL_MS 60000 /* between two log lines about the same trouble */
+
+struct rsw_sweeper {
+    struct rsw_sweeper_options options;
+    pthread_t thread;
+    pthread_mutex_t lock; /* for all below, up to the next note */
+    pthread_cond_t changed;
+    bool stopping;
+    struct rsw_sweeper_stats stats;
+    /* The thread's own. */
+    struct rsw_replicas *replicas; /* NULL: not open */
+    int64_t failed_ms;             /* pause after the last run, which failed; 0: it did not */
+    int64_t told_ms;               /* monotonic; of the last line about trouble, 0: none yet */
+};
+
+static bool is_stopping(void *arg) {
+    struct rsw_sweeper *sweeper = arg;
+    pthread_mutex_lock(&sweeper->lock);
+    bool stopping = sweeper->stopping;
+    pthread_mutex_unlock(&sweeper->lock);
+    return stopping;
+}
+
+/* True: stop. */
+static bool wait_for(struct rsw_sweeper *sweeper, int64_t ms) {
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += (time_t)(ms / 1000);
+    until.tv_nsec += (long)(ms % 1000) * 1000000L;
+    until.tv_sec += until.tv_nsec / 1000000000L;
+    until.tv_nsec %= 1000000000L;
+    pthread_mutex_lock(&sweeper->lock);
+    while (!sweeper->stopping && pthread_cond_timedwait(&sweeper->changed, &sweeper->lock, &until) == 0) {
+    }
+    bool stop = sweeper->stopping;
+    pthread_mutex_unlock(&sweeper->lock);
+    return stop;
+}
+
+/* When the first open generation is due; INT64_MAX: none is open. 0 or -1. */
+static int first_due(struct rsw_sweeper *sweeper, int64_t *due_ms, struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    uint64_t ids[RSW_GENERATIONS_OPEN_MAX];
+    *due_ms = INT64_MAX;
+    if (rsw_txn_begin_read(&txn, sweeper->options.index, err) != 0) {
+        return -1;
+    }
+    size_t count = rsw_generations_open(txn, ids, RSW_GENERATIONS_OPEN_MAX);
+    for (size_t i = 0; i < count; i++) {
+        struct rsw_generation generation;
+        if (rsw_generation_get(txn, ids[i], &generation) == RSW_FOUND && generation.due_ms < *due_ms) {
+            *due_ms = generation.due_ms;
+        }
+    }
+    return rsw_txn_failed(txn, err) ? -1 : 0;
+}
+
+static int advance(struct rsw_sweeper *sweeper, struct rsw_error *err) {
+    const struct rsw_sweeper_options *options = &sweeper->options;
+    RSW_AUTO_AUDIT audit = RSW_AUDIT_INIT;
+    struct rsw_sweep_result result = {.generation = 0};
+    const struct rsw_sweep_options sweep = {
+        .confirm = true,
+        .settle_ms = -1,
+        .quarantine_ms = -1,
+        .grace_ms = -1,
+        .upload_max_age_ms = -1,
+        .fence_timeout_ms = options->fence_timeout_ms,
+        .clock = options->clock,
+        .log = options->log,
+        .stopped = is_stopping,
+        .arg = sweeper,
+    };
+    int64_t next_due_ms;
+    if (sweeper->replicas == NULL && options->open(options->arg, &sweeper->replicas, err) != 0) {
+        return -1;
+    }
+    struct rsw_online online = {.index = options->index,
+                                .storage = options->storage,
+                                .replicas = sweeper->replicas,
+                                .options = &sweep,
+                                .audit = &audit,
+                                .result = &result};
+    return rsw_audit_open(&audit, options->audit_file, err) == 0
+               ? rsw_online_advance(&online, &next_due_ms, err)
+               : -1;
+}
+
+static void count(struct rsw_sweeper *sweeper, bool failed, const struct rsw_error *err) {
+    int64_t now_ms = rsw_monotonic_ms();
+    pthread_mutex_lock(&sweeper->lock);
+    sweeper->stats.runs++;
+    sweeper->stats.failures += failed ? 1 : 0;
+    memcpy(sweeper->stats.last_error, failed ? err->message : "", failed ? sizeof err->message : 1);
+    pthread_mutex_unlock(&sweeper->lock);
+    if (!failed) {
+        sweeper->told_ms = 0;
+    } else if (sweeper->told_ms == 0 || now_ms - sweeper->told_ms >= TELL_MS) {
+        sweeper->told_ms = now_ms;
+        rsw_log(sweeper->options.log, RSW_LOG_ERROR, "the sweep does not go on, it is tried again: %s",
+                err->message);
+    }
+}
+
+/* One look: what is due is done, unless a sweep of somebody else is at it. Gives the pause to the next. */
+static int64_t look(struct rsw_sweeper *sweeper) {
+    RSW_AUTO_LOCK lock = RSW_LOCK_INIT;
+    struct rsw_error err = RSW_ERROR_INIT;
+    int64_t due_ms;
+    int rc = first_due(sweeper, &due_ms, &err);
+    if (rc == 0) {
+        int64_t left_ms = due_ms == INT64_MAX ? LOOK_MS : due_ms - rsw_clock_now_ms(sweeper->options.clock);
+        if (left_ms > 0) {
+            return left_ms < LOOK_MS ? left_ms : LOOK_MS;
+        }
+        rc = rsw_lock_take(&lock, sweeper->options.index, "sweep", &err);
+        if (rc != 0 && err.code == RSW_EBUSY) {
+            return LOOK_MS;
+        }
+        rc = rc == 0 ? advance(sweeper, &err) : rc;
+    }
+    bool failed = rc != 0 && err.code != RSW_ESTOPPED;
+    count(sweeper, failed, &err);
+    if (!failed) {
+        sweeper->failed_ms = 0;
+        return BREATH_MS; /* it may be due again */
+    }
+    int64_t longer_ms = sweeper->failed_ms == 0 ? PAUSE_FIRST_MS : 2 * sweeper->failed_ms;
+    sweeper->failed_ms = longer_ms < PAUSE_MAX_MS ? longer_ms : PAUSE_MAX_MS;
+    return sweeper->failed_ms;
+}
+
+static void *work(void *arg) {
+    struct rsw_sweeper *sweeper = arg;
+    int64_t pause_ms = 0;
+    while (!wait_for(sweeper, pause_ms)) {
+        pause_ms = look(sweeper);
+    }
+    return NULL;
+}
+
+void rsw_sweeper_free(struct rsw_sweeper *sweeper) {
+    if (sweeper == NULL) {
+        return;
+    }
+    rsw_replicas_close(sweeper->replicas);
+    pthread_cond_destroy(&sweeper->changed);
+    pthread_mutex_destroy(&sweeper->lock);
+    free(sweeper);
+}
+
+int rsw_sweeper_start(struct rsw_sweeper **out, const struct rsw_sweeper_options *options,
+                      struct rsw_error *err) {
+    struct rsw_sweeper *sweeper = calloc(1, sizeof *sweeper);
+    if (sweeper == NULL) {
+        return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
+    }
+    sweeper->options = *options;
+    pthread_mutex_init(&sweeper->lock, NULL);
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&sweeper->changed, &attr);
+    pthread_condattr_destroy(&attr);
+    int errnum = pthread_create(&sweeper->thread, NULL, work, sweeper);
+    if (errnum != 0) {
+        rsw_sweeper_free(sweeper);
+        return rsw_error_set(err, RSW_ENOMEM, errnum, "cannot start a thread: %s", strerror(errnum));
+    }
+    *out = sweeper;
+    return 0;
+}
+
+void rsw_sweeper_stats(struct rsw_sweeper *sweeper, struct rsw_sweeper_stats *out) {
+    pthread_mutex_lock(&sweeper->lock);
+    *out = sweeper->stats;
+    pthread_mutex_unlock(&sweeper->lock);
+}
+
+void rsw_sweeper_stop(struct rsw_sweeper *sweeper) {
+    if (sweeper == NULL) {
+        return;
+    }
+    pthread_mutex_lock(&sweeper->lock);
+    sweeper->stopping = true;
+    pthread_cond_signal(&sweeper->changed);
+    pthread_mutex_unlock(&sweeper->lock);
+    pthread_join(sweeper->thread, NULL);
+}

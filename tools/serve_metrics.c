@@ -1,0 +1,111 @@
+#include "serve_metrics.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+static void single(rsw_serve_write *write, void *to, const char *name, const char *type, uint64_t value,
+                   const char *help) {
+    char text[512];
+    snprintf(text, sizeof text, "# HELP regsweep_%s %s\n# TYPE regsweep_%s %s\nregsweep_%s %" PRIu64 "\n",
+             name, help, name, type, name, value);
+    write(to, text);
+}
+
+void rsw_serve_checks(const struct rsw_check_result *checks, rsw_serve_write *write, void *to) {
+    single(write, to, "checks_total", "counter", checks->done,
+           "Questions of the feed that storage has answered.");
+    single(write, to, "check_failures_total", "counter", checks->failed,
+           "Times that storage could not tell; asked again later.");
+    single(write, to, "checks_waiting", "gauge", checks->left, "Questions that storage has yet to answer.");
+}
+
+static void seconds(const struct rsw_reviver_stats *revived, rsw_serve_write *write, void *to) {
+    char text[160];
+    write(to, "# HELP regsweep_give_back_seconds Time from a durable touch until all that was touched was in "
+              "its place.\n# TYPE regsweep_give_back_seconds histogram\n");
+    for (size_t i = 0; i < RSW_REVIVER_BUCKETS; i++) {
+        snprintf(text, sizeof text, "regsweep_give_back_seconds_bucket{le=\"%g\"} %" PRIu64 "\n",
+                 rsw_reviver_buckets[i], revived->buckets[i]);
+        write(to, text);
+    }
+    snprintf(text, sizeof text,
+             "regsweep_give_back_seconds_bucket{le=\"+Inf\"} %" PRIu64
+             "\nregsweep_give_back_seconds_sum %.9g\n"
+             "regsweep_give_back_seconds_count %" PRIu64 "\n",
+             revived->runs, revived->seconds, revived->runs);
+    write(to, text);
+}
+
+void rsw_serve_revived(const struct rsw_reviver_stats *revived, rsw_serve_write *write, void *to) {
+    single(write, to, "given_back_total", "counter", revived->items,
+           "Condemned objects that were touched, and are in their places again.");
+    single(write, to, "given_back_files_total", "counter", revived->placed,
+           "Files that had to be put back for that.");
+    single(write, to, "give_back_failures_total", "counter", revived->failures,
+           "Tries to give back that failed; they are repeated.");
+    single(write, to, "give_back_lost_total", "counter", revived->lost,
+           "Touched objects that were neither in their places nor in quarantine.");
+    seconds(revived, write, to);
+}
+
+/* ---- generations ---- */
+
+struct generations {
+    uint64_t states[RSW_GENERATION_ABANDONED + 1];
+    uint64_t waiting; /* items of open ones */
+    int64_t due_ms;   /* of the first open one; 0: none is open */
+};
+
+static int count_generations(struct generations *counted, struct rsw_index *index) {
+    RSW_AUTO_TXN txn = NULL;
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    struct rsw_generation one;
+    int answer;
+    if (rsw_txn_begin_read(&txn, index, NULL) != 0) {
+        return -1;
+    }
+    rsw_iter_generations(&iter, txn);
+    while ((answer = rsw_generation_next(&iter, &one)) == RSW_FOUND) {
+        counted->states[one.state <= RSW_GENERATION_ABANDONED ? one.state : 0]++;
+        if (one.offline || one.state == RSW_GENERATION_PURGED || one.state == RSW_GENERATION_ABANDONED) {
+            continue;
+        }
+        uint64_t all = 0;
+        uint64_t over = one.done + one.spared + one.failed;
+        for (size_t kind = 0; kind < RSW_ITEM_KINDS; kind++) {
+            all += one.counts[kind];
+        }
+        counted->waiting += all > over ? all - over : 0;
+        counted->due_ms = counted->due_ms == 0 || one.due_ms < counted->due_ms ? one.due_ms : counted->due_ms;
+    }
+    return answer == RSW_ABSENT ? 0 : -1;
+}
+
+void rsw_serve_generations(struct rsw_index *index, rsw_serve_write *write, void *to) {
+    static const char *const names[] = {"other", "condemned", "unlinked", "hidden", "purged", "abandoned"};
+    struct generations counted = {.due_ms = 0};
+    char text[96];
+    if (count_generations(&counted, index) != 0) {
+        return;
+    }
+    write(to, "# HELP regsweep_generations Sweeps that removed something, by state.\n"
+              "# TYPE regsweep_generations gauge\n");
+    for (size_t state = RSW_GENERATION_CONDEMNED; state <= RSW_GENERATION_ABANDONED; state++) {
+        snprintf(text, sizeof text, "regsweep_generations{state=\"%s\"} %" PRIu64 "\n", names[state],
+                 counted.states[state]);
+        write(to, text);
+    }
+    single(write, to, "generation_items_waiting", "gauge", counted.waiting,
+           "Objects of sweeps under way that are neither gone nor spared yet.");
+    single(write, to, "generation_due_timestamp_seconds", "gauge", (uint64_t)(counted.due_ms / 1000),
+           "When a sweep under way goes on; 0: none is.");
+}
+
+void rsw_serve_swept(const struct rsw_sweeper_stats *swept, rsw_serve_write *write, void *to) {
+    single(write, to, "sweeper_runs_total", "counter", swept->runs,
+           "Times that serve went on with a sweep that was due.");
+    single(write, to, "sweeper_failures_total", "counter", swept->failures,
+           "Of these, those that ended with an error; they come again.");
+    single(write, to, "sweeper_failed", "gauge", swept->last_error[0] != 0 ? 1 : 0,
+           "1 if the last of them did; the log says why.");
+}
