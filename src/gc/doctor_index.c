@@ -9,7 +9,6 @@
 #include <sys/statvfs.h>
 #include <time.h>
 
-#define BEAT_OLD_MS (60 * INT64_C(1000))
 #define SCAN_OLD_MS (30 * 24 * 3600 * INT64_C(1000))
 #define LATE_MS (3600 * INT64_C(1000)) /* of a generation that is due */
 #define HELD_LONG_MS (7 * 24 * 3600 * INT64_C(1000))
@@ -188,7 +187,7 @@ void rsw_doctor_serve(struct rsw_diagnosis *out, const struct rsw_doctor *doctor
     }
     int64_t age_ms = now(doctor) - state.beat_ms;
     rsw_age_format(age_ms, text, sizeof text);
-    if (age_ms > BEAT_OLD_MS) {
+    if (age_ms > RSW_BEAT_OLD_MS) {
         rsw_say(out, RSW_HEALTH_ERROR, remedy, "regsweep serve does not run: it was heard of last %s ago",
                 text);
         return;

@@ -135,16 +135,18 @@ void rsw_doctor_delete(struct rsw_diagnosis *out, const struct rsw_doctor *docto
     }
     if (doctor->replicas == NULL && config == NULL) {
         has_replicas(out, doctor);
-    } else if (doctor->replicas == NULL && !config->delete_enabled && config->cache != RSW_CACHE_NONE) {
+        return;
+    }
+    bool deletes = doctor->replicas != NULL || config->delete_enabled;
+    if (!deletes && config->cache != RSW_CACHE_NONE) {
         rsw_say(out, RSW_HEALTH_ERROR, "set storage.delete.enabled: true",
                 "%s: storage.delete.enabled is not true, so the cache cannot be made to forget what a sweep "
                 "takes",
                 config->name);
     }
     rsw_say(out, RSW_HEALTH_OK, NULL, "%s",
-            doctor->replicas != NULL || config->delete_enabled
-                ? "the registry deletes"
-                : "the registry does not delete. It caches nothing, so a sweep does not need that");
+            deletes ? "the registry deletes"
+                    : "the registry does not delete. It caches nothing, so a sweep does not need that");
 }
 
 void rsw_doctor_fence(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {

@@ -32,6 +32,6 @@ regsweep_unit_test(gc_online
 regsweep_unit_test(gc_reviver
     SOURCES gc_reviver.c ${PROJECT_SOURCE_DIR}/src/gc/reviver.c
     MODULES util)
-regsweep_unit_test(gc_online
-    SOURCES gc_online.c gc_registry.c tree.c compare.c
+regsweep_unit_test(gc_doctor
+    SOURCES gc_doctor.c index_support.c
     MODULES gc scan oci registry storage index util)
