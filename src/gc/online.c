@@ -8,6 +8,7 @@
 #include "gc/recheck.h"
 #include "gc/revive.h"
 #include "gc/tidy.h"
+#include "gc/uploads.h"
 #include "scan/checker.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -142,13 +143,13 @@ static int read_pushed(struct rsw_online *online, struct rsw_error *err) {
                                        unread);
 }
 
-/* Reads what was pushed, gives back, asks storage again, and gives back what that found, until it finds
- * nothing. */
+/* Gives back, reads what was pushed (its bytes may have just come back), asks storage again, and gives back
+ * what all that found, until it finds nothing. */
 static int look_again(struct rsw_online *online, const struct rsw_generation *generation,
                       struct rsw_error *err) {
     for (int i = 0; i < LOOKS_MAX; i++) {
         uint64_t found;
-        if (read_pushed(online, err) != 0 || revive(online, err) != 0 ||
+        if (revive(online, err) != 0 || read_pushed(online, err) != 0 || revive(online, err) != 0 ||
             rsw_recheck(&found, online->index, online->storage, generation->id, online->options->clock,
                         online->options->log, err) != 0) {
             return -1;
@@ -310,6 +311,8 @@ static int drain(struct rsw_online *online, struct rsw_error *err) {
             return 0;
         }
         if (held != RSW_FENCE_GAP) {
+            /* Whatever kept it from holding: nothing was taken for it. */
+            err->code = err->code == RSW_EIO || err->code == RSW_EACCESS ? RSW_EREFUSED : err->code;
             return -1;
         }
         rsw_log(options->log, RSW_LOG_INFO, "the feed may have missed something: reading storage");
@@ -329,9 +332,6 @@ static int scan_since_hidden(struct rsw_online *online, const struct rsw_generat
                              struct rsw_error *err) {
     RSW_AUTO_TXN txn = NULL;
     struct rsw_state state;
-    if (online->replicas->cache == RSW_CACHE_NONE) {
-        return 0;
-    }
     if (rsw_txn_begin_read(&txn, online->index, err) != 0 || rsw_state_get(txn, &state) != RSW_FOUND) {
         rsw_txn_failed(txn, err);
         return -1;
@@ -400,6 +400,10 @@ static int hide_all(struct rsw_online *online, struct rsw_generation *generation
         return -1;
     }
     if (known > 0) {
+        /* Somebody may have pushed it, and we not have heard of it: then storage has it again. */
+        if (look_again(online, generation, err) != 0) {
+            return -1;
+        }
         rsw_log(online->options->log, RSW_LOG_INFO,
                 "generation %" PRIu64 ": a cache had learnt of %" PRIu64 " objects again: settling anew",
                 generation->id, known);
@@ -550,6 +554,8 @@ int rsw_online_begin(struct rsw_online *online, int64_t *next_due_ms, struct rsw
     struct rsw_mark_options mark;
     RSW_AUTO_PLAN plan = {.count = 0};
     if (rsw_quarantine_prepare(online->storage, err) != 0 || drain(online, err) != 0 ||
+        rsw_purge_held(online, false, &online->result->held, err) != 0 ||
+        rsw_uploads_forget_ended(online->index, online->storage, err) != 0 ||
         rsw_index_check(online->index, err) != 0) {
         return -1;
     }

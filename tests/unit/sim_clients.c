@@ -14,6 +14,7 @@ void sim_clients_init(struct sim_clients *clients, struct sim *sim) {
     for (int i = 0; i < SIM_CLIENTS; i++) {
         clients->busy_weight[i] = weights[sim_below(sim, 4)];
     }
+    clients->slow = 12;
     clients->deletes_layers = sim_one_in(sim, 3);
 }
 
@@ -38,7 +39,7 @@ static void begin(struct sim_clients *clients, struct sim_client *client, enum s
         clients->deletes++;
     }
     sim_request_begin(&sim->registry, &client->request);
-    if (sim_one_in(sim, 12)) { /* a slow one */
+    if (sim_one_in(sim, clients->slow)) {
         client->sleeps_until_ms = sim->registry.now_ms + (int64_t)sim_below(sim, (unsigned)sim->settle_ms);
     }
 }

@@ -31,6 +31,7 @@ struct sim_clients {
     struct sim_ledger ledger;
     struct sim_client clients[SIM_CLIENTS];
     unsigned busy_weight[SIM_CLIENTS]; /* how often each acts */
+    unsigned slow; /* one request in so many takes up to its whole life */
     bool deletes_layers;
     bool resting; /* they begin nothing new */
     uint64_t pushes, pushes_failed, pulls, deletes;
