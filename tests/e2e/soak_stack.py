@@ -17,7 +17,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOKEN = "soak-secret"
-LIMIT = 60  # seconds that anything may take to start, to stop, or to drain
+LIMIT = 30  # seconds that anything may take to start, to stop, or to drain
 
 
 def free_port():
