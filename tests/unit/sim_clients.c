@@ -188,7 +188,8 @@ void sim_clients_step(struct sim_clients *clients) {
         if (sim_request_step(&sim->registry, &client->request) != 0) {
             answered(clients, client);
         } else if (client->slow && sim_one_in(sim, 4)) {
-            client->sleeps_until_ms = sim->registry.now_ms + (int64_t)sim_below(sim, (unsigned)sim->settle_ms);
+            client->sleeps_until_ms =
+                sim->registry.now_ms + (int64_t)sim_below(sim, (unsigned)sim->settle_ms);
         }
     } else if (client->todo_count > 0) {
         push_on(clients, client);

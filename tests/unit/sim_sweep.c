@@ -31,7 +31,7 @@
 #include <unistd.h>
 
 #define SEEDS 100
-#define MUTANT_SEEDS 100
+#define MUTANT_SEEDS 400
 #define STEPS 4000
 
 enum mutant {
@@ -67,7 +67,7 @@ struct world {
     unsigned run;
     unsigned feed_weight;
     bool restarts, kills;     /* in this seed replicas restart, the sweeper and serve are killed */
-    bool serve_rests; /* it takes events in for some settles, then none for as long */
+    bool serve_rests;         /* it takes events in for some settles, then none for as long */
     bool calm;                /* nothing is killed any more */
     bool lost;                /* events were lost … */
     uint64_t lost_seq;        /* … when this was the last transaction … */
@@ -89,8 +89,9 @@ static void deliver(struct world *w) {
     struct rsw_txn *txn = NULL;
     int replica = (int)sim_below(sim, (unsigned)sim->registry.replica_count);
     const struct rsw_event *event = sim_event_next(&sim->registry, replica);
-    bool rests = w->serve_rests && !w->calm && sim->registry.now_ms / (6 * sim->settle_ms) % 2 == 1 &&
-                 !(w->mutant == FENCE_OVERTAKES && event != NULL && strstr(event->useragent, "(fence") != NULL);
+    bool rests =
+        w->serve_rests && !w->calm && sim->registry.now_ms / (6 * sim->settle_ms) % 2 == 1 &&
+        !(w->mutant == FENCE_OVERTAKES && event != NULL && strstr(event->useragent, "(fence") != NULL);
     if (event == NULL || sim->writer != NULL || rests) {
         return;
     }
@@ -738,8 +739,8 @@ static void expect_caught(enum mutant mutant) {
             return;
         }
     }
-    fail_msg("not caught by %d seeds; promises %" PRIu64 ", generations %" PRIu64 ", refused %" PRIu64, MUTANT_SEEDS,
-             tally.promises, tally.generations, tally.refused);
+    fail_msg("not caught by %d seeds; promises %" PRIu64 ", generations %" PRIu64 ", refused %" PRIu64,
+             MUTANT_SEEDS, tally.promises, tally.generations, tally.refused);
 }
 
 static void a_sweeper_that_trusts_one_look_is_caught(void **state) {
