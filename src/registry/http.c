@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 static void cleanup_list(struct curl_slist **list) {
     curl_slist_free_all(*list);
@@ -174,6 +175,9 @@ static int take_answer(struct rsw_http_response *out, CURL *curl, struct rsw_err
     const char *version = header(curl, "Docker-Distribution-Api-Version", 0);
     const char *type = header(curl, "Content-Type", 0);
     const char *location = header(curl, "Location", 0);
+    const char *date = header(curl, "Date", 0);
+    time_t seconds = date != NULL ? curl_getdate(date, NULL) : -1;
+    out->date_ms = seconds > 0 ? (int64_t)seconds * 1000 : 0;
     out->registry = version != NULL && strcasestr(version, "registry/2.0") != NULL;
     out->json = type != NULL && strncasecmp(type, "application/json", strlen("application/json")) == 0;
     take_challenge(out, curl);

@@ -272,3 +272,47 @@ has_lines() {
     status_is 3
     says "regsweep serve is not running on this index"
 }
+
+# ---- the fence, with serve ----
+
+@test "a fence is a gap beside registries that the scan does not know, holds after a scan, and not with one unlisted" {
+    rs scan --quiet
+    start_serve
+    EVENTS=$SERVE/events
+    start_replica
+    start_replica
+    run probe none fence "$INDEX" 20000
+    status_is 0
+    [[ $output == gap:* ]] || fail "no gap: $output"
+    rs scan --quiet
+    answer_is held none fence "$INDEX" 20000
+    push_image "${URLS[1]}" app one # heard of, and asked for no more
+    answer_is held none fence "$INDEX" 20000
+    URLS=("${URLS[0]}")
+    run probe none fence "$INDEX" 20000
+    status_is 3
+    says "events came from a replica that is not listed"
+}
+
+@test "two names of one replica are found out by the fence" {
+    rs scan --quiet
+    start_serve
+    EVENTS=$SERVE/events
+    start_replica
+    URLS+=("http://localhost:$REGISTRY_PORT")
+    run probe none fence "$INDEX" 20000
+    status_is 3
+    says "lead to one and the same replica"
+}
+
+@test "a replica that sends its events elsewhere is named" {
+    rs scan --quiet
+    start_serve
+    EVENTS=$SERVE/events
+    start_replica
+    EVENTS=''
+    start_replica
+    run probe none fence "$INDEX" 1000
+    status_is 3
+    says "${URLS[1]} did not answer within 1s: none of its events came"
+}
