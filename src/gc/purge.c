@@ -197,7 +197,11 @@ static bool drop_older_copy(struct purge *purge, struct rsw_txn *txn, const stru
 
 static void purge_blob(struct purge *purge, struct rsw_txn *txn, struct rsw_item *item, const char *key) {
     struct rsw_setting setting = {.key = key};
+    if (item->state == RSW_ITEM_PENDING && !is_touched(item)) {
+        return;
+    }
     if (is_touched(item) && !is_in_place(purge, key)) {
+        end_item(purge, txn, item, RSW_ITEM_ASIDE); /* the generation does not end yet */
         return;
     }
     if (is_to_be_held(purge, txn, item)) {
@@ -258,8 +262,10 @@ static void prune_emptied(struct purge *purge) {
     }
 }
 
-static int purge_blobs(struct purge *purge, struct rsw_error *err) {
-    purge->state = RSW_ITEM_ASIDE;
+/* `state`: ASIDE; or PENDING, for a kill between a move and its record leaves a copy of what is in its place
+ * as far as the index knows. If that was touched, nobody takes it again. */
+static int purge_blobs(struct purge *purge, enum rsw_item_state state, struct rsw_error *err) {
+    purge->state = state;
     purge->begun = false;
     for (;;) {
         if (load(purge, RSW_ITEM_BLOB, err) != 0) {
@@ -496,7 +502,7 @@ static int end_generation(struct purge *purge, struct rsw_error *err) {
 
 static int purge_all(struct purge *purge, struct rsw_error *err) {
     static const enum rsw_item_kind kinds[] = {RSW_ITEM_TAG, RSW_ITEM_REVISION, RSW_ITEM_LINK};
-    if (purge_blobs(purge, err) != 0) {
+    if (purge_blobs(purge, RSW_ITEM_ASIDE, err) != 0 || purge_blobs(purge, RSW_ITEM_PENDING, err) != 0) {
         return -1;
     }
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
