@@ -24,7 +24,7 @@ static void print_item(struct rsw_cli *cli, const struct rsw_restored_item *item
     if (item->digest != NULL) {
         rsw_digest_format(item->digest, digest);
     }
-    rsw_cli_line(cli, "%s  %-8s  %s%s%s%s", words[item->outcome], rsw_item_kind_name(item->kind),
+    rsw_cli_line(cli, "%-8s  %-8s  %s%s%s%s", words[item->outcome], rsw_item_kind_name(item->kind),
                  item->repo != NULL ? item->repo : "", item->tag != NULL ? ":" : "",
                  item->tag != NULL ? item->tag
                  : at              ? "@"

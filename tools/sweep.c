@@ -78,7 +78,7 @@ static int run_online(struct rsw_cli *cli, struct rsw_sweep_options *options, st
         return rsw_cli_fail_usage(cli, err);
     }
     if (rsw_cli_open_replicas(&options->replicas, cli, err) != 0) {
-        return rsw_cli_fail(cli, err);
+        return err->code == RSW_EINVAL ? rsw_cli_fail_usage(cli, err) : rsw_cli_fail(cli, err);
     }
     options->settle_ms = cli->options.settle_ms;
     options->quarantine_ms = cli->options.quarantine_ms;

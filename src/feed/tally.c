@@ -59,17 +59,19 @@ static void meet(struct rsw_txn *txn, const struct rsw_event *event, int64_t now
 }
 
 /* The event of a request of our own that was to show that all before it has come in. The record is there, and
- * rsw_tally_write changes nothing of this in it. */
-static void pass_fence(struct rsw_txn *txn, const struct rsw_event *event) {
+ * rsw_tally_write changes nothing of this in it. True: it was one, and then what else was counted must be
+ * durable with it, for whoever waits looks at when others were heard last. */
+static bool pass_fence(struct rsw_txn *txn, const struct rsw_event *event) {
     struct rsw_instance record;
     char mark[RSW_FENCE_MAX];
     if (event->action != RSW_EVENT_PULL || event->problem[0] != 0 ||
         !rsw_useragent_word(event->useragent, "fence", mark, sizeof mark) ||
         rsw_instance_get(txn, event->instance_id, &record) != RSW_FOUND) {
-        return;
+        return false;
     }
     memcpy(rsw_event_is_manifest(event) ? record.fence_manifest : record.fence_layer, mark, sizeof mark);
     rsw_instance_put(txn, &record);
+    return true;
 }
 
 /* Its place among those that are counted; NULL: there is none now. */
@@ -102,7 +104,7 @@ bool rsw_tally_event(struct rsw_tally *tally, struct rsw_txn *txn, const struct 
         return false;
     }
     struct rsw_tally_instance *of = get_instance(tally, txn, event, now_ms);
-    pass_fence(txn, event);
+    bool passed = pass_fence(txn, event);
     if (of == NULL) {
         return true; /* makes room; this event is not counted for its instance */
     }
@@ -110,7 +112,7 @@ bool rsw_tally_event(struct rsw_tally *tally, struct rsw_txn *txn, const struct 
     of->last_ms = now_ms;
     of->used_ms = rsw_monotonic_ms();
     of->batch++;
-    return !of->known;
+    return passed || !of->known;
 }
 
 void rsw_tally_write(struct rsw_tally *tally, struct rsw_txn *txn) {

@@ -1,6 +1,7 @@
 #include "gc/aside.h"
 
 #include "gc/quarantine.h"
+#include "storage/layout.h"
 #include "util/clock.h"
 #include "util/log.h"
 
@@ -160,6 +161,18 @@ static int take(struct rsw_aside *aside, struct rsw_removal_batch *batch, struct
     return rsw_txn_commit(&txn, err);
 }
 
+/* The registry lists a tag for its empty folder. */
+static void remove_tag_folders(struct rsw_aside *aside, const struct rsw_removal_batch *batch) {
+    for (size_t i = 0; i < batch->count; i++) {
+        char key[RSW_KEY_MAX];
+        const struct rsw_removal_item *item = &batch->items[i];
+        if (item->item.kind == RSW_ITEM_TAG && item->item.state == RSW_ITEM_ASIDE &&
+            rsw_key_tag(key, item->repo.name, item->item.name) != NULL) {
+            rsw_storage_prune(aside->storage, key, NULL);
+        }
+    }
+}
+
 static int take_all(struct rsw_aside *aside, struct rsw_removal_batch *batch, enum rsw_item_kind kind,
                     struct rsw_error *err) {
     struct rsw_item last;
@@ -176,6 +189,7 @@ static int take_all(struct rsw_aside *aside, struct rsw_removal_batch *batch, en
         if (audit(aside, batch, err) != 0 || take(aside, batch, err) != 0) {
             return -1;
         }
+        remove_tag_folders(aside, batch);
     }
 }
 

@@ -56,15 +56,8 @@ static int read_refs(struct rsw_marker *marker, struct rsw_error *err) {
     uint32_t manifest;
     struct rsw_refs refs;
     while (rsw_refs_next(&iter, &manifest, &refs) == RSW_FOUND) {
-        struct rsw_refs *grown =
-            rsw_grown(marker->refs, &marker->refs_room, marker->refs_count + 1, sizeof *grown);
-        if (grown == NULL) {
-            return out_of_memory(err);
-        }
-        marker->refs = grown;
-        grown[marker->refs_count++] = refs;
         if (manifest < marker->blob_count) {
-            marker->blobs[manifest].refs_at = (uint32_t)marker->refs_count;
+            marker->blobs[manifest].refs = refs.packed;
             rsw_marker_flag(marker, manifest, names_subject(&refs) ? RSW_MARK_REFERRER : 0);
         }
     }
@@ -104,7 +97,6 @@ int rsw_marker_init(struct rsw_marker *marker, struct rsw_txn *txn, const struct
 }
 
 void rsw_marker_release(struct rsw_marker *marker) {
-    free(marker->refs);
     free(marker->blobs);
     free(marker->facts);
     rsw_view_release(&marker->view);
@@ -208,7 +200,7 @@ static int plan_link(struct rsw_marker *marker, const struct rsw_member *link, b
         rsw_plan_warn(plan, link->repo, link->blob, "layer link unreadable", err) != 0) {
         return -1;
     }
-    enum rsw_why_step_kind kind = rsw_marker_link_cause(marker, link).kind;
+    enum rsw_why_step_kind kind = rsw_marker_link_step(marker, link);
     if (kind != 0) {
         bool young = kind == RSW_STEP_YOUNG_LINK || kind == RSW_STEP_YOUNG_UPLOAD;
         rsw_marker_flag(marker, link->blob, young ? RSW_MARK_YOUNG : RSW_MARK_LIVE);

@@ -1,7 +1,7 @@
 /* The marker: what a mark knows while it goes through the repositories, and the view of the one it is at.
  * Internal to gc: mark.c makes a plan of it, why.c a path.
  *
- * Memory: 13 bytes a blob, 16 bytes a manifest, and what one repository holds.
+ * Memory: 17 bytes a blob, and what one repository holds.
  */
 #ifndef REGSWEEP_GC_MARKER_H
 #define REGSWEEP_GC_MARKER_H
@@ -32,7 +32,6 @@ struct rsw_view_revision {
     bool young;
     bool tagged;   /* an ordinary tag points at it now */
     bool follower; /* lives and dies with another revision: a referrer, or carried by weak tags alone */
-    const struct rsw_refs *refs; /* NULL: not parsed */
 };
 
 struct rsw_view_tag {
@@ -75,9 +74,9 @@ struct rsw_view {
 
 /* What the mark knows of one blob: together, because ids are in no order that anything else has. */
 struct rsw_mark_blob {
-    uint32_t here;    /* epoch in which it was last live or named, and RSW_HERE_… below it */
-    uint32_t refs_at; /* where in refs, plus one; 0: not parsed */
-    uint16_t flags;   /* enum rsw_blob_flag, and RSW_MARK_… */
+    const uint8_t *refs; /* of a manifest, packed: they belong to the transaction; NULL: not parsed */
+    uint32_t here;       /* epoch in which it was last live or named, and RSW_HERE_… below it */
+    uint16_t flags;      /* enum rsw_blob_flag, and RSW_MARK_… */
 };
 
 /* In the repository at hand: it is a live manifest; a live manifest names it. Not in the same number as
@@ -100,9 +99,7 @@ struct rsw_marker {
     const struct rsw_mark_options *options;
     struct rsw_plan *plan; /* warnings go there; NULL: nobody asked */
     uint32_t blob_count;   /* ids are below */
-    struct rsw_refs *refs; /* of every parsed manifest; their bytes belong to the transaction */
-    size_t refs_count, refs_room;
-    uint32_t *refs_at; /* by id: where in refs, plus one; 0: not parsed */
+    uint32_t *refs_at;     /* by id: where in refs, plus one; 0: not parsed */
     uint64_t blobs_present;
     uint64_t bytes_present;
     struct rsw_mark_blob *blobs; /* by id */
@@ -124,7 +121,9 @@ void rsw_marker_release(struct rsw_marker *marker);
 int rsw_marker_repository(struct rsw_marker *marker, const struct rsw_repo *repo, struct rsw_error *err);
 
 /* Questions about the repository at hand. */
-/* Why a present link stays; kind 0: it is let go. */
+/* Why a present link stays; 0: it is let go. */
+enum rsw_why_step_kind rsw_marker_link_step(const struct rsw_marker *marker, const struct rsw_member *link);
+/* The same, with what led there. Needs a trace. */
 struct rsw_cause rsw_marker_link_cause(const struct rsw_marker *marker, const struct rsw_member *link);
 bool rsw_marker_tag_live(const struct rsw_marker *marker, const struct rsw_view_tag *tag);
 const struct rsw_view_revision *rsw_view_find_revision(const struct rsw_view *view, uint32_t blob);
@@ -171,10 +170,9 @@ static inline int64_t rsw_age_ms(int64_t now_ms, int64_t then_ms) {
     return age;
 }
 
-/* What a manifest names; NULL: it was not parsed. */
-static inline const struct rsw_refs *rsw_marker_refs(const struct rsw_marker *marker, uint32_t manifest) {
-    uint32_t at = manifest < marker->blob_count ? marker->blobs[manifest].refs_at : 0;
-    return at != 0 ? &marker->refs[at - 1] : NULL;
+/* What a manifest names, packed; NULL: it was not parsed. */
+static inline const uint8_t *rsw_marker_refs(const struct rsw_marker *marker, uint32_t manifest) {
+    return manifest < marker->blob_count ? marker->blobs[manifest].refs : NULL;
 }
 
 static inline bool rsw_is_young(const struct rsw_mark_options *options, int64_t touched_ms) {

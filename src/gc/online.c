@@ -8,6 +8,8 @@
 #include "gc/recheck.h"
 #include "gc/revive.h"
 #include "gc/tidy.h"
+#include "gc/uploads.h"
+#include "scan/checker.h"
 #include "util/clock.h"
 #include "util/log.h"
 
@@ -107,13 +109,49 @@ static int touch_again(struct rsw_online *online, uint64_t id, struct rsw_error 
     return rsw_txn_commit(&txn, err);
 }
 
-/* Gives back, asks storage again, and gives back what that found, until it finds nothing. */
+/* Pushed manifests whose contents storage could not tell. */
+static int unread_manifests(struct rsw_online *online, uint64_t *count, struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    struct rsw_check check;
+    *count = 0;
+    if (rsw_txn_begin_read(&txn, online->index, err) != 0) {
+        return -1;
+    }
+    rsw_iter_checks(&iter, txn);
+    while (rsw_check_next(&iter, &check) == RSW_FOUND) {
+        *count += check.kind == RSW_CHECK_MANIFEST && check.tries > 0;
+    }
+    return rsw_txn_failed(txn, err) ? -1 : 0;
+}
+
+/* The fence brought in the events of all pushes; what a pushed manifest names is known once it was read,
+ * which serve may not have come to yet. Reading it touches what it names. */
+static int read_pushed(struct rsw_online *online, struct rsw_error *err) {
+    struct rsw_check_result answered;
+    uint64_t unread;
+    if (rsw_check_run(&answered, online->index, online->storage, online->options->clock, online->options->log,
+                      err) != 0 ||
+        unread_manifests(online, &unread, err) != 0) {
+        return -1;
+    }
+    return unread == 0 ? 0
+                       : rsw_error_set(err, RSW_EPARTIAL, 0,
+                                       "%" PRIu64
+                                       " manifests that were pushed cannot be read yet, so nobody knows what "
+                                       "they need: see the warnings; nothing more is taken until they are",
+                                       unread);
+}
+
+/* Gives back, reads what was pushed (its bytes may have just come back), asks storage again, and gives back
+ * what all that found, until it finds nothing. */
 static int look_again(struct rsw_online *online, const struct rsw_generation *generation,
                       struct rsw_error *err) {
     for (int i = 0; i < LOOKS_MAX; i++) {
         uint64_t found;
-        if (revive(online, err) != 0 || rsw_recheck(&found, online->index, online->storage, generation->id,
-                                                    online->options->clock, online->options->log, err) != 0) {
+        if (revive(online, err) != 0 || read_pushed(online, err) != 0 || revive(online, err) != 0 ||
+            rsw_recheck(&found, online->index, online->storage, generation->id, online->options->clock,
+                        online->options->log, err) != 0) {
             return -1;
         }
         if (found == 0) {
@@ -273,6 +311,8 @@ static int drain(struct rsw_online *online, struct rsw_error *err) {
             return 0;
         }
         if (held != RSW_FENCE_GAP) {
+            /* Whatever kept it from holding: nothing was taken for it. */
+            err->code = err->code == RSW_EIO || err->code == RSW_EACCESS ? RSW_EREFUSED : err->code;
             return -1;
         }
         rsw_log(options->log, RSW_LOG_INFO, "the feed may have missed something: reading storage");
@@ -286,15 +326,12 @@ static int drain(struct rsw_online *online, struct rsw_error *err) {
                          FENCE_TRIES);
 }
 
-/* With a cache an upload that failed after linking can have left a link that nobody told of, and that a cache
- * vouches for: a scan begun after the bytes were hidden finds it. */
-static int scan_if_cached(struct rsw_online *online, const struct rsw_generation *generation,
-                          struct rsw_error *err) {
+/* An upload that failed after linking can have left a link that nobody told of, and that a cache vouches for;
+ * an event can be lost on its way. A scan begun after the bytes were hidden finds both. */
+static int scan_since_hidden(struct rsw_online *online, const struct rsw_generation *generation,
+                             struct rsw_error *err) {
     RSW_AUTO_TXN txn = NULL;
     struct rsw_state state;
-    if (online->replicas->cache == RSW_CACHE_NONE) {
-        return 0;
-    }
     if (rsw_txn_begin_read(&txn, online->index, err) != 0 || rsw_state_get(txn, &state) != RSW_FOUND) {
         rsw_txn_failed(txn, err);
         return -1;
@@ -363,6 +400,10 @@ static int hide_all(struct rsw_online *online, struct rsw_generation *generation
         return -1;
     }
     if (known > 0) {
+        /* Somebody may have pushed it, and we not have heard of it: then storage has it again. */
+        if (look_again(online, generation, err) != 0) {
+            return -1;
+        }
         rsw_log(online->options->log, RSW_LOG_INFO,
                 "generation %" PRIu64 ": a cache had learnt of %" PRIu64 " objects again: settling anew",
                 generation->id, known);
@@ -383,7 +424,7 @@ static int hide_all(struct rsw_online *online, struct rsw_generation *generation
 
 static int purge_all(struct rsw_online *online, struct rsw_generation *generation, struct rsw_error *err) {
     tell(online, generation, "fence and recheck");
-    if (scan_if_cached(online, generation, err) != 0 || drain(online, err) != 0 ||
+    if (scan_since_hidden(online, generation, err) != 0 || drain(online, err) != 0 ||
         look_again(online, generation, err) != 0) {
         return -1;
     }
@@ -513,6 +554,8 @@ int rsw_online_begin(struct rsw_online *online, int64_t *next_due_ms, struct rsw
     struct rsw_mark_options mark;
     RSW_AUTO_PLAN plan = {.count = 0};
     if (rsw_quarantine_prepare(online->storage, err) != 0 || drain(online, err) != 0 ||
+        rsw_purge_held(online, false, &online->result->held, err) != 0 ||
+        rsw_uploads_forget_ended(online->index, online->storage, err) != 0 ||
         rsw_index_check(online->index, err) != 0) {
         return -1;
     }

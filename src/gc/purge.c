@@ -21,6 +21,8 @@ struct purge {
     enum rsw_item_state state; /* of the items that are wanted */
     struct rsw_item last;
     bool begun;
+    uint64_t emptied[RSW_BATCH_MAX]; /* generations that a copy was taken from besides */
+    size_t emptied_count;
 };
 
 static bool is_touched(const struct rsw_item *item) {
@@ -168,12 +170,40 @@ static bool is_in_place(struct purge *purge, const char *key) {
     return setting.answer != RSW_FAILED; /* absent at both places: somebody else removed it */
 }
 
+/* Bytes that are held for an older generation already, were pushed again and are garbage again: one copy is
+ * enough, and the record, of which there is one, is about the younger. False: the older copy could not be
+ * removed. */
+static bool drop_older_copy(struct purge *purge, struct rsw_txn *txn, const struct rsw_item *item,
+                            const char *key) {
+    struct rsw_held older;
+    struct rsw_setting setting = {.key = key};
+    if (rsw_held_get(txn, item->blob, &older) != RSW_FOUND || older.generation == item->generation) {
+        return true;
+    }
+    rsw_quarantine_purge(purge->online->storage, older.generation, &setting, 1);
+    if (setting.answer == RSW_FAILED) {
+        rsw_log(purge->online->options->log, RSW_LOG_WARNING,
+                "the older copy of %s in quarantine is not removed: %s", key, strerror(setting.errnum));
+        return false;
+    }
+    struct rsw_item held = {.generation = older.generation, .kind = RSW_ITEM_BLOB, .blob = item->blob};
+    if (rsw_item_get(txn, &held) == RSW_FOUND) {
+        held.state = RSW_ITEM_SPARED;
+        rsw_item_put(txn, &held);
+    }
+    purge->emptied[purge->emptied_count++] = older.generation;
+    return true;
+}
+
 static void purge_blob(struct purge *purge, struct rsw_txn *txn, struct rsw_item *item, const char *key) {
     struct rsw_setting setting = {.key = key};
     if (is_touched(item) && !is_in_place(purge, key)) {
         return;
     }
     if (is_to_be_held(purge, txn, item)) {
+        if (!drop_older_copy(purge, txn, item, key)) {
+            return; /* with both copies kept; the next run tries again */
+        }
         struct rsw_held held = {.blob = item->blob,
                                 .generation = purge->generation->id,
                                 .since_ms = rsw_clock_now_ms(purge->online->options->clock)};
@@ -201,6 +231,7 @@ static int purge_blob_batch(struct purge *purge, struct rsw_error *err) {
         return -1;
     }
     struct rsw_generation before = *purge->generation;
+    purge->emptied_count = 0;
     for (size_t i = 0; i < purge->batch->count; i++) {
         struct rsw_item *item = &purge->batch->items[i].item;
         uint32_t flags = item->flags;
@@ -214,6 +245,17 @@ static int purge_blob_batch(struct purge *purge, struct rsw_error *err) {
         return -1;
     }
     return 0;
+}
+
+/* Folders alone: what else that generation holds stays. */
+static void prune_emptied(struct purge *purge) {
+    for (size_t i = 0; i < purge->emptied_count; i++) {
+        char dir[RSW_QUARANTINE_KEY_MAX];
+        struct rsw_error ignored = RSW_ERROR_INIT; /* a folder that stays is no failure */
+        rsw_quarantine_key(dir, purge->emptied[i], RSW_LAYOUT_ROOT);
+        *strstr(dir, "/" RSW_LAYOUT_ROOT) = 0;
+        rsw_storage_prune(purge->online->storage, dir, &ignored);
+    }
 }
 
 static int purge_blobs(struct purge *purge, struct rsw_error *err) {
@@ -231,6 +273,7 @@ static int purge_blobs(struct purge *purge, struct rsw_error *err) {
             return -1;
         }
         remove_folders(purge);
+        prune_emptied(purge);
         report(purge);
     }
 }

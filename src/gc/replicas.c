@@ -253,7 +253,7 @@ static int open_redis(struct real *real, const struct rsw_replicas_options *opti
 static int open_all(struct real *real, const struct rsw_replicas_options *options, struct rsw_error *err) {
     const char *repo = options->fence_repo != NULL ? options->fence_repo : FENCE_REPO;
     real->replicas.count = options->count;
-    real->registries = calloc(options->count, sizeof *real->registries);
+    real->registries = calloc(options->count, sizeof(void *));
     real->urls = calloc(options->count, sizeof *real->urls);
     real->fence_repo = strdup(repo);
     if (real->registries == NULL || real->urls == NULL || real->fence_repo == NULL) {

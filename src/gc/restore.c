@@ -133,13 +133,25 @@ static int refuse(const struct restore *restore, struct rsw_error *err) {
 
 /* ---- putting back ---- */
 
-static void touch(struct rsw_txn *txn, const struct rsw_wanted *wanted) {
+/* Its grace begins anew. Whether storage has it is not said here. */
+static void make_young(struct rsw_txn *txn, const struct rsw_wanted *wanted, int64_t now_ms) {
+    enum rsw_member_kind kind = wanted->kind == RSW_ITEM_LINK ? RSW_LINK : RSW_REVISION;
+    struct rsw_member member;
+    if (rsw_member_get(txn, kind, wanted->repo, wanted->blob, &member) == RSW_FOUND &&
+        member.touched_ms < now_ms) {
+        member.touched_ms = now_ms;
+        rsw_member_put(txn, kind, &member);
+    }
+}
+
+static void touch(struct rsw_txn *txn, const struct rsw_wanted *wanted, int64_t now_ms) {
     switch (wanted->kind) {
     case RSW_ITEM_BLOB:
         rsw_touch_kind(txn, RSW_ITEM_BLOB, 0, wanted->blob, true);
         break;
     case RSW_ITEM_LINK:
     case RSW_ITEM_REVISION:
+        make_young(txn, wanted, now_ms);
         rsw_touch(txn, wanted->repo, wanted->blob);
         break;
     case RSW_ITEM_TAG:
@@ -151,13 +163,14 @@ static void touch(struct rsw_txn *txn, const struct rsw_wanted *wanted) {
 }
 
 static int touch_all(struct restore *restore, struct rsw_error *err) {
+    int64_t now_ms = rsw_clock_now_ms(restore->options->clock);
     for (size_t at = 0; at < restore->list.count;) {
         RSW_AUTO_TXN txn = NULL;
         if (rsw_txn_begin_write(&txn, restore->index, err) != 0) {
             return -1;
         }
         while (at < restore->list.count && rsw_txn_dirty(txn) < DIRTY_MAX) {
-            touch(txn, &restore->list.items[at++]);
+            touch(txn, &restore->list.items[at++], now_ms);
         }
         if (rsw_txn_commit(&txn, err) != 0) {
             return -1;

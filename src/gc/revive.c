@@ -228,14 +228,15 @@ static void note(struct revival *revival, struct touched *entry, const struct rs
     }
 }
 
-/* Signatures are in quarantine below their revision, whether the index still knows them or not. */
-struct signatures {
+/* What else is in quarantine in the folder of a revision or tag (signatures, history), whether the index
+ * still knows of it or not. */
+struct folder {
     struct revival *revival;
     struct touched *entry;
 };
 
 static int return_page(void *arg, const struct rsw_entry *entries, size_t count, struct rsw_error *err) {
-    struct signatures *of = arg;
+    struct folder *of = arg;
     (void)err;
     for (size_t i = 0; i < count; i++) {
         const char *key = strstr(entries[i].key, RSW_LAYOUT_ROOT "/");
@@ -248,18 +249,30 @@ static int return_page(void *arg, const struct rsw_entry *entries, size_t count,
     return 0;
 }
 
-static void return_signatures(struct revival *revival, struct touched *entry, const char *link) {
-    char key[RSW_KEY_MAX + sizeof "signatures"];
+static void return_folder(struct revival *revival, struct touched *entry, const char *key) {
     char prefix[RSW_QUARANTINE_KEY_MAX];
-    struct signatures of = {revival, entry};
+    struct folder of = {revival, entry};
     struct rsw_error err = RSW_ERROR_INIT;
-    snprintf(key, sizeof key, "%.*s/signatures", (int)(strrchr(link, '/') - link), link);
     struct rsw_listing listing = {
         .prefix = rsw_quarantine_key(prefix, entry->item.generation, key), .page = return_page, .arg = &of};
     if (rsw_storage_list(revival->storage, &listing, &err) == RSW_FAILED) {
         entry->answer = RSW_FAILED;
-        rsw_log(revival->log, RSW_LOG_ERROR, "signatures of a touched manifest cannot be put back: %s",
-                err.message);
+        rsw_log(revival->log, RSW_LOG_ERROR, "what belongs to %s cannot be put back, tried again later: %s",
+                key, err.message);
+    }
+}
+
+/* Before the file that makes it one. */
+static void return_parts(struct revival *revival, struct touched *entry,
+                         const struct rsw_removal_item *item) {
+    char key[RSW_KEY_MAX];
+    if (item->item.kind == RSW_ITEM_REVISION &&
+        rsw_key_revision_link(key, item->repo.name, &item->digest) != NULL) {
+        *strrchr(key, '/') = 0;
+        return_folder(revival, entry, key);
+    } else if (item->item.kind == RSW_ITEM_TAG &&
+               rsw_key_tag(key, item->repo.name, item->item.name) != NULL) {
+        return_folder(revival, entry, key);
     }
 }
 
@@ -273,6 +286,9 @@ static void place(struct revival *revival) {
         if (plan->turn == RSW_TURN_DIR) {
             continue;
         }
+        if (plan->turn == RSW_TURN_NAME) {
+            return_parts(revival, entry, &batch->items[plan->item]);
+        }
         rsw_quarantine_return(revival->storage, entry->item.generation, &setting, 1);
         note(revival, entry, &setting);
         bool itself = plan->turn == RSW_TURN_NAME || entry->item.kind == RSW_ITEM_BLOB ||
@@ -281,9 +297,6 @@ static void place(struct revival *revival) {
             entry->answer = RSW_ABSENT;
         }
         revival->result->placed += setting.placed ? 1 : 0;
-        if (entry->item.kind == RSW_ITEM_REVISION && plan->turn == RSW_TURN_NAME) {
-            return_signatures(revival, entry, setting.key);
-        }
     }
 }
 

@@ -229,6 +229,10 @@ void rsw_index_close(struct rsw_index *index) {
     free(index);
 }
 
+void rsw_index_expect_reading(struct rsw_index *index) {
+    rsw_kv_expect_reading(index->kv);
+}
+
 const char *rsw_index_dir(const struct rsw_index *index) {
     return index->dir;
 }

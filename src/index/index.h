@@ -156,8 +156,9 @@ struct rsw_digests {
 /* References of a manifest, packed as the index holds them: borrowed until the transaction ends or writes. */
 struct rsw_refs {
     uint32_t count;
-    const uint8_t *packed;
+    const uint8_t *packed; /* the count stands in front */
 };
+struct rsw_refs rsw_refs_of(const uint8_t *packed); /* the same again, for whoever keeps the pointer alone */
 /* RSW_ABSENT if this blob is not PARSED; a manifest without references is RSW_FOUND with count 0. */
 int rsw_refs_get(struct rsw_txn *txn, uint32_t manifest, struct rsw_refs *out);
 uint32_t rsw_refs_child(const struct rsw_refs *refs, uint32_t i); /* blob id */
@@ -564,6 +565,12 @@ void rsw_iter_items_after(struct rsw_iter *iter, struct rsw_txn *txn, const stru
 /* Of the same generation, of this kind and those behind it. */
 void rsw_iter_items_behind(struct rsw_iter *iter, struct rsw_txn *txn, const struct rsw_item *item);
 int rsw_item_next(struct rsw_iter *iter, struct rsw_item *out);
+
+/* ---- reading it all ---- */
+
+/* To be told before a walk through most of a small index: its pages are got ready meanwhile. Once a handle;
+ * not beside other calls that begin a transaction. */
+void rsw_index_expect_reading(struct rsw_index *index);
 
 /* ---- damage that lookups cannot see ---- */
 

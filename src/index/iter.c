@@ -160,7 +160,15 @@ static bool order_fits(const struct rsw_iter *iter, struct rsw_span key) {
     if (iter->last == NULL) {
         return true;
     }
-    int order = memcmp(iter->last, key.data, iter->key_len < key.len ? iter->key_len : key.len);
+    size_t len = iter->key_len < key.len ? iter->key_len : key.len;
+    if (len >= 8) { /* mostly these tell */
+        uint64_t before = rsw_get_be64(iter->last);
+        uint64_t now = rsw_get_be64(key.data);
+        if (before != now) {
+            return before < now;
+        }
+    }
+    int order = memcmp(iter->last, key.data, len);
     return order < 0 || (order == 0 && iter->key_len < key.len);
 }
 

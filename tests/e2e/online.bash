@@ -19,12 +19,11 @@ start_online_sweep() {
 
 # Sweeps until the file is gone: what is young stays for a while.
 sweep_until_gone() {
-    local tries
-    for tries in 1 2 3 4; do
+    local end=$((SECONDS + TIMEOUT))
+    while [ -e "$1" ]; do
+        [ "$SECONDS" -lt "$end" ] || fail "$1 is still there: $(tail -n 20 "$WORK/sweep.log")"
         online_sweep || return
-        [ -e "$1" ] || return 0
     done
-    fail "$1 is still there after $tries sweeps"
 }
 
 # A registry that reports to serve, both with what the online sweep needs. EVENTS may be set before, to a proxy.

@@ -25,9 +25,6 @@ regsweep_unit_test(gc_fence
 regsweep_unit_test(gc_restore
     SOURCES gc_restore.c storage_help.c tree.c
     MODULES gc scan oci registry storage index util)
-regsweep_unit_test(gc_online
-    SOURCES gc_online.c gc_registry.c tree.c compare.c
-    MODULES gc scan oci registry storage index util)
 # rsw_revive is the test's own.
 regsweep_unit_test(gc_reviver
     SOURCES gc_reviver.c ${PROJECT_SOURCE_DIR}/src/gc/reviver.c
@@ -35,3 +32,10 @@ regsweep_unit_test(gc_reviver
 regsweep_unit_test(gc_doctor
     SOURCES gc_doctor.c index_support.c
     MODULES gc scan oci registry storage index util)
+regsweep_unit_test(gc_replicas
+    SOURCES gc_replicas.c registry_mock.c
+    MODULES gc scan oci registry storage index util LIBS PkgConfig::MICROHTTPD)
+
+# replicas_probe: for tests/e2e/replicas.bats, which runs against real registries.
+add_executable(replicas_probe ${CMAKE_CURRENT_LIST_DIR}/replicas_probe.c)
+target_link_libraries(replicas_probe PRIVATE regsweep_static)

@@ -14,13 +14,14 @@ void sim_clients_init(struct sim_clients *clients, struct sim *sim) {
     for (int i = 0; i < SIM_CLIENTS; i++) {
         clients->busy_weight[i] = weights[sim_below(sim, 4)];
     }
+    clients->slow = 12;
     clients->deletes_layers = sim_one_in(sim, 3);
 }
 
 /* ---- requests ---- */
 
-static void begin(struct sim_clients *clients, struct sim_client *client, enum sim_request_kind kind, int repo,
-                  int blob, int tag) {
+static void begin(struct sim_clients *clients, struct sim_client *client, enum sim_request_kind kind,
+                  int repo, int blob, int tag) {
     struct sim *sim = clients->sim;
     memset(&client->request, 0, sizeof client->request);
     client->request.kind = kind;
@@ -38,9 +39,8 @@ static void begin(struct sim_clients *clients, struct sim_client *client, enum s
         clients->deletes++;
     }
     sim_request_begin(&sim->registry, &client->request);
-    if (sim_one_in(sim, 12)) { /* a slow one */
-        client->sleeps_until_ms =
-            sim->registry.now_ms + (int64_t)sim_below(sim, (unsigned)sim->settle_ms);
+    if (sim_one_in(sim, clients->slow)) {
+        client->sleeps_until_ms = sim->registry.now_ms + (int64_t)sim_below(sim, (unsigned)sim->settle_ms);
     }
 }
 
@@ -61,7 +61,7 @@ static void plan(struct sim_client *client, int blob, int tag, bool again) {
 }
 
 static int tag_for(struct sim *sim, int image) {
-    return image == SIM_SIGNATURE ? SIM_TAG_SIGNATURE
+    return image == SIM_SIGNATURE                        ? SIM_TAG_SIGNATURE
            : image == SIM_REFERRER || sim_one_in(sim, 4) ? -1
                                                          : (int)sim_below(sim, 2);
 }
@@ -159,7 +159,8 @@ static void answered(struct sim_clients *clients, struct sim_client *client) {
     }
     push_answered(clients, client);
     if (sim_one_in(sim, 20)) {
-        client->sleeps_until_ms = sim->registry.now_ms + (int64_t)sim_below(sim, (unsigned)(2 * sim->settle_ms));
+        client->sleeps_until_ms =
+            sim->registry.now_ms + (int64_t)sim_below(sim, (unsigned)(2 * sim->settle_ms));
     }
 }
 
@@ -180,7 +181,7 @@ void sim_clients_step(struct sim_clients *clients) {
     struct sim_client *client = choose(clients);
     struct sim *sim = clients->sim;
     /* One that sleeps in the middle of a request wakes before its time is up. */
-    bool late = client->busy && client->request.began_ms + sim->settle_ms - 1 <= sim->registry.now_ms;
+    bool late = client->busy && sim_deadline(sim, &client->request) <= sim->registry.now_ms;
     if (client->sleeps_until_ms > sim->registry.now_ms && !late && !clients->resting) {
         return;
     }
@@ -208,8 +209,7 @@ static void delete_one(struct sim_clients *clients, enum sim_request_kind kind, 
     struct sim *sim = clients->sim;
     struct sim_client *client = &clients->clients[0];
     begin(clients, client, kind, repo, blob, tag);
-    while (client->request.status == 0) {
-        sim_request_step(&sim->registry, &client->request);
+    while (sim_request_step(&sim->registry, &client->request) == 0) {
     }
     client->busy = false;
     sim_ledger_delete_ends(&clients->ledger, &client->request, sim->steps);
@@ -218,7 +218,7 @@ static void delete_one(struct sim_clients *clients, enum sim_request_kind kind, 
 void sim_clients_delete_all(struct sim_clients *clients) {
     for (int repo = 0; repo < SIM_FENCE_REPO; repo++) {
         for (int t = 0; t < SIM_TAG_FENCE; t++) {
-            delete_one(clients, SIM_DELETE_TAG, repo, -1, t);
+            sim_registry_drop_tag(&clients->sim->registry, repo, t);
         }
         for (int i = SIM_IMAGE_1; i < SIM_FENCE_IMAGE; i++) {
             delete_one(clients, SIM_DELETE_MANIFEST, repo, i, -1);

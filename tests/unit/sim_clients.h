@@ -1,4 +1,5 @@
-/* Clients of the simulated registry, each at its own random script; and the replicas, as a sweeper sees them. */
+/* Clients of the simulated registry, each at its own random script; and the replicas, as a sweeper sees them.
+ */
 #ifndef TESTS_UNIT_SIM_CLIENTS_H
 #define TESTS_UNIT_SIM_CLIENTS_H
 
@@ -30,6 +31,7 @@ struct sim_clients {
     struct sim_ledger ledger;
     struct sim_client clients[SIM_CLIENTS];
     unsigned busy_weight[SIM_CLIENTS]; /* how often each acts */
+    unsigned slow; /* one request in so many takes up to its whole life */
     bool deletes_layers;
     bool resting; /* they begin nothing new */
     uint64_t pushes, pushes_failed, pulls, deletes;

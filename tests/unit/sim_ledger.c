@@ -60,7 +60,8 @@ static bool was_deleted(const struct sim_ledger *ledger, int repo, uint32_t need
 }
 
 /* Parts that are missing because the registry itself removed them, not we. */
-static bool is_broken_by_registry(const struct sim_ledger *ledger, int repo, const struct sim_content *content) {
+static bool is_broken_by_registry(const struct sim_ledger *ledger, int repo,
+                                  const struct sim_content *content) {
     const struct sim_repo *of = repo_of(ledger, repo);
     return (content->needs_links & of->lost_links & ~of->links) != 0 ||
            (content->needs_revisions & of->lost_revisions & ~of->revisions) != 0;
@@ -75,7 +76,7 @@ void sim_ledger_put(struct sim_ledger *ledger, const struct sim_request *request
         return;
     }
     ledger->made++;
-    ledger->promises[repo][request->blob] = (struct sim_promise){true, ledger->registry->now_ms};
+    ledger->promises[repo][request->blob] = (struct sim_promise){true, request->began_ms};
     if (request->tag >= 0 && repo_of(ledger, repo)->written[request->tag] == request->blob &&
         ledger->tag_deleted_at[repo][request->tag] < began) {
         ledger->tags[repo][request->tag] = true;

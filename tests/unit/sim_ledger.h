@@ -1,4 +1,5 @@
-/* What clients were promised: an image whose PUT was answered 201, and that was not deleted since, is whole. */
+/* What clients were promised: an image whose PUT was answered 201, and that was not deleted since, is whole.
+ */
 #ifndef TESTS_UNIT_SIM_LEDGER_H
 #define TESTS_UNIT_SIM_LEDGER_H
 
@@ -14,20 +15,21 @@ struct sim_ledger {
     bool untagged_remove; /* what no tag keeps is promised for `grace_ms` only */
     int64_t grace_ms;
     struct sim_promise promises[SIM_REPOS][SIM_BLOBS];
-    bool tags[SIM_REPOS][SIM_TAGS];                /* the tag as the registry wrote it last is promised */
-    unsigned deleting[SIM_REPOS][SIM_BLOBS];       /* DELETEs under way, of a manifest or a layer link */
-    uint64_t deleted_at[SIM_REPOS][SIM_BLOBS];     /* step at which the last one was under way */
+    bool tags[SIM_REPOS][SIM_TAGS];            /* the tag as the registry wrote it last is promised */
+    unsigned deleting[SIM_REPOS][SIM_BLOBS];   /* DELETEs under way, of a manifest or a layer link */
+    uint64_t deleted_at[SIM_REPOS][SIM_BLOBS]; /* step at which the last one was under way */
     uint64_t tag_deleted_at[SIM_REPOS][SIM_TAGS];
     uint64_t made; /* promises made */
 };
 
 void sim_ledger_delete_begins(struct sim_ledger *ledger, const struct sim_request *request, uint64_t step);
 void sim_ledger_delete_ends(struct sim_ledger *ledger, const struct sim_request *request, uint64_t step);
-/* A PUT that began at a step was answered 201. What the registry itself broke, by its own cache or a DELETE at the same time, is
- * not promised. */
+/* A PUT that began at a step was answered 201. What the registry itself broke, by its own cache or a DELETE
+ * at the same time, is not promised. */
 void sim_ledger_put(struct sim_ledger *ledger, const struct sim_request *request, uint64_t began);
 
-/* The first promise that is broken. `forever`: only bytes count, and one that is in quarantine is not lost. False: none. */
+/* The first promise that is broken. `forever`: only bytes count, and one that is in quarantine is not lost.
+ * False: none. */
 struct sim_breach {
     int repo, blob, part;
     const char *what; /* static: "bytes", "layer link", "revision", "tag" */

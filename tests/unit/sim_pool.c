@@ -1,5 +1,5 @@
-/* The pool of a scan without its threads: tasks one after the other, each batch written where it comes up. With them, which
- * batch is written when would depend on the machine, and a seed would not tell the run. */
+/* The pool of a scan without its threads: tasks one after the other, each batch written where it comes up.
+ * With them, which batch is written when would depend on the machine, and a seed would not tell the run. */
 #include "scan/pool.h"
 
 #include <stdlib.h>
@@ -24,8 +24,8 @@ static int emit(void *to, struct rsw_batch *batch, struct rsw_error *err) {
     return rc;
 }
 
-struct rsw_pool *rsw_pool_new(struct rsw_reading *reading, unsigned threads, void (*tick)(void *arg), void *arg,
-                              struct rsw_error *err) {
+struct rsw_pool *rsw_pool_new(struct rsw_reading *reading, unsigned threads, void (*tick)(void *arg),
+                              void *arg, struct rsw_error *err) {
     (void)threads;
     (void)tick;
     (void)arg;

@@ -116,8 +116,33 @@ void sim_seen(struct sim_registry *r, const char *key) {
     }
 }
 
+static void move_open(struct sim_request *request, const char *from, const char *to, bool stays) {
+    for (int i = 0; i < 2; i++) {
+        if (strcmp(request->open[i], from) == 0) {
+            char *name = request->open[stays ? 1 - i : i];
+            snprintf(name, sizeof request->open[0], "%s", to == NULL ? "" : to);
+            return;
+        }
+    }
+}
+
+void sim_moved(struct sim_registry *r, const char *from, const char *to, bool stays) {
+    for (size_t i = 0; i < SIM_ACTIVE_MAX; i++) {
+        if (r->active[i] != NULL && r->active[i]->half) {
+            move_open(r->active[i], from, to, stays);
+        }
+    }
+}
+
+static void tell(struct sim_registry *r, const char *what, const char *key) {
+    if (r->trace != NULL) {
+        r->trace(r->trace_arg, "registry %s …%s", what, strlen(key) > 70 ? key + strlen(key) - 70 : key);
+    }
+}
+
 void sim_put(struct sim_registry *r, const char *key, const void *bytes, size_t len) {
     struct rsw_error err = RSW_ERROR_INIT;
+    tell(r, len == 0 ? "cuts" : "writes", key);
     if (rsw_memory_put(r->files, key, bytes, len, r->now_ms, &err) != 0) {
         die(err.message);
     }
@@ -126,6 +151,8 @@ void sim_put(struct sim_registry *r, const char *key, const void *bytes, size_t 
 
 void sim_remove(struct sim_registry *r, const char *key) {
     struct rsw_removal removal = {.key = key};
+    tell(r, "removes", key);
+    sim_moved(r, key, NULL, false);
     rsw_storage_remove(r->files, &removal, 1);
     sim_seen(r, key);
 }
@@ -182,8 +209,8 @@ static void append(struct sim_replica *to, struct sim_event *event, bool overtak
     to->end = &event->next;
 }
 
-void sim_send(struct sim_registry *r, const struct sim_request *request, enum rsw_event_action action, int blob,
-              int tag) {
+void sim_send(struct sim_registry *r, const struct sim_request *request, enum rsw_event_action action,
+              int blob, int tag) {
     static const char *const methods[] = {"", "PUT", "POST", "GET", "DELETE"};
     struct sim_event *event = calloc(1, sizeof *event);
     if (event == NULL) {

@@ -1,11 +1,13 @@
-/* A registry simulated over the memory backend, with the semantics of distribution 2.8 and 3.x: what a request looks at, in
- * which order it writes, what it caches, which events it sends and when. A request goes on by one step a call: a look into the
- * cache, a look at storage, a write. Whoever steps several requests in turns gets what a registry under load does.
+/* A registry simulated over the memory backend, with the semantics of distribution 2.8 and 3.x: what a
+ * request looks at, in which order it writes, what it caches, which events it sends and when. A request goes
+ * on by one step a call: a look into the cache, a look at storage, a write. Whoever steps several requests in
+ * turns gets what a registry under load does.
  *
- * What is simulated: 2.8 writes a link by truncating it first; its cache (none, one a replica, one shared as Redis) knows {digest}
- * and {repository, digest} and is believed without asking storage; 3.x knows revisions in the same way; DELETE clears the second kind
- * alone, of one replica (Redis: the first kind alone, membership stays); bytes that "exist" are not written again; a push by
- * tag is told before the tag is written. Events wait in the replica and die with it.
+ * What is simulated: 2.8 writes a link by truncating it first; its cache (none, one a replica, one shared as
+ * Redis) knows {digest} and {repository, digest} and is believed without asking storage; 3.x knows revisions
+ * in the same way; DELETE clears the second kind alone, of one replica (Redis: the first kind alone,
+ * membership stays); bytes that "exist" are not written again; a push by tag is told before the tag is
+ * written. Events wait in the replica and die with it.
  *
  * One thread at a time.
  */
@@ -40,11 +42,11 @@ struct sim_replica {
 
 /* What storage holds of one repository, as sets of blobs. */
 struct sim_repo {
-    uint32_t links, revisions;                    /* whole */
-    uint32_t cut_links, cut_revisions;            /* there, but empty */
-    uint32_t lost_links, lost_revisions;          /* the last who removed or cut it was the registry itself */
-    int current[SIM_TAGS];                        /* -1: none; -2: empty */
-    int written[SIM_TAGS];                        /* what the registry itself last made of it */
+    uint32_t links, revisions;           /* whole */
+    uint32_t cut_links, cut_revisions;   /* there, but empty */
+    uint32_t lost_links, lost_revisions; /* the last who removed or cut it was the registry itself */
+    int current[SIM_TAGS];               /* -1: none; -2: empty */
+    int written[SIM_TAGS];               /* what the registry itself last made of it */
     uint32_t history[SIM_TAGS];
 };
 
@@ -76,12 +78,16 @@ void sim_registry_release(struct sim_registry *r);
 
 /* Somebody wrote, moved or removed this key. */
 void sim_seen(struct sim_registry *r, const char *key);
+/* The sweeper moved a file, gave it a second name, or (`to` NULL) removed it: what a registry has open goes
+ * with it. */
+void sim_moved(struct sim_registry *r, const char *from, const char *to, bool stays);
 /* Data is somewhere: in place or in a quarantine. */
 static inline bool sim_has_copy(const struct sim_registry *r, int blob) {
     return (r->data & SIM_BIT(blob)) != 0 || r->copies[blob] != 0;
 }
 
-/* The replica ends, and starts anew: what it had cached and not sent is gone, its requests are not answered. */
+/* The replica ends, and starts anew: what it had cached and not sent is gone, its requests are not answered.
+ */
 void sim_replica_restart(struct sim_registry *r, int replica);
 /* "replica-life" */
 const char *sim_instance(const struct sim_registry *r, int replica, char out[32]);
@@ -113,9 +119,9 @@ struct sim_request {
     enum sim_request_kind kind;
     int replica;
     int repo;
-    int from; /* SIM_MOUNT: repository */
-    int blob; /* not for SIM_GET_MANIFEST by tag: filled in */
-    int tag;  /* -1: none */
+    int from;      /* SIM_MOUNT: repository */
+    int blob;      /* not for SIM_GET_MANIFEST by tag: filled in */
+    int tag;       /* -1: none */
     bool ours;     /* of the sweeper */
     bool overtake; /* its event does not queue up: for a broken fence */
     char useragent[96];
@@ -124,13 +130,17 @@ struct sim_request {
     /* Its own. */
     int at;
     unsigned life;
-    bool half; /* a link is cut, and not yet written */
+    /* A link that is cut and not yet written: where the open file is by now, for it may be moved, removed, or
+     * have a second name. "": nowhere. */
+    bool half;
+    char open[2][RSW_KEY_MAX + 64];
     uint64_t upload;
     uint32_t left; /* parts or tags still to be looked at */
     struct sim_look look;
 };
 
-/* Every field but kind to useragent is set. The request belongs to the caller and must stay where it is until it is answered. */
+/* Every field but kind to useragent is set. The request belongs to the caller and must stay where it is until
+ * it is answered. */
 void sim_request_begin(struct sim_registry *r, struct sim_request *request);
 /* One step. Answers its status. */
 int sim_request_step(struct sim_registry *r, struct sim_request *request);
@@ -138,11 +148,14 @@ int sim_request_step(struct sim_registry *r, struct sim_request *request);
 int sim_request_run(struct sim_registry *r, struct sim_request *request);
 const char *sim_request_text(const struct sim_request *request, char out[160]);
 
+/* A DELETE of a tag at once, its history too where it has no head. */
+void sim_registry_drop_tag(struct sim_registry *r, int repo, int tag);
+
 /* For sim_requests.c. */
 void sim_put(struct sim_registry *r, const char *key, const void *bytes, size_t len);
 void sim_remove(struct sim_registry *r, const char *key);
-void sim_send(struct sim_registry *r, const struct sim_request *request, enum rsw_event_action action, int blob,
-              int tag);
+void sim_send(struct sim_registry *r, const struct sim_request *request, enum rsw_event_action action,
+              int blob, int tag);
 struct sim_cache *sim_cache_of(struct sim_registry *r, int replica);
 
 #endif

@@ -1,5 +1,5 @@
-/* The simulated replicas behind the sweeper's interface: what it asks for are requests like any other, and others go on between
- * their steps. */
+/* The simulated replicas behind the sweeper's interface: what it asks for are requests like any other, and
+ * others go on between their steps. */
 #include "sim_clients.h"
 
 #include <stdio.h>
@@ -52,7 +52,8 @@ static int ask(struct sim_replicas *replicas, struct sim_request *request, struc
         }
     }
     if (request->status == SIM_DIED || request->status == 500) {
-        rsw_error_set(err, RSW_EIO, 0, "replica %d cannot be reached (%d)", request->replica, request->status);
+        rsw_error_set(err, RSW_EIO, 0, "replica %d cannot be reached (%d)", request->replica,
+                      request->status);
         return -1;
     }
     return request->status;
@@ -108,7 +109,8 @@ static int sim_forget(struct rsw_replicas *base, const char *repo_name, const st
     return answer;
 }
 
-static int sim_forget_bytes(struct rsw_replicas *base, const struct rsw_digest *digest, struct rsw_error *err) {
+static int sim_forget_bytes(struct rsw_replicas *base, const struct rsw_digest *digest,
+                            struct rsw_error *err) {
     struct sim_replicas *replicas = of(base);
     int blob = sim_blob_of(digest);
     sim_pause(replicas->sim);
@@ -123,8 +125,8 @@ static int sim_forget_bytes(struct rsw_replicas *base, const struct rsw_digest *
 
 /* ---- the fence ---- */
 
-static int fence_ask(struct sim_replicas *replicas, enum sim_request_kind kind, int replica, int blob, int tag,
-                     const char *mark, struct rsw_error *err) {
+static int fence_ask(struct sim_replicas *replicas, enum sim_request_kind kind, int replica, int blob,
+                     int tag, const char *mark, struct rsw_error *err) {
     struct sim_request request = {
         .kind = kind, .replica = replica, .repo = SIM_FENCE_REPO, .blob = blob, .tag = tag};
     request.overtake = replicas->fence_overtakes && mark != NULL;
@@ -136,8 +138,8 @@ static int fence_ask(struct sim_replicas *replicas, enum sim_request_kind kind, 
     return ask(replicas, &request, err);
 }
 
-static int get(struct sim_replicas *replicas, enum sim_request_kind kind, int replica, int blob, const char *mark,
-               struct rsw_error *err) {
+static int get(struct sim_replicas *replicas, enum sim_request_kind kind, int replica, int blob,
+               const char *mark, struct rsw_error *err) {
     int status = fence_ask(replicas, kind, replica, blob, -1, mark, err);
     if (status != 404) {
         return status;
@@ -170,7 +172,8 @@ static void sim_close(struct rsw_replicas *replicas) {
 }
 
 void sim_replicas_init(struct sim_replicas *replicas, struct sim *sim) {
-    static const struct rsw_replicas_ops plain = {.forget = sim_forget, .fence = sim_fence, .close = sim_close};
+    static const struct rsw_replicas_ops plain = {
+        .forget = sim_forget, .fence = sim_fence, .close = sim_close};
     static const struct rsw_replicas_ops shared = {
         .forget = sim_forget, .fence = sim_fence, .forget_bytes = sim_forget_bytes, .close = sim_close};
     memset(replicas, 0, sizeof *replicas);
@@ -183,7 +186,7 @@ void sim_replicas_init(struct sim_replicas *replicas, struct sim *sim) {
 void sim_replicas_step(struct sim_replicas *replicas) {
     for (size_t i = 0; i < SIM_ORPHANS; i++) {
         struct sim_request *request = &replicas->orphans[i];
-        bool late = request->began_ms + replicas->sim->settle_ms - 1 <= replicas->sim->registry.now_ms;
+        bool late = sim_deadline(replicas->sim, request) <= replicas->sim->registry.now_ms;
         if (replicas->orphaned[i] && (late || sim_one_in(replicas->sim, 8))) {
             replicas->orphaned[i] = sim_request_step(&replicas->sim->registry, request) == 0;
         }

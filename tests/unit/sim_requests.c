@@ -1,5 +1,6 @@
-/* What each request of the simulated registry does, a step at a time. Source: distribution registry/handlers and
- * registry/storage (linkedblobstore.go, blobstore.go, blobwriter.go, manifeststore.go, tagstore.go, cache/). */
+/* What each request of the simulated registry does, a step at a time. Source: distribution registry/handlers
+ * and registry/storage (linkedblobstore.go, blobstore.go, blobwriter.go, manifeststore.go, tagstore.go,
+ * cache/). */
 #include "sim_registry.h"
 
 #include <stdio.h>
@@ -46,7 +47,8 @@ static void fill_blob(struct sim_registry *r, const struct sim_request *q, int b
     }
 }
 
-static void fill_repo(struct sim_registry *r, const struct sim_request *q, int repo, int blob, bool manifest) {
+static void fill_repo(struct sim_registry *r, const struct sim_request *q, int repo, int blob,
+                      bool manifest) {
     if (caches(r, manifest)) {
         struct sim_cache *cache = sim_cache_of(r, q->replica);
         cache->in_repo[repo] |= SIM_BIT(blob);
@@ -60,7 +62,8 @@ static void look_begin(struct sim_request *q, bool manifest, int blob) {
     q->look = (struct sim_look){.manifest = manifest, .blob = blob};
 }
 
-/* A manifest is read through its revision, or through a layer link. A link that is empty is an error, not an absence. */
+/* A manifest is read through its revision, or through a layer link. A link that is empty is an error, not an
+ * absence. */
 static int look_at_link(const struct sim_repo *repo, const struct sim_look *look) {
     uint32_t bit = SIM_BIT(look->blob);
     if (look->manifest && ((repo->revisions | repo->cut_revisions) & bit) != 0) {
@@ -114,14 +117,26 @@ static void own_loss(uint32_t *lost, int blob, bool is_lost) {
     *lost = is_lost ? *lost | SIM_BIT(blob) : *lost & ~SIM_BIT(blob);
 }
 
-/* One step of writing a link; true: it is written. */
+/* One step of writing a link; true: it is written. 2.8 opens it, which cuts it, and writes what it has open,
+ * wherever that is. */
 static bool write_link(struct sim_registry *r, struct sim_request *q, const char *key, int blob) {
-    if (!r->v3 && !q->half) {
+    const struct sim_content *content = &sim_contents[blob];
+    if (r->v3) {
+        sim_put(r, key, content->text, strlen(content->text));
+        return true;
+    }
+    if (!q->half) {
         sim_put(r, key, "", 0);
         q->half = true;
+        q->open[1][0] = 0;
+        snprintf(q->open[0], sizeof q->open[0], "%s", key);
         return false;
     }
-    sim_put(r, key, sim_contents[blob].text, strlen(sim_contents[blob].text));
+    for (int i = 0; i < 2; i++) {
+        if (q->open[i][0] != 0) {
+            sim_put(r, q->open[i], content->text, strlen(content->text));
+        }
+    }
     q->half = false;
     return true;
 }
@@ -397,7 +412,8 @@ static void remove_history(struct sim_registry *r, const struct sim_request *q, 
     char key[RSW_KEY_MAX];
     for (int i = SIM_IMAGE_1; i < SIM_BLOBS; i++) {
         if ((r->repos[q->repo].history[tag] & SIM_BIT(i)) != 0) {
-            sim_remove(r, rsw_key_tag_history(key, sim_repos[q->repo], sim_tag(tag), &sim_contents[i].digest));
+            sim_remove(r,
+                       rsw_key_tag_history(key, sim_repos[q->repo], sim_tag(tag), &sim_contents[i].digest));
         }
     }
 }
@@ -462,6 +478,13 @@ static void delete_manifest(struct sim_registry *r, struct sim_request *q) {
     default:
         q->status = r->tags_first || untag_all(r, q) ? 202 : 0;
     }
+}
+
+void sim_registry_drop_tag(struct sim_registry *r, int repo, int tag) {
+    struct sim_request q = {.kind = SIM_DELETE_TAG, .repo = repo, .blob = -1, .tag = tag};
+    remove_tag(r, &q, tag);
+    remove_history(r, &q, tag);
+    sim_send(r, &q, RSW_EVENT_DELETE, -1, tag);
 }
 
 static void delete_tag(struct sim_registry *r, struct sim_request *q) {

@@ -105,7 +105,8 @@ static void *act(void *arg) {
             rsw_error_clear(&actor->err);
             sim_trace(sim, "begins to %s", actor->job_name);
             actor->result = actor->job(actor, &actor->err);
-            sim_trace(sim, "ends to %s: %s", actor->job_name, actor->result == 0 ? "done" : actor->err.message);
+            sim_trace(sim, "ends to %s: %s", actor->job_name,
+                      actor->result == 0 ? "done" : actor->err.message);
             actor->job = NULL;
             actor->jobs++;
         }
@@ -175,8 +176,8 @@ void sim_pass(struct sim *sim, int64_t ms) {
     int64_t until_ms = sim->registry.now_ms + ms;
     for (size_t i = 0; i < SIM_ACTIVE_MAX; i++) {
         const struct sim_request *request = sim->registry.active[i];
-        if (request != NULL && request->began_ms + sim->settle_ms - 1 < until_ms) {
-            until_ms = request->began_ms + sim->settle_ms - 1;
+        if (request != NULL && sim_deadline(sim, request) < until_ms) {
+            until_ms = sim_deadline(sim, request);
         }
     }
     if (until_ms > sim->registry.now_ms) {
@@ -296,7 +297,8 @@ void sim_init(struct sim *sim, uint64_t seed, const char *dir) {
         fprintf(stderr, "%s: %s\n", dir, err.message);
         abort();
     }
-    static const enum rsw_cache caches[] = {RSW_CACHE_NONE, RSW_CACHE_MEMORY, RSW_CACHE_MEMORY, RSW_CACHE_REDIS};
+    static const enum rsw_cache caches[] = {RSW_CACHE_NONE, RSW_CACHE_MEMORY, RSW_CACHE_MEMORY,
+                                            RSW_CACHE_REDIS};
     bool v3 = sim_one_in(sim, 2);
     enum rsw_cache cache = caches[sim_below(sim, 4)];
     sim_registry_init(&sim->registry, v3, cache, 1 + (int)sim_below(sim, 2));

@@ -1,14 +1,16 @@
 /* Random interleavings of real code with a simulated registry, in simulated time, each given by a seed.
  *
- * Actors are threads that run real code: a sweeper, the reviver, the checker, a scan. One thread runs at a time. An actor can lose
- * its turn wherever the rest of the world could have acted: before and after every request to storage and every transaction of the
- * index, where it looks at the clock, and where it sleeps. Small steps of the world (a step of a request, an event delivered,
- * time) are taken inline, in whichever thread has the turn. A write transaction of the index makes other writers wait, and nobody else.
+ * Actors are threads that run real code: a sweeper, the reviver, the checker, a scan. One thread runs at a
+ * time. An actor can lose its turn wherever the rest of the world could have acted: before and after every
+ * request to storage and every transaction of the index, where it looks at the clock, and where it sleeps.
+ * Small steps of the world (a step of a request, an event delivered, time) are taken inline, in whichever
+ * thread has the turn. A write transaction of the index makes other writers wait, and nobody else.
  *
- * To have these places, a test program that uses this is linked with --wrap for the functions of a transaction, the monotonic
- * clock and nanosleep, and brings its own scan/pool.h, without threads.
+ * To have these places, a test program that uses this is linked with --wrap for the functions of a
+ * transaction, the monotonic clock and nanosleep, and brings its own scan/pool.h, without threads.
  *
- * An actor is killed by letting everything that it asks for fail from then on: storage, replicas, and the index too.
+ * An actor is killed by letting everything that it asks for fail from then on: storage, replicas, and the
+ * index too.
  */
 #ifndef TESTS_UNIT_SIM_SCHEDULE_H
 #define TESTS_UNIT_SIM_SCHEDULE_H
@@ -97,6 +99,10 @@ void sim_pause(struct sim *sim);
 /* ---- time ---- */
 /* Time goes on by up to so much: never beyond the end of a request's life. */
 void sim_pass(struct sim *sim, int64_t ms);
+/* When it must have been answered; a little before a settle is over, for a restart takes a moment too. */
+static inline int64_t sim_deadline(const struct sim *sim, const struct sim_request *request) {
+    return request->began_ms + sim->settle_ms - 100;
+}
 
 /* ---- telling ---- */
 void sim_trace(struct sim *sim, const char *fmt, ...) RSW_PRINTF(2, 3);

@@ -1,4 +1,5 @@
-/* The registry's files as actors see them: the world may act before and after every single request, and a killed actor's fail. */
+/* The registry's files as actors see them: the world may act before and after every single request, and a
+ * killed actor's fail. */
 #include "sim_schedule.h"
 
 #include <errno.h>
@@ -77,6 +78,7 @@ static void see_remove(struct rsw_storage *storage, struct rsw_removal *removals
         removals[i].errnum = EIO;
         if (files != NULL) {
             rsw_storage_remove(files, &removals[i], 1);
+            sim_moved(&sim_of(storage)->registry, removals[i].key, NULL, false);
             changed(storage, "removes", removals[i].key, NULL);
         }
     }
@@ -100,7 +102,7 @@ static void see_rmdir(struct rsw_storage *storage, struct rsw_removal *removals,
 }
 
 static void relocate(struct rsw_storage *storage, struct rsw_move *moves, size_t count, const char *what,
-                     void (*call)(struct rsw_storage *, struct rsw_move *, size_t)) {
+                     bool stays, void (*call)(struct rsw_storage *, struct rsw_move *, size_t)) {
     for (size_t i = 0; i < count; i++) {
         struct rsw_storage *files = ask(storage);
         moves[i].answer = RSW_FAILED;
@@ -108,6 +110,7 @@ static void relocate(struct rsw_storage *storage, struct rsw_move *moves, size_t
         if (files != NULL) {
             call(files, &moves[i], 1);
             if (moves[i].answer == RSW_FOUND) {
+                sim_moved(&sim_of(storage)->registry, moves[i].from, moves[i].to, stays);
                 changed(storage, what, moves[i].from, moves[i].to);
             }
         }
@@ -115,11 +118,11 @@ static void relocate(struct rsw_storage *storage, struct rsw_move *moves, size_t
 }
 
 static void see_move(struct rsw_storage *storage, struct rsw_move *moves, size_t count) {
-    relocate(storage, moves, count, "moves", rsw_storage_move);
+    relocate(storage, moves, count, "moves", false, rsw_storage_move);
 }
 
 static void see_copy(struct rsw_storage *storage, struct rsw_move *copies, size_t count) {
-    relocate(storage, copies, count, "copies", rsw_storage_copy);
+    relocate(storage, copies, count, "copies", true, rsw_storage_copy);
 }
 
 static void see_write(struct rsw_storage *storage, struct rsw_write *writes, size_t count) {

@@ -6,14 +6,22 @@
 #define OCI "application/vnd.oci.image."
 
 struct sim_content sim_contents[SIM_BLOBS] = {
-    [SIM_CONFIG_1] = {.name = "config-1"},       [SIM_CONFIG_2] = {.name = "config-2"},
-    [SIM_LAYER_1] = {.name = "layer-1"},         [SIM_LAYER_2] = {.name = "layer-2"},
-    [SIM_LAYER_3] = {.name = "layer-3"},         [SIM_LAYER_4] = {.name = "layer-4"},
-    [SIM_EMPTY] = {.name = "{}"},                [SIM_SBOM] = {.name = "sbom"},
-    [SIM_PAYLOAD] = {.name = "payload"},         [SIM_FENCE_LAYER] = {.name = "fence-layer"},
-    [SIM_IMAGE_1] = {.name = "image-1"},         [SIM_IMAGE_2] = {.name = "image-2"},
-    [SIM_IMAGE_3] = {.name = "image-3"},         [SIM_INDEX] = {.name = "index"},
-    [SIM_REFERRER] = {.name = "referrer"},       [SIM_SIGNATURE] = {.name = "signature"},
+    [SIM_CONFIG_1] = {.name = "config-1"},
+    [SIM_CONFIG_2] = {.name = "config-2"},
+    [SIM_LAYER_1] = {.name = "layer-1"},
+    [SIM_LAYER_2] = {.name = "layer-2"},
+    [SIM_LAYER_3] = {.name = "layer-3"},
+    [SIM_LAYER_4] = {.name = "layer-4"},
+    [SIM_EMPTY] = {.name = "{}"},
+    [SIM_SBOM] = {.name = "sbom"},
+    [SIM_PAYLOAD] = {.name = "payload"},
+    [SIM_FENCE_LAYER] = {.name = "fence-layer"},
+    [SIM_IMAGE_1] = {.name = "image-1"},
+    [SIM_IMAGE_2] = {.name = "image-2"},
+    [SIM_IMAGE_3] = {.name = "image-3"},
+    [SIM_INDEX] = {.name = "index"},
+    [SIM_REFERRER] = {.name = "referrer"},
+    [SIM_SIGNATURE] = {.name = "signature"},
     [SIM_FENCE_IMAGE] = {.name = "fence-image"},
 };
 
@@ -73,14 +81,15 @@ static void plain(int blob) {
     struct sim_content *content = &sim_contents[blob];
     content->media_type = "application/octet-stream";
     content->subject = -1;
-    snprintf(content->bytes, sizeof content->bytes, blob == SIM_EMPTY ? "{}" : "the bytes of %s", content->name);
+    snprintf(content->bytes, sizeof content->bytes, blob == SIM_EMPTY ? "{}" : "the bytes of %s",
+             content->name);
     finish(blob);
 }
 
 static void add(struct sim_content *content, const char *what, const char *type, int blob) {
     char text[512];
-    int len = snprintf(text, sizeof text, "%s{\"mediaType\":\"%s\",\"digest\":\"%.80s\",\"size\":%zu}", what, type,
-                       sim_contents[blob].text, sim_contents[blob].len);
+    int len = snprintf(text, sizeof text, "%s{\"mediaType\":\"%s\",\"digest\":\"%.80s\",\"size\":%zu}", what,
+                       type, sim_contents[blob].text, sim_contents[blob].len);
     memcpy(content->bytes + strlen(content->bytes), text, (size_t)len + 1);
 }
 
@@ -89,8 +98,8 @@ static void image(int blob, int config, int layer, int layer2, int subject) {
     content->media_type = OCI "manifest.v1+json";
     content->parts = SIM_BIT(config) | SIM_BIT(layer) | SIM_BIT(layer2);
     content->subject = subject;
-    snprintf(content->bytes, sizeof content->bytes, "{\"schemaVersion\":2,\"mediaType\":\"%s\",\"config\":",
-             content->media_type);
+    snprintf(content->bytes, sizeof content->bytes,
+             "{\"schemaVersion\":2,\"mediaType\":\"%s\",\"config\":", content->media_type);
     add(content, "", OCI "config.v1+json", config);
     add(content, ",\"layers\":[", OCI "layer.v1.tar+gzip", layer);
     if (layer2 != layer) {
@@ -109,8 +118,8 @@ static void image_index(void) {
     content->media_type = OCI "index.v1+json";
     content->parts = SIM_BIT(SIM_IMAGE_1) | SIM_BIT(SIM_IMAGE_2);
     content->subject = -1;
-    snprintf(content->bytes, sizeof content->bytes, "{\"schemaVersion\":2,\"mediaType\":\"%s\",\"manifests\":[",
-             content->media_type);
+    snprintf(content->bytes, sizeof content->bytes,
+             "{\"schemaVersion\":2,\"mediaType\":\"%s\",\"manifests\":[", content->media_type);
     add(content, "", OCI "manifest.v1+json", SIM_IMAGE_1);
     add(content, ",", OCI "manifest.v1+json", SIM_IMAGE_2);
     strncat(content->bytes, "]}", 3);

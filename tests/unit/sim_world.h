@@ -1,8 +1,9 @@
-/* What the simulated registry is about: a few blobs and manifests, the same in every run, each with a small number, so that
- * sets of them are bits of a word.
+/* What the simulated registry is about: a few blobs and manifests, the same in every run, each with a small
+ * number, so that sets of them are bits of a word.
  *
  *     image 1: config 1, layers 1 2      image 2: config 2, layers 2 3      image 3: config 1, layer 4
- *     index: images 1 and 2              referrer: subject image 1          signature: the cosign tag of image 1
+ *     index: images 1 and 2              referrer: subject image 1          signature: the cosign tag of
+ * image 1
  *
  * The last repository is the fence's own.
  */

@@ -147,6 +147,10 @@ static void a_cache_in_redis_is_warned_of_with_its_address(void **state) {
     assert_int_equal(config->cache, RSW_CONFIG_CACHE_REDIS);
     assert_int_equal(config->finding_count, 1);
     expect_finding(config, 7, "caches in Redis at redis.example.org:6379");
+    assert_string_equal(config->redis_password, "secret");
+    assert_int_equal(config->redis_db, 0);
+    assert_true(config->redis_tls);
+    assert_false(config->redis_several);
     rsw_registry_config_free(config);
 }
 

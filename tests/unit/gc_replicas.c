@@ -1,0 +1,147 @@
+/* What replicas answer that are not as they should be. tests/e2e/replicas.bats has real ones. */
+#include "registry_mock.h"
+
+#include "gc/replicas.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static struct rsw_replicas *open_memory(struct mock *mock, const char *second) {
+    const char *urls[] = {mock->url, second};
+    const struct rsw_replicas_options options = {.urls = urls,
+                                                 .count = second != NULL ? 2 : 1,
+                                                 .cache = RSW_CACHE_MEMORY,
+                                                 .user = MOCK_USER,
+                                                 .password = MOCK_PASSWORD,
+                                                 .clock = &mock->clock};
+    struct rsw_error err = RSW_ERROR_INIT;
+    struct rsw_replicas *replicas = NULL;
+    if (rsw_replicas_open(&replicas, &options, &err) != 0) {
+        fail_msg("%s", err.message);
+    }
+    return replicas;
+}
+
+static int forget(struct rsw_replicas *replicas, const char *repo, bool manifest, struct rsw_error *err) {
+    struct rsw_digest digest = mock_digest("x");
+    rsw_error_clear(err);
+    return replicas->ops->forget(replicas, repo, &digest, manifest, err);
+}
+
+static void what_is_known_after_every_delete_is_an_error(void **state) {
+    struct mock *mock = *state;
+    struct rsw_error err = RSW_ERROR_INIT;
+    struct rsw_replicas *replicas = open_memory(mock, NULL);
+    assert_int_equal(forget(replicas, "found", false, &err), RSW_FAILED);
+    expect_words(&err, RSW_EIO, "still knows sha256:");
+    assert_int_equal(mock_count(mock, "DELETE /v2/found/blobs/sha256:"), 5);
+    assert_int_equal(mock_count(mock, "DELETE /v2/found/manifests/"), 0); /* that would untag */
+    rsw_replicas_close(replicas);
+}
+
+static void what_none_knows_is_not_deleted(void **state) {
+    struct mock *mock = *state;
+    struct rsw_error err = RSW_ERROR_INIT;
+    struct rsw_replicas *replicas = open_memory(mock, NULL);
+    assert_int_equal(forget(replicas, "absent", true, &err), RSW_ABSENT);
+    assert_int_equal(mock_count(mock, "HEAD /v2/absent/blobs/"), 1);
+    assert_int_equal(mock_count(mock, "HEAD /v2/absent/manifests/"), 1);
+    assert_int_equal(mock_count(mock, "DELETE"), 0);
+    assert_int_equal(forget(replicas, "absent", false, &err), RSW_ABSENT);
+    assert_int_equal(mock_count(mock, "HEAD /v2/absent/manifests/"),
+                     1); /* a layer is asked for as one alone */
+    rsw_replicas_close(replicas);
+}
+
+static void one_that_is_not_sure_is_never_absence(void **state) {
+    static const char *const repos[] = {"broken", "html", "gateway", "nowhere", "unrouted",
+                                        "busy",   "page", "denied",  "moved",   "https"};
+    struct mock *mock = *state;
+    struct rsw_error err = RSW_ERROR_INIT;
+    struct rsw_replicas *replicas = open_memory(mock, NULL);
+    for (size_t i = 0; i < sizeof repos / sizeof *repos; i++) {
+        if (forget(replicas, repos[i], true, &err) != RSW_FAILED) {
+            fail_msg("%s", repos[i]);
+        }
+        assert_non_null(strstr(err.message, mock->url));
+    }
+    rsw_replicas_close(replicas);
+}
+
+static void one_that_does_not_delete_is_refused(void **state) {
+    struct mock *mock = *state;
+    struct rsw_error err = RSW_ERROR_INIT;
+    struct rsw_replicas *replicas = open_memory(mock, NULL);
+    assert_int_equal(forget(replicas, "kept", false, &err), RSW_FAILED);
+    expect_words(&err, RSW_EREFUSED, "storage.delete.enabled");
+    rsw_replicas_close(replicas);
+}
+
+static void all_must_be_there_and_be_registries(void **state) {
+    struct mock *mock = *state;
+    struct mock other;
+    struct rsw_error err = RSW_ERROR_INIT;
+    struct rsw_replicas *replicas = NULL;
+    mock_start(&other, NULL, NULL);
+    const char *urls[] = {mock->url, other.url};
+    struct rsw_replicas_options options = {.urls = urls, .count = 2, .cache = RSW_CACHE_NONE};
+    other.plain = true; /* something answers, but no registry */
+    assert_int_equal(rsw_replicas_open(&replicas, &options, &err), -1);
+    assert_null(replicas);
+    expect_words(&err, RSW_EIO, other.url);
+    mock_stop(&other);
+    rsw_error_clear(&err);
+    assert_int_equal(rsw_replicas_open(&replicas, &options, &err), -1);
+    assert_non_null(strstr(err.message, other.url));
+    options.count = 0;
+    rsw_error_clear(&err);
+    assert_int_equal(rsw_replicas_open(&replicas, &options, &err), -1);
+    expect_words(&err, RSW_EINVAL, "--registry");
+}
+
+static void every_run_has_a_nonce_of_its_own(void **state) {
+    struct mock *mock = *state;
+    struct rsw_error err = RSW_ERROR_INIT;
+    char agent[300];
+    char word[RSW_RUN_MAX];
+    struct rsw_replicas *one = open_memory(mock, NULL);
+    struct rsw_replicas *other = open_memory(mock, NULL);
+    assert_int_equal(strspn(one->run, "0123456789abcdef"), strlen(one->run));
+    assert_true(strlen(one->run) >= 20);
+    assert_string_not_equal(one->run, other->run);
+    assert_int_equal(forget(one, "absent", false, &err), RSW_ABSENT);
+    snprintf(agent, sizeof agent, "%s", mock_last(mock, "HEAD /v2/absent/blobs/")->agent);
+    assert_true(rsw_useragent_word(agent, "run", word, sizeof word));
+    assert_string_equal(word, one->run);
+    rsw_replicas_close(one);
+    rsw_replicas_close(other);
+}
+
+static void a_fence_that_cannot_be_asked_for_is_an_error(void **state) {
+    struct mock *mock = *state;
+    struct rsw_error err = RSW_ERROR_INIT;
+    const char *urls[] = {mock->url};
+    const struct rsw_replicas_options options = {
+        .urls = urls, .count = 1, .cache = RSW_CACHE_NONE, .fence_repo = "gateway"};
+    struct rsw_replicas *replicas = NULL;
+    assert_int_equal(rsw_replicas_open(&replicas, &options, &err), 0);
+    assert_int_equal(replicas->ops->fence(replicas, "mark", &err), -1);
+    expect_words(&err, RSW_EIO, "no fence: ");
+    assert_int_equal(mock_count(mock, "POST"), 0);
+    rsw_replicas_close(replicas);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(what_is_known_after_every_delete_is_an_error, mock_setup,
+                                        mock_teardown),
+        cmocka_unit_test_setup_teardown(what_none_knows_is_not_deleted, mock_setup, mock_teardown),
+        cmocka_unit_test_setup_teardown(one_that_is_not_sure_is_never_absence, mock_setup, mock_teardown),
+        cmocka_unit_test_setup_teardown(one_that_does_not_delete_is_refused, mock_setup, mock_teardown),
+        cmocka_unit_test_setup_teardown(all_must_be_there_and_be_registries, mock_setup, mock_teardown),
+        cmocka_unit_test_setup_teardown(every_run_has_a_nonce_of_its_own, mock_setup, mock_teardown),
+        cmocka_unit_test_setup_teardown(a_fence_that_cannot_be_asked_for_is_an_error, mock_setup,
+                                        mock_teardown),
+    };
+    return cmocka_run_group_tests_name("replicas", tests, NULL, NULL);
+}
