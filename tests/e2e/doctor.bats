@@ -57,7 +57,6 @@ finds_nothing() {
     [ "$status" -eq 0 ] || fail "$(jq -c '.checks[] | select(.level == "warning" or .level == "error")' <<<"$output")"
 }
 
-
 @test "a registry that is as it should be has no finding, and is left as it was" {
     start_healthy
     examine
