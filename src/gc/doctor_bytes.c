@@ -14,8 +14,9 @@
 
 static const char stock_remedy[] =
     "let nothing but regsweep remove from this storage: no registry garbage-collect from cron, no hand. Then "
-    "run "
-    "regsweep scan; regsweep verify lists the images that lost something, to be pushed again";
+    "run regsweep scan (all that it takes after a sweep --offline that was killed); regsweep verify lists "
+    "the "
+    "images that lost something, to be pushed again";
 
 static const char damaged_remedy[] = "if the index is damaged, build it anew with: regsweep scan --rebuild";
 
@@ -26,10 +27,27 @@ struct sample {
     char keys[SAMPLE][RSW_KEY_MAX];
 };
 
+/* Was storage seen to have a link to it? Whoever can send events can claim bytes that never were, and must
+ * not hold up a sweep by that. */
+static bool was_seen(struct rsw_txn *txn, enum rsw_member_kind kind, uint32_t blob) {
+    static const uint32_t seen = RSW_MEMBER_PRESENT | RSW_MEMBER_SEEN;
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    struct rsw_member member;
+    uint32_t repo;
+    rsw_iter_members_of(&iter, txn, kind, blob);
+    while (rsw_member_of_next(&iter, &repo) == RSW_FOUND) {
+        if (rsw_member_get(txn, kind, repo, blob, &member) == RSW_FOUND && (member.flags & seen) == seen) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Storage should have it, and no sweep of ours is at it. */
 static bool is_live(struct rsw_txn *txn, const struct rsw_blob *blob) {
     struct rsw_held held;
     return (blob->flags & RSW_BLOB_PRESENT) != 0 &&
+           (was_seen(txn, RSW_LINK, blob->id) || was_seen(txn, RSW_REVISION, blob->id)) &&
            rsw_condemned_get(txn, RSW_ITEM_BLOB, 0, blob->id, "", NULL) == RSW_ABSENT &&
            rsw_held_get(txn, blob->id, &held) == RSW_ABSENT;
 }

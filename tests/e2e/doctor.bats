@@ -57,17 +57,6 @@ finds_nothing() {
     [ "$status" -eq 0 ] || fail "$(jq -c '.checks[] | select(.level == "warning" or .level == "error")' <<<"$output")"
 }
 
-# What a sweep that goes to the end would refuse, and that it touched nothing.
-sweep_refuses() {
-    local blobs
-    blobs=$(find "$BLOBS" -type f | wc -l)
-    client delete app "$(client image app:gone --seed 99)"
-    run online_sweep
-    status_is 3
-    says "$1"
-    [ "$(find "$BLOBS" -type f | wc -l)" -ge "$blobs" ]
-}
-
 @test "a registry that is as it should be has no finding, and is left as it was" {
     start_healthy
     examine
@@ -112,11 +101,11 @@ sweep_refuses() {
     finds notifications error 'endpoint "regsweep" leaves out'
 }
 
-@test "an endpoint that leaves pulls out is found by the fence and in the configuration" {
+# Of 2.8.2 that is a wish without effect, later versions obey: so the fence holds, and the configuration is a finding.
+@test "an endpoint that is to leave pulls out is found in the configuration" {
     start_healthy
     restart_with 's/^      timeout: 5s/&\n      ignore:\n        actions: [pull]/'
     examine
-    finds fence error "must not ignore pull"
     finds notifications error 'endpoint "regsweep" leaves out'
 }
 

@@ -625,6 +625,18 @@ static void bytes_that_vanished_are_found_but_not_what_a_sweep_took(void **unuse
     sweeping_may_begin();
 }
 
+static void bytes_that_only_an_event_told_of_have_not_vanished(void **unused) {
+    struct rsw_digest digest = digest_number(1000);
+    (void)unused;
+    struct rsw_txn *txn = begin_write(c->index);
+    uint32_t id = rsw_fact_blob(txn, &digest, 4, MINUTE(59));
+    uint32_t repo = rsw_fact_repo(txn, "library/app", MINUTE(59));
+    rsw_fact_touch(txn, RSW_LINK, repo, id, MINUTE(59), 0);
+    commit(&txn);
+    finds_nothing();
+    sweeping_may_begin();
+}
+
 static void bytes_that_cannot_be_looked_for_have_not_vanished(void **unused) {
     char key[RSW_KEY_MAX];
     struct rsw_digest digest = digest_number(7);
@@ -739,6 +751,7 @@ int main(void) {
         TEST(the_index_of_another_storage_is_found),
         TEST(a_storage_that_was_never_or_long_not_read_is_found),
         TEST(bytes_that_vanished_are_found_but_not_what_a_sweep_took),
+        TEST(bytes_that_only_an_event_told_of_have_not_vanished),
         TEST(bytes_that_cannot_be_looked_for_have_not_vanished),
         TEST(what_a_scan_found_missing_is_told_if_it_was_there_once),
         TEST(a_generation_that_does_not_go_on_is_found),
