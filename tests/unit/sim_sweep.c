@@ -728,6 +728,10 @@ static void nothing_promised_is_lost_in_any_interleaving(void **state) {
                   tally.killed, tally.restarts, tally.lost, tally.deletes, tally.scans, tally.pushes,
                   tally.pushes_failed, tally.refused);
     assert_int_equal(broken, 0);
+    if (!one) { /* all of it came up */
+        assert_true(tally.generations > 0 && tally.placed > 0 && tally.killed > 0 && tally.restarts > 0);
+        assert_true(tally.lost > 0 && tally.deletes > 0 && tally.quiet > 9 * tally.broken);
+    }
 }
 
 static void expect_caught(enum mutant mutant) {
