@@ -2,6 +2,7 @@
 
 #include "gc/aside.h"
 #include "gc/decide.h"
+#include "gc/doctor.h"
 #include "gc/generation.h"
 #include "gc/purge.h"
 #include "gc/quarantine.h"
@@ -11,6 +12,7 @@
 #include "gc/uploads.h"
 #include "scan/checker.h"
 #include "util/clock.h"
+#include "util/grow.h"
 #include "util/log.h"
 
 #include <inttypes.h>
@@ -369,28 +371,47 @@ static int unlink_all(struct rsw_online *online, struct rsw_generation *generati
                : -1;
 }
 
+struct hidden {
+    struct rsw_digest *digests; /* owned */
+    size_t count, room;
+};
+
+static int gather_hidden(struct hidden *out, struct rsw_online *online, uint64_t id, struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    struct rsw_item item;
+    if (rsw_txn_begin_read(&txn, online->index, err) != 0) {
+        return -1;
+    }
+    rsw_iter_items(&iter, txn, id, RSW_ITEM_BLOB);
+    while (rsw_item_next(&iter, &item) == RSW_FOUND) {
+        struct rsw_digest *more = rsw_grown(out->digests, &out->room, out->count + 1, sizeof *more);
+        if (more == NULL) {
+            return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
+        }
+        out->digests = more;
+        if (item.state == RSW_ITEM_ASIDE && rsw_blob_digest(txn, item.blob, &more[out->count]) == RSW_FOUND) {
+            out->count++;
+        }
+    }
+    return rsw_txn_failed(txn, err) ? -1 : 0;
+}
+
 /* Bytes that Redis vouches for would not be written when they are pushed again: after they are hidden it must
  * forget them, and what it learns anew it learns from storage. Clears no link. */
 static int forget_hidden(struct rsw_online *online, const struct rsw_generation *generation,
                          struct rsw_error *err) {
-    RSW_AUTO_TXN txn = NULL;
-    RSW_AUTO_ITER iter = RSW_ITER_INIT;
-    struct rsw_item item;
-    if (online->replicas->ops->forget_bytes == NULL) {
+    struct hidden hidden = {.count = 0};
+    if (online->replicas->cache != RSW_CACHE_REDIS || online->replicas->ops->forget_bytes == NULL) {
         return 0;
     }
-    if (rsw_txn_begin_read(&txn, online->index, err) != 0) {
-        return -1;
+    int rc = gather_hidden(&hidden, online, generation->id, err);
+    for (size_t i = 0; rc == 0 && i < hidden.count; i++) {
+        rc = online->replicas->ops->forget_bytes(online->replicas, &hidden.digests[i], err) == RSW_FAILED ? -1
+                                                                                                          : 0;
     }
-    rsw_iter_items(&iter, txn, generation->id, RSW_ITEM_BLOB);
-    while (rsw_item_next(&iter, &item) == RSW_FOUND) {
-        struct rsw_blob blob;
-        if (item.state == RSW_ITEM_ASIDE && rsw_blob_get(txn, item.blob, &blob) == RSW_FOUND &&
-            online->replicas->ops->forget_bytes(online->replicas, &blob.digest, err) == RSW_FAILED) {
-            return -1;
-        }
-    }
-    return rsw_txn_failed(txn, err) ? -1 : 0;
+    free(hidden.digests);
+    return rc;
 }
 
 static int hide_all(struct rsw_online *online, struct rsw_generation *generation, struct rsw_error *err) {
@@ -553,8 +574,10 @@ int rsw_online_is_busy(struct rsw_index *index, bool *busy, struct rsw_error *er
 int rsw_online_begin(struct rsw_online *online, int64_t *next_due_ms, struct rsw_error *err) {
     struct rsw_mark_options mark;
     RSW_AUTO_PLAN plan = {.count = 0};
-    if (rsw_quarantine_prepare(online->storage, err) != 0 || drain(online, err) != 0 ||
-        rsw_purge_held(online, false, &online->result->held, err) != 0 ||
+    if (rsw_quarantine_prepare(online->storage, err) != 0 ||
+        rsw_doctor_guard(online->index, online->storage, online->replicas, online->options->clock, err) !=
+            0 ||
+        drain(online, err) != 0 || rsw_purge_held(online, false, &online->result->held, err) != 0 ||
         rsw_uploads_forget_ended(online->index, online->storage, err) != 0 ||
         rsw_index_check(online->index, err) != 0) {
         return -1;

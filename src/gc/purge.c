@@ -197,7 +197,11 @@ static bool drop_older_copy(struct purge *purge, struct rsw_txn *txn, const stru
 
 static void purge_blob(struct purge *purge, struct rsw_txn *txn, struct rsw_item *item, const char *key) {
     struct rsw_setting setting = {.key = key};
+    if (item->state == RSW_ITEM_PENDING && !is_touched(item)) {
+        return;
+    }
     if (is_touched(item) && !is_in_place(purge, key)) {
+        end_item(purge, txn, item, RSW_ITEM_ASIDE); /* the generation does not end yet */
         return;
     }
     if (is_to_be_held(purge, txn, item)) {
@@ -258,8 +262,10 @@ static void prune_emptied(struct purge *purge) {
     }
 }
 
-static int purge_blobs(struct purge *purge, struct rsw_error *err) {
-    purge->state = RSW_ITEM_ASIDE;
+/* `state`: ASIDE; or PENDING, for a kill between a move and its record leaves a copy of what is in its place
+ * as far as the index knows. If that was touched, nobody takes it again. */
+static int purge_blobs(struct purge *purge, enum rsw_item_state state, struct rsw_error *err) {
+    purge->state = state;
     purge->begun = false;
     for (;;) {
         if (load(purge, RSW_ITEM_BLOB, err) != 0) {
@@ -297,6 +303,20 @@ static void forget_revision(struct rsw_txn *txn, const struct rsw_item *item) {
     }
 }
 
+/* A run that was killed has moved the bytes, and did not come to saying so; then they were pushed again. What
+ * is in place stays, and the copy goes. False: it could not be removed. */
+static bool drop_stray_copy(struct purge *purge, const struct rsw_item *item, const char *key) {
+    struct rsw_setting setting = {.key = key};
+    if (item->kind != RSW_ITEM_BLOB || purge->state != RSW_ITEM_PENDING) {
+        return true;
+    }
+    if (!is_in_place(purge, key)) {
+        return false;
+    }
+    rsw_quarantine_purge(purge->online->storage, purge->generation->id, &setting, 1);
+    return setting.answer != RSW_FAILED;
+}
+
 static int end_batch(struct purge *purge, struct rsw_error *err) {
     RSW_AUTO_TXN txn = NULL;
     if (rsw_txn_begin_write(&txn, purge->online->index, err) != 0) {
@@ -305,7 +325,8 @@ static int end_batch(struct purge *purge, struct rsw_error *err) {
     struct rsw_generation before = *purge->generation;
     for (size_t i = 0; i < purge->batch->count; i++) {
         struct rsw_item *item = &purge->batch->items[i].item;
-        if (rsw_item_get(txn, item) != RSW_FOUND || item->state != purge->state) {
+        if (rsw_item_get(txn, item) != RSW_FOUND || item->state != purge->state ||
+            !drop_stray_copy(purge, item, data_key(purge->batch, i))) {
             continue;
         }
         if (!is_touched(item) && purge->state == RSW_ITEM_ASIDE && item->kind == RSW_ITEM_REVISION) {
@@ -481,7 +502,7 @@ static int end_generation(struct purge *purge, struct rsw_error *err) {
 
 static int purge_all(struct purge *purge, struct rsw_error *err) {
     static const enum rsw_item_kind kinds[] = {RSW_ITEM_TAG, RSW_ITEM_REVISION, RSW_ITEM_LINK};
-    if (purge_blobs(purge, err) != 0) {
+    if (purge_blobs(purge, RSW_ITEM_ASIDE, err) != 0 || purge_blobs(purge, RSW_ITEM_PENDING, err) != 0) {
         return -1;
     }
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
