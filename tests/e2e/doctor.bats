@@ -227,3 +227,39 @@ PY
     run --separate-stderr rs doctor --json --registry "$REGISTRY" --cache redis --redis "127.0.0.1:$port"
     finds registry error "127.0.0.1:$port"
 }
+
+# ---- what a sweep asks by itself ----
+
+@test "a sweep refuses while bytes vanish, and goes on after a scan" {
+    start_healthy
+    rm "$(find "$BLOBS" -name data -size -3 | head -n 1)"
+    client delete app "$(client image app:gone --seed 99)"
+    run online_sweep
+    status_is 3
+    says "registry garbage-collect"
+    rs scan --quiet
+    online_sweep
+}
+
+@test "a sweep refuses where the registry caches and does not delete" {
+    CACHE=inmemory
+    start_healthy
+    EDIT='/delete:/,/enabled/s/true/false/'
+    stop_registry
+    start_registry
+    client image app:1
+    rs scan --quiet
+    run online_sweep
+    status_is 3
+    says "set storage.delete.enabled: true"
+}
+
+@test "a sweep refuses a quarantine on another filesystem" {
+    start_healthy
+    mkdir -p "$ROOT/regsweep/quarantine"
+    mount -t tmpfs -o size=1m regsweep-test "$ROOT/regsweep" 2>/dev/null || skip "needs the right to mount"
+    run online_sweep
+    umount -l "$ROOT/regsweep"
+    status_is 3
+    says "another filesystem"
+}
