@@ -78,7 +78,7 @@ static void tell(struct rsw_online *online, const struct rsw_generation *generat
 
 /* ---- giving back ---- */
 
-static int revive(struct rsw_online *online, struct rsw_error *err) {
+int rsw_online_give_back(struct rsw_online *online, struct rsw_error *err) {
     struct rsw_revive_result result;
     if (rsw_revive(&result, online->index, online->storage, online->options->clock, online->options->log,
                    err) != 0) {
@@ -151,13 +151,14 @@ static int look_again(struct rsw_online *online, const struct rsw_generation *ge
                       struct rsw_error *err) {
     for (int i = 0; i < LOOKS_MAX; i++) {
         uint64_t found;
-        if (revive(online, err) != 0 || read_pushed(online, err) != 0 || revive(online, err) != 0 ||
+        if (rsw_online_give_back(online, err) != 0 || read_pushed(online, err) != 0 ||
+            rsw_online_give_back(online, err) != 0 ||
             rsw_recheck(&found, online->index, online->storage, generation->id, online->options->clock,
                         online->options->log, err) != 0) {
             return -1;
         }
         if (found == 0) {
-            return revive(online, err);
+            return rsw_online_give_back(online, err);
         }
     }
     return rsw_error_set(err, RSW_EPARTIAL, 0,
@@ -233,7 +234,7 @@ static int give_back_after(struct rsw_online *online, const struct pair *pairs, 
     if (rsw_txn_commit(&txn, err) != 0) {
         return -1;
     }
-    return any ? revive(online, err) : 0;
+    return any ? rsw_online_give_back(online, err) : 0;
 }
 
 static int forget_pairs(struct rsw_online *online, const struct pair *pairs, size_t count, uint64_t *known,
@@ -417,7 +418,7 @@ static int forget_hidden(struct rsw_online *online, const struct rsw_generation 
 static int hide_all(struct rsw_online *online, struct rsw_generation *generation, struct rsw_error *err) {
     uint64_t known;
     tell(online, generation, "asking caches again");
-    if (revive(online, err) != 0 || forget(online, generation, &known, err) != 0) {
+    if (rsw_online_give_back(online, err) != 0 || forget(online, generation, &known, err) != 0) {
         return -1;
     }
     if (known > 0) {
@@ -627,7 +628,7 @@ int rsw_online_undo(struct rsw_online *online, struct rsw_error *err) {
     }
     for (size_t i = 0; i < count; i++) {
         struct rsw_generation generation;
-        if (touch_all(online, ids[i], err) != 0 || revive(online, err) != 0 ||
+        if (touch_all(online, ids[i], err) != 0 || rsw_online_give_back(online, err) != 0 ||
             get(online, ids[i], &generation, err) != 0 || rsw_purge(online, &generation, err) != 0) {
             return -1;
         }

@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define PASSES_MAX 8 /* over what is touched meanwhile, before it waits for the next run */
+
 struct purge {
     struct rsw_online *online;
     struct rsw_generation *generation;
@@ -21,6 +23,7 @@ struct purge {
     enum rsw_item_state state; /* of the items that are wanted */
     struct rsw_item last;
     bool begun;
+    bool missed;                     /* some were touched since they were loaded: they want another pass */
     uint64_t emptied[RSW_BATCH_MAX]; /* generations that a copy was taken from besides */
     size_t emptied_count;
 };
@@ -228,7 +231,7 @@ static void purge_blob(struct purge *purge, struct rsw_txn *txn, struct rsw_item
     end_item(purge, txn, item, is_touched(item) ? RSW_ITEM_SPARED : RSW_ITEM_DONE);
 }
 
-/* What was touched since it was loaded comes back in the next pass. */
+/* What was touched since it was loaded, and is in the audit as purged, comes back in the next pass. */
 static int purge_blob_batch(struct purge *purge, struct rsw_error *err) {
     RSW_AUTO_TXN txn = NULL;
     if (rsw_txn_begin_write(&txn, purge->online->index, err) != 0) {
@@ -239,8 +242,13 @@ static int purge_blob_batch(struct purge *purge, struct rsw_error *err) {
     for (size_t i = 0; i < purge->batch->count; i++) {
         struct rsw_item *item = &purge->batch->items[i].item;
         uint32_t flags = item->flags;
-        if (rsw_item_get(txn, item) == RSW_FOUND && item->flags == flags) {
+        if (rsw_item_get(txn, item) != RSW_FOUND) {
+            continue;
+        }
+        if (item->flags == flags) {
             purge_blob(purge, txn, item, data_key(purge->batch, i));
+        } else {
+            purge->missed = true;
         }
     }
     rsw_generation_put(txn, purge->generation);
@@ -264,9 +272,10 @@ static void prune_emptied(struct purge *purge) {
 
 /* `state`: ASIDE; or PENDING, for a kill between a move and its record leaves a copy of what is in its place
  * as far as the index knows. If that was touched, nobody takes it again. */
-static int purge_blobs(struct purge *purge, enum rsw_item_state state, struct rsw_error *err) {
+static int pass_blobs(struct purge *purge, enum rsw_item_state state, struct rsw_error *err) {
     purge->state = state;
     purge->begun = false;
+    purge->missed = false;
     for (;;) {
         if (load(purge, RSW_ITEM_BLOB, err) != 0) {
             return -1;
@@ -282,6 +291,15 @@ static int purge_blobs(struct purge *purge, enum rsw_item_state state, struct rs
         prune_emptied(purge);
         report(purge);
     }
+}
+
+/* A touch is never unset, so there is an end. */
+static int purge_blobs(struct purge *purge, enum rsw_item_state state, struct rsw_error *err) {
+    int rc;
+    do {
+        rc = pass_blobs(purge, state, err);
+    } while (rc == 0 && purge->missed);
+    return rc;
 }
 
 /* ---- links, revisions, tags ---- */
@@ -303,20 +321,6 @@ static void forget_revision(struct rsw_txn *txn, const struct rsw_item *item) {
     }
 }
 
-/* A run that was killed has moved the bytes, and did not come to saying so; then they were pushed again. What
- * is in place stays, and the copy goes. False: it could not be removed. */
-static bool drop_stray_copy(struct purge *purge, const struct rsw_item *item, const char *key) {
-    struct rsw_setting setting = {.key = key};
-    if (item->kind != RSW_ITEM_BLOB || purge->state != RSW_ITEM_PENDING) {
-        return true;
-    }
-    if (!is_in_place(purge, key)) {
-        return false;
-    }
-    rsw_quarantine_purge(purge->online->storage, purge->generation->id, &setting, 1);
-    return setting.answer != RSW_FAILED;
-}
-
 static int end_batch(struct purge *purge, struct rsw_error *err) {
     RSW_AUTO_TXN txn = NULL;
     if (rsw_txn_begin_write(&txn, purge->online->index, err) != 0) {
@@ -325,15 +329,18 @@ static int end_batch(struct purge *purge, struct rsw_error *err) {
     struct rsw_generation before = *purge->generation;
     for (size_t i = 0; i < purge->batch->count; i++) {
         struct rsw_item *item = &purge->batch->items[i].item;
-        if (rsw_item_get(txn, item) != RSW_FOUND || item->state != purge->state ||
-            !drop_stray_copy(purge, item, data_key(purge->batch, i))) {
+        if (rsw_item_get(txn, item) != RSW_FOUND || item->state != purge->state) {
             continue;
         }
-        if (!is_touched(item) && purge->state == RSW_ITEM_ASIDE && item->kind == RSW_ITEM_REVISION) {
+        bool aside = purge->state == RSW_ITEM_ASIDE;
+        if (aside && is_touched(item) && rsw_touched_get(txn, item) != RSW_ABSENT) {
+            purge->missed = true; /* nobody has put it back yet, and its copy is all that there is */
+            continue;
+        }
+        if (!is_touched(item) && aside && item->kind == RSW_ITEM_REVISION) {
             forget_revision(txn, item);
         }
-        end_item(purge, txn, item,
-                 !is_touched(item) && purge->state == RSW_ITEM_ASIDE ? RSW_ITEM_DONE : RSW_ITEM_SPARED);
+        end_item(purge, txn, item, !is_touched(item) && aside ? RSW_ITEM_DONE : RSW_ITEM_SPARED);
     }
     rsw_generation_put(txn, purge->generation);
     if (rsw_txn_commit(&txn, err) != 0) {
@@ -344,10 +351,11 @@ static int end_batch(struct purge *purge, struct rsw_error *err) {
 }
 
 /* `state`: ASIDE, those that were taken; PENDING, those that never were. */
-static int end_kind(struct purge *purge, enum rsw_item_kind kind, enum rsw_item_state state,
-                    struct rsw_error *err) {
+static int pass_kind(struct purge *purge, enum rsw_item_kind kind, enum rsw_item_state state,
+                     struct rsw_error *err) {
     purge->state = state;
     purge->begun = false;
+    purge->missed = false;
     for (;;) {
         if (load(purge, kind, err) != 0) {
             return -1;
@@ -363,6 +371,34 @@ static int end_kind(struct purge *purge, enum rsw_item_kind kind, enum rsw_item_
         }
         report(purge);
     }
+}
+
+static int end_kind(struct purge *purge, enum rsw_item_kind kind, struct rsw_error *err) {
+    for (int i = 0; i < PASSES_MAX; i++) {
+        if (rsw_online_give_back(purge->online, err) != 0 ||
+            pass_kind(purge, kind, RSW_ITEM_ASIDE, err) != 0) {
+            return -1;
+        }
+        if (!purge->missed) {
+            return pass_kind(purge, kind, RSW_ITEM_PENDING, err);
+        }
+    }
+    return rsw_error_set(err, RSW_EPARTIAL, 0,
+                         "generation %" PRIu64
+                         ": something of it is touched again and again; the next run goes on",
+                         purge->generation->id);
+}
+
+/* What a client can name goes before what it leads to: so a touch that comes while this runs gives back all
+ * of an image, or nothing of it. */
+static int end_names(struct purge *purge, struct rsw_error *err) {
+    static const enum rsw_item_kind kinds[] = {RSW_ITEM_TAG, RSW_ITEM_REVISION, RSW_ITEM_LINK};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        if (end_kind(purge, kinds[i], err) != 0) {
+            return -1;
+        }
+    }
+    return rsw_quarantine_clean(purge->online->storage, purge->generation->id, NULL, err);
 }
 
 /* ---- uploads, repositories ---- */
@@ -501,17 +537,9 @@ static int end_generation(struct purge *purge, struct rsw_error *err) {
 }
 
 static int purge_all(struct purge *purge, struct rsw_error *err) {
-    static const enum rsw_item_kind kinds[] = {RSW_ITEM_TAG, RSW_ITEM_REVISION, RSW_ITEM_LINK};
-    if (purge_blobs(purge, RSW_ITEM_ASIDE, err) != 0 || purge_blobs(purge, RSW_ITEM_PENDING, err) != 0) {
-        return -1;
-    }
-    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
-        if (end_kind(purge, kinds[i], RSW_ITEM_ASIDE, err) != 0 ||
-            end_kind(purge, kinds[i], RSW_ITEM_PENDING, err) != 0) {
-            return -1;
-        }
-    }
-    if (end_kind(purge, RSW_ITEM_BLOB, RSW_ITEM_PENDING, err) != 0 ||
+    if (end_names(purge, err) != 0 || purge_blobs(purge, RSW_ITEM_ASIDE, err) != 0 ||
+        purge_blobs(purge, RSW_ITEM_PENDING, err) != 0 ||
+        pass_kind(purge, RSW_ITEM_BLOB, RSW_ITEM_PENDING, err) != 0 ||
         remove_kind(purge, RSW_ITEM_UPLOAD, err) != 0 || remove_kind(purge, RSW_ITEM_REPOSITORY, err) != 0 ||
         end_generation(purge, err) != 0) {
         return -1;

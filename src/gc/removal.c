@@ -411,11 +411,14 @@ void rsw_removal_batch_remove(struct rsw_removal_batch *batch, struct rsw_storag
     for (size_t i = 0; i < batch->count; i++) {
         char key[RSW_KEY_MAX];
         struct rsw_removal_item *item = &batch->items[i];
+        if (item->answer == RSW_FAILED) {
+            continue;
+        }
         if (item->item.kind == RSW_ITEM_UPLOAD) {
             remove_upload(item, storage);
         } else if (item->item.kind == RSW_ITEM_REPOSITORY) {
             item->answer = rsw_folders_repository(storage, item->repo.name, &item->errnum);
-        } else if (item->item.kind == RSW_ITEM_TAG && item->answer != RSW_FAILED &&
+        } else if (item->item.kind == RSW_ITEM_TAG &&
                    rsw_key_tag(key, item->repo.name, item->item.name) != NULL) {
             rsw_storage_prune(storage, key, NULL);
         }

@@ -6,6 +6,7 @@
 #include "oci/reference.h"
 #include "storage/layout.h"
 #include "util/cleanup.h"
+#include "util/grow.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@ struct touched {
     uint64_t queued;
     size_t at;  /* in the batch, if it is an item of a generation */
     int answer; /* FOUND: done with; ABSENT: lost; FAILED: try again later */
+    bool ended; /* taken out of the queue: nobody touched it since it was gathered */
 };
 
 struct revival {
@@ -30,8 +32,8 @@ struct revival {
     size_t owners[ROUND_MAX];        /* entries of the items in the batch */
     struct touched entries[ROUND_MAX];
     size_t count;
-    struct touched failed[ROUND_MAX]; /* not tried again in the same run */
-    size_t failed_count;
+    struct touched *failed; /* owned, in the order of the queue: not tried again in the same run */
+    size_t failed_count, failed_room;
 };
 
 /* ---- what follows from a touch ---- */
@@ -160,16 +162,53 @@ static int touch_what_follows(struct rsw_txn *txn, const struct rsw_item *item, 
 
 /* ---- one round ---- */
 
-static bool has_failed(const struct revival *revival, const struct touched *entry) {
-    for (size_t i = 0; i < revival->failed_count; i++) {
-        const struct touched *failed = &revival->failed[i];
-        if (failed->queued == entry->queued && failed->item.generation == entry->item.generation &&
-            failed->item.kind == entry->item.kind && failed->item.repo == entry->item.repo &&
-            failed->item.blob == entry->item.blob && strcmp(failed->item.name, entry->item.name) == 0) {
-            return true;
+/* As the queue has them: by the keys of the items. */
+static int compare(const struct rsw_item *a, const struct rsw_item *b) {
+    const uint64_t of_a[] = {a->generation, (uint64_t)a->kind, a->repo, a->blob};
+    const uint64_t of_b[] = {b->generation, (uint64_t)b->kind, b->repo, b->blob};
+    for (size_t i = 0; i < sizeof of_a / sizeof *of_a; i++) {
+        if (of_a[i] != of_b[i]) {
+            return of_a[i] < of_b[i] ? -1 : 1;
         }
     }
-    return false;
+    return strcmp(a->name, b->name);
+}
+
+/* The first that failed and is not before this one. */
+static size_t find_failed(const struct revival *revival, const struct rsw_item *item) {
+    size_t low = 0;
+    size_t high = revival->failed_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (compare(&revival->failed[middle].item, item) < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+static bool has_failed(const struct revival *revival, const struct touched *entry) {
+    size_t at = find_failed(revival, &entry->item);
+    return at < revival->failed_count && compare(&revival->failed[at].item, &entry->item) == 0 &&
+           revival->failed[at].queued == entry->queued;
+}
+
+static int add_failed(struct revival *revival, const struct touched *entry, struct rsw_error *err) {
+    size_t at = find_failed(revival, &entry->item);
+    if (at == revival->failed_count || compare(&revival->failed[at].item, &entry->item) != 0) {
+        struct touched *failed = rsw_grown(revival->failed, &revival->failed_room, revival->failed_count + 1,
+                                           sizeof *revival->failed);
+        if (failed == NULL) {
+            return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory for giving back");
+        }
+        revival->failed = failed;
+        memmove(failed + at + 1, failed + at, (revival->failed_count - at) * sizeof *failed);
+        revival->failed_count++;
+    }
+    revival->failed[at] = *entry;
+    return 0;
 }
 
 static int gather(struct revival *revival, struct rsw_error *err) {
@@ -181,8 +220,7 @@ static int gather(struct revival *revival, struct rsw_error *err) {
     RSW_AUTO_ITER iter = RSW_ITER_INIT;
     rsw_iter_touched(&iter, txn);
     struct touched entry = {.answer = RSW_FOUND};
-    while (revival->count + revival->failed_count < ROUND_MAX &&
-           rsw_touched_next(&iter, &entry.item, &entry.queued) == RSW_FOUND) {
+    while (revival->count < ROUND_MAX && rsw_touched_next(&iter, &entry.item, &entry.queued) == RSW_FOUND) {
         if (!has_failed(revival, &entry)) {
             revival->entries[revival->count++] = entry;
         }
@@ -356,6 +394,8 @@ static void tell_lost(struct revival *revival, const struct rsw_removal_item *it
             item->repo.id != 0 ? "@" : "", digest);
 }
 
+/* A claim is a touch too, and queues what it is about: that is out again before anybody sees it. What others
+ * queued since it was gathered stays, for what was put in place may be gone again. */
 static int record(struct revival *revival, struct rsw_error *err) {
     RSW_AUTO_TXN txn = NULL;
     if (rsw_txn_begin_write(&txn, revival->index, err) != 0) {
@@ -363,19 +403,25 @@ static int record(struct revival *revival, struct rsw_error *err) {
     }
     int64_t now_ms = rsw_clock_now_ms(revival->clock);
     for (size_t i = 0; i < revival->count; i++) {
+        struct touched *entry = &revival->entries[i];
+        entry->ended = entry->answer != RSW_FAILED && rsw_touched_drop(txn, &entry->item, entry->queued);
+    }
+    for (size_t i = 0; i < revival->count; i++) {
         const struct touched *entry = &revival->entries[i];
-        if (entry->answer == RSW_FAILED) {
-            continue;
-        }
         if (entry->item.generation != 0 && entry->answer == RSW_FOUND) {
             claim(txn, &revival->batch->items[entry->at], now_ms);
         }
-        rsw_touched_drop(txn, &entry->item, entry->queued);
+    }
+    for (size_t i = 0; i < revival->count; i++) {
+        const struct touched *entry = &revival->entries[i];
+        if (entry->ended) {
+            rsw_touched_drop(txn, &entry->item, rsw_txn_seq(txn));
+        }
     }
     return rsw_txn_commit(&txn, err);
 }
 
-static void tally(struct revival *revival) {
+static int tally(struct revival *revival, struct rsw_error *err) {
     for (size_t i = 0; i < revival->count; i++) {
         const struct touched *entry = &revival->entries[i];
         if (entry->item.generation == 0) {
@@ -383,13 +429,16 @@ static void tally(struct revival *revival) {
         }
         revival->result->items += entry->answer == RSW_FOUND ? 1 : 0;
         if (entry->answer == RSW_FAILED) {
-            revival->result->failed++;
-            revival->failed[revival->failed_count++] = *entry;
+            if (add_failed(revival, entry, err) != 0) {
+                return -1;
+            }
+            revival->result->failed = revival->failed_count;
         }
         if (entry->answer == RSW_ABSENT) {
             tell_lost(revival, &revival->batch->items[entry->at]);
         }
     }
+    return 0;
 }
 
 /* What follows is touched before anything is put back, so that nothing of it is taken meanwhile, and is
@@ -406,10 +455,9 @@ static int run(struct revival *revival, struct rsw_error *err) {
             return -1;
         }
         place(revival);
-        if (record(revival, err) != 0) {
+        if (record(revival, err) != 0 || tally(revival, err) != 0) {
             return -1;
         }
-        tally(revival);
     }
 }
 
@@ -433,6 +481,7 @@ int rsw_revive(struct rsw_revive_result *result, struct rsw_index *index, struct
     }
     if (revival != NULL) {
         rsw_removal_batch_free(revival->batch);
+        free(revival->failed);
     }
     free(revival);
     return rc;

@@ -439,15 +439,17 @@ bool rsw_touch_tag(struct rsw_txn *txn, uint32_t repo, const char *tag);
 /* The items of one kind (BLOB: repo 0), in every open generation. `again`: into the queue even if they were
  * touched before. */
 bool rsw_touch_kind(struct rsw_txn *txn, enum rsw_item_kind kind, uint32_t repo, uint32_t blob, bool again);
-/* One item, by its key; no error if there is none. */
+/* One item, by its key; no error if there is none. What is DONE is gone for good, and stays untouched. */
 bool rsw_touch_item(struct rsw_txn *txn, const struct rsw_item *item, bool again);
 /* The queue; each item as it is now, and the seq of the transaction that queued it last. Generation 0: a
  * manifest in a repository (kind REVISION), as it was touched; no item. Read or write. */
 void rsw_iter_touched(struct rsw_iter *iter, struct rsw_txn *txn);
 int rsw_touched_next(struct rsw_iter *iter, struct rsw_item *out, uint64_t *queued);
-/* It has been given back, as it was queued at `queued`: takes it out of the queue, unless another transaction
- * has queued it anew since. */
-void rsw_touched_drop(struct rsw_txn *txn, const struct rsw_item *item, uint64_t queued);
+/* Does it wait in the queue? Read or write. */
+int rsw_touched_get(struct rsw_txn *txn, const struct rsw_item *item);
+/* It has been given back, as it was queued at `queued`: takes it out of the queue, unless it was queued anew
+ * since. True: it was there, and is out. */
+bool rsw_touched_drop(struct rsw_txn *txn, const struct rsw_item *item, uint64_t queued);
 
 /* Ids of open generations, the oldest first, at most `max`; gives how many there are. Read or write. */
 size_t rsw_generations_open(struct rsw_txn *txn, uint64_t *ids, size_t max);

@@ -167,7 +167,8 @@ static void queue(struct rsw_txn *txn, const struct rsw_item *item) {
 
 bool rsw_touch_item(struct rsw_txn *txn, const struct rsw_item *item, bool again) {
     struct rsw_item now = *item;
-    if (rsw_item_get(txn, &now) != RSW_FOUND || ((now.flags & RSW_ITEM_TOUCHED) != 0 && !again)) {
+    if (rsw_item_get(txn, &now) != RSW_FOUND || now.state == RSW_ITEM_DONE ||
+        ((now.flags & RSW_ITEM_TOUCHED) != 0 && !again)) {
         return false;
     }
     now.flags |= RSW_ITEM_TOUCHED;
@@ -252,18 +253,24 @@ int rsw_touched_next(struct rsw_iter *iter, struct rsw_item *out, uint64_t *queu
     return answer == RSW_ABSENT ? rsw_txn_damaged(iter->txn, RSW_T_TOUCHED, "an item is lost") : answer;
 }
 
-void rsw_touched_drop(struct rsw_txn *txn, const struct rsw_item *item, uint64_t queued) {
+int rsw_touched_get(struct rsw_txn *txn, const struct rsw_item *item) {
+    struct rsw_key key;
+    struct rsw_span value;
+    return item_key(txn, &key, item) ? rsw_txn_get(txn, RSW_T_TOUCHED, rsw_key_span(&key), &value)
+                                     : RSW_FAILED;
+}
+
+bool rsw_touched_drop(struct rsw_txn *txn, const struct rsw_item *item, uint64_t queued) {
     struct rsw_key key;
     struct rsw_span value;
     if (!item_key(txn, &key, item) ||
         rsw_txn_get(txn, RSW_T_TOUCHED, rsw_key_span(&key), &value) != RSW_FOUND ||
-        !rsw_value_open(txn, RSW_T_TOUCHED, rsw_key_span(&key), &value, RSW_V_TOUCHED_SIZE, true)) {
-        return;
+        !rsw_value_open(txn, RSW_T_TOUCHED, rsw_key_span(&key), &value, RSW_V_TOUCHED_SIZE, true) ||
+        rsw_get_le64(value.data + RSW_V_TOUCHED_SEQ) != queued) {
+        return false;
     }
-    uint64_t now = rsw_get_le64(value.data + RSW_V_TOUCHED_SEQ);
-    if (now == queued || now == rsw_txn_seq(txn)) {
-        rsw_txn_del(txn, RSW_T_TOUCHED, rsw_key_span(&key));
-    }
+    rsw_txn_del(txn, RSW_T_TOUCHED, rsw_key_span(&key));
+    return rsw_txn_ok(txn);
 }
 
 /* ---- held bytes ---- */

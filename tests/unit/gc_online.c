@@ -147,6 +147,14 @@ static void touch(struct registry *r, enum rsw_member_kind kind, const char *nam
     assert_int_equal(rsw_txn_commit(&txn, &r->err), 0);
 }
 
+static uint32_t repo_id(struct registry *r, const char *name) {
+    RSW_AUTO_TXN txn = NULL;
+    struct rsw_repo repo;
+    assert_int_equal(rsw_txn_begin_read(&txn, r->index, &r->err), 0);
+    assert_int_equal(rsw_repo_find(txn, name, &repo), RSW_FOUND);
+    return repo.id;
+}
+
 static void revive(struct registry *r) {
     struct rsw_revive_result result;
     assert_int_equal(rsw_revive(&result, r->index, r->real, &r->clock, NULL, &r->err), 0);
@@ -464,6 +472,204 @@ static void bytes_of_a_manifest_are_held_until_the_replicas_are_new(void **state
     assert_true(has_blob(r, &image.manifest));
 }
 
+static bool any_held(void *arg) {
+    struct registry *r = arg;
+    RSW_AUTO_TXN txn = NULL;
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    struct rsw_held held;
+    assert_int_equal(rsw_txn_begin_read(&txn, r->index, &r->err), 0);
+    rsw_iter_held(&iter, txn);
+    return rsw_held_next(&iter, &held) == RSW_FOUND;
+}
+
+/* Stopped in the midst of a purge: some layers are gone for good, others are not yet. */
+static void an_image_touched_in_the_midst_of_a_purge_is_whole_or_gone(void **state) {
+    struct registry *r = *state;
+    struct tree_image images[40];
+    struct rsw_revive_result result;
+    fake.base.cache = RSW_CACHE_MEMORY;
+    for (int i = 0; i < 40; i++) {
+        char seed[32];
+        snprintf(seed, sizeof seed, "old %d", i);
+        images[i] = tree_image(&r->tree, "app", NULL, seed, 2);
+    }
+    scan_long_ago(r);
+    step(r, "unlinked");
+    later(r);
+    step(r, "hidden");
+    later(r);
+    r->options.stopped = any_held;
+    assert_int_equal(sweep(r), -1);
+    assert_int_equal(r->err.code, RSW_ESTOPPED);
+    r->options.stopped = NULL;
+    r->now_ms -= QUARANTINE_MS; /* the clock goes back: it is not due for a while */
+    step(r, "hidden");
+    for (int i = 0; i < 40; i++) {
+        touch(r, RSW_REVISION, "app", &images[i].manifest);
+        assert_int_equal(rsw_revive(&result, r->index, r->real, &r->clock, NULL, &r->err), 0);
+        assert_true(is_whole(r, "app", &images[i]) || !has_revision(r, "app", &images[i].manifest));
+    }
+}
+
+/* ---- what is touched while somebody works on it ---- */
+
+static struct tree_image watched;
+
+/* serve gives back, and has put one of these in its place, when a DELETE of the sweep takes that again. */
+static void delete_what_is_back(struct registry *r, const char *call, const char *key) {
+    if (strcmp(call, "copy") != 0 || strstr(key, "/_layers/") == NULL || ++r->calls != 2) {
+        return;
+    }
+    const struct rsw_digest *digests[] = {&watched.layers[0], &watched.layers[1], &watched.config};
+    for (size_t i = 0; i < sizeof digests / sizeof *digests; i++) {
+        RSW_AUTO_TXN txn = NULL;
+        struct rsw_blob blob;
+        struct rsw_item item = {.generation = 1, .kind = RSW_ITEM_LINK, .repo = repo_id(r, "app")};
+        if (has_link(r, "app", digests[i])) {
+            tree_link_remove(&r->tree, "app", digests[i]);
+            assert_int_equal(rsw_txn_begin_write(&txn, r->index, &r->err), 0);
+            assert_int_equal(rsw_blob_find(txn, digests[i], &blob), RSW_FOUND);
+            item.blob = blob.id;
+            assert_true(rsw_touch_item(txn, &item, true));
+            assert_int_equal(rsw_txn_commit(&txn, &r->err), 0);
+        }
+    }
+}
+
+static void what_is_taken_again_while_it_is_given_back_is_given_back_again(void **state) {
+    struct registry *r = *state;
+    struct rsw_revive_result result;
+    watched = tree_image(&r->tree, "app", NULL, "old", 2);
+    scan_long_ago(r);
+    step(r, "unlinked");
+    touch(r, RSW_REVISION, "app", &watched.manifest);
+    r->calls = 0;
+    r->before_call = delete_what_is_back;
+    assert_int_equal(rsw_revive(&result, r->index, r->storage, &r->clock, NULL, &r->err), 0);
+    r->before_call = NULL;
+    assert_true(r->calls > 2);
+    assert_true(is_whole(r, "app", &watched));
+}
+
+#define MANY 120 /* more than are given back in one round */
+
+static void what_cannot_be_given_back_is_in_nobodys_way(void **state) {
+    struct registry *r = *state;
+    struct rsw_digest layers[MANY];
+    struct rsw_revive_result result;
+    if (r->backend != IN_MEMORY) {
+        return; /* faults of single keys are for memory to make */
+    }
+    for (int i = 0; i < MANY; i++) {
+        char text[32];
+        snprintf(text, sizeof text, "layer %d", i);
+        layers[i] = tree_blob(&r->tree, text);
+        tree_link(&r->tree, "a", &layers[i]);
+    }
+    struct tree_image image = tree_image(&r->tree, "b", NULL, "old", 1);
+    scan_long_ago(r);
+    step(r, "unlinked");
+    for (int i = 0; i < MANY; i++) {
+        char key[RSW_KEY_MAX];
+        rsw_memory_fail_key(r->real, rsw_key_layer_link(key, "a", &layers[i]), EACCES);
+        touch(r, RSW_LINK, "a", &layers[i]);
+    }
+    touch(r, RSW_REVISION, "b", &image.manifest);
+    assert_int_equal(rsw_revive(&result, r->index, r->real, &r->clock, NULL, &r->err), 0);
+    assert_int_equal(result.failed, MANY);
+    assert_true(is_whole(r, "b", &image));
+    for (int i = 0; i < MANY; i++) {
+        char key[RSW_KEY_MAX];
+        rsw_memory_fail_key(r->real, rsw_key_layer_link(key, "a", &layers[i]), 0);
+    }
+    revive(r);
+    for (int i = 0; i < MANY; i++) {
+        assert_true(has_link(r, "a", &layers[i]));
+    }
+}
+
+/* The first look at the clock once it purges. */
+static bool purging;
+
+static void note_purging(void *arg, const struct rsw_sweep_progress *progress) {
+    (void)arg;
+    purging = progress->phase != NULL && strcmp(progress->phase, "purging") == 0;
+}
+
+static int64_t touch_while_purging(void *arg) {
+    struct registry *r = arg;
+    if (purging) {
+        purging = false;
+        touch(r, RSW_LINK, "app", &watched.layers[0]);
+    }
+    return r->now_ms;
+}
+
+static void what_is_touched_while_it_is_purged_is_no_failure(void **state) {
+    struct registry *r = *state;
+    watched = tree_image(&r->tree, "app", NULL, "old", 2);
+    scan_long_ago(r);
+    step(r, "unlinked");
+    later(r);
+    step(r, "hidden");
+    later(r);
+    purging = false;
+    r->options.progress = note_purging;
+    r->clock.now_ms = touch_while_purging;
+    step(r, "purged");
+    assert_true(has_blob(r, &watched.layers[0]));
+}
+
+static int touch_at; /* this many batches from now; below 0: not */
+
+static bool touch_at_batch(void *arg) {
+    struct registry *r = arg;
+    if (purging && touch_at-- == 0) {
+        touch(r, RSW_LINK, "app", &watched.layers[0]);
+    }
+    return false;
+}
+
+static bool is_spared(struct registry *r, uint64_t generation, const struct rsw_digest *digest) {
+    RSW_AUTO_TXN txn = NULL;
+    struct rsw_blob blob;
+    struct rsw_item item = {.generation = generation, .kind = RSW_ITEM_LINK, .repo = repo_id(r, "app")};
+    assert_int_equal(rsw_txn_begin_read(&txn, r->index, &r->err), 0);
+    assert_int_equal(rsw_blob_find(txn, digest, &blob), RSW_FOUND);
+    item.blob = blob.id;
+    assert_int_equal(rsw_item_get(txn, &item), RSW_FOUND);
+    return item.state == RSW_ITEM_SPARED;
+}
+
+/* Nobody but the sweep gives back here. */
+static void what_is_spared_when_it_is_purged_is_in_its_place(void **state) {
+    struct registry *r = *state;
+    int spared = 0;
+    tree_image(&r->tree, "app", "1", "stays", 1);
+    scan_long_ago(r);
+    for (int at = 0; at < 12; at++) {
+        char seed[32];
+        snprintf(seed, sizeof seed, "old %d", at);
+        watched = tree_image(&r->tree, "app", NULL, seed, 2);
+        scan_long_ago(r);
+        purging = false;
+        step(r, "unlinked");
+        later(r);
+        step(r, "hidden");
+        later(r);
+        touch_at = at;
+        r->options.progress = note_purging;
+        r->options.stopped = touch_at_batch;
+        step(r, "purged");
+        r->options.stopped = NULL;
+        if (is_spared(r, r->result.generation, &watched.layers[0])) {
+            assert_true(has_link(r, "app", &watched.layers[0]) && has_blob(r, &watched.layers[0]));
+            spared++;
+        }
+    }
+    assert_true(spared > 0);
+}
+
 /* ---- what ends a run ---- */
 
 static void a_fence_that_fails_refuses_and_takes_nothing(void **state) {
@@ -503,6 +709,22 @@ static void a_stopped_registry_gets_back_what_was_taken_and_is_swept_anew(void *
     r->options.offline = true;
     sweep_well(r);
     expect_swept_clean_online(r);
+}
+
+static void an_upload_that_is_young_by_now_outlasts_the_undoing(void **state) {
+    struct registry *r = *state;
+    tree_image(&r->tree, "app", "1", "new", 1);
+    tree_upload(&r->tree, "app", "an-upload", "2020-01-01T00:00:00Z", 10);
+    char key[RSW_KEY_MAX];
+    char data[RSW_KEY_MAX + 16];
+    snprintf(data, sizeof data, "%s/data", rsw_key_upload(key, "app", "an-upload"));
+    scan_long_ago(r);
+    step(r, "unlinked");
+    assert_int_equal(r->result.counts[RSW_ITEM_UPLOAD], 1);
+    r->options.offline = true;
+    r->options.upload_max_age_ms = INT64_MAX / 2; /* an operator who wants to keep them all */
+    sweep_well(r);
+    assert_true(is_there(r, data));
 }
 
 /* Whatever call to storage a run ends at, the next goes on, and nothing that is needed is lost. */
@@ -551,9 +773,15 @@ int main(void) {
         in_either(what_a_cache_knew_again_begins_the_settle_anew),
         in_either(what_a_delete_of_ours_took_from_somebody_is_given_back),
         in_either(bytes_of_a_manifest_are_held_until_the_replicas_are_new),
+        in_either(an_image_touched_in_the_midst_of_a_purge_is_whole_or_gone),
+        in_either(what_is_taken_again_while_it_is_given_back_is_given_back_again),
+        in_either(what_cannot_be_given_back_is_in_nobodys_way),
+        in_either(what_is_touched_while_it_is_purged_is_no_failure),
+        in_either(what_is_spared_when_it_is_purged_is_in_its_place),
         in_either(a_fence_that_fails_refuses_and_takes_nothing),
         in_either(grace_is_never_shorter_than_settle),
         in_either(a_stopped_registry_gets_back_what_was_taken_and_is_swept_anew),
+        in_either(an_upload_that_is_young_by_now_outlasts_the_undoing),
         in_either(a_run_that_ends_anywhere_is_gone_on_with),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
