@@ -10,5 +10,7 @@ int rsw_plan_warn(struct rsw_plan *plan, uint32_t repo, uint32_t blob, const cha
 /* Adds one object, counts it. `name`: a tag or upload id, or NULL. */
 int rsw_plan_condemn(struct rsw_plan *plan, struct rsw_condemned item, const char *name,
                      struct rsw_error *err);
+/* Puts all of another plan behind this one. */
+int rsw_plan_append(struct rsw_plan *plan, const struct rsw_plan *more, struct rsw_error *err);
 
 #endif
