@@ -1,7 +1,7 @@
 /* The marker: what a mark knows while it goes through the repositories, and the view of the one it is at.
  * Internal to gc: mark.c makes a plan of it, why.c a path.
  *
- * Memory: 17 bytes a blob, and what one repository holds.
+ * Memory: 17 bytes a blob, 16 more where two threads share the work, and what one repository holds.
  */
 #ifndef REGSWEEP_GC_MARKER_H
 #define REGSWEEP_GC_MARKER_H
@@ -77,6 +77,7 @@ struct rsw_mark_blob {
     const uint8_t *refs; /* of a manifest, packed: they belong to the transaction; NULL: not parsed */
     uint32_t here;       /* epoch in which it was last live or named, and RSW_HERE_… below it */
     uint16_t flags;      /* enum rsw_blob_flag, and RSW_MARK_… */
+    bool referrer;       /* a manifest that names a subject; apart, for another thread sets it */
 };
 
 /* In the repository at hand: it is a live manifest; a live manifest names it. Not in the same number as
@@ -86,13 +87,12 @@ struct rsw_mark_blob {
 #define RSW_HERE_BITS 2
 #define RSW_EPOCH_MAX (UINT32_MAX >> RSW_HERE_BITS)
 
-#define RSW_MARK_BLOB_FLAGS 0x1fu   /* enum rsw_blob_flag */
-#define RSW_MARK_REVISED (1u << 5)  /* a revision of the repository at hand */
-#define RSW_MARK_ALIASED (1u << 6)  /* named by another algorithm than sha256: a link may lead elsewhere */
-#define RSW_MARK_REFERRER (1u << 7) /* a manifest that names a subject */
-#define RSW_MARK_LIVE (1u << 8)     /* kept, in any repository or by a pin */
-#define RSW_MARK_YOUNG (1u << 9)    /* kept by a young link or upload somewhere */
-#define RSW_MARK_LINKED (1u << 10)  /* some repository has a link or revision of it */
+#define RSW_MARK_BLOB_FLAGS 0x1fu  /* enum rsw_blob_flag */
+#define RSW_MARK_REVISED (1u << 5) /* a revision of the repository at hand */
+#define RSW_MARK_ALIASED (1u << 6) /* named by another algorithm than sha256: a link may lead elsewhere */
+#define RSW_MARK_LIVE (1u << 7)    /* kept, in any repository or by a pin */
+#define RSW_MARK_YOUNG (1u << 8)   /* kept by a young link or upload somewhere */
+#define RSW_MARK_LINKED (1u << 9)  /* some repository has a link or revision of it */
 
 struct rsw_marker {
     struct rsw_txn *txn;
@@ -116,9 +116,17 @@ int rsw_marker_init(struct rsw_marker *marker, struct rsw_txn *txn, const struct
 void rsw_marker_release(struct rsw_marker *marker);
 #define RSW_AUTO_MARKER __attribute__((cleanup(rsw_marker_release))) struct rsw_marker
 
+/* A second thread is worth it, or asked for. */
+bool rsw_marker_wants_two(const struct rsw_marker *marker);
+
 /* Loads one repository into marker->view and decides what is live in it. Afterwards
  * rsw_marker_manifest_live and _named tell of its manifests and of what they name. */
 int rsw_marker_repository(struct rsw_marker *marker, const struct rsw_repo *repo, struct rsw_error *err);
+
+/* The same, and adds to marker->plan what of it is let go. */
+int rsw_plan_repository(struct rsw_marker *marker, const struct rsw_repo *repo, struct rsw_error *err);
+/* Of all repositories, in the order of their ids. */
+int rsw_plan_repositories(struct rsw_marker *marker, struct rsw_error *err);
 
 /* Questions about the repository at hand. */
 /* Why a present link stays; 0: it is let go. */

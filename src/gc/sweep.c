@@ -187,7 +187,6 @@ int rsw_sweep(struct rsw_sweep_result *result, struct rsw_index *index, struct r
         struct rsw_mark_options mark;
         rsw_decide_options(&mark, options);
         RSW_AUTO_PLAN plan = {.count = 0};
-        rsw_index_expect_reading(index);
         return rsw_decide(&plan, result, index, &mark, options, err);
     }
     if (storage == NULL || options->audit_file == NULL) {

@@ -158,7 +158,7 @@ static int load_links(struct rsw_marker *marker, struct rsw_error *err) {
 
 /* The first subject that a manifest names; 0: none. */
 static uint32_t subject_of(const struct rsw_marker *marker, uint32_t manifest) {
-    if ((rsw_marker_flags(marker, manifest) & RSW_MARK_REFERRER) == 0) {
+    if (manifest >= marker->blob_count || !marker->blobs[manifest].referrer) {
         return 0;
     }
     struct rsw_refs refs = rsw_refs_of(rsw_marker_refs(marker, manifest));

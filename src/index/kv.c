@@ -21,7 +21,6 @@
 #define ROOM_LEAST (8 * MIB) /* with less than this it waits for the map to grow, however long */
 #define GROW_WAIT_S 2
 #define READERS_MAX 512
-#define POPULATE_MAX (256 * MIB)
 #define CHECK_READERS_EVERY 64 /* write transactions */
 
 struct rsw_kv {
@@ -42,9 +41,6 @@ struct rsw_kv {
     atomic_bool unknown; /* where the map lies must be found out */
     struct rsw_map map;
     struct rsw_map code; /* of LMDB itself */
-    bool populating;     /* the thread is there; it ends before the map goes or moves */
-    pthread_t populator;
-    uint64_t populate; /* so many bytes */
     unsigned page;
     size_t table_count;
     const char *const *names;
@@ -144,8 +140,6 @@ static void on_assert(MDB_env *env, const char *message) {
 
 /* ---- environment ---- */
 
-static void end_populating(struct rsw_kv *kv);
-
 static uint64_t first_map_size(const struct rsw_kv_options *options) {
     uint64_t size = MAP_MIN;
     while (size < options->file_size * 4 && size < UINT64_MAX / 2) {
@@ -227,7 +221,6 @@ void rsw_kv_close(struct rsw_kv *kv) {
     if (kv == NULL) {
         return;
     }
-    end_populating(kv);
     mdb_env_close(kv->env);
     pthread_mutex_destroy(&kv->writer);
     pthread_rwlock_destroy(&kv->lock);
@@ -310,29 +303,8 @@ static uint64_t map_used(struct rsw_kv *kv) {
     return mdb_env_info(kv->env, &info) == 0 ? ((uint64_t)info.me_last_pgno + 1) * kv->page : 0;
 }
 
-static void *populate(void *arg) {
-    struct rsw_kv *kv = arg;
-    rsw_map_populate(&kv->map, kv->populate);
-    return NULL;
-}
-
-void rsw_kv_expect_reading(struct rsw_kv *kv) {
-    kv->populate = map_used(kv);
-    if (!kv->populating && kv->populate <= POPULATE_MAX) {
-        kv->populating = pthread_create(&kv->populator, NULL, populate, kv) == 0;
-    }
-}
-
-static void end_populating(struct rsw_kv *kv) {
-    if (kv->populating) {
-        pthread_join(kv->populator, NULL);
-        kv->populating = false;
-    }
-}
-
 /* Sets another size; 0: the one that another process has given the file. The caller holds `lock` alone. */
 static int set_map_size(struct rsw_kv *kv, uint64_t size) {
-    end_populating(kv);
     rsw_map_forget(&kv->map);
     atomic_store(&kv->unknown, true);
     int rc = mdb_env_set_mapsize(kv->env, (size_t)size);
@@ -471,6 +443,31 @@ static void end(struct rsw_kv_txn *txn) {
         pthread_mutex_unlock(&txn->kv->writer);
     }
     free(txn);
+}
+
+int rsw_kv_twin(struct rsw_kv_txn **out, const struct rsw_kv_txn *txn, struct rsw_error *err) {
+    struct rsw_kv *kv = txn->kv;
+    struct rsw_kv_txn *twin = calloc(1, sizeof *twin);
+    if (twin == NULL) {
+        return rsw_error_set(err, RSW_ENOMEM, ENOMEM, "%s: out of memory", kv->dir);
+    }
+    twin->kv = kv;
+    /* To wait here would be to wait for whoever waits for `txn`. */
+    if (txn->write || pthread_rwlock_tryrdlock(&kv->lock) != 0) {
+        free(twin);
+        return RSW_ABSENT;
+    }
+    int rc = mdb_txn_begin(kv->env, NULL, MDB_RDONLY, &twin->mdb);
+    if (rc != 0) {
+        end(twin);
+        return rc == MDB_MAP_RESIZED ? RSW_ABSENT : fail(kv, err, rc, "begin to read the index");
+    }
+    if (rsw_kv_moment(twin) != rsw_kv_moment(txn)) {
+        rsw_kv_abort(twin);
+        return RSW_ABSENT;
+    }
+    *out = twin;
+    return RSW_FOUND;
 }
 
 int rsw_kv_commit(struct rsw_kv_txn *txn, struct rsw_error *err) {

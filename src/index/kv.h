@@ -40,13 +40,13 @@ void rsw_kv_close(struct rsw_kv *kv); /* NULL is allowed */
 int rsw_kv_open_tables(struct rsw_kv *kv, size_t count, bool create, struct rsw_error *err);
 /* RSW_ABSENT: nothing was ever written. */
 int rsw_kv_has_content(struct rsw_kv *kv, struct rsw_error *err);
-/* All of it is about to be read: while that begins, a thread has the kernel map it in one go. Nothing for a
- * large one, of which memory may not hold all. */
-void rsw_kv_expect_reading(struct rsw_kv *kv);
 /* In the mapped file, or where a damaged length leads from it, or in the code of LMDB. */
 bool rsw_kv_maps(const struct rsw_kv *kv, const void *address);
 
 int rsw_kv_begin(struct rsw_kv_txn **out, struct rsw_kv *kv, bool write, struct rsw_error *err);
+/* Another one that reads the same moment. RSW_ABSENT: that has passed, or `txn` writes, or somebody waits for
+ * all transactions to end. */
+int rsw_kv_twin(struct rsw_kv_txn **out, const struct rsw_kv_txn *txn, struct rsw_error *err);
 /* Both end and free the transaction and all of its cursors. */
 int rsw_kv_commit(struct rsw_kv_txn *txn, struct rsw_error *err);
 void rsw_kv_abort(struct rsw_kv_txn *txn);

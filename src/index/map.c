@@ -25,19 +25,6 @@ void rsw_map_forget(struct rsw_map *map) {
     atomic_store_explicit(&map->end, 0, memory_order_release);
 }
 
-void rsw_map_populate(const struct rsw_map *map, uint64_t size) {
-#ifdef MADV_POPULATE_READ
-    uintptr_t end = atomic_load_explicit(&map->end, memory_order_acquire);
-    uintptr_t begin = atomic_load_explicit(&map->begin, memory_order_relaxed);
-    if (end > begin) {
-        madvise((void *)begin, size < end - begin ? (size_t)size : end - begin, MADV_POPULATE_READ);
-    }
-#else
-    (void)map;
-    (void)size;
-#endif
-}
-
 bool rsw_map_possible(int fd, uint64_t size) {
     if (size > SIZE_MAX) {
         return false;

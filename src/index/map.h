@@ -26,9 +26,6 @@ static inline bool rsw_map_reaches(const struct rsw_map *map, const void *addres
     return rsw_map_has(map, address) ||
            (end != 0 && (uintptr_t)address >= end && (uintptr_t)address - end <= UINT32_MAX);
 }
-/* Has the kernel map the first `size` bytes of it in one go, where it can (Linux 5.14); else they are mapped
- * as they are read. */
-void rsw_map_populate(const struct rsw_map *map, uint64_t size);
 /* True if so many bytes of this file could be mapped now, beside all else. */
 bool rsw_map_possible(int fd, uint64_t size);
 
