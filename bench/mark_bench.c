@@ -118,17 +118,23 @@ static uint64_t walk(struct rsw_txn *txn) {
     uint64_t seen = 0;
     uint64_t sum = 0;
     RSW_AUTO_ITER blobs = RSW_ITER_INIT;
-    struct rsw_blob blob;
+    struct rsw_blobs some;
     rsw_iter_blobs(&blobs, txn);
-    while (rsw_blob_next(&blobs, &blob) == RSW_FOUND) {
-        struct rsw_refs refs;
-        seen++;
-        if ((blob.flags & RSW_BLOB_PARSED) != 0 && rsw_refs_get(txn, blob.id, &refs) == RSW_FOUND) {
-            for (uint32_t i = 0; i < refs.count; i++) {
-                sum += rsw_refs_child(&refs, i);
-            }
-            seen += refs.count;
+    while (rsw_blobs_next(&blobs, &some) == RSW_FOUND) {
+        for (uint32_t i = 0; i < RSW_BLOBS_EACH; i++) {
+            seen += rsw_blobs_alg(&some, i) != 0;
+            sum += rsw_blobs_flags(&some, i);
         }
+    }
+    RSW_AUTO_ITER manifests = RSW_ITER_INIT;
+    struct rsw_refs refs;
+    uint32_t manifest;
+    rsw_iter_refs(&manifests, txn);
+    while (rsw_refs_next(&manifests, &manifest, &refs) == RSW_FOUND) {
+        for (uint32_t i = 0; i < refs.count; i++) {
+            sum += rsw_refs_child(&refs, i);
+        }
+        seen += refs.count;
     }
     const enum rsw_member_kind kinds[] = {RSW_LINK, RSW_REVISION};
     for (unsigned i = 0; i < 2; i++) {
@@ -201,7 +207,7 @@ static void measure(struct builder *builder) {
     uint64_t records = 0, condemned = 0;
     size_t mark_bytes = 0;
     const struct rsw_mark_options options = {
-        .now_ms = OLD_MS * 2, .grace_ms = 0, .untagged_remove = true, .offline = true};
+        .now_ms = OLD_MS * 2, .grace_ms = 0, .untagged_remove = true, .offline = true, .threads = 1};
     unsigned long rounds = builder->shape.rounds;
     for (unsigned long i = 0; i < rounds; i++) {
         RSW_AUTO_TXN txn = NULL;

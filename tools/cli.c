@@ -136,9 +136,9 @@ static int read_sources(struct rsw_cli *cli, char **environment) {
         return err.code == RSW_EINVAL ? rsw_cli_fail_usage(cli, &err) : rsw_cli_fail(cli, &err);
     }
     cli->log.level = options->verbose ? RSW_LOG_DEBUG : options->quiet ? RSW_LOG_WARNING : RSW_LOG_INFO;
-    /* Looking at the index hurts nobody; whatever works towards a deletion says, or refuses, what is wrong.
-     */
-    unsigned looks = RSW_FOR_INSPECT | RSW_FOR_WHY | RSW_FOR_GARBAGE;
+    /* Looking at the index hurts nobody, and doctor tells all in its own way; whatever works towards a
+     * deletion says, or refuses, what is wrong. */
+    unsigned looks = RSW_FOR_INSPECT | RSW_FOR_WHY | RSW_FOR_GARBAGE | RSW_FOR_DOCTOR;
     if (cli->registry_config == NULL || (cli->command->bit & looks) != 0) {
         return RSW_EXIT_DONE;
     }

@@ -41,5 +41,7 @@ const struct rsw_command rsw_command_table[] = {
      RSW_NEEDS_INDEX | RSW_NEEDS_STORAGE, NULL},
     {"restore", rsw_command_restore, "put back what a sweep has in quarantine",
      "[DIGEST|NAME:TAG|NAME@DIGEST]", 0, 1, RSW_FOR_RESTORE, 0, NULL},
+    {"doctor", rsw_command_doctor, "say what would make sweeping unsafe, and what to do about it", NULL, 0, 0,
+     RSW_FOR_DOCTOR, 0, NULL},
     END,
 };

@@ -4,6 +4,7 @@
 
 #define AT(member) offsetof(struct rsw_options, member)
 #define ONLINE (RSW_FOR_SERVE | RSW_FOR_SWEEP)
+#define ASKED (ONLINE | RSW_FOR_DOCTOR) /* the running registry is asked */
 #define MARK (RSW_FOR_SWEEP | RSW_FOR_WHY | RSW_FOR_GARBAGE)
 /* What lets a run delete is asked for where it is run: a forgotten variable or a line in a file that is
  * shared by every command must not turn a look into a deletion. */
@@ -65,36 +66,36 @@ const struct rsw_option rsw_option_table[] = {
     {"audit", 0, RSW_OPTION_STRING, ONLINE, RSW_IN_ALL, AT(audit), 0, NULL, "FILE",
      "Where a line of JSON is written for every deletion. Without it, audit.jsonl in the index's directory."},
 
-    {"registry", 0, RSW_OPTION_STRINGS, ONLINE, RSW_IN_ALL, AT(registry), 0, NULL, "URL",
+    {"registry", 0, RSW_OPTION_STRINGS, ASKED, RSW_IN_ALL, AT(registry), 0, NULL, "URL",
      "The running registry: http:// or https://. Given once for each replica, with the replica's own URL, "
      "none "
      "of a load balancer. Without it, what --registry-config says of http.addr, on this machine."},
-    {"registry-user", 0, RSW_OPTION_STRING, ONLINE, RSW_IN_ALL, AT(registry_user), 0, NULL, "NAME",
+    {"registry-user", 0, RSW_OPTION_STRING, ASKED, RSW_IN_ALL, AT(registry_user), 0, NULL, "NAME",
      "User who may pull, push and delete in the registry."},
-    {"registry-password-file", 0, RSW_OPTION_STRING, ONLINE, RSW_IN_ALL, AT(registry_password_file), 0, NULL,
+    {"registry-password-file", 0, RSW_OPTION_STRING, ASKED, RSW_IN_ALL, AT(registry_password_file), 0, NULL,
      "FILE", "File with that user's password."},
-    {"registry-password", 0, RSW_OPTION_STRING, ONLINE, RSW_IN_ENVIRONMENT, AT(registry_password), 0, NULL,
+    {"registry-password", 0, RSW_OPTION_STRING, ASKED, RSW_IN_ENVIRONMENT, AT(registry_password), 0, NULL,
      "PASSWORD", "The password itself."},
-    {"registry-realm", 0, RSW_OPTION_STRING, ONLINE, RSW_IN_ALL, AT(registry_realm), 0, NULL, "URL",
+    {"registry-realm", 0, RSW_OPTION_STRING, ASKED, RSW_IN_ALL, AT(registry_realm), 0, NULL, "URL",
      "Token server that may be told the password too. Without it, only one on the registry's own host is."},
-    {"registry-ca", 0, RSW_OPTION_STRING, ONLINE, RSW_IN_ALL, AT(registry_ca), 0, NULL, "FILE",
+    {"registry-ca", 0, RSW_OPTION_STRING, ASKED, RSW_IN_ALL, AT(registry_ca), 0, NULL, "FILE",
      "Authorities that the registry's certificate is checked by, PEM, instead of the system's."},
-    {"cache", 0, RSW_OPTION_CHOICE, ONLINE, RSW_IN_ALL, AT(cache), 0, "auto", "auto|none|memory|redis",
+    {"cache", 0, RSW_OPTION_CHOICE, ASKED, RSW_IN_ALL, AT(cache), 0, "auto", "auto|none|memory|redis",
      "What the registry has as storage.cache.blobdescriptor. auto: what --registry-config says, without it "
      "memory, which is safe for none too."},
-    {"redis", 0, RSW_OPTION_STRING, ONLINE, RSW_IN_ALL, AT(redis), 0, NULL, "HOST:PORT|URL",
+    {"redis", 0, RSW_OPTION_STRING, ASKED, RSW_IN_ALL, AT(redis), 0, NULL, "HOST:PORT|URL",
      "The registry's Redis, also as redis://[USER@]HOST:PORT/DB. Without it, what --registry-config says."},
-    {"redis-password-file", 0, RSW_OPTION_STRING, ONLINE, RSW_IN_ALL, AT(redis_password_file), 0, NULL,
-     "FILE", "File with the password of Redis. Without it, what --registry-config says."},
-    {"redis-password", 0, RSW_OPTION_STRING, ONLINE, RSW_IN_ENVIRONMENT, AT(redis_password), 0, NULL,
+    {"redis-password-file", 0, RSW_OPTION_STRING, ASKED, RSW_IN_ALL, AT(redis_password_file), 0, NULL, "FILE",
+     "File with the password of Redis. Without it, what --registry-config says."},
+    {"redis-password", 0, RSW_OPTION_STRING, ASKED, RSW_IN_ENVIRONMENT, AT(redis_password), 0, NULL,
      "PASSWORD", "The password of Redis itself."},
-    {"fence-repo", 0, RSW_OPTION_STRING, ONLINE, RSW_IN_ALL, AT(fence_repo), 0, "regsweep/fence", "NAME",
+    {"fence-repo", 0, RSW_OPTION_STRING, ASKED, RSW_IN_ALL, AT(fence_repo), 0, "regsweep/fence", "NAME",
      "Repository of the tiny artifact that is asked for to learn whether events arrive."},
     {"settle", 0, RSW_OPTION_DURATION, ONLINE, RSW_IN_ALL, AT(settle_ms), 0, "10m", "DURATION",
      "Longer than any request to the registry takes: so long nothing is taken further."},
     {"quarantine", 0, RSW_OPTION_DURATION, ONLINE, RSW_IN_ALL, AT(quarantine_ms), 0, "24h", "DURATION",
      "How long what was taken out of the registry's sight can be put back before it is deleted."},
-    {"fence-timeout", 0, RSW_OPTION_DURATION, ONLINE, RSW_IN_ALL, AT(fence_timeout_ms), 0, "60s", "DURATION",
+    {"fence-timeout", 0, RSW_OPTION_DURATION, ASKED, RSW_IN_ALL, AT(fence_timeout_ms), 0, "60s", "DURATION",
      "How long to wait for the registry's events to arrive. When they do not, nothing is deleted."},
     {"wait", 0, RSW_OPTION_FLAG, RSW_FOR_SWEEP, ASKED_FOR, AT(wait), 0, NULL, NULL,
      "Stay until all that is under way is deleted, through the times of --settle and --quarantine."},

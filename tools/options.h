@@ -72,7 +72,7 @@ struct rsw_options {
     uint64_t max_delete;     /* percent */
     char *audit;             /* NULL: `audit.jsonl` in the index's directory */
 
-    struct rsw_strings registry; /* serve, sweep; one URL a replica */
+    struct rsw_strings registry; /* serve, sweep, doctor; one URL a replica */
     char *registry_user;
     char *registry_password_file;
     char *registry_password; /* from the environment alone */

@@ -35,7 +35,7 @@ struct line {
     char text[RSW_REPO_NAME_MAX + RSW_TAG_NAME_MAX + RSW_DIGEST_TEXT_MAX + 256];
 };
 
-static void put(struct line *line, const char *text) {
+static inline void put(struct line *line, const char *text) {
     size_t len = strlen(text);
     if (len < sizeof line->text - line->len) {
         memcpy(line->text + line->len, text, len);
@@ -43,20 +43,32 @@ static void put(struct line *line, const char *text) {
     }
 }
 
+static void put_digest(struct line *line, const struct rsw_digest *digest) {
+    if (RSW_DIGEST_TEXT_MAX < sizeof line->text - line->len) {
+        line->len += strlen(rsw_digest_format(digest, line->text + line->len));
+    }
+}
+
 static void print_item(FILE *out, const struct rsw_sweep_item *item) {
     char text[RSW_DIGEST_TEXT_MAX];
     struct line line;
     line.len = 0;
-    put(&line, item->repo != NULL ? item->repo : "");
-    if (item->name != NULL) {
-        put(&line, item->kind == RSW_ITEM_TAG ? ":" : "/");
-        put(&line, item->name);
+    put(&line, rsw_item_kind_name(item->kind));
+    put(&line, "\t");
+    if (item->repo != NULL || item->name != NULL) {
+        size_t begin = line.len;
+        put(&line, item->repo != NULL ? item->repo : "");
+        if (item->name != NULL) {
+            put(&line, item->kind == RSW_ITEM_TAG ? ":" : "/");
+            put(&line, item->name);
+        }
+        line.text[line.len] = 0;
+        rsw_text_clean(line.text +
+                       begin); /* control bytes in a name out of storage must not reach a terminal */
     }
-    line.text[line.len] = 0;
-    rsw_text_clean(line.text); /* control bytes in a name out of storage must not reach a terminal */
     if (item->digest != NULL) {
         put(&line, item->repo != NULL ? "@" : "");
-        put(&line, rsw_digest_format(item->digest, text));
+        put_digest(&line, item->digest);
     }
     if (item->kind == RSW_ITEM_BLOB) {
         put(&line, "\t");
@@ -69,9 +81,7 @@ static void print_item(FILE *out, const struct rsw_sweep_item *item) {
     put(&line, "\t");
     put(&line, rsw_reason_name(item->reason));
     put(&line, "\n");
-    fputs(rsw_item_kind_name(item->kind), out);
-    putc('\t', out);
-    fwrite(line.text, 1, line.len, out);
+    fwrite_unlocked(line.text, 1, line.len, out);
 }
 
 static json_t *item_to_json(const struct rsw_sweep_item *item) {

@@ -1,11 +1,10 @@
 #include "feed/tls.h"
 
 #include "util/cleanup.h"
+#include "util/crypto.h"
 
 #include <errno.h>
 #include <limits.h>
-#include <openssl/pem.h>
-#include <openssl/x509.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -48,10 +47,15 @@ static int no_pass_phrase(char *buf, int size, int writing, void *arg) {
 /* GnuTLS, which MHD uses, says little of what is wrong with them, and leaks some of what it had read. */
 static int check(const struct rsw_tls *tls, const char *cert_file, const char *key_file,
                  struct rsw_error *err) {
-    BIO *cert_bio = BIO_new_mem_buf(tls->cert.data, (int)tls->cert.len);
-    BIO *key_bio = BIO_new_mem_buf(tls->key.data, (int)tls->key.len);
-    X509 *cert = cert_bio == NULL ? NULL : PEM_read_bio_X509(cert_bio, NULL, no_pass_phrase, NULL);
-    EVP_PKEY *key = key_bio == NULL ? NULL : PEM_read_bio_PrivateKey(key_bio, NULL, no_pass_phrase, NULL);
+    const struct rsw_crypto *crypto = rsw_crypto(err);
+    if (crypto == NULL) {
+        return -1;
+    }
+    BIO *cert_bio = crypto->BIO_new_mem_buf(tls->cert.data, (int)tls->cert.len);
+    BIO *key_bio = crypto->BIO_new_mem_buf(tls->key.data, (int)tls->key.len);
+    X509 *cert = cert_bio == NULL ? NULL : crypto->PEM_read_bio_X509(cert_bio, NULL, no_pass_phrase, NULL);
+    EVP_PKEY *key =
+        key_bio == NULL ? NULL : crypto->PEM_read_bio_PrivateKey(key_bio, NULL, no_pass_phrase, NULL);
     int rc = 0;
     if (cert == NULL) {
         rc = rsw_error_set(err, RSW_EINVAL, 0, "the TLS certificate %s is no certificate in PEM form",
@@ -59,14 +63,14 @@ static int check(const struct rsw_tls *tls, const char *cert_file, const char *k
     } else if (key == NULL) {
         rc = rsw_error_set(err, RSW_EINVAL, 0,
                            "the TLS key %s is no private key in PEM form without a pass phrase", key_file);
-    } else if (X509_check_private_key(cert, key) != 1) {
+    } else if (crypto->X509_check_private_key(cert, key) != 1) {
         rc = rsw_error_set(err, RSW_EINVAL, 0, "the TLS key %s is not the key of the certificate %s",
                            key_file, cert_file);
     }
-    EVP_PKEY_free(key);
-    X509_free(cert);
-    BIO_free(key_bio);
-    BIO_free(cert_bio);
+    crypto->EVP_PKEY_free(key);
+    crypto->X509_free(cert);
+    crypto->BIO_free(key_bio);
+    crypto->BIO_free(cert_bio);
     return rc;
 }
 

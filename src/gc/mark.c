@@ -5,6 +5,7 @@
 #include "gc/plan.h"
 #include "util/grow.h"
 
+#include <pthread.h>
 #include <string.h>
 
 static int out_of_memory(struct rsw_error *err) {
@@ -50,25 +51,51 @@ static bool names_subject(const struct rsw_refs *refs) {
     return false;
 }
 
-static int read_refs(struct rsw_marker *marker, struct rsw_error *err) {
+static int read_refs(struct rsw_marker *marker, struct rsw_txn *txn, struct rsw_error *err) {
     RSW_AUTO_ITER iter = RSW_ITER_INIT;
-    rsw_iter_refs(&iter, marker->txn);
+    rsw_iter_refs(&iter, txn);
     uint32_t manifest;
     struct rsw_refs refs;
     while (rsw_refs_next(&iter, &manifest, &refs) == RSW_FOUND) {
-        struct rsw_refs *grown =
-            rsw_grown(marker->refs, &marker->refs_room, marker->refs_count + 1, sizeof *grown);
-        if (grown == NULL) {
-            return out_of_memory(err);
-        }
-        marker->refs = grown;
-        grown[marker->refs_count++] = refs;
         if (manifest < marker->blob_count) {
-            marker->blobs[manifest].refs_at = (uint32_t)marker->refs_count;
-            rsw_marker_flag(marker, manifest, names_subject(&refs) ? RSW_MARK_REFERRER : 0);
+            marker->blobs[manifest].refs = refs.packed;
+            marker->blobs[manifest].referrer = names_subject(&refs);
         }
     }
-    return rsw_txn_failed(marker->txn, err) ? -1 : 0;
+    return rsw_txn_failed(txn, err) ? -1 : 0;
+}
+
+struct refs_reader {
+    struct rsw_marker *marker;
+    struct rsw_txn *txn; /* owned */
+    int rc;
+    struct rsw_error err;
+};
+
+static void *run_refs_reader(void *arg) {
+    struct refs_reader *reader = arg;
+    reader->rc = read_refs(reader->marker, reader->txn, &reader->err);
+    return NULL;
+}
+
+/* Facts and references, each by a thread of its own if that is worth it: they lie in different tables, and
+ * fill different members. */
+static int read_all(struct rsw_marker *marker, struct rsw_error *err) {
+    struct refs_reader reader = {.marker = marker};
+    pthread_t thread;
+    bool two = rsw_marker_wants_two(marker) && rsw_txn_twin(&reader.txn, marker->txn, NULL) == RSW_FOUND &&
+               pthread_create(&thread, NULL, run_refs_reader, &reader) == 0;
+    int rc = read_facts(marker, err);
+    if (two) {
+        pthread_join(thread, NULL);
+    } else if (rc == 0) {
+        rc = read_refs(marker, marker->txn, err);
+    }
+    if (rc == 0 && reader.rc != 0) {
+        rc = rsw_error_set(err, reader.err.code, reader.err.errnum, "%s", reader.err.message);
+    }
+    rsw_txn_abort(&reader.txn);
+    return rc;
 }
 
 static void keep_pinned_bytes(struct rsw_marker *marker) {
@@ -95,7 +122,7 @@ int rsw_marker_init(struct rsw_marker *marker, struct rsw_txn *txn, const struct
         rsw_marker_release(marker);
         return out_of_memory(err);
     }
-    if (read_facts(marker, err) != 0 || read_refs(marker, err) != 0) {
+    if (read_all(marker, err) != 0) {
         rsw_marker_release(marker);
         return -1;
     }
@@ -104,7 +131,6 @@ int rsw_marker_init(struct rsw_marker *marker, struct rsw_txn *txn, const struct
 }
 
 void rsw_marker_release(struct rsw_marker *marker) {
-    free(marker->refs);
     free(marker->blobs);
     free(marker->facts);
     rsw_view_release(&marker->view);
@@ -208,7 +234,7 @@ static int plan_link(struct rsw_marker *marker, const struct rsw_member *link, b
         rsw_plan_warn(plan, link->repo, link->blob, "layer link unreadable", err) != 0) {
         return -1;
     }
-    enum rsw_why_step_kind kind = rsw_marker_link_cause(marker, link).kind;
+    enum rsw_why_step_kind kind = rsw_marker_link_step(marker, link);
     if (kind != 0) {
         bool young = kind == RSW_STEP_YOUNG_LINK || kind == RSW_STEP_YOUNG_UPLOAD;
         rsw_marker_flag(marker, link->blob, young ? RSW_MARK_YOUNG : RSW_MARK_LIVE);
@@ -279,7 +305,7 @@ static int warn_of_flags(struct rsw_marker *marker, const struct rsw_repo *repo,
     return 0;
 }
 
-static int plan_repository(struct rsw_marker *marker, const struct rsw_repo *repo, struct rsw_error *err) {
+int rsw_plan_repository(struct rsw_marker *marker, const struct rsw_repo *repo, struct rsw_error *err) {
     bool left = false;
     if (rsw_marker_repository(marker, repo, err) != 0 || plan_tags(marker, &left, err) != 0 ||
         plan_revisions(marker, &left, err) != 0 || plan_links(marker, &left, err) != 0 ||
@@ -301,18 +327,6 @@ static int plan_repository(struct rsw_marker *marker, const struct rsw_repo *rep
     }
     struct rsw_condemned item = {.repo = repo->id, .kind = RSW_ITEM_REPOSITORY, .reason = RSW_REASON_EMPTY};
     return rsw_plan_condemn(marker->plan, item, NULL, err);
-}
-
-static int plan_repositories(struct rsw_marker *marker, struct rsw_error *err) {
-    RSW_AUTO_ITER iter = RSW_ITER_INIT;
-    rsw_iter_repos(&iter, marker->txn);
-    struct rsw_repo repo;
-    while (rsw_repo_next(&iter, &repo) == RSW_FOUND) {
-        if (plan_repository(marker, &repo, err) != 0) {
-            return -1;
-        }
-    }
-    return rsw_txn_failed(marker->txn, err) ? -1 : 0;
 }
 
 /* A blob that no repository has linked ages from when the index first saw it; with the registry stopped
@@ -383,7 +397,8 @@ int rsw_mark(struct rsw_plan *out, struct rsw_txn *txn, const struct rsw_mark_op
         return -1;
     }
     marker.plan = out;
-    if (plan_repositories(&marker, err) != 0 || plan_blobs(&marker, err) != 0 || sort_plan(out, err) != 0) {
+    if (rsw_plan_repositories(&marker, err) != 0 || plan_blobs(&marker, err) != 0 ||
+        sort_plan(out, err) != 0) {
         rsw_plan_release(out);
         return -1;
     }

@@ -16,6 +16,7 @@ struct rsw_mark_options {
     int64_t upload_max_age_ms; /* older uploads are stale */
     bool untagged_remove;      /* let revisions go that no tag keeps; else they stay */
     bool offline;              /* the registry is stopped: unlinked blobs have no grace */
+    unsigned threads;          /* 1 or 2; 0: as suits. The plan is the same */
     const struct rsw_pin *pins;
     size_t pin_count;
 };

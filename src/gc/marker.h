@@ -1,7 +1,7 @@
 /* The marker: what a mark knows while it goes through the repositories, and the view of the one it is at.
  * Internal to gc: mark.c makes a plan of it, why.c a path.
  *
- * Memory: 13 bytes a blob, 16 bytes a manifest, and what one repository holds.
+ * Memory: 17 bytes a blob, 16 more where two threads share the work, and what one repository holds.
  */
 #ifndef REGSWEEP_GC_MARKER_H
 #define REGSWEEP_GC_MARKER_H
@@ -32,7 +32,6 @@ struct rsw_view_revision {
     bool young;
     bool tagged;   /* an ordinary tag points at it now */
     bool follower; /* lives and dies with another revision: a referrer, or carried by weak tags alone */
-    const struct rsw_refs *refs; /* NULL: not parsed */
 };
 
 struct rsw_view_tag {
@@ -75,9 +74,10 @@ struct rsw_view {
 
 /* What the mark knows of one blob: together, because ids are in no order that anything else has. */
 struct rsw_mark_blob {
-    uint32_t here;    /* epoch in which it was last live or named, and RSW_HERE_… below it */
-    uint32_t refs_at; /* where in refs, plus one; 0: not parsed */
-    uint16_t flags;   /* enum rsw_blob_flag, and RSW_MARK_… */
+    const uint8_t *refs; /* of a manifest, packed: they belong to the transaction; NULL: not parsed */
+    uint32_t here;       /* epoch in which it was last live or named, and RSW_HERE_… below it */
+    uint16_t flags;      /* enum rsw_blob_flag, and RSW_MARK_… */
+    bool referrer;       /* a manifest that names a subject; apart, for another thread sets it */
 };
 
 /* In the repository at hand: it is a live manifest; a live manifest names it. Not in the same number as
@@ -87,22 +87,19 @@ struct rsw_mark_blob {
 #define RSW_HERE_BITS 2
 #define RSW_EPOCH_MAX (UINT32_MAX >> RSW_HERE_BITS)
 
-#define RSW_MARK_BLOB_FLAGS 0x1fu   /* enum rsw_blob_flag */
-#define RSW_MARK_REVISED (1u << 5)  /* a revision of the repository at hand */
-#define RSW_MARK_ALIASED (1u << 6)  /* named by another algorithm than sha256: a link may lead elsewhere */
-#define RSW_MARK_REFERRER (1u << 7) /* a manifest that names a subject */
-#define RSW_MARK_LIVE (1u << 8)     /* kept, in any repository or by a pin */
-#define RSW_MARK_YOUNG (1u << 9)    /* kept by a young link or upload somewhere */
-#define RSW_MARK_LINKED (1u << 10)  /* some repository has a link or revision of it */
+#define RSW_MARK_BLOB_FLAGS 0x1fu  /* enum rsw_blob_flag */
+#define RSW_MARK_REVISED (1u << 5) /* a revision of the repository at hand */
+#define RSW_MARK_ALIASED (1u << 6) /* named by another algorithm than sha256: a link may lead elsewhere */
+#define RSW_MARK_LIVE (1u << 7)    /* kept, in any repository or by a pin */
+#define RSW_MARK_YOUNG (1u << 8)   /* kept by a young link or upload somewhere */
+#define RSW_MARK_LINKED (1u << 9)  /* some repository has a link or revision of it */
 
 struct rsw_marker {
     struct rsw_txn *txn;
     const struct rsw_mark_options *options;
     struct rsw_plan *plan; /* warnings go there; NULL: nobody asked */
     uint32_t blob_count;   /* ids are below */
-    struct rsw_refs *refs; /* of every parsed manifest; their bytes belong to the transaction */
-    size_t refs_count, refs_room;
-    uint32_t *refs_at; /* by id: where in refs, plus one; 0: not parsed */
+    uint32_t *refs_at;     /* by id: where in refs, plus one; 0: not parsed */
     uint64_t blobs_present;
     uint64_t bytes_present;
     struct rsw_mark_blob *blobs; /* by id */
@@ -119,12 +116,22 @@ int rsw_marker_init(struct rsw_marker *marker, struct rsw_txn *txn, const struct
 void rsw_marker_release(struct rsw_marker *marker);
 #define RSW_AUTO_MARKER __attribute__((cleanup(rsw_marker_release))) struct rsw_marker
 
+/* A second thread is worth it, or asked for. */
+bool rsw_marker_wants_two(const struct rsw_marker *marker);
+
 /* Loads one repository into marker->view and decides what is live in it. Afterwards
  * rsw_marker_manifest_live and _named tell of its manifests and of what they name. */
 int rsw_marker_repository(struct rsw_marker *marker, const struct rsw_repo *repo, struct rsw_error *err);
 
+/* The same, and adds to marker->plan what of it is let go. */
+int rsw_plan_repository(struct rsw_marker *marker, const struct rsw_repo *repo, struct rsw_error *err);
+/* Of all repositories, in the order of their ids. */
+int rsw_plan_repositories(struct rsw_marker *marker, struct rsw_error *err);
+
 /* Questions about the repository at hand. */
-/* Why a present link stays; kind 0: it is let go. */
+/* Why a present link stays; 0: it is let go. */
+enum rsw_why_step_kind rsw_marker_link_step(const struct rsw_marker *marker, const struct rsw_member *link);
+/* The same, with what led there. Needs a trace. */
 struct rsw_cause rsw_marker_link_cause(const struct rsw_marker *marker, const struct rsw_member *link);
 bool rsw_marker_tag_live(const struct rsw_marker *marker, const struct rsw_view_tag *tag);
 const struct rsw_view_revision *rsw_view_find_revision(const struct rsw_view *view, uint32_t blob);
@@ -171,10 +178,9 @@ static inline int64_t rsw_age_ms(int64_t now_ms, int64_t then_ms) {
     return age;
 }
 
-/* What a manifest names; NULL: it was not parsed. */
-static inline const struct rsw_refs *rsw_marker_refs(const struct rsw_marker *marker, uint32_t manifest) {
-    uint32_t at = manifest < marker->blob_count ? marker->blobs[manifest].refs_at : 0;
-    return at != 0 ? &marker->refs[at - 1] : NULL;
+/* What a manifest names, packed; NULL: it was not parsed. */
+static inline const uint8_t *rsw_marker_refs(const struct rsw_marker *marker, uint32_t manifest) {
+    return manifest < marker->blob_count ? marker->blobs[manifest].refs : NULL;
 }
 
 static inline bool rsw_is_young(const struct rsw_mark_options *options, int64_t touched_ms) {

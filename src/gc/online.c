@@ -2,6 +2,7 @@
 
 #include "gc/aside.h"
 #include "gc/decide.h"
+#include "gc/doctor.h"
 #include "gc/generation.h"
 #include "gc/purge.h"
 #include "gc/quarantine.h"
@@ -9,7 +10,9 @@
 #include "gc/revive.h"
 #include "gc/tidy.h"
 #include "gc/uploads.h"
+#include "scan/checker.h"
 #include "util/clock.h"
+#include "util/grow.h"
 #include "util/log.h"
 
 #include <inttypes.h>
@@ -108,12 +111,48 @@ static int touch_again(struct rsw_online *online, uint64_t id, struct rsw_error 
     return rsw_txn_commit(&txn, err);
 }
 
-/* Gives back, asks storage again, and gives back what that found, until it finds nothing. */
+/* Pushed manifests whose contents storage could not tell. */
+static int unread_manifests(struct rsw_online *online, uint64_t *count, struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    struct rsw_check check;
+    *count = 0;
+    if (rsw_txn_begin_read(&txn, online->index, err) != 0) {
+        return -1;
+    }
+    rsw_iter_checks(&iter, txn);
+    while (rsw_check_next(&iter, &check) == RSW_FOUND) {
+        *count += check.kind == RSW_CHECK_MANIFEST && check.tries > 0;
+    }
+    return rsw_txn_failed(txn, err) ? -1 : 0;
+}
+
+/* The fence brought in the events of all pushes; what a pushed manifest names is known once it was read,
+ * which serve may not have come to yet. Reading it touches what it names. */
+static int read_pushed(struct rsw_online *online, struct rsw_error *err) {
+    struct rsw_check_result answered;
+    uint64_t unread;
+    if (rsw_check_run(&answered, online->index, online->storage, online->options->clock, online->options->log,
+                      err) != 0 ||
+        unread_manifests(online, &unread, err) != 0) {
+        return -1;
+    }
+    return unread == 0 ? 0
+                       : rsw_error_set(err, RSW_EPARTIAL, 0,
+                                       "%" PRIu64
+                                       " manifests that were pushed cannot be read yet, so nobody knows what "
+                                       "they need: see the warnings; nothing more is taken until they are",
+                                       unread);
+}
+
+/* Gives back, reads what was pushed (its bytes may have just come back), asks storage again, and gives back
+ * what all that found, until it finds nothing. */
 static int look_again(struct rsw_online *online, const struct rsw_generation *generation,
                       struct rsw_error *err) {
     for (int i = 0; i < LOOKS_MAX; i++) {
         uint64_t found;
-        if (rsw_online_give_back(online, err) != 0 ||
+        if (rsw_online_give_back(online, err) != 0 || read_pushed(online, err) != 0 ||
+            rsw_online_give_back(online, err) != 0 ||
             rsw_recheck(&found, online->index, online->storage, generation->id, online->options->clock,
                         online->options->log, err) != 0) {
             return -1;
@@ -333,29 +372,48 @@ static int unlink_all(struct rsw_online *online, struct rsw_generation *generati
                : -1;
 }
 
+struct hidden {
+    struct rsw_digest *digests; /* owned */
+    size_t count, room;
+};
+
+static int gather_hidden(struct hidden *out, struct rsw_online *online, uint64_t id, struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    struct rsw_item item;
+    if (rsw_txn_begin_read(&txn, online->index, err) != 0) {
+        return -1;
+    }
+    rsw_iter_items(&iter, txn, id, RSW_ITEM_BLOB);
+    while (rsw_item_next(&iter, &item) == RSW_FOUND) {
+        struct rsw_digest *more = rsw_grown(out->digests, &out->room, out->count + 1, sizeof *more);
+        if (more == NULL) {
+            return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
+        }
+        out->digests = more;
+        if (item.state == RSW_ITEM_ASIDE && rsw_blob_digest(txn, item.blob, &more[out->count]) == RSW_FOUND) {
+            out->count++;
+        }
+    }
+    return rsw_txn_failed(txn, err) ? -1 : 0;
+}
+
 /* Bytes that Redis vouches for would not be written when they are pushed again: after they are hidden it must
  * forget them, and what it learns anew it learns from storage; and again a settle later, for a request that
  * had looked before can have told it once more. Clears no link. */
 static int forget_hidden(struct rsw_online *online, const struct rsw_generation *generation,
                          struct rsw_error *err) {
-    RSW_AUTO_TXN txn = NULL;
-    RSW_AUTO_ITER iter = RSW_ITER_INIT;
-    struct rsw_item item;
-    if (online->replicas->ops->forget_bytes == NULL) {
+    struct hidden hidden = {.count = 0};
+    if (online->replicas->cache != RSW_CACHE_REDIS || online->replicas->ops->forget_bytes == NULL) {
         return 0;
     }
-    if (rsw_txn_begin_read(&txn, online->index, err) != 0) {
-        return -1;
+    int rc = gather_hidden(&hidden, online, generation->id, err);
+    for (size_t i = 0; rc == 0 && i < hidden.count; i++) {
+        rc = online->replicas->ops->forget_bytes(online->replicas, &hidden.digests[i], err) == RSW_FAILED ? -1
+                                                                                                          : 0;
     }
-    rsw_iter_items(&iter, txn, generation->id, RSW_ITEM_BLOB);
-    while (rsw_item_next(&iter, &item) == RSW_FOUND) {
-        struct rsw_blob blob;
-        if (item.state == RSW_ITEM_ASIDE && rsw_blob_get(txn, item.blob, &blob) == RSW_FOUND &&
-            online->replicas->ops->forget_bytes(online->replicas, &blob.digest, err) == RSW_FAILED) {
-            return -1;
-        }
-    }
-    return rsw_txn_failed(txn, err) ? -1 : 0;
+    free(hidden.digests);
+    return rc;
 }
 
 static int hide_all(struct rsw_online *online, struct rsw_generation *generation, struct rsw_error *err) {
@@ -518,8 +576,10 @@ int rsw_online_is_busy(struct rsw_index *index, bool *busy, struct rsw_error *er
 int rsw_online_begin(struct rsw_online *online, int64_t *next_due_ms, struct rsw_error *err) {
     struct rsw_mark_options mark;
     RSW_AUTO_PLAN plan = {.count = 0};
-    if (rsw_quarantine_prepare(online->storage, err) != 0 || drain(online, err) != 0 ||
-        rsw_purge_held(online, false, &online->result->held, err) != 0 ||
+    if (rsw_quarantine_prepare(online->storage, err) != 0 ||
+        rsw_doctor_guard(online->index, online->storage, online->replicas, online->options->clock, err) !=
+            0 ||
+        drain(online, err) != 0 || rsw_purge_held(online, false, &online->result->held, err) != 0 ||
         rsw_uploads_forget_ended(online->index, online->storage, err) != 0 ||
         rsw_index_check(online->index, err) != 0) {
         return -1;

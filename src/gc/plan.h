@@ -13,5 +13,7 @@ int rsw_plan_condemn(struct rsw_plan *plan, struct rsw_condemned item, const cha
 /* Takes out of the plan, and of its counts, what an open generation has as an item already: it is on its way.
  * 0 or -1. */
 int rsw_plan_leave_open(struct rsw_plan *plan, struct rsw_txn *txn, struct rsw_error *err);
+/* Puts all of another plan behind this one. */
+int rsw_plan_append(struct rsw_plan *plan, const struct rsw_plan *more, struct rsw_error *err);
 
 #endif

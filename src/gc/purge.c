@@ -211,7 +211,11 @@ static void tell_stays(struct purge *purge, const char *key, int errnum) {
 
 static void purge_blob(struct purge *purge, struct rsw_txn *txn, struct rsw_item *item, const char *key) {
     struct rsw_setting setting = {.key = key};
+    if (item->state == RSW_ITEM_PENDING && !is_touched(item)) {
+        return;
+    }
     if (is_touched(item) && !is_in_place(purge, key)) {
+        end_item(purge, txn, item, RSW_ITEM_ASIDE); /* the generation does not end yet */
         return;
     }
     if (is_to_be_held(purge, txn, item)) {
@@ -275,8 +279,10 @@ static void prune_emptied(struct purge *purge) {
     }
 }
 
-static int pass_blobs(struct purge *purge, struct rsw_error *err) {
-    purge->state = RSW_ITEM_ASIDE;
+/* `state`: ASIDE; or PENDING, for a kill between a move and its record leaves a copy of what is in its place
+ * as far as the index knows. If that was touched, nobody takes it again. */
+static int pass_blobs(struct purge *purge, enum rsw_item_state state, struct rsw_error *err) {
+    purge->state = state;
     purge->begun = false;
     purge->missed = false;
     for (;;) {
@@ -297,10 +303,10 @@ static int pass_blobs(struct purge *purge, struct rsw_error *err) {
 }
 
 /* A touch is never unset, so there is an end. */
-static int purge_blobs(struct purge *purge, struct rsw_error *err) {
+static int purge_blobs(struct purge *purge, enum rsw_item_state state, struct rsw_error *err) {
     int rc;
     do {
-        rc = pass_blobs(purge, err);
+        rc = pass_blobs(purge, state, err);
     } while (rc == 0 && purge->missed);
     return rc;
 }
@@ -540,7 +546,8 @@ static int end_generation(struct purge *purge, struct rsw_error *err) {
 }
 
 static int purge_all(struct purge *purge, struct rsw_error *err) {
-    if (end_names(purge, err) != 0 || purge_blobs(purge, err) != 0 ||
+    if (end_names(purge, err) != 0 || purge_blobs(purge, RSW_ITEM_ASIDE, err) != 0 ||
+        purge_blobs(purge, RSW_ITEM_PENDING, err) != 0 ||
         pass_kind(purge, RSW_ITEM_BLOB, RSW_ITEM_PENDING, err) != 0 ||
         remove_kind(purge, RSW_ITEM_UPLOAD, err) != 0 || remove_kind(purge, RSW_ITEM_REPOSITORY, err) != 0 ||
         end_generation(purge, err) != 0) {

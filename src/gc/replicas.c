@@ -165,6 +165,27 @@ static int fence(struct rsw_replicas *replicas, const char *mark, struct rsw_err
     return 0;
 }
 
+/* ---- what one replica tells of itself ---- */
+
+static int clock_of(struct rsw_replicas *replicas, size_t number, int64_t *ms, struct rsw_error *err) {
+    return rsw_registry_clock(real_of(replicas)->registries[number], ms, err);
+}
+
+static int deletes(struct rsw_replicas *replicas, size_t number, struct rsw_error *err) {
+    struct real *real = real_of(replicas);
+    struct rsw_digest nobodys;
+    char word[64];
+    int status;
+    if (rsw_nonce(word, sizeof word, err) != 0 ||
+        rsw_digest_of(&nobodys, RSW_SHA256, word, strlen(word), err) != 0) {
+        return RSW_FAILED;
+    }
+    if (rsw_registry_clear(real->registries[number], real->fence_repo, &nobodys, &status, err) == 0) {
+        return RSW_FOUND;
+    }
+    return status == 405 ? RSW_ABSENT : RSW_FAILED;
+}
+
 /* ---- open and close ---- */
 
 /* What Redis keeps of a digest for every repository goes with what it keeps for any of them: our own. */
@@ -186,8 +207,12 @@ static void close_real(struct rsw_replicas *replicas) {
     free(real);
 }
 
-static const struct rsw_replicas_ops real_ops = {
-    .forget = forget, .fence = fence, .forget_bytes = forget_bytes, .close = close_real};
+static const struct rsw_replicas_ops real_ops = {.forget = forget,
+                                                 .fence = fence,
+                                                 .forget_bytes = forget_bytes,
+                                                 .clock = clock_of,
+                                                 .deletes = deletes,
+                                                 .close = close_real};
 
 static int open_registry(struct real *real, size_t number, const struct rsw_replicas_options *options,
                          struct rsw_error *err) {

@@ -44,6 +44,12 @@ struct rsw_replicas_ops {
      * RSW_ABSENT, RSW_FAILED. */
     int (*forget_bytes)(struct rsw_replicas *replicas, const struct rsw_digest *digest,
                         struct rsw_error *err);
+    /* For doctor and the guard before a sweep; of one replica, by its number. NULL: they cannot be asked.
+     * What its clock says: *ms to the second, cut off; 0: it does not say. 0 or -1. */
+    int (*clock)(struct rsw_replicas *replicas, size_t number, int64_t *ms, struct rsw_error *err);
+    /* Would it carry out a DELETE of ours? Asks it to delete what nobody ever had. RSW_FOUND: yes.
+     * RSW_ABSENT: it is told not to; err says what to set. RSW_FAILED: it did not answer, or we may not. */
+    int (*deletes)(struct rsw_replicas *replicas, size_t number, struct rsw_error *err);
     void (*close)(struct rsw_replicas *replicas);
 };
 

@@ -24,7 +24,7 @@ static void note(struct rsw_marker *marker, uint32_t id, uint32_t bit) {
 }
 
 /* A live manifest keeps its own bytes; what it names follows when it is taken off the stack. */
-static int keep_manifest(struct rsw_marker *marker, uint32_t blob, struct rsw_cause cause,
+static int keep_manifest(struct rsw_marker *marker, uint32_t blob, const struct rsw_cause *cause,
                          struct rsw_error *err) {
     struct rsw_view *view = &marker->view;
     if (blob == 0 || blob >= marker->blob_count || rsw_marker_manifest_live(marker, blob)) {
@@ -37,19 +37,24 @@ static int keep_manifest(struct rsw_marker *marker, uint32_t blob, struct rsw_ca
     view->stack = stack;
     stack[view->stack_count++] = blob;
     note(marker, blob, RSW_HERE_LIVE);
+    const uint8_t *refs = marker->blobs[blob].refs;
+    if (refs != NULL) { /* ids say nothing of where these lie; there is time to fetch them */
+        __builtin_prefetch(refs);
+        __builtin_prefetch(refs + 64);
+    }
     if (marker->trace != NULL) {
-        marker->trace->manifest[blob] = cause;
+        marker->trace->manifest[blob] = *cause;
     }
     return 0;
 }
 
-static void keep_named(struct rsw_marker *marker, uint32_t blob, struct rsw_cause cause) {
+static void keep_named(struct rsw_marker *marker, uint32_t blob, const struct rsw_cause *cause) {
     if (blob >= marker->blob_count || rsw_marker_named(marker, blob)) {
         return;
     }
     note(marker, blob, RSW_HERE_NAMED);
     if (marker->trace != NULL) {
-        marker->trace->named[blob] = cause;
+        marker->trace->named[blob] = *cause;
     }
 }
 
@@ -89,10 +94,10 @@ static int keep_child(struct rsw_marker *marker, uint32_t parent, uint32_t child
         return 0;
     }
     struct rsw_cause cause = {.kind = RSW_STEP_CHILD, .ref_kind = (uint8_t)kind, .from = parent};
-    keep_named(marker, child, cause);
+    keep_named(marker, child, &cause);
     uint32_t target = resolve(marker, child);
     if (target != child) {
-        keep_named(marker, target, (struct rsw_cause){.kind = RSW_STEP_ALIAS, .from = child});
+        keep_named(marker, target, &(struct rsw_cause){.kind = RSW_STEP_ALIAS, .from = child});
     }
     if (leads_anywhere(marker, child)) {
         marker->view.keep_links = true;
@@ -104,7 +109,7 @@ static int keep_child(struct rsw_marker *marker, uint32_t parent, uint32_t child
                     ((flags | rsw_marker_flags(marker, child)) & RSW_MARK_REVISED) != 0 ||
                     (kind == RSW_REF_UNKNOWN && (flags & RSW_BLOB_PARSED) != 0);
     if (manifest && (rsw_view_readable(marker, child) || rsw_view_readable(marker, target))) {
-        return keep_manifest(marker, target, cause, err);
+        return keep_manifest(marker, target, &cause, err);
     }
     return 0;
 }
@@ -121,7 +126,7 @@ static int keep_unread(struct rsw_marker *marker, uint32_t blob, struct rsw_erro
     struct rsw_cause cause = {.kind = RSW_STEP_UNREADABLE, .from = blob};
     for (size_t i = 0; !view->keep_links && i < view->revision_count; i++) {
         if ((view->revisions[i].flags & RSW_MEMBER_PRESENT) != 0 &&
-            keep_manifest(marker, view->revisions[i].blob, cause, err) != 0) {
+            keep_manifest(marker, view->revisions[i].blob, &cause, err) != 0) {
             return -1;
         }
     }
@@ -149,7 +154,7 @@ static int keep_followers(struct rsw_marker *marker, uint32_t leader, struct rsw
             .from = leader,
             .tag = at->tag,
         };
-        if (keep_manifest(marker, at->blob, cause, err) != 0) {
+        if (keep_manifest(marker, at->blob, &cause, err) != 0) {
             return -1;
         }
     }
@@ -158,8 +163,8 @@ static int keep_followers(struct rsw_marker *marker, uint32_t leader, struct rsw
 
 /* What one live manifest keeps. */
 static int expand(struct rsw_marker *marker, uint32_t blob, struct rsw_error *err) {
-    const struct rsw_refs *refs = rsw_marker_refs(marker, blob);
-    if (refs == NULL) {
+    const uint8_t *packed = rsw_marker_refs(marker, blob);
+    if (packed == NULL) {
         if (keep_unread(marker, blob, err) != 0) {
             return -1;
         }
@@ -169,9 +174,10 @@ static int expand(struct rsw_marker *marker, uint32_t blob, struct rsw_error *er
         warn(marker, blob, "manifest bytes missing", err) != 0) {
         return -1;
     }
-    for (uint32_t i = 0; i < refs->count; i++) {
-        enum rsw_ref_kind kind = rsw_refs_kind(refs, i);
-        if (kind != RSW_REF_SUBJECT && keep_child(marker, blob, rsw_refs_child(refs, i), kind, err) != 0) {
+    struct rsw_refs refs = rsw_refs_of(packed);
+    for (uint32_t i = 0; i < refs.count; i++) {
+        enum rsw_ref_kind kind = rsw_refs_kind(&refs, i);
+        if (kind != RSW_REF_SUBJECT && keep_child(marker, blob, rsw_refs_child(&refs, i), kind, err) != 0) {
             return -1;
         }
     }
@@ -194,7 +200,7 @@ static int keep_unsure_tag(struct rsw_marker *marker, const struct rsw_view_tag 
     const struct rsw_view *view = &marker->view;
     struct rsw_cause cause = {.kind = RSW_STEP_TAG_HISTORY, .tag = tag->name};
     bool any = tag->head != 0;
-    if (keep_manifest(marker, tag->head, cause, err) != 0) {
+    if (keep_manifest(marker, tag->head, &cause, err) != 0) {
         return -1;
     }
     RSW_AUTO_ITER iter = RSW_ITER_INIT;
@@ -202,13 +208,13 @@ static int keep_unsure_tag(struct rsw_marker *marker, const struct rsw_view_tag 
     struct rsw_history history;
     while (rsw_history_next(&iter, &history) == RSW_FOUND) {
         any = true;
-        if (keep_manifest(marker, history.manifest, cause, err) != 0) {
+        if (keep_manifest(marker, history.manifest, &cause, err) != 0) {
             return -1;
         }
     }
     for (size_t i = 0; !any && i < view->revision_count; i++) {
         if ((view->revisions[i].flags & RSW_MEMBER_PRESENT) != 0 &&
-            keep_manifest(marker, view->revisions[i].blob, cause, err) != 0) {
+            keep_manifest(marker, view->revisions[i].blob, &cause, err) != 0) {
             return -1;
         }
     }
@@ -234,7 +240,7 @@ static int root_tags(struct rsw_marker *marker, struct rsw_error *err) {
         }
         struct rsw_cause cause = {.kind = RSW_STEP_TAG, .tag = tag->name};
         int rc = rsw_tag_unsure(tag) ? keep_unsure_tag(marker, tag, err)
-                                     : keep_manifest(marker, tag->head, cause, err);
+                                     : keep_manifest(marker, tag->head, &cause, err);
         if (rc != 0) {
             return -1;
         }
@@ -252,10 +258,10 @@ static int root_pins(struct rsw_marker *marker, struct rsw_error *err) {
             continue;
         }
         struct rsw_cause cause = {.kind = RSW_STEP_PIN};
-        keep_named(marker, blob.id, cause);
+        keep_named(marker, blob.id, &cause);
         bool revision = rsw_view_find_revision(&marker->view, blob.id) != NULL;
         if ((revision || (blob.flags & RSW_BLOB_PARSED) != 0) &&
-            keep_manifest(marker, blob.id, cause, err) != 0) {
+            keep_manifest(marker, blob.id, &cause, err) != 0) {
             return -1;
         }
     }
@@ -270,7 +276,7 @@ static struct rsw_cause revision_root(const struct rsw_marker *marker,
         cause.kind = RSW_STEP_ODD_REPOSITORY;
     } else if ((revision->flags & RSW_MEMBER_BAD) != 0) {
         cause.kind = RSW_STEP_BAD_LINK;
-    } else if (revision->refs == NULL && !gone(marker, revision->blob)) {
+    } else if (rsw_marker_refs(marker, revision->blob) == NULL && !gone(marker, revision->blob)) {
         cause.kind = RSW_STEP_UNREADABLE;
     } else if (revision->young) {
         cause.kind = RSW_STEP_YOUNG_REVISION;
@@ -285,9 +291,9 @@ static int keep_bad_revision(struct rsw_marker *marker, const struct rsw_view_re
                              struct rsw_error *err) {
     if (revision->target != revision->blob && revision->target != 0) {
         struct rsw_cause cause = {.kind = RSW_STEP_ALIAS, .from = revision->blob};
-        keep_named(marker, revision->target, cause);
+        keep_named(marker, revision->target, &cause);
         if ((rsw_marker_flags(marker, revision->target) & RSW_BLOB_PARSED) != 0 &&
-            keep_manifest(marker, revision->target, cause, err) != 0) {
+            keep_manifest(marker, revision->target, &cause, err) != 0) {
             return -1;
         }
     }
@@ -302,7 +308,7 @@ static int root_revisions(struct rsw_marker *marker, struct rsw_error *err) {
             continue;
         }
         struct rsw_cause cause = revision_root(marker, revision);
-        if (cause.kind != 0 && keep_manifest(marker, revision->blob, cause, err) != 0) {
+        if (cause.kind != 0 && keep_manifest(marker, revision->blob, &cause, err) != 0) {
             return -1;
         }
         if ((revision->flags & RSW_MEMBER_BAD) != 0 && keep_bad_revision(marker, revision, err) != 0) {
@@ -312,37 +318,46 @@ static int root_revisions(struct rsw_marker *marker, struct rsw_error *err) {
     return 0;
 }
 
-struct rsw_cause rsw_marker_link_cause(const struct rsw_marker *marker, const struct rsw_member *link) {
+enum rsw_why_step_kind rsw_marker_link_step(const struct rsw_marker *marker, const struct rsw_member *link) {
     const struct rsw_view *view = &marker->view;
-    struct rsw_cause cause = {0};
     if ((link->flags & RSW_MEMBER_PRESENT) == 0) {
-        return cause;
+        return 0;
     }
     if (rsw_marker_named(marker, link->blob)) {
-        if (marker->trace != NULL) {
-            return marker->trace->named[link->blob];
-        }
-        cause.kind = RSW_STEP_CHILD;
-    } else if ((view->repo.flags & RSW_REPO_ODD) != 0) {
-        cause.kind = RSW_STEP_ODD_REPOSITORY;
-    } else if ((link->flags & RSW_MEMBER_BAD) != 0) {
-        cause.kind = RSW_STEP_BAD_LINK;
-    } else if (view->keep_links) {
-        cause = view->keep_links_cause;
-    } else if (rsw_is_young(marker->options, link->touched_ms)) {
-        cause.kind = RSW_STEP_YOUNG_LINK;
-    } else if (view->young_upload) {
-        cause.kind = RSW_STEP_YOUNG_UPLOAD;
+        return RSW_STEP_CHILD;
     }
-    return cause;
+    if ((view->repo.flags & RSW_REPO_ODD) != 0) {
+        return RSW_STEP_ODD_REPOSITORY;
+    }
+    if ((link->flags & RSW_MEMBER_BAD) != 0) {
+        return RSW_STEP_BAD_LINK;
+    }
+    if (view->keep_links) {
+        return view->keep_links_cause.kind;
+    }
+    if (rsw_is_young(marker->options, link->touched_ms)) {
+        return RSW_STEP_YOUNG_LINK;
+    }
+    return view->young_upload ? RSW_STEP_YOUNG_UPLOAD : 0;
+}
+
+struct rsw_cause rsw_marker_link_cause(const struct rsw_marker *marker, const struct rsw_member *link) {
+    enum rsw_why_step_kind kind = rsw_marker_link_step(marker, link);
+    if (kind == RSW_STEP_CHILD) {
+        return marker->trace->named[link->blob];
+    }
+    if (kind == RSW_STEP_UNREADABLE) {
+        return marker->view.keep_links_cause;
+    }
+    return (struct rsw_cause){.kind = (uint8_t)kind};
 }
 
 /* An alias link that stays for a reason of its own keeps the canonical link and bytes with it. */
 static void keep_alias_target(struct rsw_marker *marker, const struct rsw_member *link) {
-    if (link->target != link->blob && link->target != 0 && rsw_marker_link_cause(marker, link).kind != 0) {
-        keep_named(marker, link->target, (struct rsw_cause){.kind = RSW_STEP_ALIAS, .from = link->blob});
+    if (link->target != link->blob && link->target != 0 && rsw_marker_link_step(marker, link) != 0) {
+        keep_named(marker, link->target, &(struct rsw_cause){.kind = RSW_STEP_ALIAS, .from = link->blob});
         uint32_t target = resolve(marker, link->target); /* a damaged link may name an alias */
-        keep_named(marker, target, (struct rsw_cause){.kind = RSW_STEP_ALIAS, .from = link->target});
+        keep_named(marker, target, &(struct rsw_cause){.kind = RSW_STEP_ALIAS, .from = link->target});
     }
 }
 
@@ -365,7 +380,7 @@ static void keep_signatures(struct rsw_marker *marker) {
     uint32_t signature;
     while (rsw_signature_next(&iter, &revision, &signature) == RSW_FOUND) {
         if (rsw_marker_manifest_live(marker, revision)) {
-            keep_named(marker, signature, (struct rsw_cause){.kind = RSW_STEP_SIGNATURE, .from = revision});
+            keep_named(marker, signature, &(struct rsw_cause){.kind = RSW_STEP_SIGNATURE, .from = revision});
         }
         rsw_marker_flag(marker, signature, RSW_MARK_LINKED);
     }

@@ -58,15 +58,18 @@ static void touch_link(struct rsw_txn *txn, uint32_t repo, uint32_t blob) {
     }
 }
 
-static void touch_references(struct rsw_txn *txn, uint32_t repo, uint32_t manifest) {
+static int touch_references(struct rsw_txn *txn, uint32_t repo, uint32_t manifest, struct rsw_error *err) {
     struct rsw_refs refs;
     if (rsw_refs_get(txn, manifest, &refs) != RSW_FOUND) {
-        return;
+        return 0;
     }
     /* Copied: what is borrowed ends with the first write. */
     RSW_AUTO_FREE uint32_t *children = malloc(((size_t)refs.count + 1) * sizeof *children);
     uint32_t count = 0;
-    for (uint32_t i = 0; children != NULL && i < refs.count; i++) {
+    if (children == NULL) {
+        return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory for giving back");
+    }
+    for (uint32_t i = 0; i < refs.count; i++) {
         if (rsw_refs_kind(&refs, i) != RSW_REF_SUBJECT) {
             children[count++] = rsw_refs_child(&refs, i);
         }
@@ -75,6 +78,7 @@ static void touch_references(struct rsw_txn *txn, uint32_t repo, uint32_t manife
         touch_link(txn, repo, children[i]);
         touch(txn, RSW_ITEM_REVISION, repo, children[i]);
     }
+    return 0;
 }
 
 static void touch_referrers(struct rsw_txn *txn, uint32_t repo, uint32_t subject) {
@@ -111,12 +115,12 @@ static void touch_tags(struct rsw_txn *txn, uint32_t repo, uint32_t manifest) {
     }
 }
 
-static void touch_manifest(struct rsw_txn *txn, uint32_t repo, uint32_t manifest) {
+static int touch_manifest(struct rsw_txn *txn, uint32_t repo, uint32_t manifest, struct rsw_error *err) {
     touch(txn, RSW_ITEM_REVISION, repo, manifest);
     touch_bytes(txn, manifest);
-    touch_references(txn, repo, manifest);
     touch_referrers(txn, repo, manifest);
     touch_tags(txn, repo, manifest);
+    return touch_references(txn, repo, manifest, err);
 }
 
 static bool is_parsed(struct rsw_txn *txn, uint32_t id) {
@@ -136,27 +140,24 @@ static void touch_aliases(struct rsw_txn *txn, uint32_t repo, uint32_t target) {
     }
 }
 
-static void touch_what_follows(struct rsw_txn *txn, const struct rsw_item *item) {
+static int touch_what_follows(struct rsw_txn *txn, const struct rsw_item *item, struct rsw_error *err) {
     switch (item->kind) {
     case RSW_ITEM_LINK:
         touch_link(txn, item->repo, item->blob);
         touch_aliases(txn, item->repo, item->blob);
-        if (is_parsed(txn, item->blob)) {
-            touch_manifest(txn, item->repo, item->blob);
-        }
-        break;
+        return is_parsed(txn, item->blob) ? touch_manifest(txn, item->repo, item->blob, err) : 0;
     case RSW_ITEM_REVISION:
-        touch_manifest(txn, item->repo, item->blob);
-        break;
+        return touch_manifest(txn, item->repo, item->blob, err);
     case RSW_ITEM_TAG:
         touch(txn, RSW_ITEM_REVISION, item->repo, item->blob);
         touch_bytes(txn, item->blob);
-        break;
+        return 0;
     case RSW_ITEM_BLOB:
     case RSW_ITEM_REPOSITORY:
     case RSW_ITEM_UPLOAD:
-        break;
+        return 0;
     }
+    return 0;
 }
 
 /* ---- one round ---- */
@@ -233,7 +234,9 @@ static int spread(struct revival *revival, struct rsw_error *err) {
         return -1;
     }
     for (size_t i = 0; i < revival->count; i++) {
-        touch_what_follows(txn, &revival->entries[i].item);
+        if (touch_what_follows(txn, &revival->entries[i].item, err) != 0) {
+            return -1;
+        }
     }
     return rsw_txn_commit(&txn, err);
 }

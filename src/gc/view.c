@@ -110,7 +110,6 @@ static int load_revisions(struct rsw_marker *marker, struct rsw_error *err) {
         *revision =
             (struct rsw_view_revision){.blob = member.blob, .target = member.target, .flags = member.flags};
         revision->young = rsw_is_young(marker->options, member.touched_ms);
-        revision->refs = rsw_marker_refs(marker, member.blob);
         if ((member.flags & RSW_MEMBER_PRESENT) != 0) {
             rsw_marker_flag(marker, member.blob, RSW_MARK_LINKED | RSW_MARK_REVISED);
         }
@@ -158,10 +157,14 @@ static int load_links(struct rsw_marker *marker, struct rsw_error *err) {
 }
 
 /* The first subject that a manifest names; 0: none. */
-static uint32_t subject_of(const struct rsw_refs *refs) {
-    for (uint32_t i = 0; refs != NULL && i < refs->count; i++) {
-        if (rsw_refs_kind(refs, i) == RSW_REF_SUBJECT) {
-            return rsw_refs_child(refs, i);
+static uint32_t subject_of(const struct rsw_marker *marker, uint32_t manifest) {
+    if (manifest >= marker->blob_count || !marker->blobs[manifest].referrer) {
+        return 0;
+    }
+    struct rsw_refs refs = rsw_refs_of(rsw_marker_refs(marker, manifest));
+    for (uint32_t i = 0; i < refs.count; i++) {
+        if (rsw_refs_kind(&refs, i) == RSW_REF_SUBJECT) {
+            return rsw_refs_child(&refs, i);
         }
     }
     return 0;
@@ -180,10 +183,7 @@ static int load_referrers(struct rsw_marker *marker, struct rsw_error *err) {
     struct rsw_view *view = &marker->view;
     for (size_t i = 0; i < view->revision_count; i++) {
         struct rsw_view_revision *revision = &view->revisions[i];
-        if ((rsw_marker_flags(marker, revision->blob) & RSW_MARK_REFERRER) == 0) {
-            continue;
-        }
-        uint32_t subject = subject_of(revision->refs);
+        uint32_t subject = subject_of(marker, revision->blob);
         if (subject == 0) {
             continue;
         }

@@ -99,8 +99,7 @@ static int compare_names(const void *a, const void *b) {
 
 /* A manifest may name the same blob more than once; NAMED_BY has that once. */
 static int take_refs(struct check *check, struct rsw_span key, struct rsw_span value) {
-    struct rsw_refs refs = {.count = rsw_get_le32(value.data + RSW_V_REFS_COUNT),
-                            .packed = value.data + RSW_V_REFS_IDS};
+    struct rsw_refs refs = rsw_refs_of(value.data);
     if (key.len != 4 || value.len != RSW_V_REFS_IDS + (size_t)refs.count * RSW_V_REFS_EACH) {
         return wrong_form(check, RSW_T_REFS);
     }

@@ -141,6 +141,7 @@ static int make_tables(struct rsw_index *index, struct rsw_error *err) {
         with_schema(index, true, init_schema, err) == RSW_FAILED) {
         return -1;
     }
+    index->fresh = true;
     return rsw_dir_sync(index->dir, err);
 }
 
@@ -227,6 +228,10 @@ void rsw_index_close(struct rsw_index *index) {
     }
     free(index->dir);
     free(index);
+}
+
+bool rsw_index_fresh(const struct rsw_index *index) {
+    return index->fresh;
 }
 
 const char *rsw_index_dir(const struct rsw_index *index) {

@@ -37,6 +37,9 @@ int rsw_txn_begin_read(struct rsw_txn **out, struct rsw_index *index, struct rsw
 /* Also grows the map if it is getting full (waits for this process's transactions to end, so a thread must
  * not begin one while it holds another). */
 int rsw_txn_begin_write(struct rsw_txn **out, struct rsw_index *index, struct rsw_error *err);
+/* Another read transaction that sees the same moment, for another thread. RSW_ABSENT: there can be none, for
+ * that moment has passed, somebody waits for all transactions to end, or `txn` writes. */
+int rsw_txn_twin(struct rsw_txn **out, struct rsw_txn *txn, struct rsw_error *err);
 /* Ends and frees the transaction, *ptr becomes NULL. 0 once durable (synced), or -1 and nothing of it has
  * happened: the sticky error, RSW_EFULL (disk or map full), RSW_EIO. */
 int rsw_txn_commit(struct rsw_txn **ptr, struct rsw_error *err);
@@ -156,8 +159,9 @@ struct rsw_digests {
 /* References of a manifest, packed as the index holds them: borrowed until the transaction ends or writes. */
 struct rsw_refs {
     uint32_t count;
-    const uint8_t *packed;
+    const uint8_t *packed; /* the count stands in front */
 };
+struct rsw_refs rsw_refs_of(const uint8_t *packed); /* the same again, for whoever keeps the pointer alone */
 /* RSW_ABSENT if this blob is not PARSED; a manifest without references is RSW_FOUND with count 0. */
 int rsw_refs_get(struct rsw_txn *txn, uint32_t manifest, struct rsw_refs *out);
 uint32_t rsw_refs_child(const struct rsw_refs *refs, uint32_t i); /* blob id */
@@ -494,7 +498,6 @@ struct rsw_iter {
     size_t prefix_len; /* of what all keys begin with */
     const uint8_t *last; /* the last key: in the map while reading, a copy while writing; NULL before it */
     size_t key_len;      /* of the last key, prefix included */
-    uint8_t key[RSW_REPO_NAME_MAX + 32];
     /* The record at hand where one holds many, and how many of it are behind us. */
     struct rsw_members members;
     struct rsw_blobs blobs;
@@ -567,6 +570,9 @@ void rsw_iter_items_after(struct rsw_iter *iter, struct rsw_txn *txn, const stru
 /* Of the same generation, of this kind and those behind it. */
 void rsw_iter_items_behind(struct rsw_iter *iter, struct rsw_txn *txn, const struct rsw_item *item);
 int rsw_item_next(struct rsw_iter *iter, struct rsw_item *out);
+
+/* True if this handle has made the index: hardly anybody else waits for it yet. */
+bool rsw_index_fresh(const struct rsw_index *index);
 
 /* ---- damage that lookups cannot see ---- */
 

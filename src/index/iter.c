@@ -11,6 +11,8 @@ struct rsw_slot {
     struct rsw_kv_cursor *cursor;
     enum rsw_table table;
     const struct rsw_iter *owner;
+    uint8_t
+        key[RSW_KEY_MAX]; /* where the walk begins; then, while writing, the last key. The prefix in front */
     uint8_t held[RSW_HELD_MAX];
 };
 
@@ -75,7 +77,6 @@ void rsw_iter_open(struct rsw_iter *iter, struct rsw_txn *txn, enum rsw_table ta
     iter->digests.packed = NULL;
     iter->at = 0;
     iter->key_len = iter->prefix_len = prefix->len;
-    memcpy(iter->key, prefix->bytes, prefix->len);
     if (!rsw_txn_ok(txn)) {
         return;
     }
@@ -88,6 +89,7 @@ void rsw_iter_open(struct rsw_iter *iter, struct rsw_txn *txn, enum rsw_table ta
         rsw_kv_stat(txn->kv, (int)table, &stat, &txn->error) == 0) {
         iter->entries = stat.entries;
     }
+    memcpy(slot->key, prefix->bytes, prefix->len);
     slot->owner = iter;
     slot->next = txn->slots;
     txn->slots = slot;
@@ -134,7 +136,7 @@ static int advance(struct rsw_iter *iter, struct rsw_slot *slot, struct rsw_span
     if (iter->placed && (!txn->write || iter->writes == rsw_kv_writes(txn->kv, iter->table))) {
         return rsw_kv_next(slot->cursor, key, value, &txn->error);
     }
-    struct rsw_span last = rsw_span_of(iter->key, iter->key_len);
+    struct rsw_span last = rsw_span_of(slot->key, iter->key_len);
     int answer = rsw_kv_seek(slot->cursor, last, key, value, &txn->error);
     if (iter->behind && answer == RSW_FOUND && key->len == last.len &&
         memcmp(key->data, last.data, last.len) == 0) {
@@ -148,11 +150,22 @@ static int advance(struct rsw_iter *iter, struct rsw_slot *slot, struct rsw_span
 /* LMDB counts the entries of a table beside its pages. Where a damaged page hides entries, or leads in a
  * circle, the count tells; an entry that is not seen could be the one that keeps something alive. */
 static bool count_fits(const struct rsw_iter *iter, const struct rsw_txn *txn, int answer) {
-    if (rsw_kv_writes(txn->kv, iter->table) != 0) {
+    if (iter->prefix_len != 0 || rsw_kv_writes(txn->kv, iter->table) != 0) {
         return true;
     }
-    return iter->prefix_len != 0 ||
-           (answer == RSW_FOUND ? iter->met <= iter->entries : iter->met == iter->entries);
+    return answer == RSW_FOUND ? iter->met <= iter->entries : iter->met == iter->entries;
+}
+
+/* As memcmp, of keys that mostly differ, or not, in their first id. */
+static int compare_keys(const uint8_t *a, const uint8_t *b, size_t len) {
+    if (len >= 4) {
+        uint32_t one = rsw_get_be32(a);
+        uint32_t other = rsw_get_be32(b);
+        if (one != other) {
+            return one < other ? -1 : 1;
+        }
+    }
+    return len == 4 ? 0 : memcmp(a, b, len);
 }
 
 /* A key that is not above the one before it was led to by a damaged page, past others. */
@@ -160,7 +173,7 @@ static bool order_fits(const struct rsw_iter *iter, struct rsw_span key) {
     if (iter->last == NULL) {
         return true;
     }
-    int order = memcmp(iter->last, key.data, iter->key_len < key.len ? iter->key_len : key.len);
+    int order = compare_keys(iter->last, key.data, iter->key_len < key.len ? iter->key_len : key.len);
     return order < 0 || (order == 0 && iter->key_len < key.len);
 }
 
@@ -179,18 +192,18 @@ int rsw_iter_step(struct rsw_iter *iter, struct rsw_span *key, struct rsw_span *
         return rsw_txn_damaged(txn, (enum rsw_table)iter->table, "records are lost");
     }
     if (answer == RSW_ABSENT || key->len < iter->prefix_len ||
-        (iter->prefix_len != 0 && memcmp(key->data, iter->key, iter->prefix_len) != 0)) {
+        (iter->prefix_len != 0 && compare_keys(key->data, slot->key, iter->prefix_len) != 0)) {
         return RSW_ABSENT;
     }
-    if (key->len > sizeof iter->key) {
+    if (key->len > sizeof slot->key) {
         return rsw_iter_damaged(iter);
     }
     iter->last = key->data;
     iter->key_len = key->len;
     if (txn->write) {
         iter->writes = rsw_kv_writes(txn->kv, iter->table);
-        iter->last = iter->key;
-        memcpy(iter->key, key->data, key->len);
+        iter->last = slot->key;
+        memcpy(slot->key, key->data, key->len);
     }
     return RSW_FOUND;
 }
@@ -200,7 +213,10 @@ void rsw_iter_go_to(struct rsw_iter *iter, const struct rsw_key *key, bool behin
     iter->behind = behind;
     iter->last = NULL;
     iter->key_len = key->len;
-    memcpy(iter->key, key->bytes, key->len);
+    struct rsw_slot *slot = iter->cursor;
+    if (slot != NULL) {
+        memcpy(slot->key, key->bytes, key->len);
+    }
 }
 
 bool rsw_iter_overtaken(const struct rsw_iter *iter) {

@@ -48,6 +48,14 @@ struct rsw_kv {
     MDB_dbi tables[RSW_TABLE_COUNT];
 };
 
+/* A leaf page in the map, and where we stand in it. */
+struct leaf {
+    const uint8_t *page; /* NULL: none */
+    unsigned at;
+    unsigned count;
+    bool moved; /* LMDB stands at another entry of it */
+};
+
 struct rsw_kv_txn {
     struct rsw_kv *kv;
     MDB_txn *mdb;
@@ -56,16 +64,14 @@ struct rsw_kv_txn {
     uint64_t writes[RSW_TABLE_COUNT];
     MDB_cursor
         *cursors[RSW_TABLE_COUNT]; /* one a table: neighbours are found without a search from the root */
+    struct leaf leaves[RSW_TABLE_COUNT]; /* while reading, where these have led to */
 };
 
 struct rsw_kv_cursor {
     struct rsw_kv_txn *txn;
     int table;
-    MDB_cursor *mdb;
-    /* While reading, the leaf page that LMDB led to is walked without asking it for each entry. */
-    const uint8_t *page; /* NULL: not yet */
-    unsigned at;         /* the entry that we stand at */
-    unsigned count;
+    MDB_cursor *mdb; /* stands in the same page, not always at the same entry */
+    struct leaf leaf;
 };
 
 /* ---- errors ---- */
@@ -292,6 +298,11 @@ static void find_map(struct rsw_kv *kv, MDB_txn *txn) {
     mdb_cursor_close(cursor);
 }
 
+static uint64_t map_used(struct rsw_kv *kv) {
+    MDB_envinfo info;
+    return mdb_env_info(kv->env, &info) == 0 ? ((uint64_t)info.me_last_pgno + 1) * kv->page : 0;
+}
+
 /* Sets another size; 0: the one that another process has given the file. The caller holds `lock` alone. */
 static int set_map_size(struct rsw_kv *kv, uint64_t size) {
     rsw_map_forget(&kv->map);
@@ -301,11 +312,6 @@ static int set_map_size(struct rsw_kv *kv, uint64_t size) {
         kv->broken = true; /* LMDB has let go of the old map already */
     }
     return rc;
-}
-
-static uint64_t map_used(struct rsw_kv *kv) {
-    MDB_envinfo info;
-    return mdb_env_info(kv->env, &info) == 0 ? ((uint64_t)info.me_last_pgno + 1) * kv->page : 0;
 }
 
 static uint64_t map_free(struct rsw_kv *kv) {
@@ -439,6 +445,31 @@ static void end(struct rsw_kv_txn *txn) {
     free(txn);
 }
 
+int rsw_kv_twin(struct rsw_kv_txn **out, const struct rsw_kv_txn *txn, struct rsw_error *err) {
+    struct rsw_kv *kv = txn->kv;
+    struct rsw_kv_txn *twin = calloc(1, sizeof *twin);
+    if (twin == NULL) {
+        return rsw_error_set(err, RSW_ENOMEM, ENOMEM, "%s: out of memory", kv->dir);
+    }
+    twin->kv = kv;
+    /* To wait here would be to wait for whoever waits for `txn`. */
+    if (txn->write || pthread_rwlock_tryrdlock(&kv->lock) != 0) {
+        free(twin);
+        return RSW_ABSENT;
+    }
+    int rc = mdb_txn_begin(kv->env, NULL, MDB_RDONLY, &twin->mdb);
+    if (rc != 0) {
+        end(twin);
+        return rc == MDB_MAP_RESIZED ? RSW_ABSENT : fail(kv, err, rc, "begin to read the index");
+    }
+    if (rsw_kv_moment(twin) != rsw_kv_moment(txn)) {
+        rsw_kv_abort(twin);
+        return RSW_ABSENT;
+    }
+    *out = twin;
+    return RSW_FOUND;
+}
+
 int rsw_kv_commit(struct rsw_kv_txn *txn, struct rsw_error *err) {
     struct rsw_kv *kv = txn->kv;
     int rc = mdb_txn_commit(txn->mdb);
@@ -478,6 +509,113 @@ uint64_t rsw_kv_writes(const struct rsw_kv_txn *txn, int table) {
 
 uint64_t rsw_kv_moment(const struct rsw_kv_txn *txn) {
     return mdb_txn_id(txn->mdb) - (txn->write ? 1 : 0);
+}
+
+/* ---- leaf pages ----
+ * While reading, what lies in a leaf page that LMDB has led to is found without asking it for each entry.
+ * Where a page or an entry does not look like what we know, LMDB is asked.
+ *
+ * A page as LMDB 0.9 has it on disk, in this machine's order of bytes, where it has 64 bits: number of the
+ * page (8), padding (2), flags (2), end of the array of entries (2), begin of the entries (2); then that
+ * array, where in the page each entry lies (2), by key. An entry: length of its value (4), flags (2), length
+ * of its key (2), key, value. */
+enum { PAGE_FLAGS = 10, PAGE_LOWER = 12, PAGE_HEAD = 16, ENTRY_FLAGS = 4, ENTRY_KEY_LEN = 6, ENTRY_HEAD = 8 };
+#define PAGE_BYTES 4096 /* of any other size we look into none */
+#define PAGE_LEAF 2     /* and nothing else */
+#define AHEAD 4         /* entries that are fetched while others are looked at */
+
+static unsigned u16_at(const uint8_t *at) {
+    uint16_t value;
+    memcpy(&value, at, sizeof value);
+    return value;
+}
+
+/* False if it is not all in the page, be it damaged or large. */
+static bool entry_at(const struct leaf *leaf, unsigned i, struct rsw_span *key, struct rsw_span *value) {
+    size_t place = u16_at(leaf->page + PAGE_HEAD + (size_t)i * 2);
+    const uint8_t *entry = leaf->page + place;
+    if (place > PAGE_BYTES - ENTRY_HEAD || u16_at(entry + ENTRY_FLAGS) != 0) {
+        return false;
+    }
+    size_t key_len = u16_at(entry + ENTRY_KEY_LEN);
+    uint32_t len;
+    memcpy(&len, entry, sizeof len);
+    if (key_len + len > PAGE_BYTES - ENTRY_HEAD - place) {
+        return false;
+    }
+    *key = (struct rsw_span){.data = entry + ENTRY_HEAD, .len = key_len};
+    *value = (struct rsw_span){.data = entry + ENTRY_HEAD + key_len, .len = len};
+    return true;
+}
+
+/* LMDB has led us to this key. */
+static void enter_leaf(const struct rsw_kv_txn *txn, struct leaf *leaf, const uint8_t *key) {
+    const struct rsw_map *map = &txn->kv->map;
+    const uint8_t *page = key - (uintptr_t)key % PAGE_BYTES;
+    leaf->page = NULL;
+    if (txn->write || sizeof(size_t) != 8 || txn->kv->page != PAGE_BYTES || !rsw_map_has(map, page) ||
+        !rsw_map_has(map, page + PAGE_BYTES - 1) || u16_at(page + PAGE_FLAGS) != PAGE_LEAF) {
+        return;
+    }
+    unsigned lower = u16_at(page + PAGE_LOWER);
+    if (lower < PAGE_HEAD || lower > PAGE_BYTES) {
+        return;
+    }
+    leaf->moved = false;
+    leaf->count = (lower - PAGE_HEAD) / 2;
+    for (leaf->at = 0; leaf->at < leaf->count; leaf->at++) {
+        if (page + u16_at(page + PAGE_HEAD + (size_t)leaf->at * 2) + ENTRY_HEAD == key) {
+            leaf->page = page;
+            return;
+        }
+    }
+}
+
+static int compare_spans(struct rsw_span a, struct rsw_span b) {
+    int order = memcmp(a.data, b.data, a.len < b.len ? a.len : b.len);
+    return order != 0 ? order : a.len < b.len ? -1 : a.len > b.len;
+}
+
+/* Stands at the first entry not below `key`, if that is in this page for certain: between two others of it,
+ * or the key itself. */
+static bool seek_in_leaf(struct leaf *leaf, struct rsw_span key, struct rsw_span *found,
+                         struct rsw_span *value) {
+    leaf->moved = true;
+    unsigned low = 0;
+    unsigned high = leaf->page != NULL ? leaf->count : 0;
+    int order = 1;
+    while (low < high) {
+        unsigned middle = low + (high - low) / 2;
+        if (!entry_at(leaf, middle, found, value)) {
+            return false;
+        }
+        order = compare_spans(*found, key);
+        if (order == 0) {
+            leaf->at = middle;
+            return true;
+        }
+        if (order < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    leaf->at = low;
+    return low > 0 && leaf->page != NULL && low < leaf->count && entry_at(leaf, low, found, value);
+}
+
+/* False at the end of the page. Entries lie in the order in which they were written. */
+static bool next_in_leaf(struct leaf *leaf, struct rsw_span *found, struct rsw_span *value) {
+    if (leaf->at + AHEAD < leaf->count) {
+        __builtin_prefetch(leaf->page +
+                           u16_at(leaf->page + PAGE_HEAD + (size_t)(leaf->at + AHEAD) * 2) % PAGE_BYTES);
+    }
+    if (leaf->at + 1 >= leaf->count || !entry_at(leaf, leaf->at + 1, found, value)) {
+        return false;
+    }
+    leaf->at++;
+    leaf->moved = true;
+    return true;
 }
 
 /* ---- entries ---- */
@@ -534,15 +672,31 @@ static int get(struct rsw_kv_txn *txn, int table, MDB_cursor_op op, MDB_val *k, 
 
 int rsw_kv_get(struct rsw_kv_txn *txn, int table, struct rsw_span key, struct rsw_span *value,
                struct rsw_error *err) {
+    struct leaf *leaf = &txn->leaves[table];
+    struct rsw_span found;
+    if (seek_in_leaf(leaf, key, &found, value)) {
+        return compare_spans(found, key) == 0 ? RSW_FOUND : RSW_ABSENT;
+    }
     MDB_val k = val_of(key);
-    return get(txn, table, MDB_SET, &k, value, err);
+    int answer = get(txn, table, MDB_SET_KEY, &k, value, err);
+    if (answer == RSW_FOUND) {
+        enter_leaf(txn, leaf, k.mv_data);
+    }
+    return answer;
 }
 
 int rsw_kv_get_from(struct rsw_kv_txn *txn, int table, struct rsw_span key, struct rsw_span *found,
                     struct rsw_span *value, struct rsw_error *err) {
+    struct leaf *leaf = &txn->leaves[table];
+    if (seek_in_leaf(leaf, key, found, value)) {
+        return RSW_FOUND;
+    }
     MDB_val k = val_of(key);
     int answer = get(txn, table, MDB_SET_RANGE, &k, value, err);
     *found = answer == RSW_FOUND ? span_of(k) : (struct rsw_span){0};
+    if (answer == RSW_FOUND) {
+        enter_leaf(txn, leaf, found->data);
+    }
     return answer;
 }
 
@@ -627,7 +781,7 @@ int rsw_kv_cursor_open(struct rsw_kv_cursor **out, struct rsw_kv_txn *txn, int t
     }
     cursor->txn = txn;
     cursor->table = table;
-    cursor->page = NULL;
+    cursor->leaf.page = NULL;
     *out = cursor;
     return 0;
 }
@@ -651,87 +805,35 @@ static int step(struct rsw_kv_cursor *cursor, MDB_cursor_op op, MDB_val *k, stru
     return take_value(value, v, cursor->txn, cursor->table, err);
 }
 
-/* ---- walking a leaf page ----
- * As LMDB 0.9 has it on disk, in this machine's order of bytes, where it has 64 bits: number of the page (8),
- * padding (2), flags (2), end of the array of entries (2), begin of the entries (2); then that array, where
- * in the page each entry lies (2). An entry: length of its value (4), flags (2), length of its key (2), key,
- * value. */
-enum { PAGE_FLAGS = 10, PAGE_LOWER = 12, PAGE_HEAD = 16, ENTRY_FLAGS = 4, ENTRY_KEY_LEN = 6, ENTRY_HEAD = 8 };
-#define PAGE_BYTES 4096 /* of any other size we walk none */
-#define PAGE_LEAF 2     /* and nothing else */
-
-static unsigned u16_at(const uint8_t *at) {
-    uint16_t value;
-    memcpy(&value, at, sizeof value);
-    return value;
-}
-
-static unsigned entry_place(const uint8_t *page, unsigned i) {
-    return u16_at(page + PAGE_HEAD + (size_t)i * 2);
-}
-
-/* LMDB has led us to this key. Where the page around it does not look like what we know, it is LMDB that goes
- * on. */
-static void enter_page(struct rsw_kv_cursor *cursor, const uint8_t *key) {
-    const struct rsw_map *map = &cursor->txn->kv->map;
-    const uint8_t *page = key - (uintptr_t)key % PAGE_BYTES;
-    cursor->page = NULL;
-    if (sizeof(size_t) != 8 || cursor->txn->kv->page != PAGE_BYTES || !rsw_map_has(map, page) ||
-        !rsw_map_has(map, page + PAGE_BYTES - 1) || u16_at(page + PAGE_FLAGS) != PAGE_LEAF) {
-        return;
+/* LMDB shall stand where we stand. */
+static int lead_on(struct rsw_kv_cursor *cursor, struct rsw_error *err) {
+    struct rsw_span key;
+    struct rsw_span value;
+    MDB_val v;
+    if (!cursor->leaf.moved) {
+        return 0;
     }
-    unsigned lower = u16_at(page + PAGE_LOWER);
-    if (lower < PAGE_HEAD || lower > PAGE_BYTES) {
-        return;
+    if (!entry_at(&cursor->leaf, cursor->leaf.at, &key, &value)) {
+        return fail_at(cursor->txn, err, MDB_CORRUPTED, cursor->table, "read");
     }
-    cursor->count = (lower - PAGE_HEAD) / 2;
-    for (unsigned i = 0; i < cursor->count; i++) {
-        if (page + entry_place(page, i) + ENTRY_HEAD == key) {
-            cursor->page = page;
-            cursor->at = i;
-            return;
-        }
+    MDB_val k = val_of(key);
+    int rc = mdb_cursor_get(cursor->mdb, &k, &v, MDB_SET_RANGE);
+    if (rc != 0 || k.mv_data != key.data) { /* a search does not lead to where a walk has led */
+        return fail_at(cursor->txn, err, MDB_CORRUPTED, cursor->table, "read");
     }
-}
-
-/* False at the end of the page, and at an entry that is not all in it, be it damaged or large. */
-static bool next_in_page(struct rsw_kv_cursor *cursor, struct rsw_span *found, struct rsw_span *value) {
-    if (cursor->at + 1 >= cursor->count) {
-        return false;
-    }
-    size_t place = entry_place(cursor->page, cursor->at + 1);
-    const uint8_t *entry = cursor->page + place;
-    if (place > PAGE_BYTES - ENTRY_HEAD || u16_at(entry + ENTRY_FLAGS) != 0) {
-        return false;
-    }
-    size_t key_len = u16_at(entry + ENTRY_KEY_LEN);
-    uint32_t len;
-    memcpy(&len, entry, sizeof len);
-    if (key_len + len > PAGE_BYTES - ENTRY_HEAD - place) {
-        return false;
-    }
-    *found = (struct rsw_span){.data = entry + ENTRY_HEAD, .len = key_len};
-    *value = (struct rsw_span){.data = entry + ENTRY_HEAD + key_len, .len = len};
-    cursor->at++;
-    return true;
-}
-
-/* Where we stand LMDB shall stand too. False: its search does not lead there. */
-static bool lead_to_entry(struct rsw_kv_cursor *cursor) {
-    const uint8_t *entry = cursor->page + entry_place(cursor->page, cursor->at);
-    MDB_val k = {.mv_size = u16_at(entry + ENTRY_KEY_LEN),
-                 .mv_data = (void *)(uintptr_t)(entry + ENTRY_HEAD)};
-    cursor->page = NULL;
-    return mdb_cursor_get(cursor->mdb, &k, NULL, MDB_SET_RANGE) == 0 && k.mv_data == entry + ENTRY_HEAD;
+    return 0;
 }
 
 int rsw_kv_seek(struct rsw_kv_cursor *cursor, struct rsw_span key, struct rsw_span *found,
                 struct rsw_span *value, struct rsw_error *err) {
+    if (key.len != 0 && seek_in_leaf(&cursor->leaf, key, found, value)) {
+        return RSW_FOUND;
+    }
     MDB_val k = val_of(key);
-    cursor->page = NULL;
+    cursor->leaf.page = NULL;
     int answer = step(cursor, key.len == 0 ? MDB_FIRST : MDB_SET_RANGE, &k, found, value, err);
-    if (answer == RSW_FOUND && !cursor->txn->write) {
-        enter_page(cursor, found->data);
+    if (answer == RSW_FOUND) {
+        enter_leaf(cursor->txn, &cursor->leaf, found->data);
     }
     return answer;
 }
@@ -739,17 +841,17 @@ int rsw_kv_seek(struct rsw_kv_cursor *cursor, struct rsw_span key, struct rsw_sp
 int rsw_kv_next(struct rsw_kv_cursor *cursor, struct rsw_span *found, struct rsw_span *value,
                 struct rsw_error *err) {
     MDB_val k;
-    if (cursor->page != NULL) {
-        if (next_in_page(cursor, found, value)) {
+    if (cursor->leaf.page != NULL) {
+        if (next_in_leaf(&cursor->leaf, found, value)) {
             return RSW_FOUND;
         }
-        if (!lead_to_entry(cursor)) {
-            return fail_at(cursor->txn, err, MDB_CORRUPTED, cursor->table, "read");
+        if (lead_on(cursor, err) != 0) {
+            return RSW_FAILED;
         }
     }
     int answer = step(cursor, MDB_NEXT, &k, found, value, err);
-    if (answer == RSW_FOUND && !cursor->txn->write) {
-        enter_page(cursor, found->data);
+    if (answer == RSW_FOUND) {
+        enter_leaf(cursor->txn, &cursor->leaf, found->data);
     }
     return answer;
 }

@@ -44,6 +44,9 @@ int rsw_kv_has_content(struct rsw_kv *kv, struct rsw_error *err);
 bool rsw_kv_maps(const struct rsw_kv *kv, const void *address);
 
 int rsw_kv_begin(struct rsw_kv_txn **out, struct rsw_kv *kv, bool write, struct rsw_error *err);
+/* Another one that reads the same moment. RSW_ABSENT: that has passed, or `txn` writes, or somebody waits for
+ * all transactions to end. */
+int rsw_kv_twin(struct rsw_kv_txn **out, const struct rsw_kv_txn *txn, struct rsw_error *err);
 /* Both end and free the transaction and all of its cursors. */
 int rsw_kv_commit(struct rsw_kv_txn *txn, struct rsw_error *err);
 void rsw_kv_abort(struct rsw_kv_txn *txn);

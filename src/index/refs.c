@@ -24,7 +24,7 @@ static int decode(struct rsw_txn *txn, struct rsw_span key, struct rsw_span valu
         return rsw_txn_damaged(txn, RSW_T_REFS, "a record has the wrong length");
     }
     out->count = count;
-    out->packed = value.data + RSW_V_REFS_IDS;
+    out->packed = value.data;
     return RSW_FOUND;
 }
 
@@ -36,12 +36,16 @@ int rsw_refs_get(struct rsw_txn *txn, uint32_t manifest, struct rsw_refs *out) {
     return answer == RSW_FOUND ? decode(txn, rsw_key_span(&key), value, out) : answer;
 }
 
+struct rsw_refs rsw_refs_of(const uint8_t *packed) {
+    return (struct rsw_refs){.count = rsw_get_le32(packed + RSW_V_REFS_COUNT), .packed = packed};
+}
+
 uint32_t rsw_refs_child(const struct rsw_refs *refs, uint32_t i) {
-    return rsw_get_le32(refs->packed + (size_t)i * 4);
+    return rsw_get_le32(refs->packed + RSW_V_REFS_IDS + (size_t)i * 4);
 }
 
 enum rsw_ref_kind rsw_refs_kind(const struct rsw_refs *refs, uint32_t i) {
-    return (enum rsw_ref_kind)refs->packed[(size_t)refs->count * 4 + i];
+    return (enum rsw_ref_kind)refs->packed[RSW_V_REFS_IDS + (size_t)refs->count * 4 + i];
 }
 
 /* The id of what is named, with what the reference tells about it. 0: failed. */
@@ -113,8 +117,8 @@ int rsw_refs_drop(struct rsw_txn *txn, uint32_t manifest, uint32_t **children, s
         return answer;
     }
     /* Copied, because what is borrowed ends with the first write. */
-    size_t packed = (size_t)refs.count * RSW_V_REFS_EACH;
-    uint8_t *copy = malloc(packed + 1);
+    size_t packed = RSW_V_REFS_IDS + (size_t)refs.count * RSW_V_REFS_EACH;
+    uint8_t *copy = malloc(packed);
     uint32_t *ids = calloc((size_t)refs.count + 1, sizeof *ids);
     if (copy == NULL || ids == NULL) {
         free(copy);

@@ -36,6 +36,22 @@ int rsw_txn_begin_write(struct rsw_txn **out, struct rsw_index *index, struct rs
     return begin(out, index, true, err);
 }
 
+int rsw_txn_twin(struct rsw_txn **out, struct rsw_txn *txn, struct rsw_error *err) {
+    struct rsw_txn *twin = calloc(1, sizeof *twin);
+    if (twin == NULL) {
+        return rsw_error_set(err, RSW_ENOMEM, ENOMEM, "out of memory");
+    }
+    int answer = rsw_kv_twin(&twin->kv, txn->kv, err);
+    if (answer != RSW_FOUND) {
+        free(twin);
+        return answer;
+    }
+    twin->index = txn->index;
+    twin->counters = txn->counters;
+    *out = twin;
+    return RSW_FOUND;
+}
+
 int rsw_txn_commit(struct rsw_txn **ptr, struct rsw_error *err) {
     struct rsw_txn *txn = *ptr;
     if (txn == NULL) {

@@ -16,6 +16,7 @@ struct rsw_index {
     char *dir;
     int lock_fd; /* -1: none */
     bool read_only;
+    bool fresh; /* made by this handle */
 };
 
 struct rsw_counters {

@@ -2,8 +2,8 @@
 
 #include "registry/token.h"
 #include "util/cleanup.h"
+#include "util/crypto.h"
 
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,11 +42,16 @@ static int make_basic(struct rsw_auth *auth, const char *user, const char *passw
     }
     auth->user = strdup(user);
     auth->basic = malloc(sizeof scheme + ((size_t)len + 2) / 3 * 4);
-    if (auth->basic != NULL) {
+    const struct rsw_crypto *crypto = rsw_crypto(err);
+    if (auth->basic != NULL && crypto != NULL) {
         memcpy(auth->basic, scheme, sizeof scheme);
-        EVP_EncodeBlock((unsigned char *)auth->basic + sizeof scheme - 1, (const unsigned char *)pair, len);
+        crypto->EVP_EncodeBlock((unsigned char *)auth->basic + sizeof scheme - 1, (const unsigned char *)pair,
+                                len);
     }
     rsw_auth_free(pair);
+    if (crypto == NULL) {
+        return -1;
+    }
     return auth->user != NULL && auth->basic != NULL ? 0 : no_memory(err);
 }
 

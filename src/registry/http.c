@@ -1,13 +1,20 @@
 #include "registry/http.h"
 
-#include <curl/curl.h>
+#include "registry/curl.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
+
+/* After rsw_http_init. */
+static const struct rsw_curl *lib(void) {
+    return rsw_curl(NULL);
+}
 
 static void cleanup_list(struct curl_slist **list) {
-    curl_slist_free_all(*list);
+    lib()->curl_slist_free_all(*list);
 }
 #define AUTO_LIST __attribute__((cleanup(cleanup_list))) struct curl_slist
 
@@ -18,8 +25,11 @@ static int no_memory(struct rsw_error *err) {
 /* ---- connections ---- */
 
 int rsw_http_init(struct rsw_http *http, struct rsw_error *err) {
+    if (rsw_curl(err) == NULL) {
+        return -1;
+    }
     /* Counted by libcurl, and safe from any thread since 7.84 (CURL_VERSION_THREADSAFE). */
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+    if (lib()->curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
         return rsw_error_set(err, RSW_EIO, 0, "libcurl cannot start");
     }
     pthread_mutex_init(&http->mutex, NULL);
@@ -29,13 +39,13 @@ int rsw_http_init(struct rsw_http *http, struct rsw_error *err) {
 
 void rsw_http_release(struct rsw_http *http) {
     while (http->idle_count > 0) {
-        curl_easy_cleanup(http->idle[--http->idle_count]);
+        lib()->curl_easy_cleanup(http->idle[--http->idle_count]);
     }
     pthread_mutex_destroy(&http->mutex);
     free(http->ca_file);
     free(http->proxy);
     free(http->user_agent);
-    curl_global_cleanup();
+    lib()->curl_global_cleanup();
 }
 
 static CURL *take_connection(struct rsw_http *http) {
@@ -45,53 +55,56 @@ static CURL *take_connection(struct rsw_http *http) {
         curl = http->idle[--http->idle_count];
     }
     pthread_mutex_unlock(&http->mutex);
-    return curl != NULL ? curl : curl_easy_init();
+    return curl != NULL ? curl : lib()->curl_easy_init();
 }
 
 static void give_connection(struct rsw_http *http, CURL *curl) {
-    curl_easy_reset(curl); /* forgets headers and bodies, keeps the connection */
+    lib()->curl_easy_reset(curl); /* forgets headers and bodies, keeps the connection */
     pthread_mutex_lock(&http->mutex);
     if (http->idle_count < RSW_HTTP_IDLE_MAX) {
         http->idle[http->idle_count++] = curl;
         curl = NULL;
     }
     pthread_mutex_unlock(&http->mutex);
-    curl_easy_cleanup(curl);
+    lib()->curl_easy_cleanup(curl);
 }
 
 /* ---- the request ---- */
 
 /* What holds for every request. */
 static bool set_limits(CURL *curl, const struct rsw_http *http) {
-    bool ok = curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L) == CURLE_OK;
-    ok &= curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK;
-    ok &= curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK;
-    ok &= curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L) == CURLE_OK;
-    ok &= curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) == CURLE_OK;
-    ok &= curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)http->connect_timeout_ms) == CURLE_OK;
-    ok &= curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)http->total_timeout_ms) == CURLE_OK;
-    ok &= curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) == CURLE_OK;
+    bool ok = lib()->curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L) == CURLE_OK;
+    ok &= lib()->curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK;
+    ok &= lib()->curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK;
+    ok &= lib()->curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L) == CURLE_OK;
+    ok &= lib()->curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) == CURLE_OK;
+    ok &=
+        lib()->curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)http->connect_timeout_ms) == CURLE_OK;
+    ok &= lib()->curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)http->total_timeout_ms) == CURLE_OK;
+    ok &= lib()->curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) == CURLE_OK;
     /* An explicit proxy, "" too, wins over the environment; so must the list of hosts without one. */
-    ok &= curl_easy_setopt(curl, CURLOPT_PROXY, http->proxy) == CURLE_OK;
-    ok &= curl_easy_setopt(curl, CURLOPT_NOPROXY, "") == CURLE_OK;
+    ok &= lib()->curl_easy_setopt(curl, CURLOPT_PROXY, http->proxy) == CURLE_OK;
+    ok &= lib()->curl_easy_setopt(curl, CURLOPT_NOPROXY, "") == CURLE_OK;
     if (http->ca_file != NULL) {
-        ok &= curl_easy_setopt(curl, CURLOPT_CAINFO, http->ca_file) == CURLE_OK;
-        ok &= curl_easy_setopt(curl, CURLOPT_CAPATH, NULL) == CURLE_OK; /* none but those in the file */
+        ok &= lib()->curl_easy_setopt(curl, CURLOPT_CAINFO, http->ca_file) == CURLE_OK;
+        ok &=
+            lib()->curl_easy_setopt(curl, CURLOPT_CAPATH, NULL) == CURLE_OK; /* none but those in the file */
     }
     return ok;
 }
 
 static bool set_method(CURL *curl, const struct rsw_http_request *request) {
     if (strcmp(request->method, "HEAD") == 0) {
-        return curl_easy_setopt(curl, CURLOPT_NOBODY, 1L) == CURLE_OK;
+        return lib()->curl_easy_setopt(curl, CURLOPT_NOBODY, 1L) == CURLE_OK;
     }
     bool ok = true;
     if (strcmp(request->method, "POST") == 0 || strcmp(request->method, "PUT") == 0) {
-        ok = curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_len) == CURLE_OK;
-        ok &= curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request->body_len > 0 ? request->body : "") ==
+        ok = lib()->curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_len) ==
+             CURLE_OK;
+        ok &= lib()->curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request->body_len > 0 ? request->body : "") ==
               CURLE_OK;
     }
-    return ok && curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request->method) == CURLE_OK;
+    return ok && lib()->curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request->method) == CURLE_OK;
 }
 
 /* "Name: value"; without a value the header that libcurl would send goes. */
@@ -99,7 +112,7 @@ static int add_header(struct curl_slist **list, const char *name, const char *va
     RSW_AUTO_BUF line = RSW_BUF_INIT;
     int rc = value != NULL ? rsw_buf_addf(&line, err, "%s: %s", name, value)
                            : rsw_buf_addf(&line, err, "%s:", name);
-    struct curl_slist *longer = rc == 0 ? curl_slist_append(*list, (const char *)line.data) : NULL;
+    struct curl_slist *longer = rc == 0 ? lib()->curl_slist_append(*list, (const char *)line.data) : NULL;
     if (line.data != NULL) {
         explicit_bzero(line.data, line.len);
     }
@@ -149,7 +162,8 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *arg) {
 
 static const char *header(CURL *curl, const char *name, size_t index) {
     struct curl_header *found = NULL;
-    return curl_easy_header(curl, name, index, CURLH_HEADER, -1, &found) == CURLHE_OK ? found->value : NULL;
+    return lib()->curl_easy_header(curl, name, index, CURLH_HEADER, -1, &found) == CURLHE_OK ? found->value
+                                                                                             : NULL;
 }
 
 /* Bearer wins; a header that cannot be read is as if it were not there. */
@@ -169,11 +183,14 @@ static void take_challenge(struct rsw_http_response *out, CURL *curl) {
 
 static int take_answer(struct rsw_http_response *out, CURL *curl, struct rsw_error *err) {
     long status = 0;
-    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+    lib()->curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
     out->status = (int)status;
     const char *version = header(curl, "Docker-Distribution-Api-Version", 0);
     const char *type = header(curl, "Content-Type", 0);
     const char *location = header(curl, "Location", 0);
+    const char *date = header(curl, "Date", 0);
+    time_t seconds = date != NULL ? lib()->curl_getdate(date, NULL) : -1;
+    out->date_ms = seconds > 0 ? (int64_t)seconds * 1000 : 0;
     out->registry = version != NULL && strcasestr(version, "registry/2.0") != NULL;
     out->json = type != NULL && strncasecmp(type, "application/json", strlen("application/json")) == 0;
     take_challenge(out, curl);
@@ -187,20 +204,20 @@ static int no_answer(CURL *curl, CURLcode rc, const char *said, const struct rsw
                      const struct rsw_http_request *request, struct rsw_error *err) {
     int url_len = (int)strcspn(request->url, "?"); /* what stands behind it is not for messages */
     long errnum = 0;
-    curl_easy_getinfo(curl, CURLINFO_OS_ERRNO, &errnum);
+    lib()->curl_easy_getinfo(curl, CURLINFO_OS_ERRNO, &errnum);
     if (rc == CURLE_OUT_OF_MEMORY) {
         return no_memory(err);
     }
     if (rc == CURLE_SSL_CACERT_BADFILE) {
         return rsw_error_set(err, RSW_EINVAL, 0, "cannot use the file of authorities %s: %s",
                              http->ca_file != NULL ? http->ca_file : "of the system",
-                             said[0] != 0 ? said : curl_easy_strerror(rc));
+                             said[0] != 0 ? said : lib()->curl_easy_strerror(rc));
     }
     if (rc == CURLE_OPERATION_TIMEDOUT) {
         errnum = ETIMEDOUT;
     }
     return rsw_error_set(err, RSW_EIO, (int)errnum, "no answer to %s %.*s: %s", request->method, url_len,
-                         request->url, said[0] != 0 ? said : curl_easy_strerror(rc));
+                         request->url, said[0] != 0 ? said : lib()->curl_easy_strerror(rc));
 }
 
 static int perform(struct rsw_http_response *out, CURL *curl, struct rsw_http *http,
@@ -210,16 +227,16 @@ static int perform(struct rsw_http_response *out, CURL *curl, struct rsw_http *h
     struct receiver receiver = {.response = out, .max = request->body_max, .err = err};
     const char *agent = request->user_agent != NULL ? request->user_agent : http->user_agent;
     bool ok = set_limits(curl, http) && set_method(curl, request);
-    ok &= curl_easy_setopt(curl, CURLOPT_URL, request->url) == CURLE_OK;
-    ok &= curl_easy_setopt(curl, CURLOPT_USERAGENT, agent) == CURLE_OK;
-    ok &= curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers) == CURLE_OK;
-    ok &= curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body) == CURLE_OK;
-    ok &= curl_easy_setopt(curl, CURLOPT_WRITEDATA, &receiver) == CURLE_OK;
-    ok &= curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, said) == CURLE_OK;
+    ok &= lib()->curl_easy_setopt(curl, CURLOPT_URL, request->url) == CURLE_OK;
+    ok &= lib()->curl_easy_setopt(curl, CURLOPT_USERAGENT, agent) == CURLE_OK;
+    ok &= lib()->curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers) == CURLE_OK;
+    ok &= lib()->curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body) == CURLE_OK;
+    ok &= lib()->curl_easy_setopt(curl, CURLOPT_WRITEDATA, &receiver) == CURLE_OK;
+    ok &= lib()->curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, said) == CURLE_OK;
     if (!ok) {
         return rsw_error_set(err, RSW_EINVAL, 0, "libcurl does not take the settings of a request");
     }
-    CURLcode rc = curl_easy_perform(curl);
+    CURLcode rc = lib()->curl_easy_perform(curl);
     if (rc != CURLE_OK && !receiver.ended) {
         return no_answer(curl, rc, said, http, request, err);
     }

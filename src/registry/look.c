@@ -15,9 +15,10 @@ static const char manifest_types[] = "application/vnd.oci.image.manifest.v1+json
                                      "application/vnd.docker.distribution.manifest.v1+json, "
                                      "application/vnd.oci.artifact.manifest.v1+json, */*";
 
-int rsw_registry_ping(struct rsw_registry *registry, struct rsw_error *err) {
+int rsw_registry_clock(struct rsw_registry *registry, int64_t *ms, struct rsw_error *err) {
     RSW_AUTO_RESPONSE response;
     RSW_AUTO_BUF url = RSW_BUF_INIT;
+    *ms = 0;
     memset(&response, 0, sizeof response);
     if (rsw_buf_addf(&url, err, "%s/v2/", registry->base) != 0) {
         return -1;
@@ -27,7 +28,13 @@ int rsw_registry_ping(struct rsw_registry *registry, struct rsw_error *err) {
     if (rsw_call_send(&response, registry, &call, err) != 0) {
         return -1;
     }
+    *ms = response.date_ms;
     return response.status == 200 && response.registry ? 0 : rsw_call_failed(registry, &call, &response, err);
+}
+
+int rsw_registry_ping(struct rsw_registry *registry, struct rsw_error *err) {
+    int64_t ms;
+    return rsw_registry_clock(registry, &ms, err);
 }
 
 /* ---- found or absent ---- */

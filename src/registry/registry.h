@@ -57,6 +57,8 @@ const char *rsw_registry_url(const struct rsw_registry *registry);
 
 /* GET /v2/: is it there, is it a registry, does it know us? 0 or -1. */
 int rsw_registry_ping(struct rsw_registry *registry, struct rsw_error *err);
+/* The same, and what its clock says: *ms to the second, cut off; 0: it does not say. */
+int rsw_registry_clock(struct rsw_registry *registry, int64_t *ms, struct rsw_error *err);
 
 /* Is this known to the registry, its cache asked first as for any client? Needs the scope `pull`. `reference`
  * of a manifest: a tag, or a digest as text. RSW_FOUND: 200, or for a blob a redirect to storage. The

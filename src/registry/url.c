@@ -1,20 +1,26 @@
 #include "registry/url.h"
 
+#include "registry/curl.h"
+
 #include "util/cleanup.h"
 
 #include <ctype.h>
-#include <curl/curl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+/* After rsw_curl has given it. */
+static const struct rsw_curl *lib(void) {
+    return rsw_curl(NULL);
+}
+
 static void cleanup_curlu(CURLU **url) {
-    curl_url_cleanup(*url);
+    lib()->curl_url_cleanup(*url);
 }
 #define AUTO_CURLU __attribute__((cleanup(cleanup_curlu))) CURLU
 
 static void cleanup_part(char **part) {
-    curl_free(*part);
+    lib()->curl_free(*part);
 }
 #define AUTO_PART __attribute__((cleanup(cleanup_part))) char
 
@@ -27,7 +33,7 @@ static int no_memory(struct rsw_error *err) {
 
 static bool has_part(CURLU *url, CURLUPart which) {
     AUTO_PART *part = NULL;
-    return curl_url_get(url, which, &part, 0) == CURLUE_OK && part != NULL;
+    return lib()->curl_url_get(url, which, &part, 0) == CURLUE_OK && part != NULL;
 }
 
 static int put_origin(struct rsw_url *out, const char *scheme, const char *host, const char *port,
@@ -48,16 +54,16 @@ static int take_parts(struct rsw_url *out, CURLU *url, const char *what, struct 
     AUTO_PART *port = NULL;
     AUTO_PART *path = NULL;
     AUTO_PART *text = NULL;
-    if (curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
-        curl_url_get(url, CURLUPART_HOST, &host, 0) != CURLUE_OK || host[0] == 0 ||
-        curl_url_get(url, CURLUPART_PATH, &path, 0) != CURLUE_OK ||
-        curl_url_get(url, CURLUPART_URL, &text, 0) != CURLUE_OK) {
+    if (lib()->curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
+        lib()->curl_url_get(url, CURLUPART_HOST, &host, 0) != CURLUE_OK || host[0] == 0 ||
+        lib()->curl_url_get(url, CURLUPART_PATH, &path, 0) != CURLUE_OK ||
+        lib()->curl_url_get(url, CURLUPART_URL, &text, 0) != CURLUE_OK) {
         return rsw_error_set(err, RSW_EINVAL, 0, "%s is no URL", what);
     }
     if (strcmp(scheme, "http") != 0 && strcmp(scheme, "https") != 0) {
         return rsw_error_set(err, RSW_EINVAL, 0, "%s must begin with http:// or https://", what);
     }
-    if (curl_url_get(url, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) != CURLUE_OK) {
+    if (lib()->curl_url_get(url, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) != CURLUE_OK) {
         return rsw_error_set(err, RSW_EINVAL, 0, "%s is no URL: the port", what);
     }
     out->secure = strcmp(scheme, "https") == 0;
@@ -73,20 +79,23 @@ static int take_parts(struct rsw_url *out, CURLU *url, const char *what, struct 
 int rsw_url_join(struct rsw_url *out, const char *base, const char *location, const char *what,
                  struct rsw_error *err) {
     *out = (struct rsw_url)RSW_URL_INIT;
-    AUTO_CURLU *url = curl_url();
+    if (rsw_curl(err) == NULL) {
+        return -1;
+    }
+    AUTO_CURLU *url = lib()->curl_url();
     if (url == NULL) {
         return no_memory(err);
     }
-    CURLUcode rc = base == NULL ? CURLUE_OK : curl_url_set(url, CURLUPART_URL, base, FLAGS);
+    CURLUcode rc = base == NULL ? CURLUE_OK : lib()->curl_url_set(url, CURLUPART_URL, base, FLAGS);
     if (rc == CURLUE_OK) {
-        rc = curl_url_set(url, CURLUPART_URL, location, FLAGS);
+        rc = lib()->curl_url_set(url, CURLUPART_URL, location, FLAGS);
     }
     if (rc == CURLUE_OUT_OF_MEMORY) {
         return no_memory(err);
     }
     if (rc != CURLUE_OK) {
         return rsw_error_set(err, RSW_EINVAL, 0, "%s is no URL (http://HOST:PORT or https://HOST:PORT): %s",
-                             what, curl_url_strerror(rc));
+                             what, lib()->curl_url_strerror(rc));
     }
     if (take_parts(out, url, what, err) != 0) {
         rsw_url_release(out);
@@ -101,16 +110,19 @@ int rsw_url_parse(struct rsw_url *out, const char *text, const char *what, struc
 
 int rsw_url_add_query(char **out, const char *text, const char *name, const char *value,
                       struct rsw_error *err) {
-    AUTO_CURLU *url = curl_url();
+    if (rsw_curl(err) == NULL) {
+        return -1;
+    }
+    AUTO_CURLU *url = lib()->curl_url();
     AUTO_PART *whole = NULL;
     RSW_AUTO_FREE char *pair = NULL;
     if (asprintf(&pair, "%s=%s", name, value) < 0) {
         pair = NULL;
         return no_memory(err);
     }
-    if (url == NULL || curl_url_set(url, CURLUPART_URL, text, FLAGS) != CURLUE_OK ||
-        curl_url_set(url, CURLUPART_QUERY, pair, CURLU_APPENDQUERY | CURLU_URLENCODE) != CURLUE_OK ||
-        curl_url_get(url, CURLUPART_URL, &whole, 0) != CURLUE_OK) {
+    if (url == NULL || lib()->curl_url_set(url, CURLUPART_URL, text, FLAGS) != CURLUE_OK ||
+        lib()->curl_url_set(url, CURLUPART_QUERY, pair, CURLU_APPENDQUERY | CURLU_URLENCODE) != CURLUE_OK ||
+        lib()->curl_url_get(url, CURLUPART_URL, &whole, 0) != CURLUE_OK) {
         return no_memory(err);
     }
     *out = strdup(whole);

@@ -91,7 +91,8 @@ static int write_batch(struct rsw_pool *pool, struct rsw_txn **txn, int64_t *beg
     if (rsw_txn_failed(*txn, err)) {
         return -1;
     }
-    bool enough = rsw_txn_dirty(*txn) > RSW_WRITE_BYTES || rsw_monotonic_ms() - *began_ms >= RSW_WRITE_MS;
+    int64_t most_ms = rsw_index_fresh(pool->reading->index) ? RSW_WRITE_FRESH_MS : RSW_WRITE_MS;
+    bool enough = rsw_txn_dirty(*txn) > RSW_WRITE_BYTES || rsw_monotonic_ms() - *began_ms >= most_ms;
     return enough ? commit(txn, err) : 0;
 }
 
@@ -130,7 +131,7 @@ static void write_all(struct rsw_pool *pool) {
         int rc = 0;
         if (!broken && batch != NULL) {
             rc = write_batch(pool, &txn, &began_ms, batch, &err);
-        } else if (!broken) {
+        } else if (!broken && (ended || !rsw_index_fresh(pool->reading->index))) {
             rc = commit(&txn, &err); /* nothing to do for now: let others write */
         }
         rsw_batch_free(batch);

@@ -7,6 +7,9 @@
 
 /* Commit after this long, so that others come to write, or after this much. */
 #define RSW_WRITE_MS 200
+/* Into an index that is just being made: what is written in one go lies side by side on disk, and in the page
+ * cache in large pieces, which are mapped much faster. */
+#define RSW_WRITE_FRESH_MS 5000
 #define RSW_WRITE_BYTES (UINT64_C(64) * 1024 * 1024)
 
 struct rsw_pool;

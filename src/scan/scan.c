@@ -190,13 +190,15 @@ static int read_repository(struct scan *scan, struct found_repo *repo, struct rs
     return 0;
 }
 
+/* Repositories first: so what is together in one of them gets ids, and a place in the index, side by side. */
 static int read_task(void *arg, size_t i, struct rsw_error *err) {
     struct scan *scan = arg;
     if (rsw_reading_stopped(&scan->reading, err)) {
         return -1;
     }
-    return i < scan->folders.count ? rsw_blobs_read(&scan->reading, scan->noted, scan->folders.names[i], err)
-                                   : read_repository(scan, &scan->repos[i - scan->folders.count], err);
+    size_t repos = scan->names.count;
+    return i < repos ? read_repository(scan, &scan->repos[i], err)
+                     : rsw_blobs_read(&scan->reading, scan->noted, scan->folders.names[i - repos], err);
 }
 
 /* ---- third step: look again ---- */

@@ -142,6 +142,7 @@ int rsw_storage_open_fs(struct rsw_storage **out, const char *root, struct rsw_e
                                                .move = rsw_fs_move,
                                                .copy = rsw_fs_copy,
                                                .write = rsw_fs_write,
+                                               .survey = rsw_fs_survey,
                                                .free = fs_free};
     *out = NULL;
     if (root[0] != '/') {

@@ -76,6 +76,7 @@ int rsw_fs_prune(struct rsw_storage *storage, const char *dir, struct rsw_error 
 void rsw_fs_move(struct rsw_storage *storage, struct rsw_move *moves, size_t count);
 void rsw_fs_copy(struct rsw_storage *storage, struct rsw_move *copies, size_t count);
 void rsw_fs_write(struct rsw_storage *storage, struct rsw_write *writes, size_t count);
+void rsw_fs_survey(struct rsw_storage *storage, struct rsw_survey *surveys, size_t count);
 void rsw_fs_rmdir(struct rsw_storage *storage, struct rsw_removal *removals, size_t count);
 
 #endif

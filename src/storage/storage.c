@@ -152,6 +152,22 @@ void rsw_storage_write(struct rsw_storage *storage, struct rsw_write *writes, si
     storage->ops->write(storage, writes + run, count - run);
 }
 
+void rsw_storage_survey(struct rsw_storage *storage, struct rsw_survey *surveys, size_t count) {
+    size_t run = 0;
+    for (size_t i = 0; i < count; i++) {
+        bool valid = rsw_storage_key_valid(surveys[i].dir, true);
+        surveys[i] = (struct rsw_survey){
+            .dir = surveys[i].dir, .answer = valid ? RSW_ABSENT : RSW_FAILED, .errnum = valid ? 0 : EINVAL};
+        if (!valid && storage->ops->survey != NULL) {
+            storage->ops->survey(storage, surveys + run, i - run);
+            run = i + 1;
+        }
+    }
+    if (storage->ops->survey != NULL) {
+        storage->ops->survey(storage, surveys + run, count - run);
+    }
+}
+
 int rsw_storage_prune(struct rsw_storage *storage, const char *dir, struct rsw_error *err) {
     if (!rsw_storage_key_valid(dir, true)) {
         return bad_key(dir, err);

@@ -115,6 +115,19 @@ struct rsw_write {
     int errnum;
 };
 
+/* What can be told of a folder without changing anything. */
+struct rsw_survey {
+    const char *dir; /* a key; "" for the root */
+    int answer;      /* RSW_ABSENT: there is no such folder (object stores have none) */
+    int errnum;
+    uint64_t volume[2]; /* a file can be moved in one step between folders in which both are the same */
+    uint64_t room;      /* bytes that we could still write there */
+    int refused; /* errno of putting something into it and taking it out again, 0: we may. EPERM: it is sticky
+                    and another's, so that what others put into it can only be taken by them */
+    uint32_t owner; /* its user */
+    uint32_t mode;  /* its permission bits */
+};
+
 struct rsw_storage_ops {
     /* RSW_FOUND: listed, to the end (single entries may still be RSW_FAILED). RSW_ABSENT: no such
      * prefix. RSW_FAILED: the listing could not be begun or was cut short, err says why. */
@@ -142,6 +155,9 @@ struct rsw_storage_ops {
      */
     void (*copy)(struct rsw_storage *storage, struct rsw_move *copies, size_t count);
     void (*write)(struct rsw_storage *storage, struct rsw_write *writes, size_t count);
+    /* Looks at folders from outside. NULL: a backend that has none; rsw_storage_survey then says RSW_ABSENT.
+     */
+    void (*survey)(struct rsw_storage *storage, struct rsw_survey *surveys, size_t count);
     void (*free)(struct rsw_storage *storage);
 };
 
@@ -160,6 +176,7 @@ void rsw_storage_rmdir(struct rsw_storage *storage, struct rsw_removal *removals
 void rsw_storage_move(struct rsw_storage *storage, struct rsw_move *moves, size_t count);
 void rsw_storage_copy(struct rsw_storage *storage, struct rsw_move *copies, size_t count);
 void rsw_storage_write(struct rsw_storage *storage, struct rsw_write *writes, size_t count);
+void rsw_storage_survey(struct rsw_storage *storage, struct rsw_survey *surveys, size_t count);
 
 /* Backends. `root` need not contain `docker/` yet. */
 int rsw_storage_open_fs(struct rsw_storage **out, const char *root, struct rsw_error *err);

@@ -1,6 +1,8 @@
 #include <regsweep/digest.h>
 
-#include <openssl/evp.h>
+#include "util/bytes.h"
+#include "util/crypto.h"
+
 #include <string.h>
 
 static const struct {
@@ -63,12 +65,21 @@ bool rsw_digest_parse(struct rsw_digest *out, const char *text, size_t len) {
     return rsw_digest_parse_parts(out, text, alg_len, colon + 1, len - alg_len - 1);
 }
 
+/* Four bytes at once: a sweep can write millions of digests. */
+static void write_hex4(const uint8_t *bytes, char *text) {
+    uint64_t spread = rsw_get_le32(bytes);
+    spread = (spread | spread << 16) & UINT64_C(0x0000ffff0000ffff);
+    spread = (spread | spread << 8) & UINT64_C(0x00ff00ff00ff00ff);
+    spread = (spread >> 4 & UINT64_C(0x000f000f000f000f)) | (spread & UINT64_C(0x000f000f000f000f)) << 8;
+    /* Each byte is a digit now; those from ten on are letters. */
+    uint64_t letters = (spread + UINT64_C(0x0606060606060606)) >> 4 & UINT64_C(0x0101010101010101);
+    rsw_put_le64((uint8_t *)text, spread + UINT64_C(0x3030303030303030) + letters * ('a' - '0' - 10));
+}
+
 static void write_hex(const struct rsw_digest *digest, char *text) {
-    static const char digits[] = "0123456789abcdef";
     size_t size = rsw_alg_size(digest->alg);
-    for (size_t i = 0; i < size; i++) {
-        text[i * 2] = digits[digest->bytes[i] >> 4];
-        text[i * 2 + 1] = digits[digest->bytes[i] & 15];
+    for (size_t i = 0; i < size; i += 4) {
+        write_hex4(digest->bytes + i, text + i * 2);
     }
     text[size * 2] = 0;
 }
@@ -102,10 +113,16 @@ int rsw_digest_of(struct rsw_digest *out, uint8_t alg, const void *bytes, size_t
     if (rsw_alg_size(alg) == 0) {
         return rsw_error_set(err, RSW_EINVAL, 0, "unknown digest algorithm %u", alg);
     }
-    const EVP_MD *md = alg == RSW_SHA256 ? EVP_sha256() : alg == RSW_SHA384 ? EVP_sha384() : EVP_sha512();
+    const struct rsw_crypto *crypto = rsw_crypto(err);
+    if (crypto == NULL) {
+        return -1;
+    }
+    const EVP_MD *md = alg == RSW_SHA256   ? crypto->EVP_sha256()
+                       : alg == RSW_SHA384 ? crypto->EVP_sha384()
+                                           : crypto->EVP_sha512();
     *out = (struct rsw_digest){.alg = alg};
     unsigned size = 0;
-    if (EVP_Digest(bytes, len, out->bytes, &size, md, NULL) != 1) {
+    if (crypto->EVP_Digest(bytes, len, out->bytes, &size, md, NULL) != 1) {
         return rsw_error_set(err, RSW_EIO, 0, "libcrypto cannot compute a %s digest", rsw_alg_name(alg));
     }
     return 0;

@@ -13,18 +13,19 @@ const char *rsw_type_name(unsigned bit) {
 
 const char *rsw_types_format(uint32_t types, char *text, size_t size) {
     size_t len = 0;
-    for (unsigned bit = 0; bit <= RSW_TYPE_COUNT; bit++) {
-        bool is = bit < RSW_TYPE_COUNT ? (types >> bit & 1) != 0 : len == 0;
-        const char *name = bit < RSW_TYPE_COUNT ? type_names[bit] : "unknown";
+    uint32_t left = types & RSW_TYPES_ALL;
+    do {
+        const char *name = left == 0 ? "unknown" : type_names[__builtin_ctz(left)];
         size_t name_len = strlen(name);
-        if (is && len + name_len + 2 <= size) {
+        if (len + name_len + 2 <= size) {
             if (len > 0) {
                 text[len++] = ',';
             }
             memcpy(text + len, name, name_len);
             len += name_len;
         }
-    }
+        left &= left - 1;
+    } while (left != 0);
     text[len] = 0;
     return text;
 }

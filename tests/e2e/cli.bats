@@ -52,7 +52,7 @@ scan() {
 @test "help goes to stdout and names every command" {
     run -0 --separate-stderr "$REGSWEEP" --help
     [ -z "$stderr" ]
-    for command in scan serve sweep inspect verify restore; do
+    for command in scan serve sweep inspect verify restore doctor; do
         [[ $output == *"  $command"* ]]
         "$REGSWEEP" "$command" --help | grep -q "^Usage: regsweep $command"
     done

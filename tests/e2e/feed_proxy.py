@@ -76,17 +76,17 @@ class Line:
         self.instance = json.loads(body)["events"][0]["source"]["instanceID"]
         if self.chance("deaf", 2) or self.chance("drop", 0.03):
             return 200
-        if self.chance("refuse", 0.1):
+        if self.chance("refuse", 0.03):
             return self.random.choice([503, None])
         if self.chance("delay", 1):
-            time.sleep(self.random.uniform(0, 0.5) ** 4)  # mostly short, or the queue would only grow
+            time.sleep(self.random.uniform(0, 0.5) ** 6)  # mostly short, or the queue would only grow
         if self.chance("double", 0.1):
             self.hand_on_later(body, headers, self.random.uniform(0, 2))
         if self.chance("reorder", 0.5):
             self.hand_on_later(body, headers, self.random.uniform(0, 0.5))
             return 200
         status = self.hand_on(body, headers)
-        return None if self.chance("refuse", 0.05) else status
+        return None if self.chance("refuse", 0.02) else status
 
 
 class Handler(http.server.BaseHTTPRequestHandler):

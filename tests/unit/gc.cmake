@@ -25,12 +25,15 @@ regsweep_unit_test(gc_fence
 regsweep_unit_test(gc_restore
     SOURCES gc_restore.c storage_help.c tree.c
     MODULES gc scan oci registry storage index util)
+regsweep_unit_test(gc_online
+    SOURCES gc_online.c gc_registry.c tree.c compare.c
+    MODULES gc scan oci registry storage index util)
 # rsw_revive is the test's own.
 regsweep_unit_test(gc_reviver
     SOURCES gc_reviver.c ${PROJECT_SOURCE_DIR}/src/gc/reviver.c
     MODULES util)
-regsweep_unit_test(gc_online
-    SOURCES gc_online.c gc_registry.c tree.c compare.c
+regsweep_unit_test(gc_doctor
+    SOURCES gc_doctor.c index_support.c
     MODULES gc scan oci registry storage index util)
 regsweep_unit_test(gc_replicas
     SOURCES gc_replicas.c registry_mock.c

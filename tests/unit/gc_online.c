@@ -314,6 +314,72 @@ static void what_nobody_told_of_is_found_in_storage(void **state) {
     assert_true(is_whole(r, "app", &image));
 }
 
+/* As the feed does with the event of a push; nobody has read the manifest yet. */
+static void tell_of_push(struct registry *r, const char *name, const struct rsw_digest *digest) {
+    RSW_AUTO_TXN txn = NULL;
+    assert_int_equal(rsw_txn_begin_write(&txn, r->index, &r->err), 0);
+    struct rsw_member member = {.repo = rsw_fact_repo(txn, name, r->now_ms), .touched_ms = r->now_ms};
+    member.blob = member.target = rsw_fact_blob(txn, digest, RSW_SIZE_UNKNOWN, r->now_ms);
+    rsw_fact_member(txn, RSW_REVISION, &member);
+    rsw_touch(txn, member.repo, member.blob);
+    const struct rsw_check check = {
+        .kind = RSW_CHECK_MANIFEST, .blob = member.blob, .due_ms = r->now_ms, .seq = rsw_txn_seq(txn)};
+    rsw_check_put(txn, &check);
+    assert_int_equal(rsw_txn_commit(&txn, &r->err), 0);
+}
+
+/* A registry with a stale cache took an image whose layers' links are gone. Its event has come in, but serve
+ * did not come to reading the manifest: the sweep must not go on before somebody did. */
+static void what_a_push_names_that_nobody_has_read_yet_is_given_back(void **state) {
+    struct registry *r = *state;
+    struct tree_image image = tree_image(&r->tree, "app", NULL, "old", 2);
+    char json[1024];
+    char config[RSW_DIGEST_TEXT_MAX];
+    char layer[RSW_DIGEST_TEXT_MAX];
+    scan_long_ago(r);
+    step(r, "unlinked");
+    snprintf(json, sizeof json,
+             "{\"schemaVersion\":2,\"mediaType\":\"application/vnd.oci.image.manifest.v1+json\","
+             "\"config\":{\"mediaType\":\"application/"
+             "vnd.oci.image.config.v1+json\",\"digest\":\"%s\",\"size\":1},"
+             "\"layers\":[{\"mediaType\":\"application/"
+             "vnd.oci.image.layer.v1.tar\",\"digest\":\"%s\",\"size\":1}]}",
+             rsw_digest_format(&image.config, config), rsw_digest_format(&image.layers[0], layer));
+    struct rsw_digest pushed = tree_manifest_json(&r->tree, "app", NULL, json);
+    tell_of_push(r, "app", &pushed);
+    later(r);
+    step(r, "hidden");
+    assert_true(has_link(r, "app", &image.layers[0]) && has_blob(r, &image.layers[0]));
+    assert_true(has_link(r, "app", &image.config) && has_blob(r, &image.config));
+    assert_false(has_blob(r, &image.layers[1]));
+    later(r);
+    step(r, "purged");
+    assert_true(has_revision(r, "app", &pushed) && has_blob(r, &image.layers[0]));
+}
+
+/* What cannot be read may need anything. */
+static void a_push_that_cannot_be_read_stops_the_sweep(void **state) {
+    struct registry *r = *state;
+    if (r->backend != IN_MEMORY) {
+        return; /* faults of single keys are for memory to make */
+    }
+    struct tree_image image = tree_image(&r->tree, "app", NULL, "old", 1);
+    char key[RSW_KEY_MAX];
+    scan_long_ago(r);
+    step(r, "unlinked");
+    struct rsw_digest pushed = tree_manifest_json(&r->tree, "app", NULL, "{\"schemaVersion\":2}");
+    tell_of_push(r, "app", &pushed);
+    rsw_memory_fail_key(r->real, rsw_key_blob(key, &pushed), EIO);
+    later(r);
+    assert_int_equal(sweep(r), -1);
+    assert_int_equal(r->err.code, RSW_EPARTIAL);
+    assert_non_null(strstr(r->err.message, "cannot be read yet"));
+    assert_true(has_blob(r, &image.layers[0]));
+    rsw_memory_fail_key(r->real, key, 0);
+    r->now_ms += 10000; /* the pause after a failure is over */
+    step(r, "hidden");
+}
+
 static void a_tag_that_the_index_missed_keeps_its_manifest(void **state) {
     struct registry *r = *state;
     struct tree_image image = tree_image(&r->tree, "app", "1", "old", 2);
@@ -774,6 +840,8 @@ int main(void) {
         in_either(what_is_touched_before_it_is_taken_is_not_taken),
         in_either(an_index_gives_back_its_children_and_theirs),
         in_either(what_nobody_told_of_is_found_in_storage),
+        in_either(what_a_push_names_that_nobody_has_read_yet_is_given_back),
+        in_either(a_push_that_cannot_be_read_stops_the_sweep),
         in_either(a_tag_that_the_index_missed_keeps_its_manifest),
         in_either(a_lookup_that_fails_keeps),
         in_either(what_a_cache_knew_again_begins_the_settle_anew),

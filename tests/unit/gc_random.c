@@ -875,8 +875,59 @@ static void the_mark_agrees_with_the_rules_in_every_small_world(void **state) {
     }
 }
 
+/* Two threads each decide half of the repositories: of a committed index, for they need a moment that both
+ * can see. */
+static void expect_same_plan(const struct rsw_plan *one, const struct rsw_plan *two) {
+    assert_int_equal(one->count, two->count);
+    assert_int_equal(one->warning_count, two->warning_count);
+    for (size_t i = 0; i < one->count; i++) {
+        const struct rsw_condemned *a = &one->condemned[i];
+        const struct rsw_condemned *b = &two->condemned[i];
+        assert_true(a->repo == b->repo && a->blob == b->blob && a->size == b->size && a->types == b->types &&
+                    a->kind == b->kind && a->reason == b->reason);
+        assert_string_equal(rsw_plan_name(one, a), rsw_plan_name(two, b));
+    }
+    for (size_t i = 0; i < one->warning_count; i++) {
+        assert_true(one->warnings[i].repo == two->warnings[i].repo &&
+                    one->warnings[i].blob == two->warnings[i].blob);
+        assert_string_equal(one->warnings[i].problem, two->warnings[i].problem);
+    }
+    assert_memory_equal(one->counts, two->counts, sizeof one->counts);
+    assert_memory_equal(one->totals, two->totals, sizeof one->totals);
+    assert_true(one->bytes == two->bytes && one->total_bytes == two->total_bytes &&
+                one->kept_blobs == two->kept_blobs && one->kept_in_grace == two->kept_in_grace);
+}
+
+static void two_threads_make_the_plan_of_one(void **unused) {
+    (void)unused;
+    static struct small_world world;
+    struct rsw_error err = RSW_ERROR_INIT;
+    for (seed_at_work = 1; seed_at_work <= 60; seed_at_work++) {
+        void *state = NULL;
+        world_open(&state);
+        world_begin(&state);
+        struct world *w = state;
+        make_world(&world, seed_at_work);
+        put_world(w, &world);
+        assert_int_equal(rsw_txn_commit(&w->txn, &err), 0);
+        assert_int_equal(rsw_txn_begin_read(&w->txn, w->index, &err), 0);
+        struct rsw_plan one;
+        struct rsw_plan two;
+        w->options.threads = 1;
+        assert_int_equal(rsw_mark(&one, w->txn, &w->options, &err), 0);
+        w->options.threads = 2;
+        assert_int_equal(rsw_mark(&two, w->txn, &w->options, &err), 0);
+        expect_same_plan(&one, &two);
+        rsw_plan_release(&one);
+        rsw_plan_release(&two);
+        world_end(&state);
+        world_close(&state);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(two_threads_make_the_plan_of_one),
         cmocka_unit_test_teardown(the_mark_agrees_with_the_rules_in_every_small_world, world_end),
     };
     return cmocka_run_group_tests(tests, world_open, world_close);

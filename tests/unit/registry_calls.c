@@ -27,6 +27,19 @@ static void what_is_there_is_found_and_what_is_not_is_absent(void **state) {
               "HEAD /v2/found/blobs/sha256:2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881");
 }
 
+static void a_registry_says_what_time_it_has(void **state) {
+    struct mock *mock = *state;
+    RSW_AUTO_REGISTRY registry = mock_open(mock, false);
+    struct rsw_error err = RSW_ERROR_INIT;
+    int64_t ms = 0;
+    int64_t before_ms = rsw_clock_now_ms(NULL) / 1000 * 1000;
+    expect_answer(rsw_registry_clock(registry, &ms, &err), 0, &err);
+    assert_true(ms >= before_ms - 1000 && ms <= rsw_clock_now_ms(NULL));
+    assert_int_equal(ms % 1000, 0);
+    mock->plain = true;
+    expect_answer(rsw_registry_clock(registry, &ms, &err), -1, &err);
+}
+
 static void no_other_answer_is_taken_for_found_or_absent(void **state) {
     static const struct {
         const char *repo;
@@ -255,6 +268,7 @@ static void options_that_cannot_work_are_clear_errors(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(what_is_there_is_found_and_what_is_not_is_absent),
+        TEST(a_registry_says_what_time_it_has),
         TEST(no_other_answer_is_taken_for_found_or_absent),
         TEST(a_blob_that_is_redirected_to_storage_is_found_and_a_manifest_is_not),
         TEST(clear_reports_what_the_registry_answered),

@@ -14,6 +14,8 @@ void sim_clients_init(struct sim_clients *clients, struct sim *sim) {
     for (int i = 0; i < SIM_CLIENTS; i++) {
         clients->busy_weight[i] = weights[sim_below(sim, 4)];
     }
+    clients->slow = 12;
+    clients->second_from = sim_one_in(sim, 3) ? sim_below(sim, 3000) : 0;
     clients->deletes_layers = sim_one_in(sim, 3);
 }
 
@@ -38,9 +40,7 @@ static void begin(struct sim_clients *clients, struct sim_client *client, enum s
         clients->deletes++;
     }
     sim_request_begin(&sim->registry, &client->request);
-    if (sim_one_in(sim, 12)) { /* a slow one */
-        client->sleeps_until_ms = sim->registry.now_ms + (int64_t)sim_below(sim, (unsigned)sim->settle_ms);
-    }
+    client->slow = sim_one_in(sim, kind == SIM_PUT_MANIFEST ? clients->slow : 12);
 }
 
 /* ---- pushing ---- */
@@ -67,7 +67,7 @@ static int tag_for(struct sim *sim, int image) {
 
 static void begin_push(struct sim_clients *clients, struct sim_client *client) {
     struct sim *sim = clients->sim;
-    client->repo = (int)sim_below(sim, 2);
+    client->repo = sim->steps < clients->second_from ? 0 : (int)sim_below(sim, 2);
     client->image = images[sim_below(sim, sizeof images / sizeof *images)];
     client->tag = tag_for(sim, client->image);
     client->attempts = 0;
@@ -187,6 +187,9 @@ void sim_clients_step(struct sim_clients *clients) {
     if (client->busy) {
         if (sim_request_step(&sim->registry, &client->request) != 0) {
             answered(clients, client);
+        } else if (client->slow && sim_one_in(sim, 4)) {
+            client->sleeps_until_ms =
+                sim->registry.now_ms + (int64_t)sim_below(sim, (unsigned)sim->settle_ms);
         }
     } else if (client->todo_count > 0) {
         push_on(clients, client);

@@ -12,6 +12,7 @@
 struct sim_client {
     struct sim_request request; /* under way, if `busy` */
     bool busy;
+    bool slow;
     uint64_t began; /* step */
     int64_t sleeps_until_ms;
     /* A push: what is still to be done, the last first. */
@@ -31,6 +32,8 @@ struct sim_clients {
     struct sim_ledger ledger;
     struct sim_client clients[SIM_CLIENTS];
     unsigned busy_weight[SIM_CLIENTS]; /* how often each acts */
+    unsigned slow;                     /* one PUT of a manifest in so many takes up to its whole life */
+    uint64_t second_from;              /* step from which on they push into the second repository too */
     bool deletes_layers;
     bool resting; /* they begin nothing new */
     uint64_t pushes, pushes_failed, pulls, deletes;

@@ -656,6 +656,23 @@ static void a_write_makes_a_file_and_replaces_none(void **state) {
     help_forget(&seen);
 }
 
+static void a_survey_tells_of_folders_where_there_are_some(void **state) {
+    struct rsw_storage *s = *state;
+    put(s, "r/a/link", "sha256:a");
+    struct rsw_survey surveys[] = {{.dir = ""}, {.dir = "../out"}, {.dir = "r/a"}, {.dir = "r/b"}};
+    rsw_storage_survey(s, surveys, 4);
+    assert_int_equal(surveys[0].answer, surveys[2].answer); /* a backend without folders knows of none */
+    assert_true(surveys[2].answer == RSW_FOUND || surveys[2].answer == RSW_ABSENT);
+    assert_int_equal(surveys[1].answer, RSW_FAILED);
+    assert_int_equal(surveys[1].errnum, EINVAL);
+    assert_int_equal(surveys[3].answer, RSW_ABSENT);
+    if (surveys[2].answer == RSW_FOUND) {
+        assert_int_equal(surveys[2].refused, 0);
+        assert_true(surveys[2].room > 0);
+        assert_memory_equal(surveys[0].volume, surveys[2].volume, sizeof surveys[0].volume);
+    }
+}
+
 static void *write_many(void *storage) {
     for (int i = 0; i < 200; i++) {
         char key[64];
@@ -700,6 +717,7 @@ int contract_run(const struct contract_backend *over) {
         TEST(a_copy_is_a_second_file_with_the_same_bytes_and_time),
         TEST(a_copy_to_a_place_that_is_taken_leaves_both),
         TEST(a_write_makes_a_file_and_replaces_none),
+        TEST(a_survey_tells_of_folders_where_there_are_some),
         TEST(of_two_writers_one_wins_and_the_file_is_whole),
         TEST(a_listing_shows_what_is_below_its_prefix_and_nothing_else),
         TEST(an_empty_root_lists_as_found_and_empty),

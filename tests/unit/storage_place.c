@@ -124,6 +124,75 @@ static void a_copy_by_bytes_takes_owner_and_mode_from_its_folder(void **state) {
     assert_int_equal(st.st_mode & 07777, 0660);
 }
 
+/* ---- surveys ---- */
+
+static struct rsw_survey survey_one(struct rsw_storage *s, const char *dir) {
+    struct rsw_survey survey = {.dir = dir};
+    rsw_storage_survey(s, &survey, 1);
+    return survey;
+}
+
+static bool same_volume(const struct rsw_survey *one, const struct rsw_survey *other) {
+    return memcmp(one->volume, other->volume, sizeof one->volume) == 0;
+}
+
+/* A survey says so where a move would. */
+static void expect_no_way(struct rsw_storage *s, const char *dir, const char *to) {
+    struct rsw_survey here = survey_one(s, "here");
+    struct rsw_survey there = survey_one(s, dir);
+    struct rsw_move move = move_one(s, "here/data", to);
+    assert_int_equal(umount2(help_path(in, dir), MNT_DETACH), 0);
+    assert_int_equal(move.errnum, EXDEV);
+    assert_int_equal(there.answer, RSW_FOUND);
+    assert_false(same_volume(&here, &there));
+    there = survey_one(s, dir);
+    assert_true(same_volume(&here, &there));
+}
+
+static void a_survey_tells_other_filesystems_and_other_mounts_of_the_same(void **state) {
+    struct rsw_storage *s = *state;
+    help_mkdir(in, "here");
+    help_mkdir(in, "there");
+    put("here/data", "x");
+    if (mount("regsweep-test", help_path(in, "there"), "tmpfs", 0, "size=1m") != 0) {
+        skip(); /* not root */
+    }
+    expect_no_way(s, "there", "there/data");
+    char from[128];
+    snprintf(from, sizeof from, "%s", help_path(in, "here"));
+    assert_int_equal(mount(from, help_path(in, "there"), NULL, MS_BIND, NULL), 0);
+    expect_no_way(s, "there", "there/other");
+}
+
+static void a_survey_tells_whether_files_can_be_taken_out(void **state) {
+    struct rsw_storage *s = *state;
+    help_mkdir(in, "mine");
+    help_mkdir(in, "everybodys");
+    help_mkdir(in, "sticky");
+    assert_int_equal(chmod(help_path(in, "mine"), 0755), 0);
+    assert_int_equal(chmod(help_path(in, "everybodys"), 0777), 0);
+    assert_int_equal(chmod(help_path(in, "sticky"), 01777), 0);
+    assert_int_equal(symlink("mine", help_path(in, "link")), 0);
+    assert_int_equal(survey_one(s, "mine").refused, 0);
+    assert_int_equal(survey_one(s, "sticky").refused, 0);
+    assert_int_equal(survey_one(s, "sticky").mode, 01777);
+    assert_int_equal(survey_one(s, "link").answer, RSW_FAILED);
+    assert_int_equal(survey_one(s, "link").errnum, ELOOP);
+    put("file", "x");
+    assert_int_equal(survey_one(s, "file").answer, RSW_ABSENT);
+    if (geteuid() != 0) {
+        skip();
+    }
+    assert_int_equal(chmod(top, 0755), 0);
+    assert_int_equal(seteuid(65534), 0);
+    int refused[] = {survey_one(s, "mine").refused, survey_one(s, "everybodys").refused,
+                     survey_one(s, "sticky").refused};
+    assert_int_equal(seteuid(0), 0);
+    assert_int_equal(refused[0], EACCES);
+    assert_int_equal(refused[1], 0);
+    assert_int_equal(refused[2], EPERM);
+}
+
 static void nothing_is_moved_or_written_through_a_symbolic_link(void **state) {
     struct rsw_storage *s = *state;
     help_mkdir(top, "outside");
@@ -184,6 +253,8 @@ int main(void) {
         TEST(a_moved_file_keeps_owner_mode_and_inode),
         TEST(a_copy_is_the_same_file_under_a_second_name),
         TEST(a_copy_by_bytes_takes_owner_and_mode_from_its_folder),
+        TEST(a_survey_tells_other_filesystems_and_other_mounts_of_the_same),
+        TEST(a_survey_tells_whether_files_can_be_taken_out),
         TEST(nothing_is_moved_or_written_through_a_symbolic_link),
         TEST(a_full_disk_leaves_no_half_a_file),
     };

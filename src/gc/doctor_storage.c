@@ -1,0 +1,268 @@
+/* Checks of storage that change nothing in it but a small file beside the quarantine. */
+#include "gc/checks.h"
+
+#include "gc/quarantine.h"
+#include "storage/layout.h"
+#include "util/text.h"
+#include "util/useragent.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define QUARANTINE "regsweep/quarantine"
+#define SAMPLE 64 /* folders of each kind whose permissions are looked at */
+
+static const char root[] = RSW_LAYOUT_ROOT;
+
+static bool has_storage(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
+    if (doctor->storage == NULL) {
+        rsw_say(out, RSW_HEALTH_UNKNOWN, NULL, "there is no storage to look at");
+    }
+    return doctor->storage != NULL;
+}
+
+static struct rsw_survey survey_of(struct rsw_storage *storage, const char *dir) {
+    struct rsw_survey survey = {.dir = dir};
+    rsw_storage_survey(storage, &survey, 1);
+    return survey;
+}
+
+static void cannot_look(struct rsw_diagnosis *out, const char *dir, int errnum) {
+    char text[128];
+    rsw_say(out, RSW_HEALTH_ERROR,
+            "let the user that runs regsweep into that folder; run it as the registry's user",
+            "'%s' cannot be looked at: %s", dir, strerror_r(errnum, text, sizeof text));
+}
+
+/* ---- is it there ---- */
+
+static bool get_url(char *url, size_t size, const struct rsw_doctor *doctor) {
+    RSW_AUTO_TXN txn = NULL;
+    struct rsw_state state;
+    if (doctor->index == NULL || rsw_txn_begin_read(&txn, doctor->index, NULL) != 0 ||
+        rsw_state_get(txn, &state) != RSW_FOUND) {
+        return false;
+    }
+    snprintf(url, size, "%s", state.storage_url);
+    return true;
+}
+
+void rsw_doctor_storage(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
+    char url[sizeof((struct rsw_state *)NULL)->storage_url];
+    struct rsw_look look = {.key = root};
+    if (doctor->storage_error != NULL) {
+        rsw_say_error(out, RSW_HEALTH_ERROR, "name the registry's root directory with --storage",
+                      doctor->storage_error);
+    }
+    if (!has_storage(out, doctor)) {
+        return;
+    }
+    rsw_storage_look(doctor->storage, &look, 1);
+    if (look.answer == RSW_FAILED) {
+        cannot_look(out, root, look.errnum);
+    } else if (look.answer == RSW_ABSENT) {
+        rsw_say(
+            out, RSW_HEALTH_WARNING,
+            "is that the registry's root directory, the one that has docker in it, and is it mounted? Before "
+            "the first push there is nothing",
+            "nothing of a registry is in %s", rsw_storage_url(doctor->storage));
+    }
+    if (get_url(url, sizeof url, doctor) && url[0] != 0 &&
+        strcmp(url, rsw_storage_url(doctor->storage)) != 0) {
+        rsw_say(out, RSW_HEALTH_ERROR,
+                "name the storage as it was named to regsweep scan, or another --index",
+                "the index is that of %s, not of %s", url, rsw_storage_url(doctor->storage));
+    }
+    rsw_say(out, RSW_HEALTH_OK, NULL, "%s", rsw_storage_url(doctor->storage));
+}
+
+void rsw_doctor_storage_room(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
+    if (!has_storage(out, doctor)) {
+        return;
+    }
+    struct rsw_survey survey = survey_of(doctor->storage, "");
+    if (survey.answer == RSW_FOUND) {
+        rsw_say_room(
+            out, survey.room, "storage",
+            "make some room there: a sweep needs little, but pushes need more. If a sweep is to make it, "
+            "a short --quarantine frees it sooner");
+    } else {
+        rsw_say(out, RSW_HEALTH_UNKNOWN, NULL, "storage does not tell how much room it has");
+    }
+}
+
+/* ---- writing beside the quarantine ---- */
+
+/* Writes a small file and removes it. RSW_FOUND, and what time storage gave it; RSW_FAILED. */
+static int write_probe(struct rsw_storage *storage, int64_t *mtime_ms, struct rsw_error *err) {
+    char word[33];
+    char key[64];
+    char text[128];
+    if (rsw_quarantine_prepare(storage, err) != 0 || rsw_nonce(word, sizeof word, err) != 0) {
+        return RSW_FAILED;
+    }
+    snprintf(key, sizeof key, "regsweep/probe-%s", word);
+    struct rsw_write write = {.key = key, .bytes = word, .len = strlen(word)};
+    rsw_storage_write(storage, &write, 1);
+    struct rsw_look look = {.key = key};
+    struct rsw_removal removal = {.key = key};
+    if (write.answer == RSW_FOUND) {
+        rsw_storage_look(storage, &look, 1);
+        rsw_storage_remove(storage, &removal, 1);
+    }
+    int errnum = write.answer != RSW_FOUND ? write.errnum : look.errnum != 0 ? look.errnum : removal.errnum;
+    *mtime_ms = look.mtime_ms;
+    if (errnum == 0 && look.answer == RSW_FOUND) {
+        return RSW_FOUND;
+    }
+    rsw_error_set(
+        err, RSW_EIO, errnum,
+        "a small file '%s' could not be written, seen and removed: %s; let the user that runs regsweep "
+        "write in the folder 'regsweep'",
+        key, errnum != 0 ? strerror_r(errnum, text, sizeof text) : "it vanished");
+    return RSW_FAILED;
+}
+
+void rsw_doctor_storage_clock(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
+    struct rsw_error err = RSW_ERROR_INIT;
+    int64_t mtime_ms = 0;
+    if (!has_storage(out, doctor)) {
+        return;
+    }
+    int64_t before_ms = rsw_clock_now_ms(doctor->clock);
+    int answer = write_probe(doctor->storage, &mtime_ms, &err);
+    int64_t after_ms = rsw_clock_now_ms(doctor->clock);
+    if (answer != RSW_FOUND || mtime_ms == 0) {
+        rsw_say(out, RSW_HEALTH_UNKNOWN, NULL,
+                "storage does not tell times, or nothing can be written there");
+        return;
+    }
+    rsw_say_skew(out, "storage",
+                 mtime_ms < before_ms  ? mtime_ms - before_ms
+                 : mtime_ms > after_ms ? mtime_ms - after_ms
+                                       : 0);
+}
+
+static bool same_volume(const struct rsw_survey *one, const struct rsw_survey *other) {
+    return one->volume[0] == other->volume[0] && one->volume[1] == other->volume[1];
+}
+
+/* What is there of the registry's folders, but for the first, must be where the first is. */
+void rsw_doctor_quarantine(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
+    enum { FOLDERS = 4 };
+    struct rsw_error err = RSW_ERROR_INIT;
+    int64_t mtime_ms;
+    struct rsw_survey surveys[FOLDERS] = {{.dir = QUARANTINE},
+                                          {.dir = RSW_LAYOUT_BLOBS},
+                                          {.dir = RSW_LAYOUT_BLOBS "/sha256"},
+                                          {.dir = RSW_LAYOUT_REPOSITORIES}};
+    if (!has_storage(out, doctor)) {
+        return;
+    }
+    if (write_probe(doctor->storage, &mtime_ms, &err) != RSW_FOUND) {
+        rsw_say_error(out, RSW_HEALTH_ERROR, "let the user that runs regsweep write in the folder 'regsweep'",
+                      &err);
+        return;
+    }
+    rsw_storage_survey(doctor->storage, surveys, FOLDERS);
+    for (size_t i = 0; i < FOLDERS; i++) {
+        if (surveys[i].answer == RSW_FAILED) {
+            cannot_look(out, surveys[i].dir, surveys[i].errnum);
+        } else if (surveys[i].answer == RSW_FOUND && surveys[0].answer == RSW_FOUND &&
+                   !same_volume(&surveys[0], &surveys[i])) {
+            rsw_say(out, RSW_HEALTH_ERROR,
+                    "put the folder 'regsweep' and all of 'docker' on one filesystem, within one mount: "
+                    "nothing can "
+                    "be moved from one to another",
+                    "'" QUARANTINE "' is on another filesystem than '%s'", surveys[i].dir);
+        }
+    }
+    rsw_say(out, RSW_HEALTH_OK, NULL, "it can be written, and is on the filesystem of the registry's files");
+}
+
+/* ---- permissions ---- */
+
+struct folders {
+    size_t count;
+    struct rsw_survey surveys[2 * SAMPLE + 4];
+    char keys[2 * SAMPLE + 4][RSW_KEY_MAX];
+};
+
+/* The folder that a file is in. */
+static void add_folder_of(struct folders *folders, const char *key) {
+    const char *slash = key != NULL ? strrchr(key, '/') : NULL;
+    if (slash == NULL || folders->count == sizeof folders->surveys / sizeof *folders->surveys) {
+        return;
+    }
+    char *to = folders->keys[folders->count];
+    memcpy(to, key, (size_t)(slash - key));
+    to[slash - key] = 0;
+    folders->surveys[folders->count++] = (struct rsw_survey){.dir = to};
+}
+
+/* Some blobs and links that the index has, spread over all ids. */
+static void sample_folders(struct folders *folders, const struct rsw_doctor *doctor) {
+    RSW_AUTO_TXN txn = NULL;
+    struct rsw_state state;
+    char key[RSW_KEY_MAX];
+    if (doctor->index == NULL || rsw_txn_begin_read(&txn, doctor->index, NULL) != 0 ||
+        rsw_state_get(txn, &state) != RSW_FOUND) {
+        return;
+    }
+    uint32_t step = state.next_blob / SAMPLE + 1;
+    for (uint32_t id = 1; id < state.next_blob; id += step) {
+        RSW_AUTO_ITER iter = RSW_ITER_INIT;
+        struct rsw_blob blob;
+        struct rsw_repo repo;
+        struct rsw_member member;
+        uint32_t in;
+        if (rsw_blob_get(txn, id, &blob) != RSW_FOUND) {
+            continue;
+        }
+        if ((blob.flags & RSW_BLOB_PRESENT) != 0) {
+            add_folder_of(folders, rsw_key_blob(key, &blob.digest));
+        }
+        rsw_iter_members_of(&iter, txn, RSW_LINK, id);
+        if (rsw_member_of_next(&iter, &in) == RSW_FOUND && rsw_repo_get(txn, in, &repo) == RSW_FOUND &&
+            rsw_member_get(txn, RSW_LINK, in, id, &member) == RSW_FOUND &&
+            (member.flags & RSW_MEMBER_PRESENT) != 0) {
+            add_folder_of(folders, rsw_key_layer_link(key, repo.name, &blob.digest));
+        }
+    }
+}
+
+void rsw_doctor_permissions(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
+    struct folders *folders = calloc(1, sizeof *folders);
+    size_t looked = 0;
+    size_t refused = 0;
+    char text[128];
+    const struct rsw_survey *first = NULL;
+    if (folders == NULL || !has_storage(out, doctor)) {
+        rsw_say(out, RSW_HEALTH_UNKNOWN, NULL, "out of memory");
+        free(folders);
+        return;
+    }
+    add_folder_of(folders, RSW_LAYOUT_BLOBS "/x");
+    add_folder_of(folders, RSW_LAYOUT_REPOSITORIES "/x");
+    sample_folders(folders, doctor);
+    rsw_storage_survey(doctor->storage, folders->surveys, folders->count);
+    for (size_t i = 0; i < folders->count; i++) {
+        const struct rsw_survey *survey = &folders->surveys[i];
+        looked += survey->answer != RSW_ABSENT;
+        if (survey->answer == RSW_FAILED || survey->refused != 0) {
+            refused++;
+            first = first == NULL ? survey : first;
+        }
+    }
+    if (first != NULL) {
+        rsw_say(out, RSW_HEALTH_ERROR, "run regsweep as the registry's user, or let its user write there",
+                "nothing can be taken out of %zu of %zu folders that were looked at: '%s' (of user %u, mode "
+                "%04o): %s",
+                refused, looked, first->dir, first->owner, first->mode,
+                strerror_r(first->answer == RSW_FAILED ? first->errnum : first->refused, text, sizeof text));
+    }
+    rsw_say(out, RSW_HEALTH_OK, NULL, "%zu folders were looked at: files can be taken out of them", looked);
+    free(folders);
+}

@@ -1,0 +1,38 @@
+#include "util/crypto.h"
+
+#include "util/library.h"
+
+#include <pthread.h>
+
+static const struct rsw_function list[] = {
+    RSW_FUNCTION(struct rsw_crypto, EVP_Digest),
+    RSW_FUNCTION(struct rsw_crypto, EVP_EncodeBlock),
+    RSW_FUNCTION(struct rsw_crypto, EVP_sha256),
+    RSW_FUNCTION(struct rsw_crypto, EVP_sha384),
+    RSW_FUNCTION(struct rsw_crypto, EVP_sha512),
+    RSW_FUNCTION(struct rsw_crypto, CRYPTO_memcmp),
+    RSW_FUNCTION(struct rsw_crypto, BIO_new_mem_buf),
+    RSW_FUNCTION(struct rsw_crypto, BIO_free),
+    RSW_FUNCTION(struct rsw_crypto, PEM_read_bio_X509),
+    RSW_FUNCTION(struct rsw_crypto, PEM_read_bio_PrivateKey),
+    RSW_FUNCTION(struct rsw_crypto, X509_check_private_key),
+    RSW_FUNCTION(struct rsw_crypto, X509_free),
+    RSW_FUNCTION(struct rsw_crypto, EVP_PKEY_free),
+};
+
+static struct rsw_crypto crypto;
+static struct rsw_error why = RSW_ERROR_INIT;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void load(void) {
+    rsw_library_load(&crypto, list, sizeof list / sizeof *list, REGSWEEP_LIBCRYPTO, &why);
+}
+
+const struct rsw_crypto *rsw_crypto(struct rsw_error *err) {
+    pthread_once(&once, load);
+    if (why.code != RSW_OK) {
+        rsw_error_set(err, why.code, why.errnum, "%s", why.message);
+        return NULL;
+    }
+    return &crypto;
+}
