@@ -1,19 +1,20 @@
 /* The generation beside a running registry. docs/safety.md argues why it loses nothing.
  *
- *     condemned ──unlink──► unlinked ──(settle, fence, recheck) hide──► hidden ──(settle, fence, recheck)
- * purge──► purged └───────────────────┴──────────── any touch: given back ────────┘
+ *     condemned ──unlink──► unlinked ──hide──► hidden ──purge──► purged
+ *         └────────────────────┴─────────────────┴── any touch: given back
  *
- * condemned  its objects are in the index; storage has been asked about each. Unlinking moves tags, revisions
- * and layer links into the quarantine, in batches, each within one index transaction with the look at its
- * touches; then every replica forgets them (rsw_replicas_ops.forget) unlinked   until `settle` has gone by,
- * so that no request is still under way that looked before. Then the replicas are asked again; what one of
- * them knew again begins the settle anew. Fence. What was touched is given back. Recheck. Then the bytes of
- * what nobody touched move into the quarantine, in batches, each within one index transaction with the look
- * at its touches hidden     until `quarantine`, and at least `settle`, has gone by. Fence, give back,
- * recheck, and, where there is a cache, a scan of every link begun after the bytes were hidden. Nothing is
- * asked to be forgotten here, for that is an unlink of its own. Then uploads, emptied repositories and the
- * copies go purged     but for what may be a manifest that a cache still knows: those bytes are held
- * (index.h)
+ * - condemned: its objects are in the index; storage has been asked about each. Unlinking moves tags,
+ * revisions and layer links into the quarantine, in batches, each within one index transaction with the look
+ * at its touches; then every replica forgets them (rsw_replicas_ops.forget).
+ * - unlinked: until `settle` has gone by, so that no request is still under way that looked before. Then the
+ *   replicas are asked again; what one of them knew again begins the settle anew. Fence. What was touched is
+ *   given back. Recheck. Then the bytes of what nobody touched move into the quarantine in the same way.
+ * - hidden: until `quarantine`, and at least `settle`, has gone by. A scan of every link begun after the
+ * bytes were hidden, fence, give back, recheck. No link is asked to be forgotten here, for that is an unlink
+ * of its own; of bytes a shared cache is. Then it ends: tags, revisions, links, then bytes, so that a touch
+ * meanwhile gives back all of an image or nothing; then uploads and emptied repositories.
+ * - purged: but for what may be a manifest that a cache still knows, and for copies that could not be
+ * removed: those bytes are held (index.h).
  *
  * Every state is durable, every step may be repeated; who finds a generation in any state goes on with it.
  */

@@ -520,15 +520,15 @@ static void delete_what_is_back(struct registry *r, const char *call, const char
     if (strcmp(call, "copy") != 0 || strstr(key, "/_layers/") == NULL || ++r->calls != 2) {
         return;
     }
-    const struct rsw_digest *digests[] = {&watched.layers[0], &watched.layers[1], &watched.config};
+    const struct rsw_digest digests[] = {watched.layers[0], watched.layers[1], watched.config};
     for (size_t i = 0; i < sizeof digests / sizeof *digests; i++) {
         RSW_AUTO_TXN txn = NULL;
         struct rsw_blob blob;
         struct rsw_item item = {.generation = 1, .kind = RSW_ITEM_LINK, .repo = repo_id(r, "app")};
-        if (has_link(r, "app", digests[i])) {
-            tree_link_remove(&r->tree, "app", digests[i]);
+        if (has_link(r, "app", &digests[i])) {
+            tree_link_remove(&r->tree, "app", &digests[i]);
             assert_int_equal(rsw_txn_begin_write(&txn, r->index, &r->err), 0);
-            assert_int_equal(rsw_blob_find(txn, digests[i], &blob), RSW_FOUND);
+            assert_int_equal(rsw_blob_find(txn, &digests[i], &blob), RSW_FOUND);
             item.blob = blob.id;
             assert_true(rsw_touch_item(txn, &item, true));
             assert_int_equal(rsw_txn_commit(&txn, &r->err), 0);
