@@ -4,7 +4,6 @@
 #include "gc/quarantine.h"
 #include "storage/layout.h"
 #include "util/text.h"
-#include "util/useragent.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -12,6 +11,7 @@
 #include <string.h>
 
 #define QUARANTINE "regsweep/quarantine"
+#define PROBES_MAX 5
 #define SAMPLE 64 /* folders of each kind whose permissions are looked at */
 
 static const char root[] = RSW_LAYOUT_ROOT;
@@ -97,25 +97,31 @@ void rsw_doctor_storage_room(struct rsw_diagnosis *out, const struct rsw_doctor 
 
 /* Writes a small file and removes it. RSW_FOUND, and what time storage gave it; RSW_FAILED. */
 static int write_probe(struct rsw_storage *storage, int64_t *mtime_ms, struct rsw_error *err) {
-    char word[33];
-    char key[64];
+    static const char key[] =
+        "regsweep/probe"; /* always the same: what a killed run left goes with the next */
     char text[128];
-    if (rsw_quarantine_prepare(storage, err) != 0 || rsw_nonce(word, sizeof word, err) != 0) {
+    int errnum = 0;
+    if (rsw_quarantine_prepare(storage, err) != 0) {
         return RSW_FAILED;
     }
-    snprintf(key, sizeof key, "regsweep/probe-%s", word);
-    struct rsw_write write = {.key = key, .bytes = word, .len = strlen(word)};
-    rsw_storage_write(storage, &write, 1);
-    struct rsw_look look = {.key = key};
-    struct rsw_removal removal = {.key = key};
-    if (write.answer == RSW_FOUND) {
-        rsw_storage_look(storage, &look, 1);
+    for (int i = 0; i < PROBES_MAX; i++) {
+        struct rsw_removal removal = {.key = key};
+        struct rsw_write write = {.key = key, .bytes = "?", .len = 1};
+        struct rsw_look look = {.key = key};
         rsw_storage_remove(storage, &removal, 1);
-    }
-    int errnum = write.answer != RSW_FOUND ? write.errnum : look.errnum != 0 ? look.errnum : removal.errnum;
-    *mtime_ms = look.mtime_ms;
-    if (errnum == 0 && look.answer == RSW_FOUND) {
-        return RSW_FOUND;
+        rsw_storage_write(storage, &write, 1);
+        if (write.answer == RSW_FOUND) {
+            rsw_storage_look(storage, &look, 1);
+            rsw_storage_remove(storage, &removal, 1);
+        }
+        errnum = write.answer != RSW_FOUND ? write.errnum : look.errnum != 0 ? look.errnum : removal.errnum;
+        *mtime_ms = look.mtime_ms;
+        if (errnum == 0 && look.answer == RSW_FOUND) {
+            return RSW_FOUND;
+        }
+        if (errnum != 0 && errnum != EEXIST) {
+            break;
+        } /* else another one writes and removes it at this moment */
     }
     rsw_error_set(
         err, RSW_EIO, errnum,

@@ -141,7 +141,11 @@ static int see_through(struct rsw_online *online, int64_t next_due_ms, struct rs
             tell_wait(online, wait_ms);
             pause_ms(wait_ms < WAIT_STEP_MS ? wait_ms : WAIT_STEP_MS);
         } else if (advance(online, &next_due_ms, err) != 0) {
-            return -1;
+            if (err == NULL || err->code != RSW_EBUSY) {
+                return -1;
+            }
+            rsw_error_clear(err); /* serve works on it, perhaps for long: it is looked at again */
+            next_due_ms = rsw_clock_now_ms(online->options->clock) + BUSY_PAUSE_MS;
         }
     }
     return 0;

@@ -56,7 +56,7 @@ static int64_t clinic_now(void *arg) {
 static void clinic_look(struct rsw_storage *storage, struct rsw_look *looks, size_t count) {
     memory_ops->look(storage, looks, count);
     for (size_t i = 0; i < count; i++) {
-        if (looks[i].answer == RSW_FOUND && strncmp(looks[i].key, "regsweep/probe-", 15) == 0) {
+        if (looks[i].answer == RSW_FOUND && strcmp(looks[i].key, "regsweep/probe") == 0) {
             looks[i].mtime_ms = c->now_ms + c->storage_skew_ms;
         }
     }

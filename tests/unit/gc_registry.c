@@ -35,7 +35,7 @@ static int telling_list(struct rsw_storage *storage, const struct rsw_listing *l
 static void telling_look(struct rsw_storage *storage, struct rsw_look *looks, size_t count) {
     rsw_storage_look(told(storage, "look", ""), looks, count);
     for (size_t i = 0; i < count; i++) {
-        if (looks[i].answer == RSW_FOUND && strncmp(looks[i].key, "regsweep/probe-", 15) == 0) {
+        if (looks[i].answer == RSW_FOUND && strcmp(looks[i].key, "regsweep/probe") == 0) {
             looks[i].mtime_ms =
                 ((struct telling *)storage)->registry->now_ms; /* its clock is that of the test */
         }
