@@ -259,9 +259,18 @@ int rsw_kv_open_tables(struct rsw_kv *kv, size_t count, bool create, struct rsw_
     return rc == 0 ? RSW_FOUND : fail(kv, err, rc, "make the tables of the index");
 }
 
+/* In a transaction, as whoever opens the tables next: mdb_env_stat sees a commit of another process a moment
+ * earlier than transactions do. */
 int rsw_kv_has_content(struct rsw_kv *kv, struct rsw_error *err) {
-    MDB_stat stat;
-    int rc = mdb_env_stat(kv->env, &stat);
+    MDB_txn *txn;
+    MDB_dbi main;
+    MDB_stat stat = {0};
+    int rc = mdb_txn_begin(kv->env, NULL, MDB_RDONLY, &txn);
+    if (rc == 0) {
+        rc = mdb_dbi_open(txn, NULL, 0, &main);
+        rc = rc == 0 ? mdb_stat(txn, main, &stat) : rc;
+        mdb_txn_abort(txn);
+    }
     if (rc != 0) {
         return fail(kv, err, rc, "look at the index");
     }

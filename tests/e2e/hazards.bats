@@ -126,7 +126,7 @@ sweep_image_away() {
     LAYER=$(layer_of app 1)
     client delete app "$IMAGE"
     sweep_until_gone "$(data_of "$LAYER")"
-    [ ! -e "$(data_of "$IMAGE")" ]
+    sweep_until_gone "$(data_of "$IMAGE")"
 }
 
 manifest_swept() {

@@ -213,7 +213,7 @@ static uint32_t intern(struct rsw_txn *txn, uint64_t number) {
 }
 
 static void put_manifest(struct rsw_txn *txn, uint64_t number, uint64_t names, enum rsw_ref_kind kind) {
-    const struct rsw_ref ref = {.digest = digest_number(names), .kind = kind};
+    const struct rsw_ref ref = {.digest = digest_number(names), .kind = (uint8_t)kind};
     rsw_refs_put(txn, intern(txn, number), RSW_TYPE_MANIFEST, true, &ref, 1, 1);
 }
 
