@@ -262,7 +262,10 @@ static int forget_kind(struct rsw_online *online, uint64_t id, enum rsw_item_kin
     struct pair *pairs = calloc(FORGET_BATCH + 1, sizeof *pairs);
     struct rsw_item last;
     size_t count;
-    int rc = pairs == NULL ? rsw_error_set(err, RSW_ENOMEM, 0, "out of memory") : 0;
+    int rc = 0;
+    if (pairs == NULL) {
+        return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
+    }
     for (bool begun = false; rc == 0;) {
         rc = load_pairs(online, id, kind, pairs, &count, &last, &begun, err);
         if (rc != 0 || count == 0) {
