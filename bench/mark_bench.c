@@ -159,10 +159,12 @@ static uint64_t walk(struct rsw_txn *txn) {
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
 void *__real_realloc(void *old, size_t size);
+void *__real_aligned_alloc(size_t alignment, size_t size);
 void __real_free(void *pointer);
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *old, size_t size);
+void *__wrap_aligned_alloc(size_t alignment, size_t size);
 void __wrap_free(void *pointer);
 
 static size_t held, held_peak;
@@ -179,6 +181,10 @@ void *__wrap_malloc(size_t size) {
 
 void *__wrap_calloc(size_t count, size_t size) {
     return count_in(__real_calloc(count, size));
+}
+
+void *__wrap_aligned_alloc(size_t alignment, size_t size) {
+    return count_in(__real_aligned_alloc(alignment, size));
 }
 
 void *__wrap_realloc(void *old, size_t size) {
@@ -238,7 +244,7 @@ static void measure(struct builder *builder) {
 }
 
 int main(int argc, char **argv) {
-    struct builder builder = {.shape = {2000000, 20000000, 2000, 5, 1}, .err = RSW_ERROR_INIT};
+    struct builder builder = {.shape = {500000, 5000000, 2000, 5, 1}, .err = RSW_ERROR_INIT};
     struct shape *shape = &builder.shape;
     const struct bench_option options[] = {{"--blobs", &shape->blobs},
                                            {"--references", &shape->references},

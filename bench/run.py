@@ -203,7 +203,7 @@ def measure_mark(args, work, lines):
     lines += ["## Mark, against a bare walk over the same records", "",
               "| blobs | references | records | walk | mark | mark's rate to the walk's | allocated by the mark | a blob |",
               "|---|---|---|---|---|---|---|---|"]
-    sizes = [(200000, 2000000)] if args.quick else [(2000000, 20000000)]
+    sizes = [(100000, 1000000)] if args.quick else [(500000, 5000000)]
     for blobs, references in sizes + [(10000000, 100000000)] * args.large:
         index = os.path.join(work, "mark")
         shutil.rmtree(index, ignore_errors=True)

@@ -35,18 +35,33 @@ struct line {
     char text[RSW_REPO_NAME_MAX + RSW_TAG_NAME_MAX + RSW_DIGEST_TEXT_MAX + 256];
 };
 
-static inline void put(struct line *line, const char *text) {
-    size_t len = strlen(text);
+static inline void put_bytes(struct line *line, const char *text, size_t len) {
     if (len < sizeof line->text - line->len) {
         memcpy(line->text + line->len, text, len);
         line->len += len;
     }
 }
 
+static inline void put(struct line *line, const char *text) {
+    put_bytes(line, text, strlen(text));
+}
+
 static void put_digest(struct line *line, const struct rsw_digest *digest) {
     if (RSW_DIGEST_TEXT_MAX < sizeof line->text - line->len) {
-        line->len += strlen(rsw_digest_format(digest, line->text + line->len));
+        rsw_digest_format(digest, line->text + line->len);
+        line->len += strlen(rsw_alg_name(digest->alg)) + 1 + 2 * rsw_alg_size(digest->alg);
     }
+}
+
+static void put_name(struct line *line, const struct rsw_sweep_item *item) {
+    size_t begin = line->len;
+    put(line, item->repo != NULL ? item->repo : "");
+    if (item->name != NULL) {
+        put_bytes(line, item->kind == RSW_ITEM_TAG ? ":" : "/", 1);
+        put(line, item->name);
+    }
+    line->text[line->len] = 0;
+    rsw_text_clean(line->text + begin); /* control bytes in a name out of storage must not reach a terminal */
 }
 
 static void print_item(FILE *out, const struct rsw_sweep_item *item) {
@@ -54,33 +69,25 @@ static void print_item(FILE *out, const struct rsw_sweep_item *item) {
     struct line line;
     line.len = 0;
     put(&line, rsw_item_kind_name(item->kind));
-    put(&line, "\t");
+    put_bytes(&line, "\t", 1);
     if (item->repo != NULL || item->name != NULL) {
-        size_t begin = line.len;
-        put(&line, item->repo != NULL ? item->repo : "");
-        if (item->name != NULL) {
-            put(&line, item->kind == RSW_ITEM_TAG ? ":" : "/");
-            put(&line, item->name);
-        }
-        line.text[line.len] = 0;
-        rsw_text_clean(line.text +
-                       begin); /* control bytes in a name out of storage must not reach a terminal */
+        put_name(&line, item);
     }
     if (item->digest != NULL) {
-        put(&line, item->repo != NULL ? "@" : "");
+        put_bytes(&line, "@", item->repo != NULL ? 1 : 0);
         put_digest(&line, item->digest);
     }
     if (item->kind == RSW_ITEM_BLOB) {
-        put(&line, "\t");
+        put_bytes(&line, "\t", 1);
         put(&line, rsw_types_format(item->types, text, sizeof text));
     }
     if (item->kind == RSW_ITEM_BLOB || item->kind == RSW_ITEM_UPLOAD) {
-        put(&line, "\t");
+        put_bytes(&line, "\t", 1);
         put(&line, rsw_size_format(item->size, text, sizeof text));
     }
-    put(&line, "\t");
+    put_bytes(&line, "\t", 1);
     put(&line, rsw_reason_name(item->reason));
-    put(&line, "\n");
+    put_bytes(&line, "\n", 1);
     fwrite_unlocked(line.text, 1, line.len, out);
 }
 

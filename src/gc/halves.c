@@ -3,6 +3,7 @@
 #include "gc/marker.h"
 #include "gc/plan.h"
 #include "util/grow.h"
+#include "util/large.h"
 
 #include <pthread.h>
 #include <string.h>
@@ -74,7 +75,7 @@ static bool prepare(struct half *half, const struct rsw_marker *whole, const str
     *half = (struct half){.marker = *whole, .ids = repos->ids + from, .count = repos->count - from};
     half->marker.view = (struct rsw_view){.names = NULL};
     half->marker.txn = NULL;
-    half->marker.blobs = malloc(size);
+    half->marker.blobs = rsw_large_alloc(size);
     half->marker.plan = &half->plan;
     if (half->marker.blobs == NULL || rsw_txn_twin(&half->marker.txn, whole->txn, NULL) != RSW_FOUND) {
         free(half->marker.blobs);

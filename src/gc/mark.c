@@ -3,7 +3,7 @@
 
 #include "gc/marker.h"
 #include "gc/plan.h"
-#include "util/grow.h"
+#include "util/large.h"
 
 #include <pthread.h>
 #include <string.h>
@@ -116,12 +116,14 @@ int rsw_marker_init(struct rsw_marker *marker, struct rsw_txn *txn, const struct
         return -1;
     }
     marker->blob_count = state.next_blob;
-    marker->blobs = calloc(marker->blob_count + (size_t)1, sizeof *marker->blobs);
+    size_t size = (marker->blob_count + (size_t)1) * sizeof *marker->blobs;
+    marker->blobs = rsw_large_alloc(size);
     marker->facts = calloc(marker->blob_count / RSW_BLOBS_EACH + (size_t)1, sizeof *marker->facts);
     if (marker->blobs == NULL || marker->facts == NULL) {
         rsw_marker_release(marker);
         return out_of_memory(err);
     }
+    memset(marker->blobs, 0, size);
     if (read_all(marker, err) != 0) {
         rsw_marker_release(marker);
         return -1;
@@ -372,7 +374,7 @@ static int sort_plan(struct rsw_plan *plan, struct rsw_error *err) {
     if (plan->count == 0) {
         return 0;
     }
-    struct rsw_condemned *sorted = malloc(plan->count * sizeof *sorted);
+    struct rsw_condemned *sorted = rsw_large_alloc(plan->count * sizeof *sorted);
     if (sorted == NULL) {
         return out_of_memory(err);
     }

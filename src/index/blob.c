@@ -14,6 +14,8 @@ static void digest_key(struct rsw_key *key, const struct rsw_digest *digest) {
 /* ---- BLOB: rows ---- */
 
 _Static_assert(RSW_TYPE_COUNT <= 8, "types have a byte");
+_Static_assert(RSW_V_BLOB_SIZE + RSW_V_DIGESTS + RSW_DIGESTS_EACH * RSW_DIGEST_BYTES_MAX <= RSW_HELD_MAX,
+               "an iterator holds a record of each");
 
 static const uint8_t *row_of(const struct rsw_blobs *blobs, uint32_t i) {
     return blobs->packed + (size_t)i * RSW_V_BLOB_ROW;

@@ -4,6 +4,7 @@
 #include "index/dir.h"
 #include "index/map.h"
 #include "index/schema.h"
+#include "util/bytes.h"
 
 #include <errno.h>
 #include <lmdb.h>
@@ -580,8 +581,13 @@ static void enter_leaf(const struct rsw_kv_txn *txn, struct leaf *leaf, const ui
     }
 }
 
+/* As LMDB compares keys; most differ in their first id. */
 static int compare_spans(struct rsw_span a, struct rsw_span b) {
-    int order = memcmp(a.data, b.data, a.len < b.len ? a.len : b.len);
+    size_t len = a.len < b.len ? a.len : b.len;
+    if (len >= 4 && rsw_get_be32(a.data) != rsw_get_be32(b.data)) {
+        return rsw_get_be32(a.data) < rsw_get_be32(b.data) ? -1 : 1;
+    }
+    int order = len == 4 ? 0 : memcmp(a.data, b.data, len);
     return order != 0 ? order : a.len < b.len ? -1 : a.len > b.len;
 }
 
@@ -593,6 +599,11 @@ static bool seek_in_leaf(struct leaf *leaf, struct rsw_span key, struct rsw_span
     unsigned low = 0;
     unsigned high = leaf->page != NULL ? leaf->count : 0;
     int order = 1;
+    if (leaf->at + 1 < high && entry_at(leaf, leaf->at + 1, found, value) &&
+        compare_spans(*found, key) == 0) {
+        leaf->at++; /* the next one is what is mostly asked for */
+        return true;
+    }
     while (low < high) {
         unsigned middle = low + (high - low) / 2;
         if (!entry_at(leaf, middle, found, value)) {

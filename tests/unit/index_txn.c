@@ -181,6 +181,75 @@ static void changes_at_random_while_walking_lose_and_double_nothing(void **state
         assert_int_equal(rsw_member_get(txn, RSW_LINK, 1, blob, &met), there[blob] ? RSW_FOUND : RSW_ABSENT);
     }
     commit(&txn);
+    struct rsw_error err = RSW_ERROR_INIT;
+    assert_int_equal(rsw_index_check(index, &err), 0);
+    rsw_index_close(index);
+}
+
+/* Number i, of one algorithm or another, so that digests of several lengths share a record. */
+static struct rsw_digest mixed_digest(uint32_t i) {
+    struct rsw_digest digest = digest_number(i);
+    struct rsw_digest more = digest_number(i + 100000);
+    digest.alg = i % 3 == 0 ? RSW_SHA512 : i % 3 == 1 ? RSW_SHA256 : RSW_SHA384;
+    memcpy(digest.bytes + 32, more.bytes, rsw_alg_size(digest.alg) - 32);
+    return digest;
+}
+
+static void expect_blob(struct rsw_txn *txn, uint32_t i, const struct rsw_blob *blob) {
+    struct rsw_digest digest = mixed_digest(i);
+    struct rsw_digest alone;
+    assert_true(rsw_digest_equal(&blob->digest, &digest));
+    assert_int_equal(blob->size, i * 7);
+    assert_int_equal(rsw_blob_digest(txn, blob->id, &alone), RSW_FOUND);
+    assert_true(rsw_digest_equal(&alone, &digest));
+}
+
+static void blobs_come_and_go_while_walking_without_harm_to_their_neighbours(void **state) {
+    struct rsw_index *index = open_index(*state);
+    struct rsw_txn *txn = begin_write(index);
+    struct rsw_blob blob;
+    for (uint32_t i = 1; i <= 500; i++) {
+        struct rsw_digest digest = mixed_digest(i);
+        assert_int_equal(rsw_blob_intern(txn, &digest, 1), i);
+        assert_int_equal(rsw_blob_get(txn, i, &blob), RSW_FOUND);
+        blob.size = i * 7;
+        rsw_blob_put(txn, &blob);
+    }
+    uint32_t met = 0;
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    rsw_iter_blobs(&iter, txn);
+    while (rsw_blob_next(&iter, &blob) == RSW_FOUND) {
+        met++;
+        assert_int_equal(blob.id, met);
+        expect_blob(txn, met, &blob);
+        if (met % 4 != 0 || (met > 100 && met < 200)) { /* whole records too */
+            rsw_blob_drop(txn, met);
+        }
+        if (met == 500) { /* one more, behind */
+            struct rsw_digest digest = mixed_digest(501);
+            assert_int_equal(rsw_blob_intern(txn, &digest, 1), 501);
+            assert_int_equal(rsw_blob_get(txn, 501, &blob), RSW_FOUND);
+            blob.size = 501 * 7;
+            rsw_blob_put(txn, &blob);
+        }
+    }
+    assert_int_equal(met, 501);
+    commit(&txn);
+    struct rsw_error err = RSW_ERROR_INIT;
+    assert_int_equal(rsw_index_check(index, &err), 0);
+    txn = begin_read(index);
+    for (uint32_t i = 1; i <= 501; i++) {
+        bool gone = i % 4 != 0 || (i > 100 && i < 200);
+        struct rsw_digest digest = mixed_digest(i);
+        assert_int_equal(rsw_blob_find(txn, &digest, &blob), gone ? RSW_ABSENT : RSW_FOUND);
+        assert_int_equal(rsw_blob_get(txn, i, &blob), gone ? RSW_ABSENT : RSW_FOUND);
+        if (gone) {
+            assert_int_equal(rsw_blob_digest(txn, i, &digest), RSW_ABSENT);
+        } else {
+            expect_blob(txn, i, &blob);
+        }
+    }
+    rsw_txn_abort(&txn);
     rsw_index_close(index);
 }
 
@@ -366,6 +435,7 @@ int main(void) {
         TEST(every_commit_has_the_next_number_and_an_aborted_one_none),
         TEST(every_record_is_met_once_while_each_is_dropped),
         TEST(changes_at_random_while_walking_lose_and_double_nothing),
+        TEST(blobs_come_and_go_while_walking_without_harm_to_their_neighbours),
         TEST(an_iterator_may_be_ended_twice_and_after_its_transaction),
         TEST(an_absence_does_not_take_back_what_was_claimed_since_the_look),
         TEST(a_manifest_is_gone_after_the_final_look_and_back_when_it_is_pushed),
