@@ -320,6 +320,7 @@ void picture_take(struct picture *out, struct registry *r, bool folders) {
         folders_of = out;
         root_len = strlen(r->root);
         assert_int_equal(nftw(r->root, add_folder, 32, FTW_PHYS), 0);
+        folders_of = NULL;
     }
     if (out->count == 0) {
         return;
