@@ -1,21 +1,16 @@
 #include "feed/beat.h"
 
 #include "util/text.h"
+#include "util/worker.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <time.h>
 
 struct rsw_beat {
     struct rsw_index *index;
     const struct rsw_clock *clock;
     const struct rsw_log *log;
-    pthread_t thread;
-    pthread_mutex_t lock; /* for all below */
-    pthread_cond_t changed;
-    bool stopping;
+    struct rsw_worker worker;
 };
 
 /* In words, "" if there was none. */
@@ -69,26 +64,13 @@ static int beat_once(const struct rsw_beat *beat, struct rsw_error *err) {
     return rsw_txn_commit(&txn, err);
 }
 
-/* True: stop. */
-static bool wait_step(struct rsw_beat *beat) {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += (time_t)(RSW_BEAT_STEP_MS / 1000);
-    pthread_mutex_lock(&beat->lock);
-    while (!beat->stopping && pthread_cond_timedwait(&beat->changed, &beat->lock, &until) == 0) {
-    }
-    bool stop = beat->stopping;
-    pthread_mutex_unlock(&beat->lock);
-    return stop;
-}
-
 static void *work(void *arg) {
     struct rsw_beat *beat = arg;
     bool stop;
     bool told = false;
     do {
         struct rsw_error err = RSW_ERROR_INIT;
-        stop = wait_step(beat);
+        stop = rsw_worker_wait(&beat->worker, RSW_BEAT_STEP_MS);
         bool failed = beat_once(beat, &err) != 0;
         if (failed && !told) {
             rsw_log(beat->log, RSW_LOG_ERROR, "the index cannot be told that serve runs: %s", err.message);
@@ -96,12 +78,6 @@ static void *work(void *arg) {
         told = failed;
     } while (!stop);
     return NULL;
-}
-
-static void beat_free(struct rsw_beat *beat) {
-    pthread_cond_destroy(&beat->changed);
-    pthread_mutex_destroy(&beat->lock);
-    free(beat);
 }
 
 int rsw_beat_start(struct rsw_beat **out, struct rsw_index *index, const struct rsw_clock *clock,
@@ -113,16 +89,9 @@ int rsw_beat_start(struct rsw_beat **out, struct rsw_index *index, const struct 
     beat->index = index;
     beat->clock = clock;
     beat->log = log;
-    pthread_mutex_init(&beat->lock, NULL);
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&beat->changed, &attr);
-    pthread_condattr_destroy(&attr);
-    int errnum = pthread_create(&beat->thread, NULL, work, beat);
-    if (errnum != 0) {
-        beat_free(beat);
-        return rsw_error_set(err, RSW_ENOMEM, errnum, "cannot start a thread: %s", strerror(errnum));
+    if (rsw_worker_start(&beat->worker, work, beat, err) != 0) {
+        free(beat);
+        return -1;
     }
     *out = beat;
     return 0;
@@ -132,10 +101,7 @@ void rsw_beat_stop(struct rsw_beat *beat) {
     if (beat == NULL) {
         return;
     }
-    pthread_mutex_lock(&beat->lock);
-    beat->stopping = true;
-    pthread_cond_signal(&beat->changed);
-    pthread_mutex_unlock(&beat->lock);
-    pthread_join(beat->thread, NULL);
-    beat_free(beat);
+    rsw_worker_stop(&beat->worker);
+    rsw_worker_release(&beat->worker);
+    free(beat);
 }

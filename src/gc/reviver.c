@@ -1,9 +1,9 @@
 #include "gc/reviver.h"
 
+#include "util/worker.h"
+
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 #define IDLE_MS 5000 /* other processes touch, and cannot wake this one */
@@ -19,11 +19,8 @@ struct rsw_reviver {
     struct rsw_storage *storage;
     const struct rsw_clock *clock;
     const struct rsw_log *log;
-    pthread_t thread;
-    pthread_mutex_t lock; /* for all below, up to the next note */
-    pthread_cond_t changed;
-    bool woken;
-    bool stopping;
+    struct rsw_worker worker;
+    /* Under the worker's lock. */
     double told_at; /* seconds, monotonic, of the first touch that was not given back yet; 0: none */
     struct rsw_reviver_stats sum;
     /* The thread's own. */
@@ -37,30 +34,19 @@ static double seconds_now(void) {
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-/* Until woken, or that much time has gone by. Takes over what was told so far. True: stop. */
-static bool wait_for(struct rsw_reviver *reviver, int64_t ms, double *told_at) {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += (time_t)(ms / 1000);
-    until.tv_nsec += (long)(ms % 1000) * 1000000L;
-    until.tv_sec += until.tv_nsec / 1000000000L;
-    until.tv_nsec %= 1000000000L;
-    pthread_mutex_lock(&reviver->lock);
-    while (!reviver->stopping && !reviver->woken &&
-           pthread_cond_timedwait(&reviver->changed, &reviver->lock, &until) == 0) {
-    }
-    bool stop = reviver->stopping;
-    reviver->woken = false;
-    *told_at = reviver->told_at;
+/* What was told so far is taken over. */
+static double take_told_at(struct rsw_reviver *reviver) {
+    pthread_mutex_lock(&reviver->worker.lock);
+    double told_at = reviver->told_at;
     reviver->told_at = 0;
-    pthread_mutex_unlock(&reviver->lock);
-    return stop;
+    pthread_mutex_unlock(&reviver->worker.lock);
+    return told_at;
 }
 
 static void count(struct rsw_reviver *reviver, const struct rsw_revive_result *result, bool failed,
                   double told_at) {
     struct rsw_reviver_stats *sum = &reviver->sum;
-    pthread_mutex_lock(&reviver->lock);
+    pthread_mutex_lock(&reviver->worker.lock);
     sum->items += result->items;
     sum->placed += result->placed;
     sum->lost += result->lost;
@@ -75,7 +61,7 @@ static void count(struct rsw_reviver *reviver, const struct rsw_revive_result *r
             sum->buckets[i] += took <= rsw_reviver_buckets[i] ? 1 : 0;
         }
     }
-    pthread_mutex_unlock(&reviver->lock);
+    pthread_mutex_unlock(&reviver->worker.lock);
 }
 
 static void tell(struct rsw_reviver *reviver, const struct rsw_revive_result *result,
@@ -99,8 +85,8 @@ static void tell(struct rsw_reviver *reviver, const struct rsw_revive_result *re
 static void *work(void *arg) {
     struct rsw_reviver *reviver = arg;
     int64_t pause_ms = 0;
-    double told_at;
-    while (!wait_for(reviver, pause_ms, &told_at)) {
+    while (!rsw_worker_wait(&reviver->worker, pause_ms)) {
+        double told_at = take_told_at(reviver);
         struct rsw_revive_result result = {0};
         struct rsw_error err = RSW_ERROR_INIT;
         int rc = rsw_revive(&result, reviver->index, reviver->storage, reviver->clock, reviver->log, &err);
@@ -120,12 +106,6 @@ static void *work(void *arg) {
     return NULL;
 }
 
-static void reviver_free(struct rsw_reviver *reviver) {
-    pthread_cond_destroy(&reviver->changed);
-    pthread_mutex_destroy(&reviver->lock);
-    free(reviver);
-}
-
 int rsw_reviver_start(struct rsw_reviver **out, struct rsw_index *index, struct rsw_storage *storage,
                       const struct rsw_clock *clock, const struct rsw_log *log, struct rsw_error *err) {
     struct rsw_reviver *reviver = calloc(1, sizeof *reviver);
@@ -136,16 +116,9 @@ int rsw_reviver_start(struct rsw_reviver **out, struct rsw_index *index, struct 
     reviver->storage = storage;
     reviver->clock = clock;
     reviver->log = log;
-    pthread_mutex_init(&reviver->lock, NULL);
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&reviver->changed, &attr);
-    pthread_condattr_destroy(&attr);
-    int errnum = pthread_create(&reviver->thread, NULL, work, reviver);
-    if (errnum != 0) {
-        reviver_free(reviver);
-        return rsw_error_set(err, RSW_ENOMEM, errnum, "cannot start a thread: %s", strerror(errnum));
+    if (rsw_worker_start(&reviver->worker, work, reviver, err) != 0) {
+        free(reviver);
+        return -1;
     }
     *out = reviver;
     return 0;
@@ -153,27 +126,23 @@ int rsw_reviver_start(struct rsw_reviver **out, struct rsw_index *index, struct 
 
 void rsw_reviver_wake(struct rsw_reviver *reviver) {
     double now = seconds_now();
-    pthread_mutex_lock(&reviver->lock);
-    reviver->woken = true;
+    pthread_mutex_lock(&reviver->worker.lock);
     reviver->told_at = reviver->told_at != 0 ? reviver->told_at : now;
-    pthread_cond_signal(&reviver->changed);
-    pthread_mutex_unlock(&reviver->lock);
+    pthread_mutex_unlock(&reviver->worker.lock);
+    rsw_worker_wake(&reviver->worker);
 }
 
 void rsw_reviver_stats(struct rsw_reviver *reviver, struct rsw_reviver_stats *out) {
-    pthread_mutex_lock(&reviver->lock);
+    pthread_mutex_lock(&reviver->worker.lock);
     *out = reviver->sum;
-    pthread_mutex_unlock(&reviver->lock);
+    pthread_mutex_unlock(&reviver->worker.lock);
 }
 
 void rsw_reviver_stop(struct rsw_reviver *reviver) {
     if (reviver == NULL) {
         return;
     }
-    pthread_mutex_lock(&reviver->lock);
-    reviver->stopping = true;
-    pthread_cond_signal(&reviver->changed);
-    pthread_mutex_unlock(&reviver->lock);
-    pthread_join(reviver->thread, NULL);
-    reviver_free(reviver);
+    rsw_worker_stop(&reviver->worker);
+    rsw_worker_release(&reviver->worker);
+    free(reviver);
 }

@@ -1,9 +1,9 @@
 #include "gc/sweeper.h"
 
-#include <pthread.h>
+#include "util/worker.h"
+
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define LOOK_MS 1000 /* others begin generations, and cannot wake this one */
 #define BREATH_MS 50 /* never busier than this, whatever is due */
@@ -13,11 +13,8 @@
 
 struct rsw_sweeper {
     struct rsw_sweeper_options options;
-    pthread_t thread;
-    pthread_mutex_t lock; /* for all below, up to the next note */
-    pthread_cond_t changed;
-    bool stopping;
-    struct rsw_sweeper_stats stats;
+    struct rsw_worker worker;
+    struct rsw_sweeper_stats stats; /* under the worker's lock */
     /* The thread's own. */
     struct rsw_replicas *replicas; /* NULL: not open */
     int64_t failed_ms;             /* pause after the last run, which failed; 0: it did not */
@@ -26,26 +23,7 @@ struct rsw_sweeper {
 
 static bool is_stopping(void *arg) {
     struct rsw_sweeper *sweeper = arg;
-    pthread_mutex_lock(&sweeper->lock);
-    bool stopping = sweeper->stopping;
-    pthread_mutex_unlock(&sweeper->lock);
-    return stopping;
-}
-
-/* True: stop. */
-static bool wait_for(struct rsw_sweeper *sweeper, int64_t ms) {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += (time_t)(ms / 1000);
-    until.tv_nsec += (long)(ms % 1000) * 1000000L;
-    until.tv_sec += until.tv_nsec / 1000000000L;
-    until.tv_nsec %= 1000000000L;
-    pthread_mutex_lock(&sweeper->lock);
-    while (!sweeper->stopping && pthread_cond_timedwait(&sweeper->changed, &sweeper->lock, &until) == 0) {
-    }
-    bool stop = sweeper->stopping;
-    pthread_mutex_unlock(&sweeper->lock);
-    return stop;
+    return rsw_worker_is_stopping(&sweeper->worker);
 }
 
 /* When the first open generation is due; INT64_MAX: none is open. 0 or -1. */
@@ -99,11 +77,11 @@ static int advance(struct rsw_sweeper *sweeper, struct rsw_error *err) {
 
 static void count(struct rsw_sweeper *sweeper, bool failed, const struct rsw_error *err) {
     int64_t now_ms = rsw_monotonic_ms();
-    pthread_mutex_lock(&sweeper->lock);
+    pthread_mutex_lock(&sweeper->worker.lock);
     sweeper->stats.runs++;
     sweeper->stats.failures += failed ? 1 : 0;
     memcpy(sweeper->stats.last_error, failed ? err->message : "", failed ? sizeof err->message : 1);
-    pthread_mutex_unlock(&sweeper->lock);
+    pthread_mutex_unlock(&sweeper->worker.lock);
     if (!failed) {
         sweeper->told_ms = 0;
     } else if (sweeper->told_ms == 0 || now_ms - sweeper->told_ms >= TELL_MS) {
@@ -144,7 +122,7 @@ static int64_t look(struct rsw_sweeper *sweeper) {
 static void *work(void *arg) {
     struct rsw_sweeper *sweeper = arg;
     int64_t pause_ms = 0;
-    while (!wait_for(sweeper, pause_ms)) {
+    while (!rsw_worker_wait(&sweeper->worker, pause_ms)) {
         pause_ms = look(sweeper);
     }
     return NULL;
@@ -155,8 +133,7 @@ void rsw_sweeper_free(struct rsw_sweeper *sweeper) {
         return;
     }
     rsw_replicas_close(sweeper->replicas);
-    pthread_cond_destroy(&sweeper->changed);
-    pthread_mutex_destroy(&sweeper->lock);
+    rsw_worker_release(&sweeper->worker);
     free(sweeper);
 }
 
@@ -167,34 +144,23 @@ int rsw_sweeper_start(struct rsw_sweeper **out, const struct rsw_sweeper_options
         return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
     }
     sweeper->options = *options;
-    pthread_mutex_init(&sweeper->lock, NULL);
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&sweeper->changed, &attr);
-    pthread_condattr_destroy(&attr);
-    int errnum = pthread_create(&sweeper->thread, NULL, work, sweeper);
-    if (errnum != 0) {
-        rsw_sweeper_free(sweeper);
-        return rsw_error_set(err, RSW_ENOMEM, errnum, "cannot start a thread: %s", strerror(errnum));
+    if (rsw_worker_start(&sweeper->worker, work, sweeper, err) != 0) {
+        free(sweeper);
+        return -1;
     }
     *out = sweeper;
     return 0;
 }
 
 void rsw_sweeper_stats(struct rsw_sweeper *sweeper, struct rsw_sweeper_stats *out) {
-    pthread_mutex_lock(&sweeper->lock);
+    pthread_mutex_lock(&sweeper->worker.lock);
     *out = sweeper->stats;
-    pthread_mutex_unlock(&sweeper->lock);
+    pthread_mutex_unlock(&sweeper->worker.lock);
 }
 
 void rsw_sweeper_stop(struct rsw_sweeper *sweeper) {
     if (sweeper == NULL) {
         return;
     }
-    pthread_mutex_lock(&sweeper->lock);
-    sweeper->stopping = true;
-    pthread_cond_signal(&sweeper->changed);
-    pthread_mutex_unlock(&sweeper->lock);
-    pthread_join(sweeper->thread, NULL);
+    rsw_worker_stop(&sweeper->worker);
 }

@@ -1,9 +1,9 @@
 /* The checker as a thread: runs when woken, and when something comes due. */
 #include "scan/checker.h"
 
-#include <pthread.h>
+#include "util/worker.h"
+
 #include <stdlib.h>
-#include <time.h>
 
 /* Entries are put by other processes too, which cannot wake this one. */
 #define IDLE_MS 2000
@@ -16,38 +16,14 @@ struct rsw_checker {
     struct rsw_index *index;
     struct rsw_storage *storage;
     struct rsw_checker_options options;
-    pthread_t thread;
-    pthread_mutex_t lock; /* for all below */
-    pthread_cond_t changed;
-    bool woken;
-    bool stopping;
-    struct rsw_check_result sum;
+    struct rsw_worker worker;
+    struct rsw_check_result sum; /* under the worker's lock */
 };
-
-static void add_time(struct timespec *at, int64_t ms) {
-    clock_gettime(CLOCK_MONOTONIC, at);
-    at->tv_sec += (time_t)(ms / 1000);
-    at->tv_nsec += (long)(ms % 1000) * 1000000L;
-    at->tv_sec += at->tv_nsec / 1000000000L;
-    at->tv_nsec %= 1000000000L;
-}
 
 /* True: stop. */
 static bool wait_for(struct rsw_checker *checker, int64_t ms) {
-    struct timespec until;
-    struct timespec breath;
-    add_time(&until, ms);
-    add_time(&breath, BREATH_MS);
-    pthread_mutex_lock(&checker->lock);
-    while (!checker->stopping && pthread_cond_timedwait(&checker->changed, &checker->lock, &breath) == 0) {
-    }
-    while (!checker->stopping && !checker->woken &&
-           pthread_cond_timedwait(&checker->changed, &checker->lock, &until) == 0) {
-    }
-    bool stop = checker->stopping;
-    checker->woken = false;
-    pthread_mutex_unlock(&checker->lock);
-    return stop;
+    return rsw_worker_pause(&checker->worker, BREATH_MS) ||
+           rsw_worker_wait(&checker->worker, ms > BREATH_MS ? ms - BREATH_MS : 0);
 }
 
 static int64_t pause_after(const struct rsw_checker *checker, const struct rsw_check_result *result) {
@@ -74,20 +50,14 @@ static void *work(void *arg) {
             checker->options.touched(checker->options.arg);
         }
         pause = pause_after(checker, &result);
-        pthread_mutex_lock(&checker->lock);
+        pthread_mutex_lock(&checker->worker.lock);
         checker->sum.done += result.done;
         checker->sum.failed += result.failed;
         checker->sum.left = result.left;
         checker->sum.next_due_ms = result.next_due_ms;
-        pthread_mutex_unlock(&checker->lock);
+        pthread_mutex_unlock(&checker->worker.lock);
     }
     return NULL;
-}
-
-static void checker_free(struct rsw_checker *checker) {
-    pthread_cond_destroy(&checker->changed);
-    pthread_mutex_destroy(&checker->lock);
-    free(checker);
 }
 
 int rsw_checker_start(struct rsw_checker **out, struct rsw_index *index, struct rsw_storage *storage,
@@ -100,42 +70,29 @@ int rsw_checker_start(struct rsw_checker **out, struct rsw_index *index, struct 
     checker->storage = storage;
     checker->options = *options;
     checker->sum.next_due_ms = INT64_MAX;
-    pthread_mutex_init(&checker->lock, NULL);
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&checker->changed, &attr);
-    pthread_condattr_destroy(&attr);
-    int errnum = pthread_create(&checker->thread, NULL, work, checker);
-    if (errnum != 0) {
-        checker_free(checker);
-        return rsw_error_set(err, RSW_ENOMEM, errnum, "cannot start a thread");
+    if (rsw_worker_start(&checker->worker, work, checker, err) != 0) {
+        free(checker);
+        return -1;
     }
     *out = checker;
     return 0;
 }
 
 void rsw_checker_wake(struct rsw_checker *checker) {
-    pthread_mutex_lock(&checker->lock);
-    checker->woken = true;
-    pthread_cond_signal(&checker->changed);
-    pthread_mutex_unlock(&checker->lock);
+    rsw_worker_wake(&checker->worker);
 }
 
 void rsw_checker_result(struct rsw_checker *checker, struct rsw_check_result *out) {
-    pthread_mutex_lock(&checker->lock);
+    pthread_mutex_lock(&checker->worker.lock);
     *out = checker->sum;
-    pthread_mutex_unlock(&checker->lock);
+    pthread_mutex_unlock(&checker->worker.lock);
 }
 
 void rsw_checker_stop(struct rsw_checker *checker) {
     if (checker == NULL) {
         return;
     }
-    pthread_mutex_lock(&checker->lock);
-    checker->stopping = true;
-    pthread_cond_signal(&checker->changed);
-    pthread_mutex_unlock(&checker->lock);
-    pthread_join(checker->thread, NULL);
-    checker_free(checker);
+    rsw_worker_stop(&checker->worker);
+    rsw_worker_release(&checker->worker);
+    free(checker);
 }
