@@ -18,22 +18,6 @@ struct item {
     char repo[RSW_REPO_NAME_MAX + 1];
 };
 
-static const char *state_name(enum rsw_generation_state state) {
-    switch (state) {
-    case RSW_GENERATION_CONDEMNED:
-        return "condemned";
-    case RSW_GENERATION_UNLINKED:
-        return "unlinked";
-    case RSW_GENERATION_HIDDEN:
-        return "hidden";
-    case RSW_GENERATION_PURGED:
-        return "purged";
-    case RSW_GENERATION_ABANDONED:
-        return "abandoned";
-    }
-    return "unknown";
-}
-
 static const char *kind_name(enum rsw_item_kind kind) {
     static const char *const names[RSW_ITEM_KINDS] = {
         "unknown", "blob", "link", "revision", "tag", "repository", "upload",
@@ -69,7 +53,7 @@ static json_t *generation_to_json(const struct rsw_generation *from) {
         rsw_json_set(&counts, plurals[kind], rsw_json_number(from->counts[kind]));
     }
     rsw_json_set(&object, "generation", rsw_json_number(from->id));
-    rsw_json_set(&object, "state", json_string(state_name(from->state)));
+    rsw_json_set(&object, "state", json_string(rsw_generation_state_name(from->state)));
     rsw_json_set(&object, "offline", json_boolean(from->offline));
     rsw_json_set(&object, "untagged", json_string(from->untagged ? "remove" : "keep"));
     rsw_json_set(&object, "grace_ms", json_integer(from->grace_ms));
@@ -87,11 +71,12 @@ static json_t *generation_to_json(const struct rsw_generation *from) {
 static void print_generation(struct rsw_cli *cli, const struct rsw_generation *from) {
     char created[40];
     char freed[32];
-    rsw_cli_line(
-        cli,
-        "%6" PRIu64 "  %s  %-9s  %8" PRIu64 " done  %6" PRIu64 " failed  %6" PRIu64 " spared  %10s freed",
-        from->id, rsw_inspect_time(from->created_ms, created, sizeof created), state_name(from->state),
-        from->done, from->failed, from->spared, rsw_size_format(from->freed, freed, sizeof freed));
+    rsw_cli_line(cli,
+                 "%6" PRIu64 "  %s  %-9s  %8" PRIu64 " done  %6" PRIu64 " failed  %6" PRIu64
+                 " spared  %10s freed",
+                 from->id, rsw_inspect_time(from->created_ms, created, sizeof created),
+                 rsw_generation_state_name(from->state), from->done, from->failed, from->spared,
+                 rsw_size_format(from->freed, freed, sizeof freed));
 }
 
 static int gather_all(struct generations *to, struct rsw_txn *txn, struct rsw_error *err) {

@@ -82,7 +82,6 @@ static int count_generations(struct generations *counted, struct rsw_index *inde
 }
 
 void rsw_serve_generations(struct rsw_index *index, rsw_serve_write *write, void *to) {
-    static const char *const names[] = {"other", "condemned", "unlinked", "hidden", "purged", "abandoned"};
     struct generations counted = {.due_ms = 0};
     char text[96];
     if (count_generations(&counted, index) != 0) {
@@ -91,8 +90,8 @@ void rsw_serve_generations(struct rsw_index *index, rsw_serve_write *write, void
     write(to, "# HELP regsweep_generations Sweeps that removed something, by state.\n"
               "# TYPE regsweep_generations gauge\n");
     for (size_t state = RSW_GENERATION_CONDEMNED; state <= RSW_GENERATION_ABANDONED; state++) {
-        snprintf(text, sizeof text, "regsweep_generations{state=\"%s\"} %" PRIu64 "\n", names[state],
-                 counted.states[state]);
+        snprintf(text, sizeof text, "regsweep_generations{state=\"%s\"} %" PRIu64 "\n",
+                 rsw_generation_state_name((enum rsw_generation_state)state), counted.states[state]);
         write(to, text);
     }
     single(write, to, "generation_items_waiting", "gauge", counted.waiting,

@@ -89,58 +89,25 @@ static int take_files(struct rsw_aside *aside, struct rsw_removal_batch *batch, 
     return 0;
 }
 
-static void note_absent(struct rsw_txn *txn, const struct rsw_item *item) {
-    struct rsw_member member;
-    struct rsw_blob blob;
-    enum rsw_member_kind kind = item->kind == RSW_ITEM_LINK ? RSW_LINK : RSW_REVISION;
-    switch (item->kind) {
-    case RSW_ITEM_BLOB:
-        if (rsw_blob_get(txn, item->blob, &blob) == RSW_FOUND) {
-            blob.flags &= ~(uint32_t)RSW_BLOB_PRESENT;
-            rsw_blob_put(txn, &blob);
-        }
-        break;
-    case RSW_ITEM_LINK:
-    case RSW_ITEM_REVISION:
-        if (rsw_member_get(txn, kind, item->repo, item->blob, &member) == RSW_FOUND) {
-            member.flags &= ~(uint32_t)(RSW_MEMBER_PRESENT | RSW_MEMBER_BAD);
-            rsw_member_put(txn, kind, &member);
-        }
-        break;
-    case RSW_ITEM_TAG:
-        rsw_tag_drop(txn, item->repo, item->name);
-        break;
-    case RSW_ITEM_REPOSITORY:
-    case RSW_ITEM_UPLOAD:
-        break;
-    }
-}
-
 static void tell_failed(const struct rsw_aside *aside, const struct rsw_removal_item *item) {
-    char digest[RSW_DIGEST_TEXT_MAX] = "";
-    if (item->digest.alg != 0) {
-        rsw_digest_format(&item->digest, digest);
-    }
-    rsw_log(aside->options->log, RSW_LOG_WARNING, "%s %s%s%s%s%s stays, with all that it needs: %s",
-            rsw_item_kind_name(item->item.kind), item->repo.id != 0 ? item->repo.name : "",
-            item->repo.id != 0 && digest[0] != 0 ? "@" : "", digest, item->item.name[0] != 0 ? ":" : "",
-            item->item.name, item->errnum == EBUSY ? "something links it by now" : strerror(item->errnum));
+    char name[RSW_REMOVAL_NAME_MAX];
+    rsw_log(aside->options->log, RSW_LOG_WARNING, "%s stays, with all that it needs: %s",
+            rsw_removal_name(item, name, sizeof name),
+            item->errnum == EBUSY ? "something links it by now" : strerror(item->errnum));
 }
 
 /* One that could not be taken, or only in part, is touched: so its parts are given back, and what it needs is
  * not taken. */
-static void record(struct rsw_aside *aside, struct rsw_removal_batch *batch, struct rsw_txn *txn) {
+static void record(const struct rsw_aside *aside, struct rsw_removal_batch *batch, struct rsw_txn *txn) {
     for (size_t i = 0; i < batch->count; i++) {
         struct rsw_removal_item *item = &batch->items[i];
         if (item->answer != RSW_FAILED) {
-            note_absent(txn, &item->item);
+            rsw_removal_absent(txn, &item->item);
             item->item.state = RSW_ITEM_ASIDE;
             rsw_item_put(txn, &item->item);
-            aside->taken++;
         } else if (item->errnum != ECANCELED) {
             rsw_touch_item(txn, &item->item, true);
             tell_failed(aside, item);
-            aside->failed++;
         }
     }
 }

@@ -1,9 +1,9 @@
 /* Taking condemned objects out of the registry's sight: into the quarantine, batch by batch.
  *
- * Each batch is one index transaction, with the look at its touches and the moves inside: the one exception
- * to "storage is never asked inside a write transaction". So a touch comes either before, and the object
- * stays, or after, and whoever gives it back finds the index to say that it was taken. Batches are small, for
- * events wait meanwhile.
+ * Each batch is one index transaction, with the look at its touches and the moves inside: an exception, as
+ * in purge.c, to "storage is never asked inside a write transaction". So a touch comes either before, and the
+ * object stays, or after, and whoever gives it back finds the index to say that it was taken. Batches are
+ * small, for events wait meanwhile.
  */
 #ifndef REGSWEEP_GC_ASIDE_H
 #define REGSWEEP_GC_ASIDE_H
@@ -17,13 +17,12 @@ struct rsw_aside {
     struct rsw_audit *audit;
     const struct rsw_sweep_options *options; /* clock, log, stopped */
     uint64_t generation;
-    uint64_t taken;  /* so far, of all kinds */
-    uint64_t failed; /* could not be taken: touched, so that they and what they need stay */
 };
 
-/* Takes every pending item of this kind (blob, link, revision, tag) that nobody touched. A line in the audit
- * for each before, "unlink" or "hide". 0, or -1: RSW_ESTOPPED, or an error of audit or index; what was taken
- * is taken, and a later call goes on. No transaction may be open. */
+/* Takes every pending item of this kind (blob, link, revision, tag) that nobody touched; one that cannot be
+ * taken is touched, so that it and what it needs stay. A line in the audit for each before, "unlink" or
+ * "hide". 0, or -1: RSW_ESTOPPED, or an error of audit or index; what was taken is taken, and a later call
+ * goes on. No transaction may be open. */
 int rsw_aside_take(struct rsw_aside *aside, enum rsw_item_kind kind, struct rsw_error *err);
 
 #endif

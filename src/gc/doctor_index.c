@@ -219,11 +219,6 @@ void rsw_doctor_events(struct rsw_diagnosis *out, const struct rsw_doctor *docto
 
 /* ---- generations ---- */
 
-static const char *state_name(enum rsw_generation_state state) {
-    static const char *const names[] = {"?", "condemned", "unlinked", "hidden", "purged", "abandoned"};
-    return state <= RSW_GENERATION_ABANDONED ? names[state] : names[0];
-}
-
 void rsw_doctor_generations(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
     static const char remedy[] = "let regsweep serve run with --registry, or run regsweep sweep --confirm: "
                                  "either goes on with it, or says "
@@ -241,7 +236,8 @@ void rsw_doctor_generations(struct rsw_diagnosis *out, const struct rsw_doctor *
             now(doctor) - generation.due_ms > LATE_MS && now(doctor) - generation.changed_ms > LATE_MS) {
             rsw_say(out, RSW_HEALTH_WARNING, remedy,
                     "generation %" PRIu64 " is %s since %s, and due, but nobody goes on", generation.id,
-                    state_name(generation.state), rsw_time_format(generation.changed_ms, text, sizeof text));
+                    rsw_generation_state_name(generation.state),
+                    rsw_time_format(generation.changed_ms, text, sizeof text));
         }
     }
     if (!good(out, txn)) {

@@ -197,14 +197,9 @@ static int count_batch(struct rsw_run *run, const struct rsw_removal_batch *batc
                            &words, item->errnum, err) != 0) {
             return -1;
         }
-        char digest[RSW_DIGEST_TEXT_MAX] = "";
-        if (words.digest != NULL) {
-            rsw_digest_format(words.digest, digest);
-        }
-        rsw_log(run->options->log, RSW_LOG_WARNING, "%s %s%s%s%s%s not removed: %s",
-                rsw_item_kind_name(words.kind), words.repo != NULL ? words.repo : "",
-                words.repo != NULL && digest[0] != 0 ? "@" : "", digest, words.name != NULL ? ":" : "",
-                words.name != NULL ? words.name : "",
+        char name[RSW_REMOVAL_NAME_MAX];
+        rsw_log(run->options->log, RSW_LOG_WARNING, "%s not removed: %s",
+                rsw_removal_name(item, name, sizeof name),
                 item->errnum == EBUSY ? "a link to it could not be removed" : strerror(item->errnum));
     }
     return 0;

@@ -94,8 +94,9 @@ int rsw_online_give_back(struct rsw_online *online, struct rsw_error *err) {
     return 0;
 }
 
-/* Everything of this generation that was ever touched, again: a DELETE of ours may have come since. */
-static int touch_again(struct rsw_online *online, uint64_t id, struct rsw_error *err) {
+/* Touches everything of this generation that was ever touched, again, for a DELETE of ours may have come
+ * since; or `all` of it. */
+static int touch_again(struct rsw_online *online, uint64_t id, bool all, struct rsw_error *err) {
     RSW_AUTO_TXN txn = NULL;
     RSW_AUTO_ITER iter = RSW_ITER_INIT;
     struct rsw_item item;
@@ -104,7 +105,7 @@ static int touch_again(struct rsw_online *online, uint64_t id, struct rsw_error 
     }
     rsw_iter_items(&iter, txn, id, 0);
     while (rsw_item_next(&iter, &item) == RSW_FOUND) {
-        if ((item.flags & RSW_ITEM_TOUCHED) != 0) {
+        if (all || (item.flags & RSW_ITEM_TOUCHED) != 0) {
             rsw_touch_item(txn, &item, true);
         }
     }
@@ -462,7 +463,7 @@ static int purge_all(struct rsw_online *online, struct rsw_generation *generatio
  * back; then all is asked again. */
 static int settle_after_kill(struct rsw_online *online, struct rsw_generation *generation,
                              struct rsw_error *err) {
-    if (touch_again(online, generation->id, err) != 0) {
+    if (touch_again(online, generation->id, false, err) != 0) {
         return -1;
     }
     generation->clearing = false;
@@ -475,7 +476,7 @@ static int work(struct rsw_online *online, struct rsw_generation *generation, st
         return settle_after_kill(online, generation, err);
     }
     if (generation->settling) { /* over */
-        if (touch_again(online, generation->id, err) != 0) {
+        if (touch_again(online, generation->id, false, err) != 0) {
             return -1;
         }
         generation->settling = false;
@@ -497,15 +498,10 @@ static int work(struct rsw_online *online, struct rsw_generation *generation, st
     return 0;
 }
 
-static const char *state_name(enum rsw_generation_state state) {
-    static const char *const names[] = {NULL, "condemned", "unlinked", "hidden", "purged", "abandoned"};
-    return names[state];
-}
-
 static void fill(struct rsw_online *online, const struct rsw_generation *generation) {
     struct rsw_sweep_result *result = online->result;
     result->generation = generation->id;
-    result->state = state_name(generation->state);
+    result->state = rsw_generation_state_name(generation->state);
     result->done = generation->done;
     result->failed = generation->failed;
     result->spared = generation->spared;
@@ -610,20 +606,6 @@ int rsw_online_begin(struct rsw_online *online, int64_t *next_due_ms, struct rsw
 
 /* ---- the registry was stopped ---- */
 
-static int touch_all(struct rsw_online *online, uint64_t id, struct rsw_error *err) {
-    RSW_AUTO_TXN txn = NULL;
-    RSW_AUTO_ITER iter = RSW_ITER_INIT;
-    struct rsw_item item;
-    if (rsw_txn_begin_write(&txn, online->index, err) != 0) {
-        return -1;
-    }
-    rsw_iter_items(&iter, txn, id, 0);
-    while (rsw_item_next(&iter, &item) == RSW_FOUND) {
-        rsw_touch_item(txn, &item, true);
-    }
-    return rsw_txn_commit(&txn, err);
-}
-
 int rsw_online_undo(struct rsw_online *online, struct rsw_error *err) {
     uint64_t ids[RSW_GENERATIONS_OPEN_MAX];
     size_t count;
@@ -632,7 +614,7 @@ int rsw_online_undo(struct rsw_online *online, struct rsw_error *err) {
     }
     for (size_t i = 0; i < count; i++) {
         struct rsw_generation generation;
-        if (touch_all(online, ids[i], err) != 0 || rsw_online_give_back(online, err) != 0 ||
+        if (touch_again(online, ids[i], true, err) != 0 || rsw_online_give_back(online, err) != 0 ||
             get(online, ids[i], &generation, err) != 0 || rsw_purge(online, &generation, err) != 0) {
             return -1;
         }

@@ -55,7 +55,7 @@ int rsw_online_begin(struct rsw_online *online, int64_t *next_due_ms, struct rsw
  * no transaction. */
 int rsw_online_give_back(struct rsw_online *online, struct rsw_error *err);
 /* The registry is stopped: gives back all that open generations took and drops their copies, held ones
- * included, and abandons them; what is garbage is found anew. 0 or -1. Needs the lock "sweep". `online` needs
+ * included, and ends them; what is garbage is found anew. 0 or -1. Needs the lock "sweep". `online` needs
  * no replicas. */
 int rsw_online_undo(struct rsw_online *online, struct rsw_error *err);
 

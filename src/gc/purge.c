@@ -1,6 +1,5 @@
 #include "gc/purge.h"
 
-#include "gc/folders.h"
 #include "gc/quarantine.h"
 #include "gc/removal.h"
 #include "gc/tidy.h"
@@ -62,6 +61,35 @@ static int load(struct purge *purge, enum rsw_item_kind kind, struct rsw_error *
     return rsw_txn_failed(txn, err) ? -1 : 0;
 }
 
+static void report(struct purge *purge) {
+    struct rsw_sweep_result *result = purge->online->result;
+    result->generation = purge->generation->id;
+    result->done = purge->generation->done;
+    result->spared = purge->generation->spared;
+    result->failed = purge->generation->failed;
+    result->freed = purge->generation->freed;
+}
+
+/* All of a kind that are in this state, batch by batch. */
+static int each_batch(struct purge *purge, enum rsw_item_kind kind, enum rsw_item_state state,
+                      int (*act)(struct purge *purge, struct rsw_error *err), struct rsw_error *err) {
+    purge->state = state;
+    purge->begun = false;
+    purge->missed = false;
+    for (;;) {
+        if (load(purge, kind, err) != 0) {
+            return -1;
+        }
+        if (purge->batch->count == 0) {
+            return 0;
+        }
+        if (act(purge, err) != 0) {
+            return -1;
+        }
+        report(purge);
+    }
+}
+
 static int audit(struct purge *purge, const char *action, struct rsw_error *err) {
     int64_t now_ms = rsw_clock_now_ms(purge->online->options->clock);
     for (size_t i = 0; i < purge->batch->count; i++) {
@@ -75,15 +103,6 @@ static int audit(struct purge *purge, const char *action, struct rsw_error *err)
         }
     }
     return rsw_audit_sync(purge->online->audit, err);
-}
-
-static void report(struct purge *purge) {
-    struct rsw_sweep_result *result = purge->online->result;
-    result->generation = purge->generation->id;
-    result->done = purge->generation->done;
-    result->spared = purge->generation->spared;
-    result->failed = purge->generation->failed;
-    result->freed = purge->generation->freed;
 }
 
 /* The item as it ends. Needs a write transaction. */
@@ -241,7 +260,7 @@ static void purge_blob(struct purge *purge, struct rsw_txn *txn, struct rsw_item
 }
 
 /* What was touched since it was loaded, and is in the audit as purged, comes back in the next pass. */
-static int purge_blob_batch(struct purge *purge, struct rsw_error *err) {
+static int write_blobs(struct purge *purge, struct rsw_error *err) {
     RSW_AUTO_TXN txn = NULL;
     if (rsw_txn_begin_write(&txn, purge->online->index, err) != 0) {
         return -1;
@@ -279,58 +298,29 @@ static void prune_emptied(struct purge *purge) {
     }
 }
 
-/* `state`: ASIDE; or PENDING, for a kill between a move and its record leaves a copy of what is in its place
- * as far as the index knows. If that was touched, nobody takes it again. */
-static int pass_blobs(struct purge *purge, enum rsw_item_state state, struct rsw_error *err) {
-    purge->state = state;
-    purge->begun = false;
-    purge->missed = false;
-    for (;;) {
-        if (load(purge, RSW_ITEM_BLOB, err) != 0) {
-            return -1;
-        }
-        if (purge->batch->count == 0) {
-            return 0;
-        }
-        if (note_held(purge, err) != 0 || audit(purge, "purge", err) != 0 ||
-            purge_blob_batch(purge, err) != 0) {
-            return -1;
-        }
-        remove_folders(purge);
-        prune_emptied(purge);
-        report(purge);
+static int purge_batch(struct purge *purge, struct rsw_error *err) {
+    if (note_held(purge, err) != 0 || audit(purge, "purge", err) != 0 || write_blobs(purge, err) != 0) {
+        return -1;
     }
+    remove_folders(purge);
+    prune_emptied(purge);
+    return 0;
 }
 
-/* A touch is never unset, so there is an end. */
+/* `state`: ASIDE; or PENDING, for a kill between a move and its record leaves a copy of what is in its place
+ * as far as the index knows. If that was touched, nobody takes it again. A touch is never unset, so there is
+ * an end. */
 static int purge_blobs(struct purge *purge, enum rsw_item_state state, struct rsw_error *err) {
     int rc;
     do {
-        rc = pass_blobs(purge, state, err);
+        rc = each_batch(purge, RSW_ITEM_BLOB, state, purge_batch, err);
     } while (rc == 0 && purge->missed);
     return rc;
 }
 
 /* ---- links, revisions, tags ---- */
 
-/* What the index still knows of a revision that is gone for good. */
-static void forget_revision(struct rsw_txn *txn, const struct rsw_item *item) {
-    RSW_AUTO_ITER signatures = RSW_ITER_INIT;
-    uint32_t revision;
-    uint32_t signature;
-    rsw_iter_signatures(&signatures, txn, item->repo, item->blob);
-    while (rsw_signature_next(&signatures, &revision, &signature) == RSW_FOUND) {
-        rsw_signature_drop(txn, item->repo, revision, signature);
-    }
-    RSW_AUTO_ITER iter = RSW_ITER_INIT;
-    struct rsw_history history;
-    rsw_iter_history_of(&iter, txn, item->repo, item->blob);
-    while (rsw_history_of_next(&iter, &history) == RSW_FOUND) {
-        rsw_history_drop(txn, item->repo, history.tag, item->blob);
-    }
-}
-
-static int end_batch(struct purge *purge, struct rsw_error *err) {
+static int write_ends(struct purge *purge, struct rsw_error *err) {
     RSW_AUTO_TXN txn = NULL;
     if (rsw_txn_begin_write(&txn, purge->online->index, err) != 0) {
         return -1;
@@ -347,7 +337,7 @@ static int end_batch(struct purge *purge, struct rsw_error *err) {
             continue;
         }
         if (!is_touched(item) && aside && item->kind == RSW_ITEM_REVISION) {
-            forget_revision(txn, item);
+            rsw_removal_forget_revision(txn, item);
         }
         end_item(purge, txn, item, !is_touched(item) && aside ? RSW_ITEM_DONE : RSW_ITEM_SPARED);
     }
@@ -359,37 +349,25 @@ static int end_batch(struct purge *purge, struct rsw_error *err) {
     return 0;
 }
 
-/* `state`: ASIDE, those that were taken; PENDING, those that never were. */
-static int pass_kind(struct purge *purge, enum rsw_item_kind kind, enum rsw_item_state state,
-                     struct rsw_error *err) {
-    purge->state = state;
-    purge->begun = false;
-    purge->missed = false;
-    for (;;) {
-        if (load(purge, kind, err) != 0) {
-            return -1;
-        }
-        if (purge->batch->count == 0) {
-            return 0;
-        }
-        if (end_batch(purge, err) != 0) {
-            return -1;
-        }
-        if (state == RSW_ITEM_ASIDE) {
-            remove_folders(purge);
-        }
-        report(purge);
+/* ASIDE: those that were taken; PENDING: those that never were. */
+static int end_batch(struct purge *purge, struct rsw_error *err) {
+    if (write_ends(purge, err) != 0) {
+        return -1;
     }
+    if (purge->state == RSW_ITEM_ASIDE) {
+        remove_folders(purge);
+    }
+    return 0;
 }
 
 static int end_kind(struct purge *purge, enum rsw_item_kind kind, struct rsw_error *err) {
     for (int i = 0; i < PASSES_MAX; i++) {
         if (rsw_online_give_back(purge->online, err) != 0 ||
-            pass_kind(purge, kind, RSW_ITEM_ASIDE, err) != 0) {
+            each_batch(purge, kind, RSW_ITEM_ASIDE, end_batch, err) != 0) {
             return -1;
         }
         if (!purge->missed) {
-            return pass_kind(purge, kind, RSW_ITEM_PENDING, err);
+            return each_batch(purge, kind, RSW_ITEM_PENDING, end_batch, err);
         }
     }
     return rsw_error_set(err, RSW_EPARTIAL, 0,
@@ -463,9 +441,9 @@ static int record_removed(struct purge *purge, struct rsw_error *err) {
         generation->failed += failed && !spared ? 1 : 0;
         generation->freed += item->answer == RSW_FOUND ? item->item.size : 0;
         if (failed && !spared) {
-            rsw_log(purge->online->options->log, RSW_LOG_WARNING, "%s %s%s%s not removed: %s",
-                    rsw_item_kind_name(item->item.kind), item->repo.name, item->item.name[0] != 0 ? ":" : "",
-                    item->item.name, strerror(item->errnum));
+            char name[RSW_REMOVAL_NAME_MAX];
+            rsw_log(purge->online->options->log, RSW_LOG_WARNING, "%s not removed: %s",
+                    rsw_removal_name(item, name, sizeof name), strerror(item->errnum));
         }
     }
     if (rsw_txn_begin_write(&txn, purge->online->index, err) != 0) {
@@ -476,25 +454,12 @@ static int record_removed(struct purge *purge, struct rsw_error *err) {
     return rsw_txn_commit(&txn, err);
 }
 
-static int remove_kind(struct purge *purge, enum rsw_item_kind kind, struct rsw_error *err) {
-    purge->state = RSW_ITEM_PENDING;
-    purge->begun = false;
-    for (;;) {
-        if (load(purge, kind, err) != 0) {
-            return -1;
-        }
-        if (purge->batch->count == 0) {
-            return 0;
-        }
-        if (leave_used(purge, err) != 0 || audit(purge, "delete", err) != 0) {
-            return -1;
-        }
-        rsw_removal_batch_remove(purge->batch, purge->online->storage);
-        if (record_removed(purge, err) != 0) {
-            return -1;
-        }
-        report(purge);
+static int remove_batch(struct purge *purge, struct rsw_error *err) {
+    if (leave_used(purge, err) != 0 || audit(purge, "delete", err) != 0) {
+        return -1;
     }
+    rsw_removal_batch_remove(purge->batch, purge->online->storage);
+    return record_removed(purge, err);
 }
 
 /* ---- the whole ---- */
@@ -548,8 +513,9 @@ static int end_generation(struct purge *purge, struct rsw_error *err) {
 static int purge_all(struct purge *purge, struct rsw_error *err) {
     if (end_names(purge, err) != 0 || purge_blobs(purge, RSW_ITEM_ASIDE, err) != 0 ||
         purge_blobs(purge, RSW_ITEM_PENDING, err) != 0 ||
-        pass_kind(purge, RSW_ITEM_BLOB, RSW_ITEM_PENDING, err) != 0 ||
-        remove_kind(purge, RSW_ITEM_UPLOAD, err) != 0 || remove_kind(purge, RSW_ITEM_REPOSITORY, err) != 0 ||
+        each_batch(purge, RSW_ITEM_BLOB, RSW_ITEM_PENDING, end_batch, err) != 0 ||
+        each_batch(purge, RSW_ITEM_UPLOAD, RSW_ITEM_PENDING, remove_batch, err) != 0 ||
+        each_batch(purge, RSW_ITEM_REPOSITORY, RSW_ITEM_PENDING, remove_batch, err) != 0 ||
         end_generation(purge, err) != 0) {
         return -1;
     }

@@ -38,6 +38,17 @@ void rsw_removal_describe(struct rsw_sweep_item *out, const struct rsw_removal_i
     };
 }
 
+const char *rsw_removal_name(const struct rsw_removal_item *item, char *text, size_t size) {
+    char digest[RSW_DIGEST_TEXT_MAX] = "";
+    if (item->digest.alg != 0) {
+        rsw_digest_format(&item->digest, digest);
+    }
+    snprintf(text, size, "%s %s%s%s%s%s", rsw_item_kind_name(item->item.kind),
+             item->repo.id != 0 ? item->repo.name : "", item->repo.id != 0 && digest[0] != 0 ? "@" : "",
+             digest, item->item.name[0] != 0 ? ":" : "", item->item.name);
+    return text;
+}
+
 /* ---- load ---- */
 
 /* Adds a key of the item that is being loaded. `key` NULL: the builder found its parts unsafe. */
@@ -428,12 +439,54 @@ void rsw_removal_batch_remove(struct rsw_removal_batch *batch, struct rsw_storag
 
 /* ---- record ---- */
 
-static void record_revision(struct rsw_txn *txn, const struct rsw_item *item) {
+static void member_is_absent(struct rsw_txn *txn, enum rsw_member_kind kind, const struct rsw_item *item) {
     struct rsw_member member;
-    if (rsw_member_get(txn, RSW_REVISION, item->repo, item->blob, &member) == RSW_FOUND) {
+    if (rsw_member_get(txn, kind, item->repo, item->blob, &member) == RSW_FOUND) {
         member.flags &= ~(uint32_t)(RSW_MEMBER_PRESENT | RSW_MEMBER_BAD);
-        rsw_member_put(txn, RSW_REVISION, &member);
+        rsw_member_put(txn, kind, &member);
     }
+}
+
+static void blob_is_absent(struct rsw_txn *txn, const struct rsw_item *item) {
+    struct rsw_blob blob;
+    if (rsw_blob_get(txn, item->blob, &blob) == RSW_FOUND) {
+        blob.flags &= ~(uint32_t)RSW_BLOB_PRESENT;
+        rsw_blob_put(txn, &blob);
+    }
+}
+
+static void repository_is_absent(struct rsw_txn *txn, const struct rsw_item *item) {
+    struct rsw_repo repo;
+    if (rsw_repo_get(txn, item->repo, &repo) == RSW_FOUND) {
+        repo.flags &= ~(uint32_t)RSW_REPO_PRESENT;
+        rsw_repo_put(txn, &repo);
+    }
+}
+
+void rsw_removal_absent(struct rsw_txn *txn, const struct rsw_item *item) {
+    switch (item->kind) {
+    case RSW_ITEM_BLOB:
+        blob_is_absent(txn, item);
+        break;
+    case RSW_ITEM_LINK:
+        member_is_absent(txn, RSW_LINK, item);
+        break;
+    case RSW_ITEM_REVISION:
+        member_is_absent(txn, RSW_REVISION, item);
+        break;
+    case RSW_ITEM_TAG:
+        rsw_tag_drop(txn, item->repo, item->name);
+        break;
+    case RSW_ITEM_REPOSITORY:
+        repository_is_absent(txn, item);
+        break;
+    case RSW_ITEM_UPLOAD:
+        rsw_upload_drop(txn, item->repo, item->name);
+        break;
+    }
+}
+
+void rsw_removal_forget_revision(struct rsw_txn *txn, const struct rsw_item *item) {
     RSW_AUTO_ITER signatures = RSW_ITER_INIT;
     rsw_iter_signatures(&signatures, txn, item->repo, item->blob);
     uint32_t revision;
@@ -449,56 +502,14 @@ static void record_revision(struct rsw_txn *txn, const struct rsw_item *item) {
     }
 }
 
-static void record_link(struct rsw_txn *txn, const struct rsw_item *item) {
-    struct rsw_member member;
-    if (rsw_member_get(txn, RSW_LINK, item->repo, item->blob, &member) == RSW_FOUND) {
-        member.flags &= ~(uint32_t)(RSW_MEMBER_PRESENT | RSW_MEMBER_BAD);
-        rsw_member_put(txn, RSW_LINK, &member);
-    }
-}
-
-static void record_blob(struct rsw_txn *txn, const struct rsw_item *item) {
-    struct rsw_blob blob;
-    if (rsw_blob_get(txn, item->blob, &blob) == RSW_FOUND) {
-        blob.flags &= ~(uint32_t)RSW_BLOB_PRESENT;
-        rsw_blob_put(txn, &blob);
-    }
-}
-
-static void record_repository(struct rsw_txn *txn, const struct rsw_removal_item *item) {
-    struct rsw_repo repo = item->repo;
-    repo.flags &= ~(uint32_t)RSW_REPO_PRESENT;
-    rsw_repo_put(txn, &repo);
-}
-
-static void record_done(struct rsw_txn *txn, const struct rsw_removal_item *item) {
-    switch (item->item.kind) {
-    case RSW_ITEM_BLOB:
-        record_blob(txn, &item->item);
-        break;
-    case RSW_ITEM_LINK:
-        record_link(txn, &item->item);
-        break;
-    case RSW_ITEM_REVISION:
-        record_revision(txn, &item->item);
-        break;
-    case RSW_ITEM_TAG:
-        rsw_tag_drop(txn, item->item.repo, item->item.name);
-        break;
-    case RSW_ITEM_REPOSITORY:
-        record_repository(txn, item);
-        break;
-    case RSW_ITEM_UPLOAD:
-        rsw_upload_drop(txn, item->item.repo, item->item.name);
-        break;
-    }
-}
-
 void rsw_removal_batch_record(const struct rsw_removal_batch *batch, struct rsw_txn *txn) {
     for (size_t i = 0; i < batch->count; i++) {
         struct rsw_item item = batch->items[i].item;
         if (batch->items[i].answer != RSW_FAILED) {
-            record_done(txn, &batch->items[i]);
+            rsw_removal_absent(txn, &item);
+            if (item.kind == RSW_ITEM_REVISION) {
+                rsw_removal_forget_revision(txn, &item);
+            }
             item.state = RSW_ITEM_DONE;
         } else {
             item.state = rsw_removal_spared(batch->items[i].errnum) ? RSW_ITEM_SPARED : RSW_ITEM_FAILED;

@@ -52,6 +52,14 @@ struct rsw_removal_batch {
 
 /* An item in words, borrowed from it. */
 void rsw_removal_describe(struct rsw_sweep_item *out, const struct rsw_removal_item *item);
+/* "revision a/b@sha256:…", "tag a/b@sha256:…:1", for messages. Returns `text`. */
+#define RSW_REMOVAL_NAME_MAX (RSW_REPO_NAME_MAX + RSW_DIGEST_TEXT_MAX + RSW_TAG_NAME_MAX + 32)
+const char *rsw_removal_name(const struct rsw_removal_item *item, char *text, size_t size);
+/* Storage does not show it any more: the index says so. Needs a write transaction (sticky errors). */
+void rsw_removal_absent(struct rsw_txn *txn, const struct rsw_item *item);
+/* What the index still knows of a revision that is gone for good: signatures, its entries in the history of
+ * tags. Likewise. */
+void rsw_removal_forget_revision(struct rsw_txn *txn, const struct rsw_item *item);
 /* A fresh, empty one. NULL: out of memory. */
 struct rsw_removal_batch *rsw_removal_batch_new(void);
 void rsw_removal_batch_free(struct rsw_removal_batch *batch);

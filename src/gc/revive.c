@@ -383,15 +383,11 @@ static void claim(struct rsw_txn *txn, const struct rsw_removal_item *from, int6
 }
 
 static void tell_lost(struct revival *revival, const struct rsw_removal_item *item) {
-    char digest[RSW_DIGEST_TEXT_MAX] = "";
-    if (item->digest.alg != 0) {
-        rsw_digest_format(&item->digest, digest);
-    }
+    char name[RSW_REMOVAL_NAME_MAX];
     revival->result->lost++;
     rsw_log(revival->log, RSW_LOG_WARNING,
-            "%s %s%s%s was touched, but is neither in place nor in quarantine: somebody else removed it",
-            rsw_item_kind_name(item->item.kind), item->repo.id != 0 ? item->repo.name : "",
-            item->repo.id != 0 ? "@" : "", digest);
+            "%s was touched, but is neither in place nor in quarantine: somebody else removed it",
+            rsw_removal_name(item, name, sizeof name));
 }
 
 /* A claim is a touch too, and queues what it is about: that is out again before anybody sees it. What others

@@ -8,9 +8,9 @@
 
 /* Forgets tombstones of links and revisions with their empty directories, except where a referrer or weak tag
  * still needs the evidence that its subject was there; repositories that storage no longer has; blobs without
- * bytes that nothing names. For a stopped registry: a running one may be about to write into a directory that
- * is empty now. Needs the lock "sweep" and no transaction. May be repeated. 0, or -1 on an index error; what
- * storage keeps is no error. */
+ * bytes that nothing names. Beside a running registry a client that is about to write into a directory which
+ * is empty now gets a 500, and tries again. Needs the lock "sweep" and no transaction. May be repeated. 0, or
+ * -1 on an index error; what storage keeps is no error. */
 int rsw_tidy(struct rsw_index *index, struct rsw_storage *storage, struct rsw_error *err);
 
 #endif

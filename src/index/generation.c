@@ -3,6 +3,11 @@
 
 #define VALUE_SIZE ((size_t)RSW_V_GENERATION_COUNTS + 8 * RSW_ITEM_KINDS)
 
+const char *rsw_generation_state_name(enum rsw_generation_state state) {
+    static const char *const names[] = {"unknown", "condemned", "unlinked", "hidden", "purged", "abandoned"};
+    return (size_t)state < sizeof names / sizeof *names ? names[state] : names[0];
+}
+
 static void generation_key(struct rsw_key *key, uint64_t id) {
     rsw_key_begin(key);
     rsw_key_u64(key, id);

@@ -362,6 +362,8 @@ enum rsw_generation_state {
     RSW_GENERATION_PURGED = 4,
     RSW_GENERATION_ABANDONED = 5, /* interrupted; what remained of it was decided anew by a later one */
 };
+/* "condemned", …; "unknown" for a number that is none. Static storage. */
+const char *rsw_generation_state_name(enum rsw_generation_state state);
 
 enum rsw_item_state {
     RSW_ITEM_PENDING = 1, /* in its place */
