@@ -177,9 +177,8 @@ bool rsw_touch_item(struct rsw_txn *txn, const struct rsw_item *item, bool again
     return rsw_txn_ok(txn);
 }
 
-bool rsw_touch_kind(struct rsw_txn *txn, enum rsw_item_kind kind, uint32_t repo, uint32_t blob, bool again) {
-    uint64_t ids[RSW_GENERATIONS_OPEN_MAX];
-    size_t count = rsw_generations_open(txn, ids, RSW_GENERATIONS_OPEN_MAX);
+static bool touch_in(struct rsw_txn *txn, const uint64_t *ids, size_t count, enum rsw_item_kind kind,
+                     uint32_t repo, uint32_t blob, bool again) {
     struct rsw_held held;
     struct rsw_item item;
     bool any = false;
@@ -194,18 +193,22 @@ bool rsw_touch_kind(struct rsw_txn *txn, enum rsw_item_kind kind, uint32_t repo,
     return any;
 }
 
+bool rsw_touch_kind(struct rsw_txn *txn, enum rsw_item_kind kind, uint32_t repo, uint32_t blob, bool again) {
+    uint64_t ids[RSW_GENERATIONS_OPEN_MAX];
+    size_t count = rsw_generations_open(txn, ids, RSW_GENERATIONS_OPEN_MAX);
+    return touch_in(txn, ids, count, kind, repo, blob, again);
+}
+
 /* Also of what was touched before: a push of today may find gone what the touch of yesterday found in place.
  * A manifest is queued even if it is no item of any generation: what it names may be. */
 bool rsw_touch(struct rsw_txn *txn, uint32_t repo, uint32_t blob) {
-    uint64_t id;
+    uint64_t ids[RSW_GENERATIONS_OPEN_MAX];
+    size_t count = rsw_generations_open(txn, ids, RSW_GENERATIONS_OPEN_MAX);
     struct rsw_blob record;
-    if (rsw_generations_open(txn, &id, 1) == 0) {
-        return rsw_touch_kind(txn, RSW_ITEM_BLOB, 0, blob, true);
-    }
-    bool any = rsw_touch_kind(txn, RSW_ITEM_LINK, repo, blob, true);
-    any = rsw_touch_kind(txn, RSW_ITEM_REVISION, repo, blob, true) || any;
-    any = rsw_touch_kind(txn, RSW_ITEM_BLOB, 0, blob, true) || any;
-    if (rsw_blob_get(txn, blob, &record) == RSW_FOUND && (record.flags & RSW_BLOB_PARSED) != 0) {
+    bool any = touch_in(txn, ids, count, RSW_ITEM_LINK, repo, blob, true);
+    any = touch_in(txn, ids, count, RSW_ITEM_REVISION, repo, blob, true) || any;
+    any = touch_in(txn, ids, count, RSW_ITEM_BLOB, 0, blob, true) || any;
+    if (count > 0 && rsw_blob_get(txn, blob, &record) == RSW_FOUND && (record.flags & RSW_BLOB_PARSED) != 0) {
         struct rsw_item manifest;
         unnamed(&manifest, 0, RSW_ITEM_REVISION, repo, blob);
         queue(txn, &manifest);
