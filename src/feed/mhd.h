@@ -20,6 +20,7 @@ struct rsw_mhd {
     __typeof__(&MHD_lookup_connection_value) MHD_lookup_connection_value;
 };
 
-int rsw_mhd_load(struct rsw_mhd *out, struct rsw_error *err);
+/* NULL, and the error: it cannot be loaded. For any number of threads. */
+const struct rsw_mhd *rsw_mhd(struct rsw_error *err);
 
 #endif

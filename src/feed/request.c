@@ -57,14 +57,14 @@ static const struct {
 int rsw_feed_answers_init(struct rsw_feed *feed, struct rsw_error *err) {
     for (unsigned i = 0; i < RSW_ANSWER_KINDS; i++) {
         /* The text is static: MHD does not write to it, its parameter is only not const. */
-        struct MHD_Response *response = feed->mhd.MHD_create_response_from_buffer(
+        struct MHD_Response *response = feed->mhd->MHD_create_response_from_buffer(
             strlen(answers[i].text), (void *)(uintptr_t)answers[i].text, MHD_RESPMEM_PERSISTENT);
         feed->answers[i] = response;
         if (response == NULL ||
-            feed->mhd.MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
-                                              "text/plain; charset=utf-8") != MHD_YES ||
+            feed->mhd->MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
+                                               "text/plain; charset=utf-8") != MHD_YES ||
             (answers[i].header != NULL &&
-             feed->mhd.MHD_add_response_header(response, answers[i].header, answers[i].value) != MHD_YES)) {
+             feed->mhd->MHD_add_response_header(response, answers[i].header, answers[i].value) != MHD_YES)) {
             return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
         }
     }
@@ -74,28 +74,28 @@ int rsw_feed_answers_init(struct rsw_feed *feed, struct rsw_error *err) {
 void rsw_feed_answers_release(struct rsw_feed *feed) {
     for (unsigned i = 0; i < RSW_ANSWER_KINDS; i++) {
         if (feed->answers[i] != NULL) {
-            feed->mhd.MHD_destroy_response(feed->answers[i]);
+            feed->mhd->MHD_destroy_response(feed->answers[i]);
         }
     }
 }
 
 static enum MHD_Result answer(struct rsw_feed *feed, struct MHD_Connection *connection,
                               enum rsw_answer_kind kind) {
-    return feed->mhd.MHD_queue_response(connection, answers[kind].status, feed->answers[kind]);
+    return feed->mhd->MHD_queue_response(connection, answers[kind].status, feed->answers[kind]);
 }
 
 static enum MHD_Result answer_text(struct rsw_feed *feed, struct MHD_Connection *connection, unsigned status,
                                    const char *type, const char *text, size_t len) {
     struct MHD_Response *response =
-        feed->mhd.MHD_create_response_from_buffer(len, (void *)(uintptr_t)text, MHD_RESPMEM_MUST_COPY);
+        feed->mhd->MHD_create_response_from_buffer(len, (void *)(uintptr_t)text, MHD_RESPMEM_MUST_COPY);
     if (response == NULL) {
         return MHD_NO;
     }
-    enum MHD_Result result = feed->mhd.MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+    enum MHD_Result result = feed->mhd->MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
     if (result == MHD_YES) {
-        result = feed->mhd.MHD_queue_response(connection, status, response);
+        result = feed->mhd->MHD_queue_response(connection, status, response);
     }
-    feed->mhd.MHD_destroy_response(response);
+    feed->mhd->MHD_destroy_response(response);
     return result;
 }
 
@@ -144,7 +144,7 @@ static enum MHD_Result handle_get(struct rsw_feed *feed, struct MHD_Connection *
 
 static void stored(struct rsw_job *job) {
     struct request *request = (struct request *)job;
-    request->feed->mhd.MHD_resume_connection(request->connection);
+    request->feed->mhd->MHD_resume_connection(request->connection);
 }
 
 /* Hands what is together to the writer; the connection sleeps until that is durable. */
@@ -156,12 +156,12 @@ static void submit(struct request *request) {
     request->job.body_len = len;
     request->job.done = stored;
     request->with_writer = true;
-    request->feed->mhd.MHD_suspend_connection(request->connection);
+    request->feed->mhd->MHD_suspend_connection(request->connection);
     if (!rsw_writer_submit(request->feed->writer, &request->job)) {
         request->with_writer = false;
         request->refused = true;
         request->count = 0;
-        request->feed->mhd.MHD_resume_connection(request->connection);
+        request->feed->mhd->MHD_resume_connection(request->connection);
     }
 }
 
@@ -269,8 +269,8 @@ static enum MHD_Result begin_post(struct rsw_feed *feed, struct MHD_Connection *
     if (strcmp(method, MHD_HTTP_METHOD_POST) != 0) {
         return answer(feed, connection, RSW_ANSWER_METHOD_POST);
     }
-    if (!rsw_feed_token_right(feed, feed->mhd.MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
-                                                                          MHD_HTTP_HEADER_AUTHORIZATION))) {
+    if (!rsw_feed_token_right(feed, feed->mhd->MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
+                                                                           MHD_HTTP_HEADER_AUTHORIZATION))) {
         atomic_fetch_add_explicit(&feed->answered[RSW_ANSWER_UNAUTHORIZED], 1, memory_order_relaxed);
         tell_refusal(feed);
         return answer(feed, connection, RSW_ANSWER_UNAUTHORIZED);

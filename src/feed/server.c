@@ -50,7 +50,7 @@ static int start_daemon(struct rsw_feed *feed, int fd, const struct rsw_tls *tls
     flags |= v6 ? MHD_USE_IPv6 : 0;
     feed->starting = true;
     /* The logger comes first, so that it hears of the others. */
-    feed->daemon = feed->mhd.MHD_start_daemon(
+    feed->daemon = feed->mhd->MHD_start_daemon(
         flags, 0, NULL, NULL, rsw_feed_handle, feed, MHD_OPTION_EXTERNAL_LOGGER, on_mhd_log, feed,
         MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED, rsw_feed_completed, feed,
         MHD_OPTION_CONNECTION_LIMIT, CONNECTION_LIMIT, MHD_OPTION_CONNECTION_TIMEOUT, IDLE_SECONDS,
@@ -113,7 +113,7 @@ int rsw_feed_start(struct rsw_feed **out, struct rsw_index *index, const struct 
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&feed->idle, &monotonic);
     pthread_condattr_destroy(&monotonic);
-    if (rsw_mhd_load(&feed->mhd, err) != 0 || rsw_feed_answers_init(feed, err) != 0 ||
+    if ((feed->mhd = rsw_mhd(err)) == NULL || rsw_feed_answers_init(feed, err) != 0 ||
         rsw_feed_token_set(feed, options->token, err) != 0 ||
         rsw_writer_start(&feed->writer, index, &writer, err) != 0) {
         feed_free(feed);
@@ -151,13 +151,13 @@ void rsw_feed_stop(struct rsw_feed *feed) {
     if (feed == NULL) {
         return;
     }
-    MHD_socket fd = feed->mhd.MHD_quiesce_daemon(feed->daemon);
+    MHD_socket fd = feed->mhd->MHD_quiesce_daemon(feed->daemon);
     wait_idle(feed, STOP_SECONDS);
     /* What the writer has taken it stores, however long that takes; then no connection sleeps any more, as
      * MHD wants it before it stops, and whoever still sends is told to come back. */
     rsw_writer_close(feed->writer);
     wait_idle(feed, FLUSH_SECONDS);
-    feed->mhd.MHD_stop_daemon(feed->daemon);
+    feed->mhd->MHD_stop_daemon(feed->daemon);
     if (fd != MHD_INVALID_SOCKET) {
         close(fd);
     }

@@ -37,7 +37,7 @@ struct rsw_feed {
     uint8_t token_sum[RSW_TOKEN_SUM]; /* the token itself is not kept */
     char address[RSW_ADDRESS_MAX];
     struct rsw_writer *writer;
-    struct rsw_mhd mhd;
+    const struct rsw_mhd *mhd;
     struct MHD_Daemon *daemon;
     struct MHD_Response *answers[RSW_ANSWER_KINDS];
     atomic_uint_fast64_t answered[RSW_ANSWER_KINDS]; /* POST /events, by answer */

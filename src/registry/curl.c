@@ -2,8 +2,6 @@
 
 #include "util/library.h"
 
-#include <pthread.h>
-
 static const struct rsw_function list[] = {
     RSW_FUNCTION(struct rsw_curl, curl_easy_cleanup),
     RSW_FUNCTION(struct rsw_curl, curl_easy_getinfo),
@@ -27,18 +25,8 @@ static const struct rsw_function list[] = {
 };
 
 static struct rsw_curl curl;
-static struct rsw_error why = RSW_ERROR_INIT;
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-static void load(void) {
-    rsw_library_load(&curl, list, sizeof list / sizeof *list, REGSWEEP_LIBCURL, &why);
-}
+static struct rsw_library library = RSW_LIBRARY(REGSWEEP_LIBCURL, curl, list);
 
 const struct rsw_curl *rsw_curl(struct rsw_error *err) {
-    pthread_once(&once, load);
-    if (why.code != RSW_OK) {
-        rsw_error_set(err, why.code, why.errnum, "%s", why.message);
-        return NULL;
-    }
-    return &curl;
+    return rsw_library_load(&library, err) == 0 ? &curl : NULL;
 }

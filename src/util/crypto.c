@@ -2,8 +2,6 @@
 
 #include "util/library.h"
 
-#include <pthread.h>
-
 static const struct rsw_function list[] = {
     RSW_FUNCTION(struct rsw_crypto, EVP_Digest),
     RSW_FUNCTION(struct rsw_crypto, EVP_EncodeBlock),
@@ -21,18 +19,8 @@ static const struct rsw_function list[] = {
 };
 
 static struct rsw_crypto crypto;
-static struct rsw_error why = RSW_ERROR_INIT;
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-static void load(void) {
-    rsw_library_load(&crypto, list, sizeof list / sizeof *list, REGSWEEP_LIBCRYPTO, &why);
-}
+static struct rsw_library library = RSW_LIBRARY(REGSWEEP_LIBCRYPTO, crypto, list);
 
 const struct rsw_crypto *rsw_crypto(struct rsw_error *err) {
-    pthread_once(&once, load);
-    if (why.code != RSW_OK) {
-        rsw_error_set(err, why.code, why.errnum, "%s", why.message);
-        return NULL;
-    }
-    return &crypto;
+    return rsw_library_load(&library, err) == 0 ? &crypto : NULL;
 }

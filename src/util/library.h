@@ -6,6 +6,8 @@
 
 #include <regsweep/error.h>
 
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 /* A function of a library, and the place of its pointer in a struct of such. The member has the name of the
@@ -17,9 +19,18 @@ struct rsw_function {
 #define RSW_FUNCTION(type, function)                                                                         \
     { #function, offsetof(type, function) }
 
-/* Fills the struct `functions`. -1, with RSW_EIO and what to install: the library is not there, or is another
- * one. */
-int rsw_library_load(void *functions, const struct rsw_function *list, size_t count, const char *soname,
-                     struct rsw_error *err);
+struct rsw_library {
+    const char *soname;
+    void *functions; /* the struct */
+    const struct rsw_function *list;
+    size_t count;
+    atomic_bool loaded; /* and the struct is filled */
+};
+#define RSW_LIBRARY(soname, functions, list)                                                                 \
+    { soname, &(functions), list, sizeof(list) / sizeof *(list), false }
+
+/* Loads it where nobody has yet. For any number of threads, cheap once it is loaded. 0; or -1 with RSW_EIO
+ * and what to install: it is not there, or is another release. */
+int rsw_library_load(struct rsw_library *library, struct rsw_error *err);
 
 #endif
