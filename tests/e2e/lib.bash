@@ -369,3 +369,12 @@ with open(path, "r+b") as file:
     file.write(data.replace(record(old), record(new)))
 PY
 }
+
+# answer_is ANSWER ARGUMENTS…: what `probe`, of the test file, says to them.
+answer_is() {
+    local expected=$1
+    shift
+    run probe "$@"
+    status_is 0
+    [ "$output" = "$expected" ] || fail "$*: $output, not $expected"
+}

@@ -40,15 +40,6 @@ link_of() {
     printf '%s/%s/%s/%s/link' "$REPOSITORIES" "$1" "$2" "${3/://}"
 }
 
-# answer_is ANSWER ARGUMENTS…
-answer_is() {
-    local expected=$1
-    shift
-    run probe "$@"
-    status_is 0
-    [ "$output" = "$expected" ] || fail "$*: $output, not $expected"
-}
-
 # A file for htpasswd authentication, with USER and $PASSWORD; prints its path.
 password_file() {
     python3 -W ignore - "$1" "$PASSWORD" >"$WORK/htpasswd" <<'PY'

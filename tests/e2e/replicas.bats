@@ -30,15 +30,6 @@ probe() {
     PROBE_URLS="${URLS[*]}" PROBE_REDIS="127.0.0.1:${REDIS_PORT:-1}" "$REPLICAS_PROBE" "$@"
 }
 
-# answer_is ANSWER CACHE COMMAND…
-answer_is() {
-    local expected=$1
-    shift
-    run probe "$@"
-    status_is 0
-    [ "$output" = "$expected" ] || fail "$*: $output, not $expected"
-}
-
 # push_image URL REPO TAG: sets LAYER and MANIFEST.
 push_image() {
     local pushed
