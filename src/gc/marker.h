@@ -68,8 +68,8 @@ struct rsw_view {
     char *names; /* of tags, each with its NUL; offset 0 is "" */
     size_t names_len, names_room;
     bool young_upload;
-    bool keep_links; /* a manifest of it cannot be read: every layer link stays */
-    struct rsw_cause keep_links_cause;
+    bool keep_whole; /* something live may name anything here: every layer link and revision stays */
+    struct rsw_cause keep_whole_cause;
 };
 
 /* What the mark knows of one blob: together, because ids are in no order that anything else has. */

@@ -86,6 +86,24 @@ static bool leads_anywhere(const struct rsw_marker *marker, uint32_t blob) {
            (link.flags & RSW_MEMBER_BAD) != 0;
 }
 
+/* Something live may name anything here: every layer link of the repository stays, and, for it may name
+ * manifests, every revision. */
+static int keep_whole(struct rsw_marker *marker, const struct rsw_cause *cause, struct rsw_error *err) {
+    struct rsw_view *view = &marker->view;
+    if (view->keep_whole) {
+        return 0;
+    }
+    view->keep_whole = true;
+    view->keep_whole_cause = *cause;
+    for (size_t i = 0; i < view->revision_count; i++) {
+        if ((view->revisions[i].flags & RSW_MEMBER_PRESENT) != 0 &&
+            keep_manifest(marker, view->revisions[i].blob, cause, err) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
 /* A live manifest names `child`: its bytes stay, and its layer link here. If it is a manifest that can be
  * read here, through a revision or, as the registry allows, through a layer link, it is live in turn. */
 static int keep_child(struct rsw_marker *marker, uint32_t parent, uint32_t child, enum rsw_ref_kind kind,
@@ -99,9 +117,9 @@ static int keep_child(struct rsw_marker *marker, uint32_t parent, uint32_t child
     if (target != child) {
         keep_named(marker, target, &(struct rsw_cause){.kind = RSW_STEP_ALIAS, .from = child});
     }
-    if (leads_anywhere(marker, child)) {
-        marker->view.keep_links = true;
-        marker->view.keep_links_cause = (struct rsw_cause){.kind = RSW_STEP_BAD_LINK};
+    if (leads_anywhere(marker, child) &&
+        keep_whole(marker, &(struct rsw_cause){.kind = RSW_STEP_BAD_LINK}, err) != 0) {
+        return -1;
     }
     /* Whatever type the name gives it: what is a revision here is read as a manifest. */
     unsigned flags = rsw_marker_flags(marker, target);
@@ -114,24 +132,16 @@ static int keep_child(struct rsw_marker *marker, uint32_t parent, uint32_t child
     return 0;
 }
 
-/* A manifest that cannot be read, be it for one failed look, may name anything: every layer link of its
- * repository stays, and, for it may be an index, every revision. Bytes that storage certainly does not have
- * can name nothing. */
+/* A manifest that cannot be read, be it for one failed look, may name anything. Bytes that storage certainly
+ * does not have can name nothing. */
 static int keep_unread(struct rsw_marker *marker, uint32_t blob, struct rsw_error *err) {
-    struct rsw_view *view = &marker->view;
     unsigned flags = rsw_marker_flags(marker, blob);
     if (gone(marker, blob)) {
         return warn(marker, blob, "manifest bytes missing", err);
     }
-    struct rsw_cause cause = {.kind = RSW_STEP_UNREADABLE, .from = blob};
-    for (size_t i = 0; !view->keep_links && i < view->revision_count; i++) {
-        if ((view->revisions[i].flags & RSW_MEMBER_PRESENT) != 0 &&
-            keep_manifest(marker, view->revisions[i].blob, &cause, err) != 0) {
-            return -1;
-        }
+    if (keep_whole(marker, &(struct rsw_cause){.kind = RSW_STEP_UNREADABLE, .from = blob}, err) != 0) {
+        return -1;
     }
-    view->keep_links = true;
-    view->keep_links_cause = cause;
     const char *problem = "manifest not read yet";
     if ((flags & RSW_BLOB_UNREADABLE) != 0) {
         problem = "manifest unreadable";
@@ -332,8 +342,8 @@ enum rsw_why_step_kind rsw_marker_link_step(const struct rsw_marker *marker, con
     if ((link->flags & RSW_MEMBER_BAD) != 0) {
         return RSW_STEP_BAD_LINK;
     }
-    if (view->keep_links) {
-        return view->keep_links_cause.kind;
+    if (view->keep_whole) {
+        return view->keep_whole_cause.kind;
     }
     if (rsw_is_young(marker->options, link->touched_ms)) {
         return RSW_STEP_YOUNG_LINK;
@@ -347,7 +357,7 @@ struct rsw_cause rsw_marker_link_cause(const struct rsw_marker *marker, const st
         return marker->trace->named[link->blob];
     }
     if (kind == RSW_STEP_UNREADABLE) {
-        return marker->view.keep_links_cause;
+        return marker->view.keep_whole_cause;
     }
     return (struct rsw_cause){.kind = (uint8_t)kind};
 }

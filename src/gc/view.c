@@ -332,8 +332,8 @@ static bool leads_back(struct rsw_view *view, const struct rsw_view_revision *re
     return false;
 }
 
-/* Of revisions that follow each other in a ring none has a subject that could die before it: they are
- * ordinary ones, all of them, so each is judged before any is changed. */
+/* Of revisions that follow each other in a ring, or one that does, none has a subject that could die before
+ * it: they are ordinary ones, all of them, so each is judged before any is changed. */
 static int break_rings(struct rsw_view *view, struct rsw_error *err) {
     if (view->follower_count == 0) {
         return 0;
@@ -378,7 +378,7 @@ int rsw_view_load(struct rsw_marker *marker, const struct rsw_repo *repo, struct
     view->repo = *repo;
     view->link_count = view->tag_count = 0;
     view->follower_count = view->stack_count = view->names_len = 0;
-    view->keep_links = view->aliased = view->weak = false;
+    view->keep_whole = view->aliased = view->weak = false;
     uint32_t empty;
     if (add_name(view, "", &empty, err) != 0 || load_revisions(marker, err) != 0 ||
         load_links(marker, err) != 0 || load_referrers(marker, err) != 0 || load_tags(marker, err) != 0 ||

@@ -351,7 +351,7 @@ struct sight { /* of one repository, while its fixpoint grows */
     int number;
     bool live[BLOBS];  /* manifests */
     bool named[BLOBS]; /* what they name */
-    bool all_links;    /* one of them cannot be read */
+    bool whole;        /* one of them may name anything */
     bool grew;
 };
 
@@ -425,16 +425,16 @@ static int leader_of(const struct small_world *world, const struct repo_of_world
     return follows(world, repo, m) ? leader : NONE;
 }
 
-/* Those who follow each other in a ring follow nobody. */
+/* Those who follow each other in a ring follow nobody, and so do those who follow one of them: there is no
+ * first to die. */
 static bool in_ring(const struct small_world *world, const struct repo_of_world *repo, int m) {
     int at = m;
-    for (int steps = 0; steps <= BLOBS && at != NONE && repo->revisions[at].state == HERE; steps++) {
+    int steps = 0;
+    while (steps <= BLOBS && at != NONE && repo->revisions[at].state == HERE) {
         at = leader_of(world, repo, at);
-        if (at == m) {
-            return true;
-        }
+        steps++;
     }
-    return false;
+    return steps > BLOBS;
 }
 
 static bool unsure(const struct tag_of_world *tag) {
@@ -524,14 +524,20 @@ static void other_roots(struct sight *sight) {
     }
 }
 
+static void keep_whole(struct sight *sight) {
+    sight->whole = true;
+    for (int b = 0; b < BLOBS; b++) {
+        if (sight->repo->revisions[b].state == HERE) {
+            live(sight, b);
+        }
+    }
+}
+
 static void keep_what_it_names(struct sight *sight, int m) {
     const struct content *from = &sight->world->blobs[m];
     if (!from->parsed) {
-        sight->all_links = sight->all_links || !lost(from);
-        for (int b = 0; b < BLOBS && !lost(from); b++) {
-            if (sight->repo->revisions[b].state == HERE) {
-                live(sight, b);
-            }
+        if (!lost(from)) {
+            keep_whole(sight);
         }
         return;
     }
@@ -547,7 +553,7 @@ static void keep_what_it_names(struct sight *sight, int m) {
         }
         const struct place *link = &sight->repo->links[child];
         if (sight->world->blobs[child].sha512 && link->state == HERE && link->bad && link->target == child) {
-            sight->all_links = true;
+            keep_whole(sight);
         }
         name(sight, child);
         name(sight, target);
@@ -595,7 +601,7 @@ static bool link_stays(const struct sight *sight, int b) {
     for (int u = 0; u < UPLOADS; u++) {
         held = held || upload_young(repo->uploads[u]);
     }
-    return place->state == HERE && (sight->named[b] || repo->odd || place->bad || sight->all_links || held ||
+    return place->state == HERE && (sight->named[b] || repo->odd || place->bad || sight->whole || held ||
                                     young(sight->world, place->touched_ms));
 }
 
@@ -628,7 +634,9 @@ static void judge_orphan(const struct sight *sight, struct verdicts *out, int m)
     bool any_dead = false;
     bool any_live = false;
     int subject = subject_of(sight->world, sight->repo, m);
-    if (subject != NONE) {
+    if (in_ring(sight->world, sight->repo, m)) {
+        ; /* it follows nobody */
+    } else if (subject != NONE) {
         *(sight->live[subject] ? &any_live : &any_dead) = true;
     } else if (follows(sight->world, sight->repo, m)) {
         for (int t = 0; t < TAGS; t++) {
@@ -856,22 +864,27 @@ static uint64_t from_environment(const char *variable, uint64_t otherwise) {
     return text != NULL ? strtoull(text, NULL, 10) : otherwise;
 }
 
+static void agree_in_world(void **state, uint64_t seed) {
+    static struct small_world world;
+    seed_at_work = seed;
+    make_world(&world, seed);
+    world_begin(state);
+    struct world *w = *state;
+    put_world(w, &world);
+    compare(w, &world);
+    check_whole(w, &world);
+    if (seed % 4 == 0) {
+        check_why(w);
+    }
+    check_one_more_root(w, &world);
+    world_end(state);
+}
+
 static void the_mark_agrees_with_the_rules_in_every_small_world(void **state) {
     uint64_t first = from_environment("REGSWEEP_SEED", 1);
     uint64_t count = from_environment("REGSWEEP_WORLDS", getenv("REGSWEEP_SEED") != NULL ? 1 : WORLDS);
-    static struct small_world world;
-    for (seed_at_work = first; seed_at_work < first + count; seed_at_work++) {
-        make_world(&world, seed_at_work);
-        world_begin(state);
-        struct world *w = *state;
-        put_world(w, &world);
-        compare(w, &world);
-        check_whole(w, &world);
-        if (seed_at_work % 4 == 0) {
-            check_why(w);
-        }
-        check_one_more_root(w, &world);
-        world_end(state);
+    for (uint64_t seed = first; seed < first + count; seed++) {
+        agree_in_world(state, seed);
     }
 }
 
@@ -896,6 +909,16 @@ static void expect_same_plan(const struct rsw_plan *one, const struct rsw_plan *
     assert_memory_equal(one->totals, two->totals, sizeof one->totals);
     assert_true(one->bytes == two->bytes && one->total_bytes == two->total_bytes &&
                 one->kept_blobs == two->kept_blobs && one->kept_in_grace == two->kept_in_grace);
+}
+
+/* Worlds too rare for the first few thousand, in which mark and rules once disagreed: 105596, 203924, 213311
+ * and 214200 over a manifest that cannot be read behind a link that leads nobody knows where, 216924 over the
+ * reason of a revision in a ring. */
+static void the_mark_agrees_with_the_rules_in_rare_worlds(void **state) {
+    static const uint64_t seeds[] = {105596, 203924, 213311, 214200, 216924};
+    for (size_t i = 0; i < sizeof seeds / sizeof *seeds; i++) {
+        agree_in_world(state, seeds[i]);
+    }
 }
 
 static void two_threads_make_the_plan_of_one(void **unused) {
@@ -929,6 +952,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(two_threads_make_the_plan_of_one),
         cmocka_unit_test_teardown(the_mark_agrees_with_the_rules_in_every_small_world, world_end),
+        cmocka_unit_test_teardown(the_mark_agrees_with_the_rules_in_rare_worlds, world_end),
     };
     return cmocka_run_group_tests(tests, world_open, world_close);
 }
