@@ -60,8 +60,8 @@ def measure(program, seconds, seed, work, write):
     """`write` is called with the lines so far after each variant."""
     lines = [TITLE, "",
              f"{seconds} s each, seed {seed}, on {time.strftime('%Y-%m-%d', time.gmtime())}. Six clients push, mount, skip layers after a "
-             "HEAD, re-tag, delete and push the same bytes again; generations follow each other as fast as they can, with settle, "
-             "quarantine and grace of 1 s. A reader pulls promised images all the while. At the end everything that was acknowledged "
+             "HEAD, re-tag, delete and push the same bytes again; generations follow each other as fast as they can, with settle "
+             "and quarantine of 1 s and grace of 2 s. A reader pulls promised images all the while. At the end everything that was acknowledged "
              "and not deleted since is pulled whole; then all is deleted, and two more generations must leave nothing but the fence's "
              "own object. Unreadable: how often a promised image was, of all reads; median / 99th percentile / longest until it was "
              "readable again.", "",

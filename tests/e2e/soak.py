@@ -111,7 +111,7 @@ class Soak:
         if args.sweeper == "none":
             return None
         command = [args.regsweep, "sweep", "--index", self.index, "--storage", self.root, "--confirm", "--wait", "--json",
-                   "--untagged", "remove", "--max-delete", "100", "--grace", "1s", "--upload-max-age", "10s"] + self.online_options()
+                   "--untagged", "remove", "--max-delete", "100", "--grace", "2s", "--upload-max-age", "10s"] + self.online_options()
         source = random.Random(f"{args.seed}/sweeper")
         live = (lambda: source.uniform(0.1, 8)) if "sweep" in chaos else (lambda: None)
         return soak_stack.Loop(args.work, "sweeper", command, 0.1, live)
@@ -267,7 +267,7 @@ class Soak:
             for digest in self.ledger.manifests(repo):
                 worker.delete_manifest(repo, digest)
             self.delete_dangling_tags(repo)
-        time.sleep(1.1)  # grace
+        time.sleep(2.1)  # grace
         self.drain()
         self.sweep_whole(2)
         if self.args.cache != "none":

@@ -127,8 +127,10 @@ class Worker(threading.Thread):
         operation = self.ledger.begin_push(repo, pushed, tag, subject)
         done = False
         try:
+            # Who dawdles for longer than grace and is refused for it does not dawdle again.
             done = self.try_to(f"push {repo}:{tag or pushed.digest}", lambda again: self.push_tree(
-                repo, pushed, tag or pushed.digest, trusting and again != "MANIFEST_BLOB_UNKNOWN", pause))
+                repo, pushed, tag or pushed.digest, trusting and again != "MANIFEST_BLOB_UNKNOWN",
+                0 if again == "MANIFEST_BLOB_UNKNOWN" else pause))
             if done:
                 self.counts.add("pushed")
         finally:
