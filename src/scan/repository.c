@@ -358,6 +358,13 @@ static bool is_odd_tag(const struct repository *r, const struct rsw_entry *entry
            depth_of(rest) == 4;
 }
 
+/* 2.8 writes a link over in place, so that it is empty for a moment. */
+static bool may_be_half_written(const struct repository *r, const struct rsw_entry *entry,
+                                const struct rsw_seen_link *link) {
+    return !r->reading->registry_stopped && entry->kind == RSW_ENTRY_FILE && link->answer == RSW_FOUND &&
+           link->state != RSW_LINK_GOOD;
+}
+
 static int take_entry(struct repository *r, const struct rsw_entry *entry) {
     struct rsw_path path;
     rsw_path_parse(&path, entry->key);
@@ -371,7 +378,7 @@ static int take_entry(struct repository *r, const struct rsw_entry *entry) {
     }
     if (is_place_of_link(path.place)) {
         struct rsw_seen_link link;
-        bool at_hand = rsw_link_of_entry(&link, entry);
+        bool at_hand = rsw_link_of_entry(&link, entry) && !may_be_half_written(r, entry, &link);
         return at_hand || !says_more_than_its_name(path.place) ? take_link(r, entry->key, &path, &link)
                                                                : look_later(r, entry->key);
     }

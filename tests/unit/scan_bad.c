@@ -431,6 +431,39 @@ static void a_link_that_was_empty_for_a_moment_is_good_in_the_end(void **state) 
     expect(w, "revision app %s present", text(&image.manifest));
 }
 
+static const struct rsw_storage_ops *real_ops;
+static struct world *mended;
+static struct tree_image mended_image;
+
+/* The registry has written it by the time that it is read again. */
+static void read_after_writing(struct rsw_storage *storage, struct rsw_read *reads, size_t count) {
+    if (mended != NULL) {
+        tree_tag(&mended->tree, "app", "1", &mended_image.manifest);
+        tree_revision(&mended->tree, "app", &mended_image.manifest);
+        mended = NULL;
+    }
+    real_ops->read(storage, reads, count);
+}
+
+static void a_link_that_is_written_while_it_is_listed_is_read_again(void **state) {
+    struct world *w = *state;
+    char key[RSW_KEY_MAX];
+    mended_image = tree_image(&w->tree, "app", "1", "seed", 1);
+    tree_put(&w->tree, rsw_key_tag_current(key, "app", "1"), "", 0);
+    tree_put(&w->tree, rsw_key_revision_link(key, "app", &mended_image.manifest), "", 0);
+    real_ops = w->storage->ops;
+    struct rsw_storage_ops ops = *real_ops;
+    ops.read = read_after_writing;
+    w->storage->ops = &ops;
+    mended = w;
+    scan(w);
+    w->storage->ops = real_ops;
+    assert_null(mended);
+    assert_int_equal(w->result.problems, 0);
+    expect(w, "tag app 1 = %s", text(&mended_image.manifest));
+    expect(w, "revision app %s present", text(&mended_image.manifest));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         test_everywhere(damaged_manifests_are_kept_as_unreadable),
@@ -458,6 +491,7 @@ int main(void) {
         test_everywhere(missing_bytes_are_gone_only_at_the_second_look),
         test_everywhere(with_the_registry_stopped_one_look_settles_an_absence),
         test_everywhere(a_link_that_was_empty_for_a_moment_is_good_in_the_end),
+        test_everywhere(a_link_that_is_written_while_it_is_listed_is_read_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
