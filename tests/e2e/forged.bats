@@ -1,12 +1,14 @@
 #!/usr/bin/env bats
 # Events that are forged by somebody who has the token, or doubled, dropped, delayed and reordered on their way: none makes
 # anything go that somebody needs.
-# shellcheck disable=SC2154,SC2034 # bats sets status and output; lib.bash reads EVENTS
+# shellcheck disable=SC2154,SC2034 # bats sets status and output; lib.bash reads EVENTS, soak.bash SOAK_SECONDS
 load lib
 load online
+load soak
+SOAK_SECONDS=25
 
 setup() {
-    e2e_setup
+    soak_setup
     TOKEN=feed-secret
     printf '%s\n' "$TOKEN" >"$WORK/token"
     NUMBER=0
@@ -244,20 +246,13 @@ link_is_gone() {
     [ -z "$(find "$REPOSITORIES/gone/_layers" -name link)" ]
 }
 
-soak_over_a_bad_line() {
-    mkdir "$WORK/soak"
-    python3 "$E2E_DIR/soak.py" --work "$WORK/soak" --regsweep "$REGSWEEP" --seconds 25 --threads 3 "$@" >"$WORK/soak.json" ||
-        { jq 'del(.did)' "$WORK/soak.json" >&2 && return 1; }
-}
-
-@test "a soak with events doubled, delayed and refused on their way loses nothing" {
-    soak_over_a_bad_line --seed 31 --cache inmemory --feed double,delay,refuse
-}
-
-@test "a soak with events reordered and doubled on their way loses nothing" {
-    soak_over_a_bad_line --seed 32 --cache inmemory --feed double,reorder
+@test "soaks with events doubled, delayed, refused and reordered on their way lose nothing" {
+    start_soak refused --seed 31 --threads 3 --cache inmemory --feed double,delay,refuse
+    start_soak reordered --seed 32 --threads 3 --cache inmemory --feed double,reorder
+    soaks_are_clean
 }
 
 @test "a soak with events dropped on their way loses nothing" {
-    soak_over_a_bad_line --seed 33 --cache inmemory --feed drop
+    start_soak dropped --seed 33 --threads 3 --cache inmemory --feed drop
+    soaks_are_clean
 }

@@ -1,7 +1,7 @@
 # Helpers of soak.bats and chaos.bats: soaks of SOAK_SECONDS, two of them side by side where a test asks for it.
 # shellcheck shell=bash
 
-SOAK_SECONDS=${SOAK_SECONDS:-45}
+SOAK_SECONDS=${SOAK_SECONDS:-60}
 
 # start_soak NAME OPTIONS…: in the background; its result goes to $WORK/NAME.json.
 start_soak() {

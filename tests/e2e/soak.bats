@@ -7,13 +7,9 @@ load soak
 setup() { soak_setup; }
 teardown() { e2e_teardown; }
 
-@test "without a cache nothing is lost and nothing stays" {
-    start_soak none --cache none --seed 1
-    soaks_are_clean
-}
-
-@test "with the inmemory cache nothing is lost and nothing stays" {
-    start_soak inmemory --cache inmemory --seed 2
+@test "without a cache, and with the inmemory cache, nothing is lost and nothing stays" {
+    start_soak none --cache none --seed 1 --threads 3
+    start_soak inmemory --cache inmemory --seed 2 --threads 3
     soaks_are_clean
 }
 
