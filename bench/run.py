@@ -16,6 +16,9 @@ import sys
 import tempfile
 import time
 
+import giveback
+import model
+import results
 import soak
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -232,6 +235,15 @@ def write(path, lines):
         file.write("\n".join(lines))
 
 
+# Sections of their own, which only run when asked for.
+ALONE = {
+    "soak": lambda args, write: soak.measure(REGSWEEP, 60 if args.quick else args.soak_seconds, args.seed, args.work, write),
+    "giveback": lambda args, write: write(giveback.measure(REGSWEEP, os.path.join(BUILD, "bench", "feed_load"),
+                                                           20 if args.quick else 200, args.seed, args.work)),
+    "model": lambda args, write: model.measure(args.quick, args.work, write),
+}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", help="directory for trees and indexes (default: a temporary one); some 6 GB")
@@ -239,12 +251,11 @@ def main():
     parser.add_argument("--large", action="store_true", help="also a mark over 10 million blobs; it takes an hour to make them")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--output", default=os.path.join(TOP, "bench", "RESULTS.md"))
-    parser.add_argument("--only", choices=("tree", "feed", "mark", "soak"))
+    parser.add_argument("--only", choices=("tree", "feed", "mark", *ALONE))
     parser.add_argument("--soak-seconds", type=int, default=600, help="for each variant of the soak, which only runs when asked for")
     args = parser.parse_args()
-    if args.only == "soak":
-        soak.measure(REGSWEEP, 60 if args.quick else args.soak_seconds, args.seed, args.work,
-                     lambda lines: soak.replace_section(args.output, lines))
+    if args.only in ALONE:
+        ALONE[args.only](args, lambda lines: results.replace_section(args.output, lines))
         return
     commit = output(["git", "-C", TOP, "rev-parse", "--short=12", "HEAD"]).strip()
     work = tempfile.mkdtemp(prefix="regsweep-bench-", dir=args.work)
