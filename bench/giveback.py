@@ -17,7 +17,7 @@ import tempfile
 import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-sys.path.insert(0, os.path.join(TOP, "tests", "e2e"))
+sys.path.append(os.path.join(TOP, "tests", "e2e"))  # behind this folder, which has a soak.py too
 import soak_stack  # noqa: E402
 from client import Client, digest_of  # noqa: E402
 from soak_clients import image_of  # noqa: E402
