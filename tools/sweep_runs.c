@@ -3,7 +3,7 @@
 #include "registry.h"
 #include "sweep.h"
 
-#include "util/buf.h"
+#include "util/text.h"
 #include "util/useragent.h"
 #include "util/worker.h"
 
@@ -185,8 +185,21 @@ static void *work(void *arg) {
 
 /* ---- asking for one ---- */
 
+/* The times of serve are what its operator vouches for: how long a request can take, and for how long what
+ * was taken can be restored. Whoever has no more than the token does not shorten them. */
+static int check_not_shorter(const char *name, int64_t asked_ms, int64_t serve_ms, struct rsw_error *err) {
+    char asked[32];
+    char serve[32];
+    return asked_ms >= serve_ms
+               ? 0
+               : rsw_error_set(err, RSW_EINVAL, 0,
+                               "%s: %s is shorter than the %s of serve; it can only be longer", name,
+                               rsw_duration_format(asked_ms, asked, sizeof asked),
+                               rsw_duration_format(serve_ms, serve, sizeof serve));
+}
+
 /* What the command would refuse before it begins is refused before it is begun. */
-static int check(struct rsw_cli *cli, struct rsw_error *err) {
+static int check(struct rsw_cli *cli, const struct rsw_options *serve, struct rsw_error *err) {
     struct rsw_sweep_options options;
     if (rsw_sweep_read_options(&options, cli, err) != 0) {
         return -1;
@@ -198,6 +211,10 @@ static int check(struct rsw_cli *cli, struct rsw_error *err) {
         return rsw_error_set(err, RSW_EREFUSED, 0,
                              "nothing was removed: serve does not know the running registry; start it with "
                              "--registry URL, once for each replica");
+    }
+    if (check_not_shorter("settle", cli->options.settle_ms, serve->settle_ms, err) != 0 ||
+        check_not_shorter("quarantine", cli->options.quarantine_ms, serve->quarantine_ms, err) != 0) {
+        return -1;
     }
     cli->log = (struct rsw_log){.write = NULL}; /* the run warns */
     return rsw_cli_check_times(cli, err);
@@ -223,7 +240,7 @@ static int begin(struct rsw_sweep_runs *runs, struct rsw_cli *cli, char id[RSW_S
         memcpy(id, runs->current->id, RSW_SWEEP_ID_MAX);
         return rsw_error_set(err, RSW_EBUSY, 0, "the sweep %s, which was asked for before, is running", id);
     }
-    if (check(cli, err) != 0 || rsw_nonce(id, RSW_SWEEP_ID_MAX, err) != 0) {
+    if (check(cli, &runs->serve->options, err) != 0 || rsw_nonce(id, RSW_SWEEP_ID_MAX, err) != 0) {
         return -1;
     }
     struct run *run = place_of_next(runs);

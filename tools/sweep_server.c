@@ -220,7 +220,8 @@ static int begin(struct asked *asked, struct rsw_error *err) {
     }
     snprintf(asked->path, sizeof asked->path, PATH "/%s", id);
     asked->heard_ms = rsw_monotonic_ms();
-    rsw_log(&asked->cli->log, RSW_LOG_INFO, "the sweep runs at %s%s", rsw_server_url(asked->server), asked->path);
+    rsw_log(&asked->cli->log, RSW_LOG_INFO, "the sweep runs at %s%s", rsw_server_url(asked->server),
+            asked->path);
     return 0;
 }
 

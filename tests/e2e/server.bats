@@ -147,7 +147,8 @@ is_waiting_with_generation() {
     [ "$(ask GET /sweeps/ | tail -n 1)" = 404 ]
     [ "$(ask GET /sweeps | tail -n 1)" = 405 ]
     for body in '{"grase": "24h"}' '{"grace": 24}' '{"grace": "a day"}' '{"max_delete": "30"}' '{"max_delete": 101}' \
-        '{"confirm": "true"}' '{"untagged": "all"}' '{"offline": true}' '{"confirm": true, "grace": "500ms"}'; do
+        '{"confirm": "true"}' '{"untagged": "all"}' '{"offline": true}' '{"confirm": true, "grace": "500ms"}' \
+        '{"confirm": true, "settle": "0"}' '{"confirm": true, "quarantine": "500ms"}'; do
         ask POST /sweeps -d "$body" >"$WORK/answer"
         [ "$(tail -n 1 "$WORK/answer")" = 400 ] || fail "$body: $(cat "$WORK/answer")"
         member=$(jq -r 'keys | last' <<<"$body")
@@ -247,7 +248,8 @@ is_waiting_with_generation() {
     wait_until "$TIMEOUT" is_waiting_with_generation
     stop_serve
     grep -q "sweep ${RUN#/sweeps/} ended with status 1: stopped" "$WORK/serve.log"
-    start_serve --token-file "$WORK/token" --registry-config "$WORK/registry.yml" --registry "$REGISTRY"
+    start_serve --token-file "$WORK/token" --registry-config "$WORK/registry.yml" --registry "$REGISTRY" \
+        --settle 1s --quarantine 1s
     [ "$(ask GET "$RUN" | tail -n 1)" = 404 ]
     run confirmed --quarantine 1s
     status_is 0

@@ -379,6 +379,14 @@ static void what_cannot_be_is_refused_before_it_begins(void **state) {
     assert_int_equal(err.code, RSW_EINVAL);
     assert_non_null(strstr(err.message, "--grace 1m is shorter than --settle 10m"));
     rsw_error_clear(&err);
+    assert_int_equal(ask(world, "{\"confirm\": true, \"settle\": \"9m\"}", id, &err), -1);
+    assert_int_equal(err.code, RSW_EINVAL);
+    assert_non_null(strstr(err.message, "settle: 9m is shorter than the 10m of serve"));
+    rsw_error_clear(&err);
+    assert_int_equal(ask(world, "{\"confirm\": true, \"quarantine\": \"0\"}", id, &err), -1);
+    assert_int_equal(err.code, RSW_EINVAL);
+    assert_non_null(strstr(err.message, "quarantine: 0s is shorter than the 1d of serve"));
+    rsw_error_clear(&err);
     rsw_sweep_runs_stop(world->runs);
     assert_int_equal(ask(world, "{}", id, &err), -1);
     assert_int_equal(err.code, RSW_ESTOPPED);
