@@ -31,15 +31,6 @@ bool rsw_cli_stopped(void *unused) {
     return stop_asked != 0;
 }
 
-static const struct rsw_command *find_command(const struct rsw_command *table, const char *name) {
-    for (; table->name != NULL; table++) {
-        if (strcmp(table->name, name) == 0) {
-            return table;
-        }
-    }
-    return NULL;
-}
-
 static int unknown_command(struct rsw_cli *cli, const struct rsw_command *table, const char *what,
                            const char *name) {
     const char *close = rsw_closest_command(table, name);
@@ -64,14 +55,14 @@ static int choose(struct rsw_cli *cli, struct rsw_words *words) {
         }
         return rsw_cli_usage(cli, "no command was given");
     }
-    const struct rsw_command *command = find_command(rsw_command_table, words->items[at]);
+    const struct rsw_command *command = rsw_command_find(rsw_command_table, words->items[at]);
     if (command == NULL) {
         return unknown_command(cli, rsw_command_table, "command", words->items[at]);
     }
     cli->command_name = command->name;
     at++;
     if (command->forms != NULL && at < words->count) {
-        form = find_command(command->forms, words->items[at]);
+        form = rsw_command_find(command->forms, words->items[at]);
         if (form == NULL) {
             return unknown_command(cli, command->forms, "form", words->items[at]);
         }

@@ -82,8 +82,10 @@ void rsw_cli_line(struct rsw_cli *cli, const char *fmt, ...) RSW_PRINTF(2, 3);
  * Gives the exit status. */
 int rsw_cli_json(struct rsw_cli *cli, json_t *root);
 
-/* "regsweep: <message>" on stderr, and the exit status that goes with the error: RSW_EREFUSED and RSW_EBUSY
- * RSW_EXIT_REFUSED, RSW_EPARTIAL RSW_EXIT_PARTIAL, all else RSW_EXIT_FAILED. */
+/* The exit status that goes with an error: RSW_EREFUSED and RSW_EBUSY RSW_EXIT_REFUSED, RSW_EPARTIAL
+ * RSW_EXIT_PARTIAL, all else RSW_EXIT_FAILED. */
+int rsw_cli_exit_of(const struct rsw_error *err);
+/* "regsweep: <message>" on stderr; gives that. */
 int rsw_cli_fail(struct rsw_cli *cli, const struct rsw_error *err);
 /* The same for what is wrong with an argument: RSW_EXIT_USAGE, with a hint at --help. */
 int rsw_cli_fail_usage(struct rsw_cli *cli, const struct rsw_error *err);
@@ -100,5 +102,7 @@ int rsw_cli_main(struct rsw_cli *cli, int argc, char **argv, char **environment)
 /* Everything NULL or default, talking to stdout and stderr. */
 void rsw_cli_init(struct rsw_cli *cli);
 void rsw_cli_release(struct rsw_cli *cli);
+/* Of a copy that works on what is open in the other: its own options and pins alone. */
+void rsw_cli_release_options(struct rsw_cli *cli);
 
 #endif

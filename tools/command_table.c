@@ -2,6 +2,7 @@
 #include "commands.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #define END                                                                                                  \
     { NULL, NULL, NULL, NULL, 0, 0, 0, 0, NULL }
@@ -45,3 +46,12 @@ const struct rsw_command rsw_command_table[] = {
      RSW_FOR_DOCTOR, 0, NULL},
     END,
 };
+
+const struct rsw_command *rsw_command_find(const struct rsw_command *table, const char *name) {
+    for (; table->name != NULL; table++) {
+        if (strcmp(table->name, name) == 0) {
+            return table;
+        }
+    }
+    return NULL;
+}

@@ -39,6 +39,8 @@ struct rsw_command {
 
 /* Ended by an entry without name. */
 extern const struct rsw_command rsw_command_table[];
+/* In the table, or in one of forms. NULL: there is none of that name. */
+const struct rsw_command *rsw_command_find(const struct rsw_command *table, const char *name);
 
 /* One file a command, one a form of `inspect`. */
 int rsw_command_scan(struct rsw_cli *cli);

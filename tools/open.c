@@ -161,13 +161,17 @@ void rsw_cli_init(struct rsw_cli *cli) {
     };
 }
 
-void rsw_cli_release(struct rsw_cli *cli) {
+void rsw_cli_release_options(struct rsw_cli *cli) {
     release_pins(cli);
+    rsw_options_release(&cli->options);
+}
+
+void rsw_cli_release(struct rsw_cli *cli) {
     rsw_damage_unwatch();
     rsw_index_close(cli->index);
     rsw_storage_close(cli->storage);
     rsw_registry_config_free(cli->registry_config);
-    rsw_options_release(&cli->options);
+    rsw_cli_release_options(cli);
     cli->index = NULL;
     cli->storage = NULL;
     cli->registry_config = NULL;

@@ -9,6 +9,8 @@
 /* What lets a run delete is asked for where it is run: a forgotten variable or a line in a file that is
  * shared by every command must not turn a look into a deletion. */
 #define ASKED_FOR RSW_IN_FLAG
+/* What a sweep can also be told in POST /sweeps. */
+#define SENT RSW_IN_REQUEST
 
 const struct rsw_option rsw_option_table[] = {
     {"index", 0, RSW_OPTION_STRING, RSW_FOR_ALL, RSW_IN_ALL, AT(index), 0, "/var/lib/regsweep", "DIR",
@@ -38,28 +40,29 @@ const struct rsw_option rsw_option_table[] = {
 
     {"listen", 0, RSW_OPTION_STRING, RSW_FOR_SERVE, RSW_IN_ALL, AT(listen), 0, "127.0.0.1:5050", "ADDR:PORT",
      "Where to take events. An address that others can reach needs a token."},
-    {"token-file", 0, RSW_OPTION_STRING, RSW_FOR_SERVE, RSW_IN_ALL, AT(token_file), 0, NULL, "FILE",
-     "File with the bearer token that the registry's endpoint sends."},
-    {"token", 0, RSW_OPTION_STRING, RSW_FOR_SERVE, RSW_IN_ENVIRONMENT, AT(token), 0, NULL, "TOKEN",
+    {"token-file", 0, RSW_OPTION_STRING, ONLINE, RSW_IN_ALL, AT(token_file), 0, NULL, "FILE",
+     "File with the bearer token of serve: the registry's endpoint sends it, and so does sweep --server."},
+    {"token", 0, RSW_OPTION_STRING, ONLINE, RSW_IN_ENVIRONMENT, AT(token), 0, NULL, "TOKEN",
      "The token itself. In the environment alone: a command line is seen by every user of the machine."},
     {"tls-cert", 0, RSW_OPTION_STRING, RSW_FOR_SERVE, RSW_IN_ALL, AT(tls_cert), 0, NULL, "FILE",
      "Certificate, PEM; with --tls-key the feed speaks HTTPS."},
     {"tls-key", 0, RSW_OPTION_STRING, RSW_FOR_SERVE, RSW_IN_ALL, AT(tls_key), 0, NULL, "FILE",
      "Private key of --tls-cert, PEM."},
 
-    {"confirm", 0, RSW_OPTION_FLAG, RSW_FOR_SWEEP, ASKED_FOR, AT(confirm), 0, NULL, NULL,
+    {"confirm", 0, RSW_OPTION_FLAG, RSW_FOR_SWEEP, ASKED_FOR | SENT, AT(confirm), 0, NULL, NULL,
      "Delete. Without it nothing is changed."},
     {"offline", 0, RSW_OPTION_FLAG, MARK, ASKED_FOR, AT(offline), 0, NULL, NULL,
      "The registry is stopped or read-only, and stays so for as long as this runs."},
-    {"untagged", 0, RSW_OPTION_CHOICE, MARK, RSW_IN_ALL, AT(untagged), 0, "keep", "keep|remove",
+    {"untagged", 0, RSW_OPTION_CHOICE, MARK, RSW_IN_ALL | SENT, AT(untagged), 0, "keep", "keep|remove",
      "What becomes of manifests that no tag keeps."},
-    {"grace", 0, RSW_OPTION_DURATION, MARK, RSW_IN_ALL, AT(grace_ms), 0, "24h", "DURATION",
+    {"grace", 0, RSW_OPTION_DURATION, MARK, RSW_IN_ALL | SENT, AT(grace_ms), 0, "24h", "DURATION",
      "What a client was told of within this time stays."},
-    {"upload-max-age", 0, RSW_OPTION_DURATION, MARK, RSW_IN_ALL, AT(upload_max_age_ms), 0, "168h", "DURATION",
-     "Uploads begun longer ago are stale."},
-    {"pin", 0, RSW_OPTION_STRINGS, MARK, RSW_IN_ALL, AT(pins), 0, NULL, "[NAME@]DIGEST",
+    {"upload-max-age", 0, RSW_OPTION_DURATION, MARK, RSW_IN_ALL | SENT, AT(upload_max_age_ms), 0, "168h",
+     "DURATION", "Uploads begun longer ago are stale."},
+    {"pin", 0, RSW_OPTION_STRINGS, MARK, RSW_IN_ALL | SENT, AT(pins), 0, NULL, "[NAME@]DIGEST",
      "Keep this manifest, in this repository or wherever it is, and all that it needs. May be given again."},
-    {"max-delete", 0, RSW_OPTION_PERCENT, RSW_FOR_SWEEP, RSW_IN_ALL, AT(max_delete), 0, "30", "PERCENT",
+    {"max-delete", 0, RSW_OPTION_PERCENT, RSW_FOR_SWEEP, RSW_IN_ALL | SENT, AT(max_delete), 0, "30",
+     "PERCENT",
      "Refuse a run that would let more than this part of the blobs, bytes, tags or manifests go. Runs of "
      "under "
      "100 objects are never refused for this."},
@@ -91,14 +94,21 @@ const struct rsw_option rsw_option_table[] = {
      "PASSWORD", "The password of Redis itself."},
     {"fence-repo", 0, RSW_OPTION_STRING, ASKED, RSW_IN_ALL, AT(fence_repo), 0, "regsweep/fence", "NAME",
      "Repository of the tiny artifact that is asked for to learn whether events arrive."},
-    {"settle", 0, RSW_OPTION_DURATION, ONLINE, RSW_IN_ALL, AT(settle_ms), 0, "10m", "DURATION",
+    {"settle", 0, RSW_OPTION_DURATION, ONLINE, RSW_IN_ALL | SENT, AT(settle_ms), 0, "10m", "DURATION",
      "Longer than any request to the registry takes: so long nothing is taken further."},
-    {"quarantine", 0, RSW_OPTION_DURATION, ONLINE, RSW_IN_ALL, AT(quarantine_ms), 0, "24h", "DURATION",
+    {"quarantine", 0, RSW_OPTION_DURATION, ONLINE, RSW_IN_ALL | SENT, AT(quarantine_ms), 0, "24h", "DURATION",
      "How long what was taken out of the registry's sight can be put back before it is deleted."},
     {"fence-timeout", 0, RSW_OPTION_DURATION, ASKED, RSW_IN_ALL, AT(fence_timeout_ms), 0, "60s", "DURATION",
      "How long to wait for the registry's events to arrive. When they do not, nothing is deleted."},
-    {"wait", 0, RSW_OPTION_FLAG, RSW_FOR_SWEEP, ASKED_FOR, AT(wait), 0, NULL, NULL,
+    {"wait", 0, RSW_OPTION_FLAG, RSW_FOR_SWEEP, ASKED_FOR | SENT, AT(wait), 0, NULL, NULL,
      "Stay until all that is under way is deleted, through the times of --settle and --quarantine."},
+    {"server", 0, RSW_OPTION_STRING, RSW_FOR_SWEEP, RSW_IN_ALL, AT(server), 0, NULL, "URL",
+     "Let the regsweep serve at this URL (http:// or https://) do it, with its index and its registry, where "
+     "the "
+     "index cannot be shared. What is given here of the options of a sweep goes before what serve was "
+     "given."},
+    {"server-ca", 0, RSW_OPTION_STRING, RSW_FOR_SWEEP, RSW_IN_ALL, AT(server_ca), 0, NULL, "FILE",
+     "Authorities that the certificate of --server is checked by, PEM, instead of the system's."},
     {"generation", 0, RSW_OPTION_NUMBER, RSW_FOR_RESTORE, RSW_IN_FLAG, AT(generation), UINT64_MAX, NULL, "N",
      "Put back all that this generation took."},
 

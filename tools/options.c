@@ -36,6 +36,10 @@ const char *rsw_option_variable(const struct rsw_option *option, char *text, siz
     return text;
 }
 
+const void *rsw_option_value(const struct rsw_options *options, const struct rsw_option *option) {
+    return (const char *)options + option->offset;
+}
+
 static void *place_of(struct rsw_options *options, const struct rsw_option *option) {
     return (char *)options + option->offset;
 }
@@ -211,6 +215,46 @@ int rsw_options_init(struct rsw_options *out, struct rsw_error *err) {
         }
     }
     return 0;
+}
+
+/* What `to` has of `from` only borrowed it owns now; what could not be copied is NULL. */
+static int copy_owned(struct rsw_options *to, const struct rsw_options *from, const struct rsw_option *option,
+                      struct rsw_error *err) {
+    void *place = place_of(to, option);
+    if (option->kind == RSW_OPTION_STRING || option->kind == RSW_OPTION_CHOICE) {
+        const char *text = *(char *const *)rsw_option_value(from, option);
+        *(char **)place = NULL;
+        return text != NULL ? set_string(place, text, err) : 0;
+    }
+    if (option->kind != RSW_OPTION_STRINGS) {
+        return 0;
+    }
+    const struct rsw_strings *texts = rsw_option_value(from, option);
+    *(struct rsw_strings *)place = (struct rsw_strings){NULL, 0};
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < texts->count; i++) {
+        rc = add_string(place, texts->items[i], false, err);
+    }
+    return rc;
+}
+
+int rsw_options_copy(struct rsw_options *out, const struct rsw_options *from, struct rsw_error *err) {
+    int rc = 0;
+    *out = *from;
+    out->sources = malloc(rsw_option_count() + 1);
+    if (out->sources != NULL) {
+        memcpy(out->sources, from->sources, rsw_option_count() + 1);
+    } else {
+        rc = no_memory(err);
+    }
+    for (const struct rsw_option *option = rsw_option_table; option->name != NULL; option++) {
+        /* All of them, so that nothing stays borrowed. */
+        rc = copy_owned(out, from, option, err) != 0 ? -1 : rc;
+    }
+    if (rc != 0) {
+        rsw_options_release(out);
+    }
+    return rc;
 }
 
 void rsw_options_release(struct rsw_options *options) {

@@ -34,6 +34,7 @@ enum rsw_option_places {
     RSW_IN_ENVIRONMENT = 1 << 1,
     RSW_IN_CONFIG = 1 << 2,
     RSW_IN_ALL = RSW_IN_FLAG | RSW_IN_ENVIRONMENT | RSW_IN_CONFIG,
+    RSW_IN_REQUEST = 1 << 3, /* POST /sweeps (tools/sweep_request.h) */
 };
 
 struct rsw_strings {
@@ -57,9 +58,9 @@ struct rsw_options {
     bool rebuild;     /* scan */
     uint64_t threads; /* scan, verify; 0: chosen by the library */
 
-    char *listen; /* serve */
-    char *token_file;
-    char *token; /* from the environment alone: a secret has no place on a command line */
+    char *listen;     /* serve */
+    char *token_file; /* serve, and sweep with `server` */
+    char *token;      /* from the environment alone: a secret has no place on a command line */
     char *tls_cert;
     char *tls_key;
 
@@ -86,7 +87,9 @@ struct rsw_options {
     int64_t settle_ms;
     int64_t quarantine_ms;
     int64_t fence_timeout_ms;
-    bool wait;           /* sweep */
+    bool wait;    /* sweep */
+    char *server; /* sweep; NULL: here */
+    char *server_ca;
     uint64_t generation; /* restore; 0: not given */
 
     unsigned char *sources; /* owned; enum rsw_source, by number of the option in the table */
@@ -115,6 +118,8 @@ const char *rsw_option_variable(const struct rsw_option *option, char *text, siz
 /* All defaults. 0, or -1 (RSW_ENOMEM). */
 int rsw_options_init(struct rsw_options *out, struct rsw_error *err);
 void rsw_options_release(struct rsw_options *options);
+/* All values, and where they came from. 0, or -1 (RSW_ENOMEM). */
+int rsw_options_copy(struct rsw_options *out, const struct rsw_options *from, struct rsw_error *err);
 
 /* Takes a value over if no greater source has given one. `where` says in words where it stands ("--grace",
  * "REGSWEEP_GRACE", "/etc/regsweep.yml:3: grace"). 0, or -1: RSW_EINVAL with `where`, the value and what is
@@ -122,6 +127,8 @@ void rsw_options_release(struct rsw_options *options);
 int rsw_option_set(struct rsw_options *options, const struct rsw_option *option, enum rsw_source source,
                    const char *where, const char *text, struct rsw_error *err);
 enum rsw_source rsw_option_source(const struct rsw_options *options, const char *name);
+/* Where the value of that kind stands. */
+const void *rsw_option_value(const struct rsw_options *options, const struct rsw_option *option);
 
 #define RSW_AUTO_OPTIONS __attribute__((cleanup(rsw_options_release))) struct rsw_options
 

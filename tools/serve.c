@@ -4,6 +4,7 @@
 #include "notify.h"
 #include "registry.h"
 #include "serve_metrics.h"
+#include "serve_sweeps.h"
 #include "token.h"
 
 #include "feed/beat.h"
@@ -26,6 +27,8 @@ struct server {
     struct rsw_checker *checker; /* uses the reviver */
     struct rsw_feed *feed;       /* uses both */
     struct rsw_beat *beat;
+    struct rsw_sweep_runs *runs; /* fence through the feed, which answers for them */
+    bool has_token;
     /* Fences through the feed, whose threads look at it, also before it runs. NULL: no registry was named. */
     _Atomic(struct rsw_sweeper *) sweeper;
     char *audit_file; /* owned */
@@ -56,12 +59,20 @@ static void on_metrics(void *arg, void (*write)(void *to, const char *text), voi
     rsw_serve_checks(&checks, write, to);
     rsw_serve_revived(&revived, write, to);
     rsw_serve_generations(server->cli->index, write, to);
+    struct rsw_sweep_runs_stats runs;
+    rsw_sweep_runs_stats(server->runs, &runs);
+    rsw_serve_runs(&runs, write, to);
     struct rsw_sweeper *sweeper = atomic_load(&server->sweeper);
     if (sweeper != NULL) {
         struct rsw_sweeper_stats swept;
         rsw_sweeper_stats(sweeper, &swept);
         rsw_serve_swept(&swept, write, to);
     }
+}
+
+static void on_sweeps(void *arg, const struct rsw_feed_request *request, struct rsw_feed_reply *reply) {
+    struct server *server = arg;
+    rsw_serve_sweeps_answer(server->runs, &server->cli->options, server->has_token, request, reply);
 }
 
 static int on_open(void *arg, struct rsw_replicas **out, struct rsw_error *err) {
@@ -128,10 +139,14 @@ static int start(struct server *server, const char *token, struct rsw_error *err
         .log = &cli->log,
         .committed = on_committed,
         .metrics = on_metrics,
+        .further_path = RSW_SWEEPS_PATH,
+        .further = on_sweeps,
         .arg = server,
     };
+    server->has_token = token != NULL;
     if (rsw_reviver_start(&server->reviver, cli->index, cli->storage, cli->clock, &cli->log, err) != 0 ||
         rsw_checker_start(&server->checker, cli->index, cli->storage, &checks, err) != 0 ||
+        rsw_sweep_runs_start(&server->runs, cli, err) != 0 ||
         rsw_feed_start(&server->feed, cli->index, &options, err) != 0) {
         return -1;
     }
@@ -144,14 +159,16 @@ static int start(struct server *server, const char *token, struct rsw_error *err
                : -1;
 }
 
-/* Each uses those behind it. The metrics may be asked for until the feed has stopped. */
+/* Each uses those behind it. Metrics and sweeps may be asked for until the feed has stopped. */
 static void stop(struct server *server) {
+    rsw_sweep_runs_stop(server->runs);
     rsw_sweeper_stop(atomic_load(&server->sweeper));
     rsw_feed_stop(server->feed);
     rsw_checker_stop(server->checker);
     rsw_reviver_stop(server->reviver);
     rsw_beat_stop(server->beat);
     rsw_sweeper_free(atomic_load(&server->sweeper));
+    rsw_sweep_runs_free(server->runs);
     free(server->audit_file);
 }
 

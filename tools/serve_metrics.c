@@ -100,6 +100,15 @@ void rsw_serve_generations(struct rsw_index *index, rsw_serve_write *write, void
            "When a sweep under way goes on; 0: none is.");
 }
 
+void rsw_serve_runs(const struct rsw_sweep_runs_stats *runs, rsw_serve_write *write, void *to) {
+    single(write, to, "asked_sweeps_total", "counter", runs->begun, "Sweeps that POST /sweeps asked for.");
+    single(write, to, "asked_sweep_failures_total", "counter", runs->failed,
+           "Of these, those that ended with another status than 0.");
+    single(write, to, "asked_sweep_failed", "gauge", runs->last_failed ? 1 : 0,
+           "1 if the last of them did; the log says why.");
+    single(write, to, "asked_sweep_running", "gauge", runs->running ? 1 : 0, "1 while one of them runs.");
+}
+
 void rsw_serve_swept(const struct rsw_sweeper_stats *swept, rsw_serve_write *write, void *to) {
     single(write, to, "sweeper_runs_total", "counter", swept->runs,
            "Times that serve went on with a sweep that was due.");

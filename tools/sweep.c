@@ -1,15 +1,18 @@
 /* regsweep sweep: shows what nothing needs; with --confirm removes it. */
+#include "sweep.h"
+
 #include "progress.h"
 #include "registry.h"
 #include "sweep_print.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+/* ---- a run ---- */
+
 struct talk {
     struct rsw_sweep_print print;
-    struct rsw_progress progress;
+    const struct rsw_sweep_watch *watch;
 };
 
 static int on_item(void *arg, const struct rsw_sweep_item *item) {
@@ -24,97 +27,25 @@ static int on_warning(void *arg, const struct rsw_sweep_warning *warning) {
 
 static void on_scan_progress(void *arg, const struct rsw_scan_progress *seen) {
     struct talk *talk = arg;
-    rsw_progress_show(&talk->progress, seen);
-    if (seen->finished) {
-        rsw_progress_end(&talk->progress);
-    }
+    talk->watch->scan_progress(talk->watch->arg, seen);
 }
 
 static void on_progress(void *arg, const struct rsw_sweep_progress *seen) {
     struct talk *talk = arg;
-    rsw_progress_show_sweep(&talk->progress, seen);
+    talk->watch->progress(talk->watch->arg, seen);
 }
 
-/* What the printer was told is told even if the run then stopped. */
-static int finish(struct rsw_sweep_print *print, const struct rsw_sweep_result *result,
-                  const struct rsw_sweep_options *options, int rc, const struct rsw_error *err) {
-    int status = RSW_EXIT_DONE;
-    if (rc == 0 || result->generation != 0 || result->guard[0] != 0) {
-        status = rsw_sweep_print_result(print, result, options);
-    }
-    return rc == 0 ? status : rsw_cli_fail(print->cli, err);
+static bool on_stopped(void *arg) {
+    struct talk *talk = arg;
+    return talk->watch->stopped(talk->watch->arg);
 }
 
-static int run(struct rsw_cli *cli, struct rsw_sweep_options *options, struct rsw_error *err) {
-    struct talk talk;
-    struct rsw_sweep_result result;
-    if (rsw_cli_warn_pins(cli, err) != 0) {
-        return rsw_cli_fail(cli, err);
-    }
-    rsw_sweep_print_init(&talk.print, cli);
-    rsw_progress_init(&talk.progress, cli);
-    options->log = &talk.progress.log;
-    options->item = on_item;
-    options->warning = on_warning;
-    options->scan_progress = on_scan_progress;
-    options->progress = on_progress;
-    options->arg = &talk;
-    int rc = rsw_sweep(&result, cli->index, cli->storage, options, err);
-    rsw_progress_end(&talk.progress);
-    int status = finish(&talk.print, &result, options, rc, err);
-    rsw_sweep_print_release(&talk.print);
-    return status;
-}
-
-/* Beside a running registry, all of whose replicas must be known. */
-static int run_online(struct rsw_cli *cli, struct rsw_sweep_options *options, struct rsw_error *err) {
-    if (!rsw_cli_has_registry(cli)) {
-        rsw_error_set(err, RSW_EREFUSED, 0,
-                      "nothing was removed: a running registry must be told of with --registry URL, once for "
-                      "each replica; for one that is stopped or read-only, say so with --offline");
-        return rsw_cli_fail(cli, err);
-    }
-    if (rsw_cli_check_times(cli, err) != 0) {
-        return rsw_cli_fail_usage(cli, err);
-    }
-    if (rsw_cli_open_replicas(&options->replicas, cli, err) != 0) {
-        return err->code == RSW_EINVAL ? rsw_cli_fail_usage(cli, err) : rsw_cli_fail(cli, err);
-    }
-    options->settle_ms = cli->options.settle_ms;
-    options->quarantine_ms = cli->options.quarantine_ms;
-    options->fence_timeout_ms = cli->options.fence_timeout_ms;
-    options->wait = cli->options.wait;
-    int status = run(cli, options, err);
-    rsw_replicas_close(options->replicas);
-    return status;
-}
-
-static int run_confirmed(struct rsw_cli *cli, struct rsw_sweep_options *options, struct rsw_error *err) {
-    /* Made only where somebody has said of which storage: an index that is there knows its own. */
-    bool told_where = cli->options.storage != NULL || cli->registry_config != NULL;
-    const struct rsw_index_options how = {.create = told_where};
-    char *audit = rsw_cli_audit_file(cli);
-    if (audit == NULL) {
-        return rsw_cli_failf(cli, "out of memory");
-    }
-    options->audit_file = audit;
-    options->stopped = rsw_cli_stopped;
-    rsw_cli_catch_stop();
-    int status = rsw_cli_open_index(cli, &how, err) != 0 ? rsw_cli_fail(cli, err) : rsw_cli_need_storage(cli);
-    if (status == RSW_EXIT_DONE) {
-        status = options->offline ? run(cli, options, err) : run_online(cli, options, err);
-    }
-    free(audit);
-    return status;
-}
-
-int rsw_command_sweep(struct rsw_cli *cli) {
-    struct rsw_error err = RSW_ERROR_INIT;
+int rsw_sweep_read_options(struct rsw_sweep_options *out, struct rsw_cli *cli, struct rsw_error *err) {
     struct rsw_mark_options mark;
-    if (rsw_cli_mark_options(cli, &mark, &err) != 0) {
-        return rsw_cli_fail_usage(cli, &err);
+    if (rsw_cli_mark_options(cli, &mark, err) != 0) {
+        return -1;
     }
-    struct rsw_sweep_options options = {
+    *out = (struct rsw_sweep_options){
         .confirm = cli->options.confirm,
         .offline = mark.offline,
         .untagged_remove = mark.untagged_remove,
@@ -126,14 +57,132 @@ int rsw_command_sweep(struct rsw_cli *cli) {
         .clock = cli->clock,
     };
     if (!cli->options.json && !cli->options.verbose) {
-        options.item_kinds = ~(1u << RSW_ITEM_LINK); /* there are many, and they say little */
+        out->item_kinds = ~(1u << RSW_ITEM_LINK); /* there are many, and they say little */
     }
+    return 0;
+}
+
+/* What the printer was told is told even if the run then stopped. */
+static int sweep(struct rsw_cli *cli, struct rsw_sweep_options *options, const struct rsw_sweep_watch *watch,
+                 struct rsw_error *err) {
+    struct talk talk = {.watch = watch};
+    struct rsw_sweep_result result;
+    int status = RSW_EXIT_DONE;
+    if (rsw_cli_warn_pins(cli, err) != 0) {
+        return rsw_cli_exit_of(err);
+    }
+    rsw_sweep_print_init(&talk.print, cli);
+    options->log = watch->log;
+    options->item = on_item;
+    options->warning = on_warning;
+    options->scan_progress = on_scan_progress;
+    options->progress = on_progress;
+    options->stopped = on_stopped;
+    options->arg = &talk;
+    int rc = rsw_sweep(&result, cli->index, cli->storage, options, err);
+    if (rc == 0 || result.generation != 0 || result.guard[0] != 0) {
+        status = rsw_sweep_print_result(&talk.print, &result, options);
+    }
+    rsw_sweep_print_release(&talk.print);
+    return rc == 0 ? status : rsw_cli_exit_of(err);
+}
+
+/* Beside a running registry, all of whose replicas must be known. */
+static int sweep_online(struct rsw_cli *cli, struct rsw_sweep_options *options,
+                        const struct rsw_sweep_watch *watch, struct rsw_error *err) {
+    if (!rsw_cli_has_registry(cli)) {
+        rsw_error_set(err, RSW_EREFUSED, 0,
+                      "nothing was removed: a running registry must be told of with --registry URL, once for "
+                      "each replica; for one that is stopped or read-only, say so with --offline");
+        return RSW_EXIT_REFUSED;
+    }
+    if (rsw_cli_check_times(cli, err) != 0) {
+        return RSW_EXIT_USAGE;
+    }
+    if (rsw_cli_open_replicas(&options->replicas, cli, err) != 0) {
+        return err->code == RSW_EINVAL ? RSW_EXIT_USAGE : rsw_cli_exit_of(err);
+    }
+    options->settle_ms = cli->options.settle_ms;
+    options->quarantine_ms = cli->options.quarantine_ms;
+    options->fence_timeout_ms = cli->options.fence_timeout_ms;
+    options->wait = cli->options.wait;
+    int status = sweep(cli, options, watch, err);
+    rsw_replicas_close(options->replicas);
+    return status;
+}
+
+int rsw_sweep_run(struct rsw_cli *cli, struct rsw_sweep_options *options, const struct rsw_sweep_watch *watch,
+                  struct rsw_error *err) {
+    if (!options->confirm) {
+        return sweep(cli, options, watch, err);
+    }
+    char *audit = rsw_cli_audit_file(cli);
+    if (audit == NULL) {
+        rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
+        return RSW_EXIT_FAILED;
+    }
+    options->audit_file = audit;
+    int status = (options->offline ? sweep : sweep_online)(cli, options, watch, err);
+    free(audit);
+    return status;
+}
+
+/* ---- the command ---- */
+
+static void show_scan(void *arg, const struct rsw_scan_progress *seen) {
+    struct rsw_progress *progress = arg;
+    rsw_progress_show(progress, seen);
+    if (seen->finished) {
+        rsw_progress_end(progress);
+    }
+}
+
+static void show(void *arg, const struct rsw_sweep_progress *seen) {
+    rsw_progress_show_sweep(arg, seen);
+}
+
+static int sweep_here(struct rsw_cli *cli, struct rsw_sweep_options *options) {
+    struct rsw_error err = RSW_ERROR_INIT;
+    struct rsw_progress progress;
+    rsw_progress_init(&progress, cli);
+    const struct rsw_sweep_watch watch = {.log = &progress.log,
+                                          .scan_progress = show_scan,
+                                          .progress = show,
+                                          .stopped = rsw_cli_stopped,
+                                          .arg = &progress};
+    int status = rsw_sweep_run(cli, options, &watch, &err);
+    rsw_progress_end(&progress);
+    if (err.code == RSW_OK) {
+        return status;
+    }
+    return status == RSW_EXIT_USAGE ? rsw_cli_fail_usage(cli, &err) : rsw_cli_fail(cli, &err);
+}
+
+int rsw_command_sweep(struct rsw_cli *cli) {
+    static const char *const with_server[] = {"server-ca", "token-file"};
+    struct rsw_error err = RSW_ERROR_INIT;
+    struct rsw_sweep_options options;
+    if (rsw_sweep_read_options(&options, cli, &err) != 0) {
+        return rsw_cli_fail_usage(cli, &err);
+    }
+    if (cli->options.server != NULL) {
+        return rsw_sweep_at_server(cli);
+    }
+    for (size_t i = 0; i < sizeof with_server / sizeof *with_server; i++) {
+        if (rsw_option_source(&cli->options, with_server[i]) == RSW_SOURCE_FLAG) {
+            return rsw_cli_usage(cli, "--%s goes with --server", with_server[i]);
+        }
+    }
+    /* Made only where somebody has said of which storage: an index that is there knows its own. */
+    bool told_where = cli->options.storage != NULL || cli->registry_config != NULL;
+    const struct rsw_index_options how = {.create = options.confirm && told_where,
+                                          .read_only = !options.confirm};
     if (options.confirm) {
-        return run_confirmed(cli, &options, &err);
+        rsw_cli_catch_stop();
     }
-    const struct rsw_index_options how = {.read_only = true};
     if (rsw_cli_open_index(cli, &how, &err) != 0) {
         return rsw_cli_fail(cli, &err);
     }
-    return run(cli, &options, &err);
+    int status = options.confirm ? rsw_cli_need_storage(cli) : RSW_EXIT_DONE;
+    return status == RSW_EXIT_DONE ? sweep_here(cli, &options) : status;
 }

@@ -6,8 +6,8 @@
 #include <inttypes.h>
 #include <string.h>
 
-static const char *const plural[RSW_ITEM_KINDS] = {"",     "blobs",        "links",  "revisions",
-                                                   "tags", "repositories", "uploads"};
+const char *const rsw_sweep_plural[RSW_ITEM_KINDS] = {"",     "blobs",        "links",  "revisions",
+                                                      "tags", "repositories", "uploads"};
 
 void rsw_sweep_print_init(struct rsw_sweep_print *print, struct rsw_cli *cli) {
     *print = (struct rsw_sweep_print){.cli = cli};
@@ -202,9 +202,9 @@ static json_t *result_to_json(struct rsw_sweep_print *print, const struct rsw_sw
     json_t *totals = json_object();
     json_t *kept = json_object();
     for (unsigned kind = 1; kind < RSW_ITEM_KINDS; kind++) {
-        rsw_json_set(&condemned, plural[kind], print->condemned[kind]);
+        rsw_json_set(&condemned, rsw_sweep_plural[kind], print->condemned[kind]);
         print->condemned[kind] = NULL; /* given away */
-        rsw_json_set(&totals, plural[kind], rsw_json_number(result->counts[kind]));
+        rsw_json_set(&totals, rsw_sweep_plural[kind], rsw_json_number(result->counts[kind]));
     }
     rsw_json_set(&totals, "bytes", rsw_json_number(result->bytes));
     rsw_json_set(&kept, "blobs", rsw_json_number(result->kept_blobs));

@@ -6,6 +6,9 @@
 
 #include <regsweep/sweep.h>
 
+/* "blobs", "links", … by kind: names in the JSON. */
+extern const char *const rsw_sweep_plural[RSW_ITEM_KINDS];
+
 struct rsw_sweep_print {
     struct rsw_cli *cli;
     json_t *condemned[RSW_ITEM_KINDS]; /* with --json: arrays, owned; else NULL */

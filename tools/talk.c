@@ -49,8 +49,8 @@ int rsw_cli_json(struct rsw_cli *cli, json_t *root) {
     return RSW_EXIT_DONE;
 }
 
-static int status_of(enum rsw_code code) {
-    switch (code) {
+int rsw_cli_exit_of(const struct rsw_error *err) {
+    switch (err->code) {
     case RSW_EREFUSED:
     case RSW_EBUSY:
         return RSW_EXIT_REFUSED;
@@ -63,7 +63,7 @@ static int status_of(enum rsw_code code) {
 
 int rsw_cli_fail(struct rsw_cli *cli, const struct rsw_error *err) {
     sayf(cli, "%s", err->message[0] != 0 ? err->message : "failed, and nobody said why");
-    return status_of(err->code);
+    return rsw_cli_exit_of(err);
 }
 
 int rsw_cli_fail_usage(struct rsw_cli *cli, const struct rsw_error *err) {

@@ -6,6 +6,7 @@
 #include <regsweep/index.h>
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
@@ -16,10 +17,29 @@ struct rsw_clock;
 struct rsw_log;
 struct rsw_feed;
 
+#define RSW_FEED_BODY_MAX ((size_t)65536) /* of a further request */
+
+/* A request that others than the feed answer, whole. Everything is borrowed until the call returns. */
+struct rsw_feed_request {
+    const char *method;
+    const char *path;
+    const char *body; /* NUL behind it */
+    size_t body_len;
+};
+
+struct rsw_feed_reply {
+    unsigned status;
+    char *json; /* from malloc, the feed frees it; NULL: out of memory, which is answered 500 */
+    size_t len;
+    char location[80]; /* value of that header; "": none */
+    const char *allow; /* likewise, static; NULL: none */
+};
+
 struct rsw_feed_options {
     const char *listen; /* "ADDR:PORT", "[v6]:PORT"; port 0: any free one */
-    const char *token;  /* bearer token that POST /events must carry; compared in constant time. NULL: none
-                           asked,  allowed for loopback addresses only (RSW_EREFUSED otherwise) */
+    const char
+        *token; /* bearer token that POST /events and further requests must carry; compared in constant time.
+                   NULL: none asked,  allowed for loopback addresses only (RSW_EREFUSED otherwise) */
     const char *tls_cert_file; /* PEM; both or neither */
     const char *tls_key_file;
     const struct rsw_clock *clock;
@@ -31,6 +51,10 @@ struct rsw_feed_options {
     /* Further Prometheus text for /metrics (gauges of others); may be NULL. Appends to what `write` is given.
      */
     void (*metrics)(void *arg, void (*write)(void *to, const char *text), void *to);
+    /* Further requests: what has the right token and is for `further_path` ("/sweeps"; NULL: there is none)
+     * or below it. From the thread that takes events, so `further` must not wait for anything. */
+    const char *further_path;
+    void (*further)(void *arg, const struct rsw_feed_request *request, struct rsw_feed_reply *reply);
     void *arg;
 };
 

@@ -1,5 +1,7 @@
 /* One request, from its first line to its end.
  *
+ * There are events, looks at the feed, and further requests that others answer.
+ *
  * The body of POST /events is read as it arrives. Each time that some events are together (or one that cannot
  * be used) they go to the writer and the connection sleeps until they are durable: so a body of any size
  * takes little memory, and nobody is told 2xx before. If the write fails the rest of the body is passed over
@@ -27,6 +29,9 @@ struct request {
     bool refused; /* there were too many waiting */
     bool failed;  /* something could not be stored: what is left is passed over */
     bool no_memory;
+    bool further;        /* not events: its body is kept for others */
+    bool too_long;       /* that body is */
+    struct rsw_buf body; /* of a further one */
     struct rsw_envelope envelope;
 };
 
@@ -50,6 +55,7 @@ static const struct {
                           MHD_HTTP_HEADER_RETRY_AFTER, "5"},
     [RSW_ANSWER_BUSY] = {MHD_HTTP_SERVICE_UNAVAILABLE, "too many requests wait to be written; see /readyz\n",
                          MHD_HTTP_HEADER_RETRY_AFTER, "1"},
+    [RSW_ANSWER_TOO_LONG] = {MHD_HTTP_CONTENT_TOO_LARGE, "the body is too long\n", NULL, NULL},
     [RSW_ANSWER_FAULT] = {MHD_HTTP_INTERNAL_SERVER_ERROR, "out of memory\n", MHD_HTTP_HEADER_RETRY_AFTER,
                           "5"},
 };
@@ -263,14 +269,18 @@ static void tell_refusal(struct rsw_feed *feed) {
     }
 }
 
+static bool has_right_token(struct rsw_feed *feed, struct MHD_Connection *connection) {
+    return rsw_feed_token_right(feed, feed->mhd->MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
+                                                                             MHD_HTTP_HEADER_AUTHORIZATION));
+}
+
 /* Before any of the body is read. */
 static enum MHD_Result begin_post(struct rsw_feed *feed, struct MHD_Connection *connection,
                                   const char *method, void **request) {
     if (strcmp(method, MHD_HTTP_METHOD_POST) != 0) {
         return answer(feed, connection, RSW_ANSWER_METHOD_POST);
     }
-    if (!rsw_feed_token_right(feed, feed->mhd->MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
-                                                                           MHD_HTTP_HEADER_AUTHORIZATION))) {
+    if (!has_right_token(feed, connection)) {
         atomic_fetch_add_explicit(&feed->answered[RSW_ANSWER_UNAUTHORIZED], 1, memory_order_relaxed);
         tell_refusal(feed);
         return answer(feed, connection, RSW_ANSWER_UNAUTHORIZED);
@@ -283,6 +293,82 @@ static enum MHD_Result begin_post(struct rsw_feed *feed, struct MHD_Connection *
     return MHD_YES;
 }
 
+/* ---- further requests ---- */
+
+static bool is_further(const struct rsw_feed *feed, const char *url) {
+    size_t len = feed->further_path != NULL ? strlen(feed->further_path) : 0;
+    return len > 0 && strncmp(url, feed->further_path, len) == 0 && (url[len] == 0 || url[len] == '/');
+}
+
+static enum MHD_Result begin_further(struct rsw_feed *feed, struct MHD_Connection *connection, void **ptr) {
+    if (!has_right_token(feed, connection)) {
+        return answer(feed, connection, RSW_ANSWER_UNAUTHORIZED);
+    }
+    struct request *request = request_new(feed, connection);
+    if (request == NULL) {
+        return answer(feed, connection, RSW_ANSWER_FAULT);
+    }
+    request->further = true;
+    request->body.max = RSW_FEED_BODY_MAX;
+    *ptr = request;
+    return MHD_YES;
+}
+
+/* Takes reply->json. */
+static enum MHD_Result answer_further(struct rsw_feed *feed, struct MHD_Connection *connection,
+                                      const struct rsw_feed_reply *reply) {
+    struct MHD_Response *response =
+        reply->json == NULL
+            ? NULL
+            : feed->mhd->MHD_create_response_from_buffer(reply->len, reply->json, MHD_RESPMEM_MUST_FREE);
+    if (response == NULL) {
+        free(reply->json);
+        return answer(feed, connection, RSW_ANSWER_FAULT);
+    }
+    enum MHD_Result result =
+        feed->mhd->MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
+    if (result == MHD_YES && reply->location[0] != 0) {
+        result = feed->mhd->MHD_add_response_header(response, MHD_HTTP_HEADER_LOCATION, reply->location);
+    }
+    if (result == MHD_YES && reply->allow != NULL) {
+        result = feed->mhd->MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, reply->allow);
+    }
+    if (result == MHD_YES) {
+        result = feed->mhd->MHD_queue_response(connection, reply->status, response);
+    }
+    feed->mhd->MHD_destroy_response(response);
+    return result;
+}
+
+static void take_further_body(struct request *request, const char *bytes, size_t *len) {
+    struct rsw_error err = RSW_ERROR_INIT;
+    if (!request->too_long && !request->no_memory && rsw_buf_add(&request->body, bytes, *len, &err) != 0) {
+        request->too_long = err.code == RSW_EFULL;
+        request->no_memory = !request->too_long;
+    }
+    *len = 0;
+}
+
+static enum MHD_Result end_further(struct request *request, const char *method, const char *url) {
+    struct rsw_feed *feed = request->feed;
+    struct rsw_feed_reply reply = {.json = NULL};
+    const struct rsw_feed_request told = {
+        .method = method,
+        .path = url,
+        .body = request->body.data != NULL ? (const char *)request->body.data : "",
+        .body_len = request->body.len,
+    };
+    if (request->too_long) {
+        return answer(feed, request->connection, RSW_ANSWER_TOO_LONG);
+    }
+    if (!request->no_memory) {
+        feed->further(feed->arg, &told, &reply);
+    }
+    return answer_further(feed, request->connection, &reply);
+}
+
+/* ---- all of them ---- */
+
 enum MHD_Result rsw_feed_handle(void *cls, struct MHD_Connection *connection, const char *url,
                                 const char *method, const char *version, const char *upload_data,
                                 size_t *upload_data_size, void **ptr) {
@@ -292,10 +378,13 @@ enum MHD_Result rsw_feed_handle(void *cls, struct MHD_Connection *connection, co
     if (request != NULL) {
         take_back(request);
         if (*upload_data_size > 0) {
-            take_body(request, upload_data, upload_data_size);
+            (request->further ? take_further_body : take_body)(request, upload_data, upload_data_size);
             return MHD_YES;
         }
-        return end_body(request);
+        return request->further ? end_further(request, method, url) : end_body(request);
+    }
+    if (is_further(feed, url)) {
+        return begin_further(feed, connection, ptr);
     }
     return strcmp(url, "/events") == 0 ? begin_post(feed, connection, method, ptr)
                                        : handle_get(feed, connection, url, method);
@@ -312,6 +401,7 @@ void rsw_feed_completed(void *cls, struct MHD_Connection *connection, void **ptr
     }
     *ptr = NULL;
     free(request->events);
+    rsw_buf_release(&request->body);
     free(request);
     pthread_mutex_lock(&feed->mutex);
     if (--feed->active == 0) {

@@ -107,6 +107,8 @@ int rsw_feed_start(struct rsw_feed **out, struct rsw_index *index, const struct 
     feed->clock = options->clock;
     feed->log = options->log;
     feed->metrics = options->metrics;
+    feed->further_path = options->further_path;
+    feed->further = options->further;
     feed->arg = options->arg;
     pthread_mutex_init(&feed->mutex, NULL);
     pthread_condattr_init(&monotonic);

@@ -21,6 +21,7 @@ enum rsw_answer_kind {
     RSW_ANSWER_METHOD_POST, /* 405: there is POST here */
     RSW_ANSWER_LATER,       /* 503: the index cannot be written */
     RSW_ANSWER_BUSY,        /* 503: too many wait */
+    RSW_ANSWER_TOO_LONG,    /* 413: the body of a further request */
     RSW_ANSWER_FAULT,       /* 500: out of memory */
     RSW_ANSWER_KINDS,
 };
@@ -32,6 +33,8 @@ struct rsw_feed {
     const struct rsw_clock *clock;
     const struct rsw_log *log;
     void (*metrics)(void *arg, void (*write)(void *to, const char *text), void *to);
+    const char *further_path;
+    void (*further)(void *arg, const struct rsw_feed_request *request, struct rsw_feed_reply *reply);
     void *arg;
     bool has_token;
     uint8_t token_sum[RSW_TOKEN_SUM]; /* the token itself is not kept */

@@ -556,6 +556,18 @@ int rsw_online_advance(struct rsw_online *online, int64_t *next_due_ms, struct r
     return rsw_purge_held(online, false, &online->result->held, err);
 }
 
+int rsw_online_look(struct rsw_online *online, struct rsw_error *err) {
+    struct rsw_generation generation;
+    if (online->result->generation == 0) {
+        return 0;
+    }
+    if (get(online, online->result->generation, &generation, err) != 0) {
+        return -1;
+    }
+    fill(online, &generation);
+    return 0;
+}
+
 int rsw_online_is_busy(struct rsw_index *index, bool *busy, struct rsw_error *err) {
     RSW_AUTO_TXN txn = NULL;
     uint64_t ids[RSW_GENERATIONS_OPEN_MAX];

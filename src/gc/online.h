@@ -51,6 +51,9 @@ int rsw_online_is_busy(struct rsw_index *index, bool *busy, struct rsw_error *er
 /* Fence, a scan if there is a gap, mark, guards; begins a generation and takes it as far as is due. As above.
  * With nothing to let go no generation is made: result->generation is 0. */
 int rsw_online_begin(struct rsw_online *online, int64_t *next_due_ms, struct rsw_error *err);
+/* Brings online->result up to what its generation is by now, whoever has worked on it. 0 or -1. Needs no
+ * transaction. */
+int rsw_online_look(struct rsw_online *online, struct rsw_error *err);
 /* Gives back what was touched (revive.h). 0 or -1: RSW_EPARTIAL if some of it cannot be put back yet. Needs
  * no transaction. */
 int rsw_online_give_back(struct rsw_online *online, struct rsw_error *err);

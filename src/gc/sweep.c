@@ -148,7 +148,7 @@ static int see_through(struct rsw_online *online, int64_t next_due_ms, struct rs
             next_due_ms = rsw_clock_now_ms(online->options->clock) + BUSY_PAUSE_MS;
         }
     }
-    return 0;
+    return rsw_online_look(online, err); /* serve may have been the one that purged it */
 }
 
 static int sweep_online(struct rsw_sweep_result *result, struct rsw_index *index, struct rsw_storage *storage,

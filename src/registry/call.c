@@ -79,19 +79,6 @@ static int make_scope(char **out, const struct rsw_call *call, struct rsw_error 
     return 0;
 }
 
-/* A server that sends back what it was given must not bring it into a message. */
-static void scrub(struct rsw_buf *body, const char *header) {
-    const char *secret = header != NULL ? strchr(header, ' ') : NULL;
-    if (secret == NULL || secret[1] == 0) {
-        return;
-    }
-    size_t len = strlen(++secret);
-    uint8_t *at;
-    while (body->len > 0 && (at = memmem(body->data, body->len, secret, len)) != NULL) {
-        memset(at, '*', len);
-    }
-}
-
 static void cleanup_header(char **header) {
     rsw_auth_free(*header);
 }
@@ -120,7 +107,7 @@ int rsw_call_send(struct rsw_http_response *out, struct rsw_registry *registry, 
         if (rsw_http_send(out, &registry->http, &request, err) != 0) {
             return -1;
         }
-        scrub(&out->body, header);
+        rsw_http_scrub(out, header);
         if (again || out->status != 401 || !out->challenged ||
             !rsw_auth_challenged(&registry->auth, &out->challenge, scope, header)) {
             return 0;

@@ -141,6 +141,7 @@ static int make_headers(struct curl_slist **list, const struct rsw_http_request 
 struct receiver {
     struct rsw_http_response *response;
     size_t max; /* then the transfer is ended */
+    size_t kept;
     size_t seen;
     bool ended;
     struct rsw_error *err;
@@ -149,7 +150,7 @@ struct receiver {
 static size_t on_body(char *bytes, size_t size, size_t count, void *arg) {
     struct receiver *to = arg;
     size_t len = size * count;
-    size_t room = RSW_HTTP_KEEP_MAX - to->response->body.len;
+    size_t room = to->kept - to->response->body.len;
     size_t kept = len < room ? len : room;
     if (rsw_buf_add(&to->response->body, bytes, kept, to->err) != 0) {
         return 0;
@@ -224,7 +225,10 @@ static int perform(struct rsw_http_response *out, CURL *curl, struct rsw_http *h
                    const struct rsw_http_request *request, struct curl_slist *headers,
                    struct rsw_error *err) {
     char said[CURL_ERROR_SIZE] = "";
-    struct receiver receiver = {.response = out, .max = request->body_max, .err = err};
+    struct receiver receiver = {.response = out,
+                                .max = request->body_max,
+                                .kept = request->body_kept != 0 ? request->body_kept : RSW_HTTP_KEEP_MAX,
+                                .err = err};
     const char *agent = request->user_agent != NULL ? request->user_agent : http->user_agent;
     bool ok = set_limits(curl, http) && set_method(curl, request);
     ok &= lib()->curl_easy_setopt(curl, CURLOPT_URL, request->url) == CURLE_OK;
@@ -260,6 +264,19 @@ int rsw_http_send(struct rsw_http_response *out, struct rsw_http *http,
         rsw_http_response_release(out);
     }
     return rc;
+}
+
+void rsw_http_scrub(struct rsw_http_response *response, const char *authorization) {
+    struct rsw_buf *body = &response->body;
+    const char *secret = authorization != NULL ? strchr(authorization, ' ') : NULL;
+    if (secret == NULL || secret[1] == 0) {
+        return;
+    }
+    size_t len = strlen(++secret);
+    uint8_t *at;
+    while (body->len > 0 && (at = memmem(body->data, body->len, secret, len)) != NULL) {
+        memset(at, '*', len);
+    }
 }
 
 void rsw_http_response_release(struct rsw_http_response *response) {

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #define RSW_HTTP_IDLE_MAX 16              /* connections kept for the next call */
-#define RSW_HTTP_KEEP_MAX ((size_t)65536) /* of a body, its beginning; the rest is read and thrown away */
+#define RSW_HTTP_KEEP_MAX ((size_t)65536) /* of a body, as a rule */
 
 /* Thread-safe. A connection serves one thread at a time; idle ones are kept. */
 struct rsw_http {
@@ -33,7 +33,8 @@ struct rsw_http_request {
     const char *content_type;  /* of the body; NULL: no such header */
     const void *body;          /* of POST and PUT */
     size_t body_len;
-    size_t body_max; /* of the answer: what is beyond is not read */
+    size_t body_max;  /* of the answer: what is beyond is not read */
+    size_t body_kept; /* of that: what is beyond is thrown away; 0: RSW_HTTP_KEEP_MAX */
 };
 
 struct rsw_http_response {
@@ -55,6 +56,9 @@ void rsw_http_release(struct rsw_http *http);
 /* 0: answered, with any status; the caller releases *out. -1: no answer; *out is empty. */
 int rsw_http_send(struct rsw_http_response *out, struct rsw_http *http,
                   const struct rsw_http_request *request, struct rsw_error *err);
+/* A server that sends back what it was given must not bring it into a message: what stands behind the blank
+ * of `authorization` (NULL: nothing) is struck out of the body. */
+void rsw_http_scrub(struct rsw_http_response *response, const char *authorization);
 void rsw_http_response_release(struct rsw_http_response *response);
 
 #define RSW_AUTO_RESPONSE __attribute__((cleanup(rsw_http_response_release))) struct rsw_http_response

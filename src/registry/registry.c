@@ -31,23 +31,6 @@ static int set_times(struct rsw_http *http, const struct rsw_registry_options *o
     return 0;
 }
 
-static int set_url(struct rsw_registry *registry, const char *url, struct rsw_error *err) {
-    if (rsw_url_parse(&registry->url, url, "the registry's URL", err) != 0) {
-        return -1;
-    }
-    if (!registry->url.plain) {
-        return rsw_error_set(err, RSW_EINVAL, 0, "the registry's URL must have no query and no fragment");
-    }
-    registry->base = strdup(registry->url.text);
-    if (registry->base == NULL) {
-        return no_memory(err);
-    }
-    for (size_t len = strlen(registry->base); len > 0 && registry->base[len - 1] == '/'; len--) {
-        registry->base[len - 1] = 0;
-    }
-    return 0;
-}
-
 static int fill(struct rsw_registry *registry, const char *url, const struct rsw_registry_options *options,
                 struct rsw_error *err) {
     struct rsw_http *http = &registry->http;
@@ -55,7 +38,8 @@ static int fill(struct rsw_registry *registry, const char *url, const struct rsw
         return rsw_error_set(err, RSW_EINVAL, 0, "the run's nonce must be 1 to %d letters and digits",
                              NONCE_MAX);
     }
-    if (set_url(registry, url, err) != 0 || set_times(http, options, err) != 0) {
+    if (rsw_url_parse_base(&registry->url, &registry->base, url, "the registry's URL", err) != 0 ||
+        set_times(http, options, err) != 0) {
         return -1;
     }
     http->ca_file = options->ca_file != NULL ? strdup(options->ca_file) : NULL;

@@ -108,6 +108,25 @@ int rsw_url_parse(struct rsw_url *out, const char *text, const char *what, struc
     return rsw_url_join(out, NULL, text, what, err);
 }
 
+int rsw_url_parse_base(struct rsw_url *out, char **base, const char *text, const char *what,
+                       struct rsw_error *err) {
+    *base = NULL;
+    if (rsw_url_parse(out, text, what, err) != 0) {
+        return -1;
+    }
+    if (!out->plain) {
+        return rsw_error_set(err, RSW_EINVAL, 0, "%s must have no query and no fragment", what);
+    }
+    *base = strdup(out->text);
+    if (*base == NULL) {
+        return no_memory(err);
+    }
+    for (size_t len = strlen(*base); len > 0 && (*base)[len - 1] == '/'; len--) {
+        (*base)[len - 1] = 0;
+    }
+    return 0;
+}
+
 int rsw_url_add_query(char **out, const char *text, const char *name, const char *value,
                       struct rsw_error *err) {
     if (rsw_curl(err) == NULL) {

@@ -19,6 +19,10 @@ struct rsw_url {
 /* Only http and https, with a host, without a user or password. 0, or -1: RSW_EINVAL with no more of the text
  * in the message than `what`; RSW_ENOMEM. */
 int rsw_url_parse(struct rsw_url *out, const char *text, const char *what, struct rsw_error *err);
+/* One that others are built on: it has no query and no fragment. *base is its text without a slash at the
+ * end, the caller's to free. */
+int rsw_url_parse_base(struct rsw_url *out, char **base, const char *text, const char *what,
+                       struct rsw_error *err);
 /* A reference as a Location header has it, absolute or relative to `base`. */
 int rsw_url_join(struct rsw_url *out, const char *base, const char *location, const char *what,
                  struct rsw_error *err);

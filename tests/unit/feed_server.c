@@ -166,6 +166,68 @@ static void every_endpoint_answers(void **state) {
     rsw_feed_stop(feed);
 }
 
+/* ---- further requests ---- */
+
+static void repeat(void *arg, const struct rsw_feed_request *request, struct rsw_feed_reply *reply) {
+    (void)arg;
+    assert_int_equal(strlen(request->body), request->body_len);
+    reply->status = 202;
+    int len = asprintf(&reply->json, "[%s %s %zu %.20s]", request->method, request->path, request->body_len,
+                       request->body);
+    reply->len = len > 0 ? (size_t)len : 0;
+    snprintf(reply->location, sizeof reply->location, "/mine/7");
+    reply->allow = "POST";
+}
+
+static void ask(struct rsw_feed *feed, const char *method, const char *path, const char *body,
+                struct reply *reply) {
+    http_request(rsw_feed_address(feed), method, path, TOKEN, body, strlen(body), reply);
+}
+
+static void further_requests_are_answered_by_others(void **state) {
+    struct place *place = *state;
+    const struct rsw_feed_options options = {
+        .listen = "127.0.0.1:0", .token = TOKEN, .further_path = "/mine", .further = repeat};
+    struct rsw_feed *feed = start_with(place, &options);
+    struct reply reply;
+    ask(feed, "POST", "/mine", "hello", &reply);
+    assert_int_equal(reply.status, 202);
+    assert_string_equal(reply.body, "[POST /mine 5 hello]");
+    assert_non_null(strstr(reply.head, "Content-Type: application/json"));
+    assert_non_null(strstr(reply.head, "Location: /mine/7"));
+    assert_non_null(strstr(reply.head, "Allow: POST"));
+    ask(feed, "GET", "/mine/a/b", "", &reply);
+    assert_string_equal(reply.body, "[GET /mine/a/b 0 ]");
+    expect_status(feed, "POST", "/mine", 401, &reply);
+    expect_status(feed, "GET", "/mine/7", 401, &reply);
+    ask(feed, "GET", "/mines", "", &reply);
+    assert_int_equal(reply.status, 404);
+    ask(feed, "GET", "/healthz", "", &reply);
+    assert_int_equal(reply.status, 200);
+    rsw_feed_stop(feed);
+    feed = start(place); /* where nobody else answers there is nothing */
+    ask(feed, "GET", "/mine", "", &reply);
+    assert_int_equal(reply.status, 404);
+    rsw_feed_stop(feed);
+}
+
+static void the_body_of_a_further_request_has_a_maximum(void **state) {
+    struct place *place = *state;
+    const struct rsw_feed_options options = {
+        .listen = "127.0.0.1:0", .token = TOKEN, .further_path = "/mine", .further = repeat};
+    struct rsw_feed *feed = start_with(place, &options);
+    struct reply reply;
+    char *body = calloc(1, RSW_FEED_BODY_MAX + 2);
+    memset(body, 'x', RSW_FEED_BODY_MAX);
+    ask(feed, "POST", "/mine", body, &reply);
+    assert_string_equal(reply.body, "[POST /mine 65536 xxxxxxxxxxxxxxxxxxxx]");
+    body[RSW_FEED_BODY_MAX] = 'x';
+    ask(feed, "POST", "/mine", body, &reply);
+    assert_int_equal(reply.status, 413);
+    free(body);
+    rsw_feed_stop(feed);
+}
+
 static void more_metrics(void *arg, void (*write)(void *to, const char *text), void *to) {
     (void)arg;
     write(to, "# HELP mine A number.\n# TYPE mine gauge\nmine 7\n");
@@ -599,6 +661,8 @@ int main(void) {
         TEST(addresses_that_cannot_be_listened_on_are_clear_errors),
         TEST(ipv6_works),
         TEST(every_endpoint_answers),
+        TEST(further_requests_are_answered_by_others),
+        TEST(the_body_of_a_further_request_has_a_maximum),
         TEST(metrics_tell_what_happened),
         TEST(recorded_events_and_their_repeats_are_taken_in),
         TEST(what_is_known_costs_no_commit),

@@ -1,6 +1,7 @@
 /* Bodies without end, servers that do not answer, TLS, and many threads. */
 #include "registry_mock.h"
 
+#include "registry/server.h"
 #include "util/buf.h"
 #include "util/cleanup.h"
 
@@ -255,6 +256,47 @@ static void many_threads_share_one_registry(void **state) {
     run_workers(*state, MOCK_BEARER);
 }
 
+/* ---- serve, asked over HTTP ---- */
+
+static void what_serve_answers_is_had_whole(void **state) {
+    struct mock *mock = *state;
+    char url[80];
+    RSW_AUTO_SERVER *server = NULL;
+    RSW_AUTO_RESPONSE response = {.status = 0};
+    struct rsw_error err = RSW_ERROR_INIT;
+    snprintf(url, sizeof url, "%s/behind/", mock->url);
+    assert_int_equal(rsw_server_open(&server, url, "the-token", NULL, &err), 0);
+    assert_int_equal(rsw_server_ask(&response, server, "POST", "/sweeps", "{}", &err), 0);
+    const struct mock_note *note = mock_last(mock, "POST /behind/sweeps");
+    assert_string_equal(note->authorization, "Bearer the-token");
+    assert_string_equal(note->type, "application/json");
+    assert_int_equal(note->body_len, 2);
+}
+
+static void a_server_that_repeats_the_token_brings_it_into_no_message(void **state) {
+    struct mock *mock = *state;
+    RSW_AUTO_SERVER *server = NULL;
+    RSW_AUTO_RESPONSE response = {.status = 0};
+    struct rsw_error err = RSW_ERROR_INIT;
+    assert_int_equal(rsw_server_open(&server, mock->url, "the-token", NULL, &err), 0);
+    assert_int_equal(rsw_server_ask(&response, server, "GET", "/v2/echo/x", NULL, &err), 0);
+    assert_int_equal(response.status, 500);
+    assert_non_null(strstr((const char *)response.body.data, "you said"));
+    assert_null(strstr((const char *)response.body.data, "the-token"));
+}
+
+static void a_server_has_a_plain_url(void **state) {
+    static const char *const bad[] = {"", "serve", "ftp://a", "http://", "http://a/?b", "http://u:p@a/"};
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct rsw_server *server;
+        struct rsw_error err = RSW_ERROR_INIT;
+        assert_int_equal(rsw_server_open(&server, bad[i], "the-token", NULL, &err), -1);
+        expect_words(&err, RSW_EINVAL, "the server's URL");
+        assert_null(server);
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, mock_setup, mock_teardown)
 
 int main(void) {
@@ -268,6 +310,9 @@ int main(void) {
         cmocka_unit_test_setup_teardown(credentials_of_an_https_registry_never_go_over_http, place_setup,
                                         place_teardown),
         TEST(many_threads_share_one_registry),
+        TEST(what_serve_answers_is_had_whole),
+        TEST(a_server_that_repeats_the_token_brings_it_into_no_message),
+        cmocka_unit_test(a_server_has_a_plain_url),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,103 @@
+#include "serve_sweeps.h"
+
+#include "json.h"
+#include "sweep_request.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Takes `object`. */
+static void answer(struct rsw_feed_reply *reply, unsigned status, json_t *object) {
+    reply->status = status;
+    reply->json = object != NULL ? json_dumps(object, JSON_COMPACT) : NULL;
+    reply->len = reply->json != NULL ? strlen(reply->json) : 0;
+    json_decref(object);
+}
+
+static void answer_error(struct rsw_feed_reply *reply, unsigned status, const char *message, const char *id) {
+    json_t *object = json_object();
+    rsw_json_set(&object, "error", rsw_json_text(message));
+    if (id != NULL) {
+        rsw_json_set(&object, "id", json_string(id));
+    }
+    answer(reply, status, object);
+}
+
+static void set_location(struct rsw_feed_reply *reply, const char *id) {
+    snprintf(reply->location, sizeof reply->location, RSW_SWEEPS_PATH "/%s", id);
+}
+
+static void answer_failure(struct rsw_feed_reply *reply, const struct rsw_error *err, const char *id) {
+    switch (err->code) {
+    case RSW_EINVAL:
+        answer_error(reply, 400, err->message, NULL);
+        return;
+    case RSW_EREFUSED:
+        answer_error(reply, 403, err->message, NULL);
+        return;
+    case RSW_EBUSY:
+        set_location(reply, id);
+        answer_error(reply, 409, err->message, id);
+        return;
+    case RSW_ESTOPPED:
+        answer_error(reply, 503, err->message, NULL);
+        return;
+    default:
+        answer_error(reply, 500, err->message, NULL);
+    }
+}
+
+static void post(struct rsw_sweep_runs *runs, const struct rsw_options *options,
+                 const struct rsw_feed_request *request, struct rsw_feed_reply *reply) {
+    struct rsw_error err = RSW_ERROR_INIT;
+    RSW_AUTO_OPTIONS asked = {.sources = NULL};
+    char id[RSW_SWEEP_ID_MAX] = "";
+    if (rsw_options_copy(&asked, options, &err) != 0 ||
+        rsw_sweep_request_read(&asked, request->body, request->body_len, &err) != 0 ||
+        rsw_sweep_runs_begin(runs, &asked, id, &err) != 0) {
+        answer_failure(reply, &err, id);
+        return;
+    }
+    json_t *object = json_object();
+    rsw_json_set(&object, "id", json_string(id));
+    set_location(reply, id);
+    answer(reply, 202, object);
+}
+
+static void get(struct rsw_sweep_runs *runs, const char *id, struct rsw_feed_reply *reply) {
+    switch (rsw_sweep_runs_tell(runs, id, &reply->json, &reply->len)) {
+    case RSW_FOUND:
+        reply->status = 200;
+        return;
+    case RSW_ABSENT:
+        answer_error(reply, 404, "no such sweep is known here: the last few are, since serve was started",
+                     NULL);
+        return;
+    default:
+        return; /* out of memory: so says an answer without JSON */
+    }
+}
+
+static void answer_method(struct rsw_feed_reply *reply, const char *allow) {
+    char message[64];
+    snprintf(message, sizeof message, "use %s", allow);
+    reply->allow = allow;
+    answer_error(reply, 405, message, NULL);
+}
+
+void rsw_serve_sweeps_answer(struct rsw_sweep_runs *runs, const struct rsw_options *options, bool has_token,
+                             const struct rsw_feed_request *request, struct rsw_feed_reply *reply) {
+    const char *below = request->path + strlen(RSW_SWEEPS_PATH);
+    bool posts = strcmp(request->method, "POST") == 0;
+    bool gets = strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0;
+    if (!has_token) {
+        answer_error(reply, 403,
+                     "sweeps are asked for with a token, and this serve has none: start it with --token-file "
+                     "or REGSWEEP_TOKEN",
+                     NULL);
+    } else if (*below == 0) {
+        posts ? post(runs, options, request, reply) : answer_method(reply, "POST");
+    } else {
+        gets ? get(runs, below + 1, reply) : answer_method(reply, "GET, HEAD");
+    }
+}
