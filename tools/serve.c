@@ -55,7 +55,7 @@ static void on_metrics(void *arg, void (*write)(void *to, const char *text), voi
     rsw_reviver_stats(server->reviver, &revived);
     rsw_serve_checks(&checks, write, to);
     rsw_serve_revived(&revived, write, to);
-    rsw_serve_generations(server->cli->index, write, to);
+    rsw_serve_generations(server->cli->index, server->cli->clock, write, to);
     struct rsw_sweeper *sweeper = atomic_load(&server->sweeper);
     if (sweeper != NULL) {
         struct rsw_sweeper_stats swept;

@@ -1,6 +1,7 @@
 /* Checks of the index, and of what it says about the feed and the generations. */
 #include "gc/checks.h"
 
+#include "index/time.h"
 #include "util/text.h"
 
 #include <inttypes.h>
@@ -233,7 +234,8 @@ void rsw_doctor_generations(struct rsw_diagnosis *out, const struct rsw_doctor *
     size_t count = rsw_generations_open(txn, ids, RSW_GENERATIONS_OPEN_MAX);
     for (size_t i = 0; i < count && i < RSW_GENERATIONS_OPEN_MAX; i++) {
         if (rsw_generation_get(txn, ids[i], &generation) == RSW_FOUND &&
-            now(doctor) - generation.due_ms > LATE_MS && now(doctor) - generation.changed_ms > LATE_MS) {
+            rsw_generation_left_ms(txn, &generation, doctor->clock) < -LATE_MS &&
+            now(doctor) - generation.changed_ms > LATE_MS) {
             rsw_say(out, RSW_HEALTH_WARNING, remedy,
                     "generation %" PRIu64 " is %s since %s, and due, but nobody goes on", generation.id,
                     rsw_generation_state_name(generation.state),

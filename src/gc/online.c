@@ -10,8 +10,8 @@
 #include "gc/revive.h"
 #include "gc/tidy.h"
 #include "gc/uploads.h"
+#include "index/time.h"
 #include "scan/checker.h"
-#include "util/clock.h"
 #include "util/grow.h"
 #include "util/log.h"
 
@@ -24,10 +24,6 @@
 #define LOOKS_MAX 8     /* rounds of giving back and asking again, before a step waits for the next run */
 
 /* ---- the record of a generation ---- */
-
-static int64_t now(const struct rsw_online *online) {
-    return rsw_clock_now_ms(online->options->clock);
-}
 
 static int get(struct rsw_online *online, uint64_t id, struct rsw_generation *out, struct rsw_error *err) {
     RSW_AUTO_TXN txn = NULL;
@@ -50,17 +46,31 @@ static int put(struct rsw_online *online, const struct rsw_generation *generatio
     return rsw_txn_commit(&txn, err);
 }
 
+/* The wait begins behind all that was done before: within this transaction. */
 static int enter(struct rsw_online *online, struct rsw_generation *generation,
                  enum rsw_generation_state state, int64_t wait_ms, struct rsw_error *err) {
-    generation->state = state;
-    generation->changed_ms = now(online);
-    generation->due_ms = generation->changed_ms + wait_ms;
-    return put(online, generation, err);
+    RSW_AUTO_TXN txn = NULL;
+    struct rsw_time time;
+    struct rsw_generation entered = *generation;
+    if (rsw_txn_begin_write(&txn, online->index, err) != 0) {
+        return -1;
+    }
+    if (rsw_time_keep(txn, online->options->clock, &time) == RSW_FOUND) {
+        entered.changed_ms = state != entered.state ? time.now_ms : entered.changed_ms;
+        entered.hidden_seq = state == RSW_GENERATION_HIDDEN ? rsw_txn_seq(txn) : 0;
+        entered.state = state;
+        entered.due_ms = time.steady_ms + wait_ms;
+        rsw_generation_put(txn, &entered);
+    }
+    if (rsw_txn_commit(&txn, err) != 0) {
+        return -1;
+    }
+    *generation = entered;
+    return 0;
 }
 
 static int settle_anew(struct rsw_online *online, struct rsw_generation *generation, struct rsw_error *err) {
-    generation->due_ms = now(online) + generation->settle_ms;
-    return put(online, generation, err);
+    return enter(online, generation, generation->state, generation->settle_ms, err);
 }
 
 static void tell(struct rsw_online *online, const struct rsw_generation *generation, const char *phase) {
@@ -344,7 +354,7 @@ static int scan_since_hidden(struct rsw_online *online, const struct rsw_generat
         return -1;
     }
     rsw_txn_abort(&txn);
-    return state.scan_started_ms > generation->changed_ms
+    return state.scan_seq >= generation->hidden_seq
                ? 0
                : rsw_decide_scan(online->index, online->storage, online->options, false, err);
 }
@@ -508,8 +518,22 @@ static void fill(struct rsw_online *online, const struct rsw_generation *generat
     result->freed = generation->freed;
 }
 
+static int left_of(struct rsw_online *online, const struct rsw_generation *generation, int64_t *left_ms,
+                   struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    *left_ms = INT64_MAX;
+    if (generation->state == RSW_GENERATION_PURGED || generation->state == RSW_GENERATION_ABANDONED) {
+        return 0;
+    }
+    if (rsw_txn_begin_read(&txn, online->index, err) != 0) {
+        return -1;
+    }
+    *left_ms = rsw_generation_left_ms(txn, generation, online->options->clock);
+    return rsw_txn_failed(txn, err) ? -1 : 0;
+}
+
 /* As far as is due. Requests of ours are known by the nonce of whoever works on it. */
-static int advance(struct rsw_online *online, uint64_t id, int64_t *next_due_ms, struct rsw_error *err) {
+static int advance(struct rsw_online *online, uint64_t id, int64_t *left_ms, struct rsw_error *err) {
     struct rsw_generation generation;
     if (get(online, id, &generation, err) != 0) {
         return -1;
@@ -520,15 +544,14 @@ static int advance(struct rsw_online *online, uint64_t id, int64_t *next_due_ms,
             return -1;
         }
     }
-    int rc = 0;
-    while (rc == 0 && generation.due_ms <= now(online) && generation.state != RSW_GENERATION_PURGED &&
-           generation.state != RSW_GENERATION_ABANDONED) {
+    int64_t own_ms;
+    int rc = left_of(online, &generation, &own_ms, err);
+    while (rc == 0 && own_ms <= 0) {
         rc = work(online, &generation, err);
+        rc = rc == 0 ? left_of(online, &generation, &own_ms, err) : rc;
     }
     fill(online, &generation);
-    if (generation.state != RSW_GENERATION_PURGED && generation.due_ms < *next_due_ms) {
-        *next_due_ms = generation.due_ms;
-    }
+    *left_ms = own_ms < *left_ms ? own_ms : *left_ms;
     return rc == 0 ? 0 : rsw_error_prefix(err, "generation %" PRIu64, id);
 }
 
@@ -541,15 +564,24 @@ static int open_ids(struct rsw_index *index, uint64_t *ids, size_t *count, struc
     return rsw_txn_failed(txn, err) ? -1 : 0;
 }
 
-int rsw_online_advance(struct rsw_online *online, int64_t *next_due_ms, struct rsw_error *err) {
+static int keep_time(struct rsw_online *online, struct rsw_time *time, struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    if (rsw_txn_begin_write(&txn, online->index, err) != 0) {
+        return -1;
+    }
+    rsw_time_keep(txn, online->options->clock, time);
+    return rsw_txn_commit(&txn, err);
+}
+
+int rsw_online_advance(struct rsw_online *online, int64_t *left_ms, struct rsw_error *err) {
     uint64_t ids[RSW_GENERATIONS_OPEN_MAX];
     size_t count;
-    *next_due_ms = INT64_MAX;
-    if (open_ids(online->index, ids, &count, err) != 0) {
+    *left_ms = INT64_MAX;
+    if (keep_time(online, NULL, err) != 0 || open_ids(online->index, ids, &count, err) != 0) {
         return -1;
     }
     for (size_t i = 0; i < count; i++) {
-        if (advance(online, ids[i], next_due_ms, err) != 0) {
+        if (advance(online, ids[i], left_ms, err) != 0) {
             return -1;
         }
     }
@@ -572,18 +604,21 @@ int rsw_online_is_busy(struct rsw_index *index, bool *busy, struct rsw_error *er
     return rsw_txn_failed(txn, err) ? -1 : 0;
 }
 
-int rsw_online_begin(struct rsw_online *online, int64_t *next_due_ms, struct rsw_error *err) {
+int rsw_online_begin(struct rsw_online *online, int64_t *left_ms, struct rsw_error *err) {
     struct rsw_mark_options mark;
+    struct rsw_time time;
     RSW_AUTO_PLAN plan = {.count = 0};
     if (rsw_quarantine_prepare(online->storage, err) != 0 ||
         rsw_doctor_guard(online->index, online->storage, online->replicas, online->options->clock, err) !=
             0 ||
         drain(online, err) != 0 || rsw_purge_held(online, false, &online->result->held, err) != 0 ||
         rsw_uploads_forget_ended(online->index, online->storage, err) != 0 ||
-        rsw_index_check(online->index, err) != 0) {
+        rsw_index_check(online->index, err) != 0 || keep_time(online, &time, err) != 0) {
         return -1;
     }
     rsw_decide_options(&mark, online->options);
+    mark.now_ms = time.now_ms;
+    mark.grace_ms += rsw_time_ahead_ms(&time, mark.grace_ms); /* what is young stays so if the clock jumps */
     if (rsw_decide(&plan, online->result, online->index, &mark, online->options, err) != 0) {
         return -1;
     }
@@ -600,7 +635,7 @@ int rsw_online_begin(struct rsw_online *online, int64_t *next_due_ms, struct rsw
                           .result = online->result};
     memcpy(run.generation.run, online->replicas->run, sizeof run.generation.run);
     return rsw_generation_begin(&run, &plan, &mark, err) == 0
-               ? advance(online, run.generation.id, next_due_ms, err)
+               ? advance(online, run.generation.id, left_ms, err)
                : -1;
 }
 

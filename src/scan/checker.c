@@ -265,7 +265,8 @@ static int check_tags(struct run *run) {
 static int write_batch(void *to, struct rsw_batch *batch, struct rsw_error *err) {
     struct rsw_reading *reading = to;
     RSW_AUTO_TXN txn = NULL;
-    struct rsw_apply apply = {.now_ms = rsw_clock_now_ms(reading->clock), .settle_ms = reading->settle_ms};
+    struct rsw_apply apply = {
+        .now_ms = rsw_clock_now_ms(reading->clock), .clock = reading->clock, .settle_ms = reading->settle_ms};
     int rc = rsw_txn_begin_write(&txn, reading->index, err);
     if (rc == 0) {
         rsw_batch_apply(txn, batch, &apply);

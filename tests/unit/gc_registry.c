@@ -154,7 +154,7 @@ int registry_setup(void **state) {
     r->storage = telling(r);
     reopen_index(r);
     r->now_ms = NOW_MS;
-    r->clock = (struct rsw_clock){registry_now, r};
+    r->clock = (struct rsw_clock){registry_now, r, NULL};
     r->options = (struct rsw_sweep_options){
         .confirm = true,
         .offline = true,
