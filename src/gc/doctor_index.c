@@ -115,8 +115,15 @@ void rsw_doctor_index_room(struct rsw_diagnosis *out, const struct rsw_doctor *d
 
 void rsw_doctor_index_clock(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
     struct rsw_state state;
+    struct rsw_steady steady;
     if (!get_state(&state, out, doctor)) {
         return;
+    }
+    rsw_clock_steady(doctor->clock, &steady);
+    if (steady.boot[0] == 0) {
+        rsw_say(out, RSW_HEALTH_ERROR,
+                "let regsweep read /proc/sys/kernel/random/boot_id and /proc/self/ns/time",
+                "nobody can tell whether this machine was started anew, so no wait of a sweep would end");
     }
     const struct {
         int64_t ms;

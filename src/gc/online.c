@@ -3,6 +3,7 @@
 #include "gc/aside.h"
 #include "gc/decide.h"
 #include "gc/doctor.h"
+#include "gc/forget.h"
 #include "gc/generation.h"
 #include "gc/purge.h"
 #include "gc/quarantine.h"
@@ -14,14 +15,14 @@
 #include "scan/checker.h"
 #include "util/grow.h"
 #include "util/log.h"
+#include "util/text.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define FENCE_TRIES 3   /* each gap costs a scan */
-#define FORGET_BATCH 64 /* pairs between two looks at what was touched meanwhile */
-#define LOOKS_MAX 8     /* rounds of giving back and asking again, before a step waits for the next run */
+#define FENCE_TRIES 3 /* each gap costs a scan */
+#define LOOKS_MAX 8   /* rounds of giving back and asking again, before a step waits for the next run */
 
 /* ---- the record of a generation ---- */
 
@@ -143,7 +144,8 @@ static int unread_manifests(struct rsw_online *online, uint64_t *count, struct r
 static int read_pushed(struct rsw_online *online, struct rsw_error *err) {
     struct rsw_check_result answered;
     uint64_t unread;
-    if (rsw_check_run(&answered, online->index, online->storage, online->options->clock, online->options->log,
+    if (rsw_check_hurry(online->index, online->options->clock, err) != 0 ||
+        rsw_check_run(&answered, online->index, online->storage, online->options->clock, online->options->log,
                       err) != 0 ||
         unread_manifests(online, &unread, err) != 0) {
         return -1;
@@ -181,122 +183,6 @@ static int look_again(struct rsw_online *online, const struct rsw_generation *ge
 
 /* ---- caches ---- */
 
-struct pair {
-    struct rsw_item item;
-    struct rsw_repo repo;
-    struct rsw_digest digest;
-};
-
-/* The next links and revisions that were taken and that nobody touched. */
-static int load_pairs(struct rsw_online *online, uint64_t id, enum rsw_item_kind kind, struct pair *pairs,
-                      size_t *count, struct rsw_item *last, bool *begun, struct rsw_error *err) {
-    RSW_AUTO_TXN txn = NULL;
-    RSW_AUTO_ITER iter = RSW_ITER_INIT;
-    struct rsw_blob blob;
-    *count = 0;
-    if (rsw_txn_begin_read(&txn, online->index, err) != 0) {
-        return -1;
-    }
-    if (*begun) {
-        rsw_iter_items_after(&iter, txn, last);
-    } else {
-        rsw_iter_items(&iter, txn, id, kind);
-    }
-    struct pair *to = pairs;
-    while (*count < FORGET_BATCH && rsw_item_next(&iter, &to->item) == RSW_FOUND) {
-        *last = to->item;
-        *begun = true;
-        if (to->item.state == RSW_ITEM_ASIDE && (to->item.flags & RSW_ITEM_TOUCHED) == 0 &&
-            rsw_repo_get(txn, to->item.repo, &to->repo) == RSW_FOUND &&
-            rsw_blob_get(txn, to->item.blob, &blob) == RSW_FOUND) {
-            to->digest = blob.digest;
-            to = &pairs[++*count];
-        }
-    }
-    return rsw_txn_failed(txn, err) ? -1 : 0;
-}
-
-static int is_touched(struct rsw_online *online, const struct rsw_item *item, bool *touched,
-                      struct rsw_error *err) {
-    RSW_AUTO_TXN txn = NULL;
-    struct rsw_item current = *item;
-    if (rsw_txn_begin_read(&txn, online->index, err) != 0 || rsw_item_get(txn, &current) == RSW_FAILED) {
-        rsw_txn_failed(txn, err);
-        return -1;
-    }
-    *touched = (current.flags & RSW_ITEM_TOUCHED) != 0;
-    return 0;
-}
-
-/* What was touched while we asked may have been in place, and gone with our DELETE: it is given back anew. */
-static int give_back_after(struct rsw_online *online, const struct pair *pairs, size_t count,
-                           struct rsw_error *err) {
-    RSW_AUTO_TXN txn = NULL;
-    if (rsw_txn_begin_write(&txn, online->index, err) != 0) {
-        return -1;
-    }
-    bool any = false;
-    for (size_t i = 0; i < count; i++) {
-        struct rsw_item current = pairs[i].item;
-        if (rsw_item_get(txn, &current) == RSW_FOUND && (current.flags & RSW_ITEM_TOUCHED) != 0) {
-            any = rsw_touch_item(txn, &current, true) || any;
-        }
-    }
-    if (rsw_txn_commit(&txn, err) != 0) {
-        return -1;
-    }
-    return any ? rsw_online_give_back(online, err) : 0;
-}
-
-static int forget_pairs(struct rsw_online *online, const struct pair *pairs, size_t count, uint64_t *known,
-                        struct rsw_error *err) {
-    for (size_t i = 0; i < count; i++) {
-        bool touched;
-        if (is_touched(online, &pairs[i].item, &touched, err) != 0) {
-            return -1;
-        }
-        if (touched) {
-            continue; /* a DELETE would take what was given back */
-        }
-        int answer = online->replicas->ops->forget(online->replicas, pairs[i].repo.name, &pairs[i].digest,
-                                                   pairs[i].item.kind == RSW_ITEM_REVISION, err);
-        if (answer == RSW_FAILED) {
-            return -1;
-        }
-        *known += answer == RSW_FOUND ? 1 : 0;
-    }
-    return 0;
-}
-
-static int forget_kind(struct rsw_online *online, uint64_t id, enum rsw_item_kind kind, uint64_t *known,
-                       struct rsw_error *err) {
-    struct pair *pairs = calloc(FORGET_BATCH + 1, sizeof *pairs);
-    struct rsw_item last;
-    size_t count;
-    int rc = 0;
-    if (pairs == NULL) {
-        return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
-    }
-    for (bool begun = false; rc == 0;) {
-        rc = load_pairs(online, id, kind, pairs, &count, &last, &begun, err);
-        if (rc != 0 || count == 0) {
-            break;
-        }
-        struct rsw_error first = RSW_ERROR_INIT;
-        int asked = forget_pairs(online, pairs, count, known, &first);
-        rc = give_back_after(online, pairs, count, err); /* whatever became of it */
-        if (asked != 0 && rc == 0) {
-            *err = first;
-            rc = -1;
-        }
-        if (rc == 0 && online->options->stopped != NULL && online->options->stopped(online->options->arg)) {
-            rc = rsw_error_set(err, RSW_ESTOPPED, 0, "stopped; the next sweep goes on with what is left");
-        }
-    }
-    free(pairs);
-    return rc;
-}
-
 /* Makes every replica forget what was unlinked. *known: how much one of them still knew. While it runs the
  * generation says so: after a kill a DELETE of ours may still be on its way. */
 static int forget(struct rsw_online *online, struct rsw_generation *generation, uint64_t *known,
@@ -307,8 +193,8 @@ static int forget(struct rsw_online *online, struct rsw_generation *generation, 
     }
     generation->clearing = true;
     if (put(online, generation, err) != 0 ||
-        forget_kind(online, generation->id, RSW_ITEM_REVISION, known, err) != 0 ||
-        forget_kind(online, generation->id, RSW_ITEM_LINK, known, err) != 0) {
+        rsw_forget(online, generation->id, RSW_ITEM_REVISION, known, err) != 0 ||
+        rsw_forget(online, generation->id, RSW_ITEM_LINK, known, err) != 0) {
         return -1;
     }
     generation->clearing = false;
@@ -604,6 +490,20 @@ int rsw_online_is_busy(struct rsw_index *index, bool *busy, struct rsw_error *er
     return rsw_txn_failed(txn, err) ? -1 : 0;
 }
 
+/* What is young stays so if the clock on the wall goes ahead of time. */
+static void lengthen_grace(struct rsw_online *online, struct rsw_mark_options *mark,
+                           const struct rsw_time *time) {
+    char text[32];
+    int64_t ahead_ms = rsw_time_ahead_ms(time, mark->grace_ms);
+    if (ahead_ms > 0) {
+        rsw_log(
+            online->options->log, RSW_LOG_INFO,
+            "grace is %s longer: by so much the clock was set ahead lately, or nobody saw how long it was",
+            rsw_duration_format(ahead_ms / 1000 * 1000, text, sizeof text));
+    }
+    mark->grace_ms += ahead_ms;
+}
+
 int rsw_online_begin(struct rsw_online *online, int64_t *left_ms, struct rsw_error *err) {
     struct rsw_mark_options mark;
     struct rsw_time time;
@@ -618,7 +518,7 @@ int rsw_online_begin(struct rsw_online *online, int64_t *left_ms, struct rsw_err
     }
     rsw_decide_options(&mark, online->options);
     mark.now_ms = time.now_ms;
-    mark.grace_ms += rsw_time_ahead_ms(&time, mark.grace_ms); /* what is young stays so if the clock jumps */
+    lengthen_grace(online, &mark, &time);
     if (rsw_decide(&plan, online->result, online->index, &mark, online->options, err) != 0) {
         return -1;
     }

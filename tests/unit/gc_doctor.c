@@ -532,6 +532,18 @@ static void a_clock_that_was_set_back_is_found_in_the_index(void **unused) {
     sweeping_is_refused("in the future");
 }
 
+static void nowhere(void *arg, struct rsw_steady *out) {
+    (void)arg;
+    *out = (struct rsw_steady){.ms = 1};
+}
+
+static void a_machine_that_does_not_tell_its_starts_is_found(void **unused) {
+    (void)unused;
+    c->clock.steady = nowhere;
+    finds("index_clock", RSW_HEALTH_ERROR, "whether this machine was started anew");
+    sweeping_is_refused("no wait of a sweep would end");
+}
+
 /* ---- storage ---- */
 
 static void a_quarantine_on_another_filesystem_is_found(void **unused) {
@@ -750,6 +762,7 @@ int main(void) {
         TEST(a_replicas_clock_that_is_wrong_is_found),
         TEST(a_clock_of_storage_that_is_wrong_is_found),
         TEST(a_clock_that_was_set_back_is_found_in_the_index),
+        TEST(a_machine_that_does_not_tell_its_starts_is_found),
         TEST(a_quarantine_on_another_filesystem_is_found),
         TEST(a_quarantine_that_cannot_be_written_is_found),
         TEST(folders_that_nothing_can_be_taken_out_of_are_found),
