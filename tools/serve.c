@@ -58,7 +58,7 @@ static void on_metrics(void *arg, void (*write)(void *to, const char *text), voi
     rsw_reviver_stats(server->reviver, &revived);
     rsw_serve_checks(&checks, write, to);
     rsw_serve_revived(&revived, write, to);
-    rsw_serve_generations(server->cli->index, write, to);
+    rsw_serve_generations(server->cli->index, server->cli->clock, write, to);
     struct rsw_sweep_runs_stats runs;
     rsw_sweep_runs_stats(server->runs, &runs);
     rsw_serve_runs(&runs, write, to);

@@ -1,5 +1,7 @@
 #include "serve_metrics.h"
 
+#include "index/time.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -56,7 +58,8 @@ struct generations {
     int64_t due_ms;   /* of the first open one; 0: none is open */
 };
 
-static int count_generations(struct generations *counted, struct rsw_index *index) {
+static int count_generations(struct generations *counted, struct rsw_index *index,
+                             const struct rsw_clock *clock) {
     RSW_AUTO_TXN txn = NULL;
     RSW_AUTO_ITER iter = RSW_ITER_INIT;
     struct rsw_generation one;
@@ -76,15 +79,18 @@ static int count_generations(struct generations *counted, struct rsw_index *inde
             all += one.counts[kind];
         }
         counted->waiting += all > over ? all - over : 0;
-        counted->due_ms = counted->due_ms == 0 || one.due_ms < counted->due_ms ? one.due_ms : counted->due_ms;
+        int64_t left_ms = rsw_generation_left_ms(txn, &one, clock);
+        int64_t due_ms = rsw_clock_now_ms(clock) + (left_ms > 0 ? left_ms : 0);
+        counted->due_ms = counted->due_ms == 0 || due_ms < counted->due_ms ? due_ms : counted->due_ms;
     }
     return answer == RSW_ABSENT ? 0 : -1;
 }
 
-void rsw_serve_generations(struct rsw_index *index, rsw_serve_write *write, void *to) {
+void rsw_serve_generations(struct rsw_index *index, const struct rsw_clock *clock, rsw_serve_write *write,
+                           void *to) {
     struct generations counted = {.due_ms = 0};
     char text[96];
-    if (count_generations(&counted, index) != 0) {
+    if (count_generations(&counted, index, clock) != 0) {
         return;
     }
     write(to, "# HELP regsweep_generations Sweeps that removed something, by state.\n"

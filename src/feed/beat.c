@@ -1,5 +1,6 @@
 #include "feed/beat.h"
 
+#include "index/time.h"
 #include "util/text.h"
 #include "util/worker.h"
 
@@ -13,8 +14,11 @@ struct rsw_beat {
     struct rsw_worker worker;
 };
 
-/* In words, "" if there was none. */
-static void find_gap(char *reason, size_t size, int64_t last_ms, int64_t now_ms) {
+/* In words, "" if there was none. By either clock: that on the wall may have been set, the steady one stood
+ * still while the machine slept. */
+static void find_gap(char *reason, size_t size, const struct rsw_state *state, const struct rsw_time *time) {
+    int64_t last_ms = state->beat_ms;
+    int64_t now_ms = time->now_ms;
     char from[32];
     char to[32];
     rsw_time_format(last_ms, from, sizeof from);
@@ -25,9 +29,16 @@ static void find_gap(char *reason, size_t size, int64_t last_ms, int64_t now_ms)
                  "the clock has jumped back: serve ran at %s, and now it is %s: nobody knows how long it did "
                  "not run",
                  from, to);
-    } else if (last_ms != 0 && now_ms - last_ms > RSW_BEAT_OLD_MS) {
+    } else if (last_ms != 0 && (now_ms - last_ms > RSW_BEAT_OLD_MS ||
+                                time->steady_ms - state->beat_steady_ms > RSW_BEAT_OLD_MS)) {
         snprintf(reason, size, "serve did not run from %s to %s", from, to);
     }
+}
+
+static void beat_at(struct rsw_txn *txn, struct rsw_state *state, const struct rsw_time *time) {
+    state->beat_ms = time->now_ms;
+    state->beat_steady_ms = time->steady_ms;
+    rsw_state_put(txn, state);
 }
 
 int rsw_beat_first(struct rsw_index *index, const struct rsw_clock *clock, const struct rsw_log *log,
@@ -38,14 +49,13 @@ int rsw_beat_first(struct rsw_index *index, const struct rsw_clock *clock, const
     if (rsw_txn_begin_write(&txn, index, err) != 0) {
         return -1;
     }
-    int64_t now_ms = rsw_clock_now_ms(clock); /* behind the wait for the transaction */
-    if (rsw_state_get(txn, &state) == RSW_FOUND) {
-        find_gap(reason, sizeof reason, state.beat_ms, now_ms);
-        state.beat_ms = now_ms;
-        rsw_state_put(txn, &state);
+    struct rsw_time time;
+    if (rsw_time_keep(txn, clock, &time) == RSW_FOUND && rsw_state_get(txn, &state) == RSW_FOUND) {
+        find_gap(reason, sizeof reason, &state, &time);
+        beat_at(txn, &state, &time);
     }
     if (reason[0] != 0) {
-        rsw_state_gap(txn, now_ms, reason);
+        rsw_state_gap(txn, time.now_ms, reason);
         rsw_log(log, RSW_LOG_WARNING, "%s: a registry that ended meanwhile took its events with it", reason);
     }
     return rsw_txn_commit(&txn, err);
@@ -54,12 +64,12 @@ int rsw_beat_first(struct rsw_index *index, const struct rsw_clock *clock, const
 static int beat_once(const struct rsw_beat *beat, struct rsw_error *err) {
     RSW_AUTO_TXN txn = NULL;
     struct rsw_state state;
+    struct rsw_time time;
     if (rsw_txn_begin_write(&txn, beat->index, err) != 0) {
         return -1;
     }
-    if (rsw_state_get(txn, &state) == RSW_FOUND) {
-        state.beat_ms = rsw_clock_now_ms(beat->clock);
-        rsw_state_put(txn, &state);
+    if (rsw_time_keep(txn, beat->clock, &time) == RSW_FOUND && rsw_state_get(txn, &state) == RSW_FOUND) {
+        beat_at(txn, &state, &time);
     }
     return rsw_txn_commit(&txn, err);
 }

@@ -22,6 +22,7 @@ static void write_instance(struct rsw_tally_instance *of, struct rsw_txn *txn) {
     }
     memcpy(record.addr, of->addr, sizeof record.addr);
     record.last_ms = of->last_ms;
+    record.last_seq = of->last_seq;
     record.events += of->waiting + of->batch;
     rsw_instance_put(txn, &record);
 }
@@ -45,7 +46,8 @@ static struct rsw_tally_instance *place(struct rsw_tally *tally) {
 /* A process that nobody heard before follows on one that has ended, or was not heard either: what that one
  * had still to send went with it. */
 static void meet(struct rsw_txn *txn, const struct rsw_event *event, int64_t now_ms) {
-    struct rsw_instance record = {.first_ms = now_ms, .last_ms = now_ms};
+    uint64_t seq = rsw_txn_seq(txn);
+    struct rsw_instance record = {.first_ms = now_ms, .last_ms = now_ms, .first_seq = seq, .last_seq = seq};
     char reason[256];
     memcpy(record.id, event->instance_id, sizeof record.id);
     memcpy(record.addr, event->addr, sizeof record.addr);
@@ -110,6 +112,7 @@ bool rsw_tally_event(struct rsw_tally *tally, struct rsw_txn *txn, const struct 
     }
     memcpy(of->addr, event->addr, sizeof of->addr);
     of->last_ms = now_ms;
+    of->last_seq = rsw_txn_seq(txn);
     of->used_ms = rsw_monotonic_ms();
     of->batch++;
     return passed || !of->known;

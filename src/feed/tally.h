@@ -13,6 +13,7 @@ struct rsw_tally_instance {
     char id[RSW_INSTANCE_ID_MAX + 1];
     char addr[128];
     int64_t last_ms;
+    uint64_t last_seq;
     int64_t used_ms;  /* monotonic: the one unused longest makes room */
     bool known;       /* the index has a record, durable */
     uint64_t waiting; /* events counted that the index does not have yet */

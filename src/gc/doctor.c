@@ -54,19 +54,19 @@ const char *rsw_age_format(int64_t ms, char *text, size_t size) {
 void rsw_say_skew(struct rsw_diagnosis *out, const char *whose, int64_t ms) {
     char text[32];
     int64_t by_ms = ms < 0 ? -ms : ms;
-    rsw_say(
-        out,
-        by_ms > RSW_SKEW_MAX_MS   ? RSW_HEALTH_ERROR
-        : by_ms > RSW_SKEW_LOW_MS ? RSW_HEALTH_WARNING
-                                  : RSW_HEALTH_OK,
-        by_ms > RSW_SKEW_LOW_MS ? "let NTP (chrony, systemd-timesyncd) set the clocks of all these machines"
-                                : NULL,
-        by_ms > RSW_SKEW_LOW_MS ? "the clock of %s is %s %s ours: ages and waiting times are wrong by that"
-                                : "the clock of %s is within %s %s ours",
-        whose, rsw_age_format(by_ms, text, sizeof text),
-        by_ms <= RSW_SKEW_LOW_MS ? "of"
-        : ms < 0                 ? "behind"
-                                 : "ahead of");
+    rsw_say(out,
+            by_ms > RSW_SKEW_MAX_MS   ? RSW_HEALTH_ERROR
+            : by_ms > RSW_SKEW_LOW_MS ? RSW_HEALTH_WARNING
+                                      : RSW_HEALTH_OK,
+            by_ms > RSW_SKEW_LOW_MS
+                ? "let NTP (chrony, systemd-timesyncd) set the clocks of all these machines"
+                : NULL,
+            by_ms > RSW_SKEW_LOW_MS ? "the clock of %s is %s %s ours: ages are wrong by that"
+                                    : "the clock of %s is within %s %s ours",
+            whose, rsw_age_format(by_ms, text, sizeof text),
+            by_ms <= RSW_SKEW_LOW_MS ? "of"
+            : ms < 0                 ? "behind"
+                                     : "ahead of");
 }
 
 void rsw_say_room(struct rsw_diagnosis *out, uint64_t room, const char *where, const char *remedy) {

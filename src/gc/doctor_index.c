@@ -1,6 +1,7 @@
 /* Checks of the index, and of what it says about the feed and the generations. */
 #include "gc/checks.h"
 
+#include "index/time.h"
 #include "util/text.h"
 
 #include <inttypes.h>
@@ -114,8 +115,15 @@ void rsw_doctor_index_room(struct rsw_diagnosis *out, const struct rsw_doctor *d
 
 void rsw_doctor_index_clock(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
     struct rsw_state state;
+    struct rsw_steady steady;
     if (!get_state(&state, out, doctor)) {
         return;
+    }
+    rsw_clock_steady(doctor->clock, &steady);
+    if (steady.boot[0] == 0) {
+        rsw_say(out, RSW_HEALTH_ERROR,
+                "let regsweep read /proc/sys/kernel/random/boot_id and /proc/self/ns/time",
+                "nobody can tell whether this machine was started anew, so no wait of a sweep would end");
     }
     const struct {
         int64_t ms;
@@ -233,7 +241,8 @@ void rsw_doctor_generations(struct rsw_diagnosis *out, const struct rsw_doctor *
     size_t count = rsw_generations_open(txn, ids, RSW_GENERATIONS_OPEN_MAX);
     for (size_t i = 0; i < count && i < RSW_GENERATIONS_OPEN_MAX; i++) {
         if (rsw_generation_get(txn, ids[i], &generation) == RSW_FOUND &&
-            now(doctor) - generation.due_ms > LATE_MS && now(doctor) - generation.changed_ms > LATE_MS) {
+            rsw_generation_left_ms(txn, &generation, doctor->clock) < -LATE_MS &&
+            now(doctor) - generation.changed_ms > LATE_MS) {
             rsw_say(out, RSW_HEALTH_WARNING, remedy,
                     "generation %" PRIu64 " is %s since %s, and due, but nobody goes on", generation.id,
                     rsw_generation_state_name(generation.state),

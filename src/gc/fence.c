@@ -5,6 +5,7 @@
  * process had in its queue when it ended is lost; that shows in who answers: a new start has a new id. */
 #include "gc/replicas.h"
 
+#include "index/time.h"
 #include "util/grow.h"
 #include "util/text.h"
 
@@ -33,7 +34,7 @@ struct fence {
     const struct rsw_replicas *replicas;
     const struct rsw_clock *clock;
     char mark[MARK_SIZE];
-    int64_t began_ms;
+    uint64_t began_seq;
     int64_t timeout_ms;
     struct answer *answers; /* owned, one a replica */
     size_t answered;        /* with both */
@@ -118,7 +119,7 @@ static int add_heard(struct fence *fence, const struct rsw_instance *instance, s
     size_t number;
     bool answered = number_of(fence, instance->fence_layer, &number) ||
                     number_of(fence, instance->fence_manifest, &number);
-    if (!answered && instance->last_ms < fence->state.scan_started_ms) {
+    if (!answered && instance->last_seq <= fence->state.scan_seq) {
         return 0;
     }
     struct heard *heard =
@@ -235,8 +236,9 @@ static int check_answers(const struct fence *fence, struct rsw_error *err) {
     return 0;
 }
 
-static bool lived_at(const struct heard *heard, int64_t ms) {
-    return heard->instance.first_ms < ms && (heard->answered || heard->instance.last_ms >= ms);
+/* At a transaction: what came in by one and the same may have come in any order. */
+static bool lived_at(const struct heard *heard, uint64_t seq) {
+    return heard->instance.first_seq < seq && (heard->answered || heard->instance.last_seq >= seq);
 }
 
 /* A restart explains two instances of one replica only if the one fell silent before the other was heard. So
@@ -244,7 +246,7 @@ static bool lived_at(const struct heard *heard, int64_t ms) {
 static bool explained(const struct fence *fence, const struct heard *one) {
     size_t others = 0;
     for (size_t i = 0; i < fence->heard_count; i++) {
-        others += &fence->heard[i] != one && lived_at(&fence->heard[i], one->instance.last_ms);
+        others += &fence->heard[i] != one && lived_at(&fence->heard[i], one->instance.last_seq);
     }
     return others < fence->replicas->count;
 }
@@ -262,7 +264,7 @@ static int unlisted(const struct rsw_instance *instance, struct rsw_error *err) 
 static int check_strangers(const struct fence *fence, struct rsw_error *err) {
     for (size_t i = 0; i < fence->heard_count; i++) {
         const struct heard *heard = &fence->heard[i];
-        if (!heard->answered && (heard->instance.last_ms > fence->began_ms || !explained(fence, heard))) {
+        if (!heard->answered && (heard->instance.last_seq > fence->began_seq || !explained(fence, heard))) {
             return unlisted(&heard->instance, err);
         }
     }
@@ -278,7 +280,7 @@ static bool find_gap(const struct fence *fence, char *reason, size_t size) {
         const struct rsw_instance *instance = &fence->heard[i].instance;
         if (!fence->heard[i].answered) {
             ended = instance;
-        } else if (instance->first_ms > fence->state.scan_started_ms) {
+        } else if (instance->first_seq > fence->state.scan_seq) {
             newer = instance;
         }
     }
@@ -312,34 +314,47 @@ static int judge(const struct fence *fence, struct rsw_error *err) {
     return find_gap(fence, reason, sizeof reason) ? record_gap(fence, reason, err) : RSW_FENCE_HELD;
 }
 
-static int64_t oldest_answer(const struct fence *fence) {
-    int64_t oldest_ms = INT64_MAX;
+static uint64_t oldest_answer(const struct fence *fence) {
+    uint64_t oldest_seq = UINT64_MAX;
     for (size_t i = 0; i < fence->heard_count; i++) {
-        if (fence->heard[i].answered && fence->heard[i].instance.first_ms < oldest_ms) {
-            oldest_ms = fence->heard[i].instance.first_ms;
+        if (fence->heard[i].answered && fence->heard[i].instance.first_seq < oldest_seq) {
+            oldest_seq = fence->heard[i].instance.first_seq;
         }
     }
-    return oldest_ms;
+    return oldest_seq;
+}
+
+/* What comes in from now on has a higher number. What came in before has none, even if it wrote nothing and
+ * its number was free again: this writes. */
+static int begin(struct fence *fence, struct rsw_error *err) {
+    RSW_AUTO_TXN keeping = NULL;
+    RSW_AUTO_TXN reading = NULL;
+    if (rsw_txn_begin_write(&keeping, fence->index, err) != 0) {
+        return -1;
+    }
+    rsw_time_keep(keeping, fence->clock, NULL);
+    if (rsw_txn_commit(&keeping, err) != 0 || rsw_txn_begin_read(&reading, fence->index, err) != 0) {
+        return -1;
+    }
+    fence->began_seq = rsw_txn_seq(reading);
+    return 0;
 }
 
 int rsw_fence(struct rsw_index *index, struct rsw_replicas *replicas, const struct rsw_clock *clock,
               int64_t timeout_ms, struct rsw_error *err) {
-    __attribute__((cleanup(fence_release))) struct fence fence = {.index = index,
-                                                                  .replicas = replicas,
-                                                                  .clock = clock,
-                                                                  .timeout_ms = timeout_ms,
-                                                                  .began_ms = rsw_clock_now_ms(clock)};
+    __attribute__((cleanup(fence_release))) struct fence fence = {
+        .index = index, .replicas = replicas, .clock = clock, .timeout_ms = timeout_ms};
     fence.answers = calloc(replicas->count, sizeof *fence.answers);
     if (fence.answers == NULL) {
         return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
     }
-    if (rsw_nonce(fence.mark, sizeof fence.mark, err) != 0 ||
+    if (rsw_nonce(fence.mark, sizeof fence.mark, err) != 0 || begin(&fence, err) != 0 ||
         replicas->ops->fence(replicas, fence.mark, err) != 0 || wait_for_answers(&fence, err) != 0) {
         return RSW_FAILED;
     }
     int result = judge(&fence, err);
     if (result == RSW_FENCE_HELD) {
-        replicas->oldest_ms = oldest_answer(&fence);
+        replicas->oldest_seq = oldest_answer(&fence);
     }
     return result;
 }

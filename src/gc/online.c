@@ -3,6 +3,7 @@
 #include "gc/aside.h"
 #include "gc/decide.h"
 #include "gc/doctor.h"
+#include "gc/forget.h"
 #include "gc/generation.h"
 #include "gc/purge.h"
 #include "gc/quarantine.h"
@@ -10,24 +11,20 @@
 #include "gc/revive.h"
 #include "gc/tidy.h"
 #include "gc/uploads.h"
+#include "index/time.h"
 #include "scan/checker.h"
-#include "util/clock.h"
 #include "util/grow.h"
 #include "util/log.h"
+#include "util/text.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define FENCE_TRIES 3   /* each gap costs a scan */
-#define FORGET_BATCH 64 /* pairs between two looks at what was touched meanwhile */
-#define LOOKS_MAX 8     /* rounds of giving back and asking again, before a step waits for the next run */
+#define FENCE_TRIES 3 /* each gap costs a scan */
+#define LOOKS_MAX 8   /* rounds of giving back and asking again, before a step waits for the next run */
 
 /* ---- the record of a generation ---- */
-
-static int64_t now(const struct rsw_online *online) {
-    return rsw_clock_now_ms(online->options->clock);
-}
 
 static int get(struct rsw_online *online, uint64_t id, struct rsw_generation *out, struct rsw_error *err) {
     RSW_AUTO_TXN txn = NULL;
@@ -50,17 +47,31 @@ static int put(struct rsw_online *online, const struct rsw_generation *generatio
     return rsw_txn_commit(&txn, err);
 }
 
+/* The wait begins behind all that was done before: within this transaction. */
 static int enter(struct rsw_online *online, struct rsw_generation *generation,
                  enum rsw_generation_state state, int64_t wait_ms, struct rsw_error *err) {
-    generation->state = state;
-    generation->changed_ms = now(online);
-    generation->due_ms = generation->changed_ms + wait_ms;
-    return put(online, generation, err);
+    RSW_AUTO_TXN txn = NULL;
+    struct rsw_time time;
+    struct rsw_generation entered = *generation;
+    if (rsw_txn_begin_write(&txn, online->index, err) != 0) {
+        return -1;
+    }
+    if (rsw_time_keep(txn, online->options->clock, &time) == RSW_FOUND) {
+        entered.changed_ms = state != entered.state ? time.now_ms : entered.changed_ms;
+        entered.hidden_seq = state == RSW_GENERATION_HIDDEN ? rsw_txn_seq(txn) : 0;
+        entered.state = state;
+        entered.due_ms = time.steady_ms + wait_ms;
+        rsw_generation_put(txn, &entered);
+    }
+    if (rsw_txn_commit(&txn, err) != 0) {
+        return -1;
+    }
+    *generation = entered;
+    return 0;
 }
 
 static int settle_anew(struct rsw_online *online, struct rsw_generation *generation, struct rsw_error *err) {
-    generation->due_ms = now(online) + generation->settle_ms;
-    return put(online, generation, err);
+    return enter(online, generation, generation->state, generation->settle_ms, err);
 }
 
 static void tell(struct rsw_online *online, const struct rsw_generation *generation, const char *phase) {
@@ -133,7 +144,8 @@ static int unread_manifests(struct rsw_online *online, uint64_t *count, struct r
 static int read_pushed(struct rsw_online *online, struct rsw_error *err) {
     struct rsw_check_result answered;
     uint64_t unread;
-    if (rsw_check_run(&answered, online->index, online->storage, online->options->clock, online->options->log,
+    if (rsw_check_hurry(online->index, online->options->clock, err) != 0 ||
+        rsw_check_run(&answered, online->index, online->storage, online->options->clock, online->options->log,
                       err) != 0 ||
         unread_manifests(online, &unread, err) != 0) {
         return -1;
@@ -171,122 +183,6 @@ static int look_again(struct rsw_online *online, const struct rsw_generation *ge
 
 /* ---- caches ---- */
 
-struct pair {
-    struct rsw_item item;
-    struct rsw_repo repo;
-    struct rsw_digest digest;
-};
-
-/* The next links and revisions that were taken and that nobody touched. */
-static int load_pairs(struct rsw_online *online, uint64_t id, enum rsw_item_kind kind, struct pair *pairs,
-                      size_t *count, struct rsw_item *last, bool *begun, struct rsw_error *err) {
-    RSW_AUTO_TXN txn = NULL;
-    RSW_AUTO_ITER iter = RSW_ITER_INIT;
-    struct rsw_blob blob;
-    *count = 0;
-    if (rsw_txn_begin_read(&txn, online->index, err) != 0) {
-        return -1;
-    }
-    if (*begun) {
-        rsw_iter_items_after(&iter, txn, last);
-    } else {
-        rsw_iter_items(&iter, txn, id, kind);
-    }
-    struct pair *to = pairs;
-    while (*count < FORGET_BATCH && rsw_item_next(&iter, &to->item) == RSW_FOUND) {
-        *last = to->item;
-        *begun = true;
-        if (to->item.state == RSW_ITEM_ASIDE && (to->item.flags & RSW_ITEM_TOUCHED) == 0 &&
-            rsw_repo_get(txn, to->item.repo, &to->repo) == RSW_FOUND &&
-            rsw_blob_get(txn, to->item.blob, &blob) == RSW_FOUND) {
-            to->digest = blob.digest;
-            to = &pairs[++*count];
-        }
-    }
-    return rsw_txn_failed(txn, err) ? -1 : 0;
-}
-
-static int is_touched(struct rsw_online *online, const struct rsw_item *item, bool *touched,
-                      struct rsw_error *err) {
-    RSW_AUTO_TXN txn = NULL;
-    struct rsw_item current = *item;
-    if (rsw_txn_begin_read(&txn, online->index, err) != 0 || rsw_item_get(txn, &current) == RSW_FAILED) {
-        rsw_txn_failed(txn, err);
-        return -1;
-    }
-    *touched = (current.flags & RSW_ITEM_TOUCHED) != 0;
-    return 0;
-}
-
-/* What was touched while we asked may have been in place, and gone with our DELETE: it is given back anew. */
-static int give_back_after(struct rsw_online *online, const struct pair *pairs, size_t count,
-                           struct rsw_error *err) {
-    RSW_AUTO_TXN txn = NULL;
-    if (rsw_txn_begin_write(&txn, online->index, err) != 0) {
-        return -1;
-    }
-    bool any = false;
-    for (size_t i = 0; i < count; i++) {
-        struct rsw_item current = pairs[i].item;
-        if (rsw_item_get(txn, &current) == RSW_FOUND && (current.flags & RSW_ITEM_TOUCHED) != 0) {
-            any = rsw_touch_item(txn, &current, true) || any;
-        }
-    }
-    if (rsw_txn_commit(&txn, err) != 0) {
-        return -1;
-    }
-    return any ? rsw_online_give_back(online, err) : 0;
-}
-
-static int forget_pairs(struct rsw_online *online, const struct pair *pairs, size_t count, uint64_t *known,
-                        struct rsw_error *err) {
-    for (size_t i = 0; i < count; i++) {
-        bool touched;
-        if (is_touched(online, &pairs[i].item, &touched, err) != 0) {
-            return -1;
-        }
-        if (touched) {
-            continue; /* a DELETE would take what was given back */
-        }
-        int answer = online->replicas->ops->forget(online->replicas, pairs[i].repo.name, &pairs[i].digest,
-                                                   pairs[i].item.kind == RSW_ITEM_REVISION, err);
-        if (answer == RSW_FAILED) {
-            return -1;
-        }
-        *known += answer == RSW_FOUND ? 1 : 0;
-    }
-    return 0;
-}
-
-static int forget_kind(struct rsw_online *online, uint64_t id, enum rsw_item_kind kind, uint64_t *known,
-                       struct rsw_error *err) {
-    struct pair *pairs = calloc(FORGET_BATCH + 1, sizeof *pairs);
-    struct rsw_item last;
-    size_t count;
-    int rc = 0;
-    if (pairs == NULL) {
-        return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
-    }
-    for (bool begun = false; rc == 0;) {
-        rc = load_pairs(online, id, kind, pairs, &count, &last, &begun, err);
-        if (rc != 0 || count == 0) {
-            break;
-        }
-        struct rsw_error first = RSW_ERROR_INIT;
-        int asked = forget_pairs(online, pairs, count, known, &first);
-        rc = give_back_after(online, pairs, count, err); /* whatever became of it */
-        if (asked != 0 && rc == 0) {
-            *err = first;
-            rc = -1;
-        }
-        if (rc == 0 && online->options->stopped != NULL && online->options->stopped(online->options->arg)) {
-            rc = rsw_error_set(err, RSW_ESTOPPED, 0, "stopped; the next sweep goes on with what is left");
-        }
-    }
-    free(pairs);
-    return rc;
-}
-
 /* Makes every replica forget what was unlinked. *known: how much one of them still knew. While it runs the
  * generation says so: after a kill a DELETE of ours may still be on its way. */
 static int forget(struct rsw_online *online, struct rsw_generation *generation, uint64_t *known,
@@ -297,8 +193,8 @@ static int forget(struct rsw_online *online, struct rsw_generation *generation, 
     }
     generation->clearing = true;
     if (put(online, generation, err) != 0 ||
-        forget_kind(online, generation->id, RSW_ITEM_REVISION, known, err) != 0 ||
-        forget_kind(online, generation->id, RSW_ITEM_LINK, known, err) != 0) {
+        rsw_forget(online, generation->id, RSW_ITEM_REVISION, known, err) != 0 ||
+        rsw_forget(online, generation->id, RSW_ITEM_LINK, known, err) != 0) {
         return -1;
     }
     generation->clearing = false;
@@ -344,7 +240,7 @@ static int scan_since_hidden(struct rsw_online *online, const struct rsw_generat
         return -1;
     }
     rsw_txn_abort(&txn);
-    return state.scan_started_ms > generation->changed_ms
+    return state.scan_seq >= generation->hidden_seq
                ? 0
                : rsw_decide_scan(online->index, online->storage, online->options, false, err);
 }
@@ -508,8 +404,22 @@ static void fill(struct rsw_online *online, const struct rsw_generation *generat
     result->freed = generation->freed;
 }
 
+static int left_of(struct rsw_online *online, const struct rsw_generation *generation, int64_t *left_ms,
+                   struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    *left_ms = INT64_MAX;
+    if (generation->state == RSW_GENERATION_PURGED || generation->state == RSW_GENERATION_ABANDONED) {
+        return 0;
+    }
+    if (rsw_txn_begin_read(&txn, online->index, err) != 0) {
+        return -1;
+    }
+    *left_ms = rsw_generation_left_ms(txn, generation, online->options->clock);
+    return rsw_txn_failed(txn, err) ? -1 : 0;
+}
+
 /* As far as is due. Requests of ours are known by the nonce of whoever works on it. */
-static int advance(struct rsw_online *online, uint64_t id, int64_t *next_due_ms, struct rsw_error *err) {
+static int advance(struct rsw_online *online, uint64_t id, int64_t *left_ms, struct rsw_error *err) {
     struct rsw_generation generation;
     if (get(online, id, &generation, err) != 0) {
         return -1;
@@ -520,15 +430,14 @@ static int advance(struct rsw_online *online, uint64_t id, int64_t *next_due_ms,
             return -1;
         }
     }
-    int rc = 0;
-    while (rc == 0 && generation.due_ms <= now(online) && generation.state != RSW_GENERATION_PURGED &&
-           generation.state != RSW_GENERATION_ABANDONED) {
+    int64_t own_ms;
+    int rc = left_of(online, &generation, &own_ms, err);
+    while (rc == 0 && own_ms <= 0) {
         rc = work(online, &generation, err);
+        rc = rc == 0 ? left_of(online, &generation, &own_ms, err) : rc;
     }
     fill(online, &generation);
-    if (generation.state != RSW_GENERATION_PURGED && generation.due_ms < *next_due_ms) {
-        *next_due_ms = generation.due_ms;
-    }
+    *left_ms = own_ms < *left_ms ? own_ms : *left_ms;
     return rc == 0 ? 0 : rsw_error_prefix(err, "generation %" PRIu64, id);
 }
 
@@ -541,15 +450,24 @@ static int open_ids(struct rsw_index *index, uint64_t *ids, size_t *count, struc
     return rsw_txn_failed(txn, err) ? -1 : 0;
 }
 
-int rsw_online_advance(struct rsw_online *online, int64_t *next_due_ms, struct rsw_error *err) {
+static int keep_time(struct rsw_online *online, struct rsw_time *time, struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    if (rsw_txn_begin_write(&txn, online->index, err) != 0) {
+        return -1;
+    }
+    rsw_time_keep(txn, online->options->clock, time);
+    return rsw_txn_commit(&txn, err);
+}
+
+int rsw_online_advance(struct rsw_online *online, int64_t *left_ms, struct rsw_error *err) {
     uint64_t ids[RSW_GENERATIONS_OPEN_MAX];
     size_t count;
-    *next_due_ms = INT64_MAX;
-    if (open_ids(online->index, ids, &count, err) != 0) {
+    *left_ms = INT64_MAX;
+    if (keep_time(online, NULL, err) != 0 || open_ids(online->index, ids, &count, err) != 0) {
         return -1;
     }
     for (size_t i = 0; i < count; i++) {
-        if (advance(online, ids[i], next_due_ms, err) != 0) {
+        if (advance(online, ids[i], left_ms, err) != 0) {
             return -1;
         }
     }
@@ -584,18 +502,35 @@ int rsw_online_is_busy(struct rsw_index *index, bool *busy, struct rsw_error *er
     return rsw_txn_failed(txn, err) ? -1 : 0;
 }
 
-int rsw_online_begin(struct rsw_online *online, int64_t *next_due_ms, struct rsw_error *err) {
+/* What is young stays so if the clock on the wall goes ahead of time. */
+static void lengthen_grace(struct rsw_online *online, struct rsw_mark_options *mark,
+                           const struct rsw_time *time) {
+    char text[32];
+    int64_t ahead_ms = rsw_time_ahead_ms(time, mark->grace_ms);
+    if (ahead_ms > 0) {
+        rsw_log(
+            online->options->log, RSW_LOG_INFO,
+            "grace is %s longer: by so much the clock was set ahead lately, or nobody saw how long it was",
+            rsw_duration_format(ahead_ms / 1000 * 1000, text, sizeof text));
+    }
+    mark->grace_ms += ahead_ms;
+}
+
+int rsw_online_begin(struct rsw_online *online, int64_t *left_ms, struct rsw_error *err) {
     struct rsw_mark_options mark;
+    struct rsw_time time;
     RSW_AUTO_PLAN plan = {.count = 0};
     if (rsw_quarantine_prepare(online->storage, err) != 0 ||
         rsw_doctor_guard(online->index, online->storage, online->replicas, online->options->clock, err) !=
             0 ||
         drain(online, err) != 0 || rsw_purge_held(online, false, &online->result->held, err) != 0 ||
         rsw_uploads_forget_ended(online->index, online->storage, err) != 0 ||
-        rsw_index_check(online->index, err) != 0) {
+        rsw_index_check(online->index, err) != 0 || keep_time(online, &time, err) != 0) {
         return -1;
     }
     rsw_decide_options(&mark, online->options);
+    mark.now_ms = time.now_ms;
+    lengthen_grace(online, &mark, &time);
     if (rsw_decide(&plan, online->result, online->index, &mark, online->options, err) != 0) {
         return -1;
     }
@@ -612,7 +547,7 @@ int rsw_online_begin(struct rsw_online *online, int64_t *next_due_ms, struct rsw
                           .result = online->result};
     memcpy(run.generation.run, online->replicas->run, sizeof run.generation.run);
     return rsw_generation_begin(&run, &plan, &mark, err) == 0
-               ? advance(online, run.generation.id, next_due_ms, err)
+               ? advance(online, run.generation.id, left_ms, err)
                : -1;
 }
 

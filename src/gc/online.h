@@ -16,6 +16,8 @@
  * - purged: but for what may be a manifest that a cache still knows, and for copies that could not be
  * removed: those bytes are held (index.h).
  *
+ * These waits are in steady time (index/time.h): a clock that is set ends none of them.
+ *
  * Every state is durable, every step may be repeated; who finds a generation in any state goes on with it.
  */
 #ifndef REGSWEEP_GC_ONLINE_H
@@ -40,17 +42,17 @@ struct rsw_online {
 };
 
 /* Takes every open generation as far as is due, the oldest first, and purges held bytes that no cache can
- * need any more. *next_due_ms: when there is more to do; INT64_MAX: all are purged. 0, or -1: RSW_EREFUSED (a
- * fence failed, a gap that no scan closes: nothing was taken since), RSW_EPARTIAL, RSW_ESTOPPED, or what
- * index, storage and registry answer; then what is done is done, and a later call goes on. Needs the lock
- * "sweep" and no transaction. */
-int rsw_online_advance(struct rsw_online *online, int64_t *next_due_ms, struct rsw_error *err);
+ * need any more. *left_ms: after how long there is more to do, if the machine keeps running; INT64_MAX: all
+ * are purged. 0, or -1: RSW_EREFUSED (a fence failed, a gap that no scan closes: nothing was taken since),
+ * RSW_EPARTIAL, RSW_ESTOPPED, or what index, storage and registry answer; then what is done is done, and a
+ * later call goes on. Needs the lock "sweep" and no transaction. */
+int rsw_online_advance(struct rsw_online *online, int64_t *left_ms, struct rsw_error *err);
 /* Is there one that has not hidden its bytes yet, or are there too many? No other may be begun then. 0 or -1.
  */
 int rsw_online_is_busy(struct rsw_index *index, bool *busy, struct rsw_error *err);
 /* Fence, a scan if there is a gap, mark, guards; begins a generation and takes it as far as is due. As above.
  * With nothing to let go no generation is made: result->generation is 0. */
-int rsw_online_begin(struct rsw_online *online, int64_t *next_due_ms, struct rsw_error *err);
+int rsw_online_begin(struct rsw_online *online, int64_t *left_ms, struct rsw_error *err);
 /* Brings online->result up to what its generation is by now, whoever has worked on it. 0 or -1. Needs no
  * transaction. */
 int rsw_online_look(struct rsw_online *online, struct rsw_error *err);

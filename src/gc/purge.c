@@ -216,9 +216,12 @@ static bool drop_older_copy(struct purge *purge, struct rsw_txn *txn, const stru
     return true;
 }
 
-/* `since_ms` 0: no cache needs it, and it goes as soon as that can be. */
-static void hold(struct purge *purge, struct rsw_txn *txn, const struct rsw_item *item, int64_t since_ms) {
-    struct rsw_held held = {.blob = item->blob, .generation = purge->generation->id, .since_ms = since_ms};
+/* `seq` 0: no cache needs it, and it goes as soon as that can be. */
+static void hold(struct purge *purge, struct rsw_txn *txn, const struct rsw_item *item, uint64_t seq) {
+    struct rsw_held held = {.blob = item->blob,
+                            .generation = purge->generation->id,
+                            .since_ms = rsw_clock_now_ms(purge->online->options->clock),
+                            .seq = seq};
     rsw_held_put(txn, &held);
     end_item(purge, txn, item, RSW_ITEM_HELD);
 }
@@ -241,7 +244,7 @@ static void purge_blob(struct purge *purge, struct rsw_txn *txn, struct rsw_item
         if (!drop_older_copy(purge, txn, item, key)) {
             return; /* with both copies kept; the next run tries again */
         }
-        hold(purge, txn, item, rsw_clock_now_ms(purge->online->options->clock));
+        hold(purge, txn, item, rsw_txn_seq(txn));
         return;
     }
     rsw_quarantine_purge(purge->online->storage, purge->generation->id, &setting, 1);
@@ -548,7 +551,7 @@ static int release(struct purge *purge, const struct rsw_held *held, bool all, s
         return rsw_txn_commit(&txn, err);
     }
     rsw_removal_batch_clear(purge->batch);
-    if ((!all && held->since_ms >= purge->online->replicas->oldest_ms) ||
+    if ((!all && held->seq >= purge->online->replicas->oldest_seq) ||
         rsw_removal_batch_add(purge->batch, txn, &item, err) != 0) {
         return err->code == RSW_OK ? 0 : -1;
     }

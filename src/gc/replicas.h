@@ -59,8 +59,8 @@ struct rsw_replicas {
     size_t count;            /* of replicas, at least 1 */
     const char *const *urls; /* of each, for messages; NULL: they are told by number */
     char run[RSW_RUN_MAX];   /* nonce in the User-Agent of all that we ask for ourselves */
-    int64_t oldest_ms; /* set by a fence that held: when the oldest of those that answered was first heard;
-                          0 before */
+    uint64_t oldest_seq;     /* set by a fence that held: of the transaction in which the oldest of those that
+                                answered was first heard; 0 before */
 };
 
 /* The real one. Strings are copied where they must outlive the call. */
@@ -102,8 +102,9 @@ enum rsw_fence_result {
  * - two URLs lead to one replica, or one to several;
  * - an instance is heard that is none of ours: after the fence began, or more at the same moment than there
  *   are replicas, which no restart explains. To be listed; or scanned, if it ended for good.
- * What the registry and the index answer besides. The wait itself is by a clock that never jumps, all times
- * are compared by `clock`, which must be the one that serve goes by.
+ * What the registry and the index answer besides. The wait itself is by a clock that never jumps; who was
+ * heard before whom is told by the numbers of transactions, not by time. `clock` must be the one that serve
+ * goes by.
  * Answers enum rsw_fence_result or RSW_FAILED. No transaction may be open. */
 int rsw_fence(struct rsw_index *index, struct rsw_replicas *replicas, const struct rsw_clock *clock,
               int64_t timeout_ms, struct rsw_error *err);

@@ -89,10 +89,10 @@ static int take_lock(struct rsw_lock *lock, const struct rsw_online *online, str
 }
 
 /* Goes on with what is open, and begins another if nothing is in its way. */
-static int advance_and_begin(struct rsw_online *online, int64_t *next_due_ms, struct rsw_error *err) {
+static int advance_and_begin(struct rsw_online *online, int64_t *left_ms, struct rsw_error *err) {
     RSW_AUTO_LOCK lock = RSW_LOCK_INIT;
     bool busy;
-    if (take_lock(&lock, online, err) != 0 || rsw_online_advance(online, next_due_ms, err) != 0 ||
+    if (take_lock(&lock, online, err) != 0 || rsw_online_advance(online, left_ms, err) != 0 ||
         rsw_online_is_busy(online->index, &busy, err) != 0) {
         return -1;
     }
@@ -105,7 +105,7 @@ static int advance_and_begin(struct rsw_online *online, int64_t *next_due_ms, st
     /* What came of an older one is told where no other is begun. */
     struct rsw_sweep_result older = *online->result;
     *online->result = (struct rsw_sweep_result){.held = older.held};
-    int rc = rsw_online_begin(online, next_due_ms, err);
+    int rc = rsw_online_begin(online, left_ms, err);
     struct rsw_sweep_result *result = online->result;
     if (result->generation == 0) {
         result->generation = older.generation;
@@ -118,9 +118,9 @@ static int advance_and_begin(struct rsw_online *online, int64_t *next_due_ms, st
     return rc;
 }
 
-static int advance(struct rsw_online *online, int64_t *next_due_ms, struct rsw_error *err) {
+static int advance(struct rsw_online *online, int64_t *left_ms, struct rsw_error *err) {
     RSW_AUTO_LOCK lock = RSW_LOCK_INIT;
-    return take_lock(&lock, online, err) == 0 ? rsw_online_advance(online, next_due_ms, err) : -1;
+    return take_lock(&lock, online, err) == 0 ? rsw_online_advance(online, left_ms, err) : -1;
 }
 
 static void tell_wait(const struct rsw_online *online, int64_t wait_ms) {
@@ -131,21 +131,25 @@ static void tell_wait(const struct rsw_online *online, int64_t wait_ms) {
 }
 
 /* Until the generation that was begun, or was in the way, is purged. The lock is free while it waits. */
-static int see_through(struct rsw_online *online, int64_t next_due_ms, struct rsw_error *err) {
-    while (next_due_ms != INT64_MAX) {
-        int64_t wait_ms = next_due_ms - rsw_clock_now_ms(online->options->clock);
+static int see_through(struct rsw_online *online, int64_t left_ms, struct rsw_error *err) {
+    int64_t from_ms = rsw_monotonic_ms();
+    while (left_ms != INT64_MAX) {
+        int64_t wait_ms = left_ms - (rsw_monotonic_ms() - from_ms);
         if (is_stopped(online->options)) {
             return rsw_error_set(err, RSW_ESTOPPED, 0, "stopped; the next sweep goes on with what is left");
         }
         if (wait_ms > 0) {
             tell_wait(online, wait_ms);
             pause_ms(wait_ms < WAIT_STEP_MS ? wait_ms : WAIT_STEP_MS);
-        } else if (advance(online, &next_due_ms, err) != 0) {
-            if (err == NULL || err->code != RSW_EBUSY) {
-                return -1;
+        } else {
+            if (advance(online, &left_ms, err) != 0) {
+                if (err == NULL || err->code != RSW_EBUSY) {
+                    return -1;
+                }
+                rsw_error_clear(err); /* serve works on it, perhaps for long: it is looked at again */
+                left_ms = BUSY_PAUSE_MS;
             }
-            rsw_error_clear(err); /* serve works on it, perhaps for long: it is looked at again */
-            next_due_ms = rsw_clock_now_ms(online->options->clock) + BUSY_PAUSE_MS;
+            from_ms = rsw_monotonic_ms();
         }
     }
     return rsw_online_look(online, err); /* serve may have been the one that purged it */
@@ -160,13 +164,13 @@ static int sweep_online(struct rsw_sweep_result *result, struct rsw_index *index
                                 .options = options,
                                 .audit = &audit,
                                 .result = result};
-    int64_t next_due_ms = INT64_MAX;
+    int64_t left_ms = INT64_MAX;
     if (rsw_audit_open(&audit, options->audit_file, err) != 0 ||
-        advance_and_begin(&online, &next_due_ms, err) != 0 ||
-        (options->wait && see_through(&online, next_due_ms, err) != 0)) {
+        advance_and_begin(&online, &left_ms, err) != 0 ||
+        (options->wait && see_through(&online, left_ms, err) != 0)) {
         return -1;
     }
-    result->due_ms = options->wait || next_due_ms == INT64_MAX ? 0 : next_due_ms;
+    result->due_ms = options->wait || left_ms == INT64_MAX ? 0 : rsw_clock_now_ms(options->clock) + left_ms;
     if (result->failed > 0) {
         return rsw_error_set(err, RSW_EPARTIAL, 0,
                              "%" PRIu64

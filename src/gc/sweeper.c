@@ -1,5 +1,6 @@
 #include "gc/sweeper.h"
 
+#include "index/time.h"
 #include "util/worker.h"
 
 #include <stdlib.h>
@@ -26,19 +27,20 @@ static bool is_stopping(void *arg) {
     return rsw_worker_is_stopping(&sweeper->worker);
 }
 
-/* When the first open generation is due; INT64_MAX: none is open. 0 or -1. */
-static int first_due(struct rsw_sweeper *sweeper, int64_t *due_ms, struct rsw_error *err) {
+/* How long until the first open generation is due; INT64_MAX: none is open. 0 or -1. */
+static int first_left(struct rsw_sweeper *sweeper, int64_t *left_ms, struct rsw_error *err) {
     RSW_AUTO_TXN txn = NULL;
     uint64_t ids[RSW_GENERATIONS_OPEN_MAX];
-    *due_ms = INT64_MAX;
+    *left_ms = INT64_MAX;
     if (rsw_txn_begin_read(&txn, sweeper->options.index, err) != 0) {
         return -1;
     }
     size_t count = rsw_generations_open(txn, ids, RSW_GENERATIONS_OPEN_MAX);
     for (size_t i = 0; i < count; i++) {
         struct rsw_generation generation;
-        if (rsw_generation_get(txn, ids[i], &generation) == RSW_FOUND && generation.due_ms < *due_ms) {
-            *due_ms = generation.due_ms;
+        if (rsw_generation_get(txn, ids[i], &generation) == RSW_FOUND) {
+            int64_t own_ms = rsw_generation_left_ms(txn, &generation, sweeper->options.clock);
+            *left_ms = own_ms < *left_ms ? own_ms : *left_ms;
         }
     }
     return rsw_txn_failed(txn, err) ? -1 : 0;
@@ -60,7 +62,7 @@ static int advance(struct rsw_sweeper *sweeper, struct rsw_error *err) {
         .stopped = is_stopping,
         .arg = sweeper,
     };
-    int64_t next_due_ms;
+    int64_t left_ms;
     if (sweeper->replicas == NULL && options->open(options->arg, &sweeper->replicas, err) != 0) {
         return -1;
     }
@@ -70,9 +72,8 @@ static int advance(struct rsw_sweeper *sweeper, struct rsw_error *err) {
                                 .options = &sweep,
                                 .audit = &audit,
                                 .result = &result};
-    return rsw_audit_open(&audit, options->audit_file, err) == 0
-               ? rsw_online_advance(&online, &next_due_ms, err)
-               : -1;
+    return rsw_audit_open(&audit, options->audit_file, err) == 0 ? rsw_online_advance(&online, &left_ms, err)
+                                                                 : -1;
 }
 
 static void count(struct rsw_sweeper *sweeper, bool failed, const struct rsw_error *err) {
@@ -95,10 +96,9 @@ static void count(struct rsw_sweeper *sweeper, bool failed, const struct rsw_err
 static int64_t look(struct rsw_sweeper *sweeper) {
     RSW_AUTO_LOCK lock = RSW_LOCK_INIT;
     struct rsw_error err = RSW_ERROR_INIT;
-    int64_t due_ms;
-    int rc = first_due(sweeper, &due_ms, &err);
+    int64_t left_ms;
+    int rc = first_left(sweeper, &left_ms, &err);
     if (rc == 0) {
-        int64_t left_ms = due_ms == INT64_MAX ? LOOK_MS : due_ms - rsw_clock_now_ms(sweeper->options.clock);
         if (left_ms > 0) {
             return left_ms < LOOK_MS ? left_ms : LOOK_MS;
         }

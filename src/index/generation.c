@@ -37,6 +37,7 @@ static int decode(struct rsw_txn *txn, struct rsw_span key, struct rsw_span valu
     out->failed = rsw_get_le64(at + RSW_V_GENERATION_FAILED);
     out->spared = rsw_get_le64(at + RSW_V_GENERATION_SPARED);
     out->freed = rsw_get_le64(at + RSW_V_GENERATION_FREED);
+    out->hidden_seq = rsw_get_le64(at + RSW_V_GENERATION_HIDDEN_SEQ);
     out->due_ms = rsw_get_time(at + RSW_V_GENERATION_DUE);
     out->settle_ms = rsw_get_time(at + RSW_V_GENERATION_SETTLE);
     out->quarantine_ms = rsw_get_time(at + RSW_V_GENERATION_QUARANTINE);
@@ -66,6 +67,7 @@ static void encode(struct rsw_txn *txn, const struct rsw_generation *generation)
     rsw_put_le64(value + RSW_V_GENERATION_FAILED, generation->failed);
     rsw_put_le64(value + RSW_V_GENERATION_SPARED, generation->spared);
     rsw_put_le64(value + RSW_V_GENERATION_FREED, generation->freed);
+    rsw_put_le64(value + RSW_V_GENERATION_HIDDEN_SEQ, generation->hidden_seq);
     rsw_put_time(value + RSW_V_GENERATION_DUE, generation->due_ms);
     rsw_put_time(value + RSW_V_GENERATION_SETTLE, generation->settle_ms);
     rsw_put_time(value + RSW_V_GENERATION_QUARANTINE, generation->quarantine_ms);

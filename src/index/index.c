@@ -1,5 +1,6 @@
 /* Opening an index: folder, locks, schema. */
 #include "index/dir.h"
+#include "index/time.h"
 #include "index/txn.h"
 
 #include <errno.h>
@@ -92,6 +93,7 @@ static void write_schema(struct rsw_txn *txn) {
     clock_gettime(CLOCK_REALTIME, &now);
     struct rsw_state state = {.created_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000};
     rsw_state_put(txn, &state);
+    rsw_time_save(txn, &(struct rsw_time){0});
 }
 
 static int with_schema(struct rsw_index *index, bool write, int (*act)(struct rsw_txn *),

@@ -81,6 +81,7 @@ struct rsw_state {
     int64_t first_event_ms;   /* 0: this index was never fed by events */
     int64_t last_event_ms;
     int64_t beat_ms;          /* when `serve` last said that it runs (RSW_BEAT_STEP_MS); 0: never */
+    int64_t beat_steady_ms;   /* the same in steady time (time.h) */
     char storage_url[512];    /* of the storage that was scanned, "" before the first scan */
     uint32_t next_blob;       /* ids handed out are 1 … next_blob - 1: the size of a bitmap. Read only */
     uint32_t next_repo;       /* Read only */
@@ -328,8 +329,10 @@ void rsw_check_drop(struct rsw_txn *txn, const struct rsw_check *check);
 struct rsw_instance {
     char id[RSW_INSTANCE_ID_MAX + 1]; /* source.instanceID */
     char addr[128];                   /* source.addr */
-    int64_t first_ms;
+    int64_t first_ms;                 /* for people: the clock may have been set in between */
     int64_t last_ms;
+    uint64_t first_seq; /* of the transaction that took in its first event */
+    uint64_t last_seq;
     uint64_t events;
     /* The mark of the last fence of which this instance's own event came in, asked for as a layer and as a
      * manifest; "" before the first. What it had sent before has come in too. */
@@ -386,13 +389,14 @@ struct rsw_generation {
     enum rsw_generation_state state;
     bool offline;
     bool clearing; /* DELETEs of ours to the registry may be on their way */
-    bool settling; /* it was found `clearing` by a later run: until due_ms they may still be */
+    bool settling; /* it was found `clearing` by a later run: until it is due they may still be */
     bool untagged; /* untagged revisions were let go */
     int64_t grace_ms;
     int64_t created_ms;
-    int64_t changed_ms; /* when it came to its state */
-    int64_t due_ms;     /* nothing more happens to it before; 0: now */
-    int64_t settle_ms;  /* as asked for when it began */
+    int64_t changed_ms;  /* when it came to its state */
+    uint64_t hidden_seq; /* of the transaction that says that its bytes are hidden; 0: they are not */
+    int64_t due_ms;      /* steady time (time.h): nothing more happens to it before; 0: now */
+    int64_t settle_ms;   /* as asked for when it began */
     int64_t quarantine_ms;
     uint64_t seq;                    /* of the transaction whose sight the mark had */
     uint64_t counts[RSW_ITEM_KINDS]; /* condemned, by kind */
@@ -471,7 +475,8 @@ bool rsw_run_is_ours(struct rsw_txn *txn, const char *run);
 struct rsw_held {
     uint32_t blob;
     uint64_t generation; /* in whose part of the quarantine they lie */
-    int64_t since_ms;    /* what was first heard later than this cannot know them; 0: nothing needs them */
+    int64_t since_ms;    /* for people */
+    uint64_t seq; /* what was first heard in a later transaction cannot know them; 0: nothing needs them */
 };
 int rsw_held_get(struct rsw_txn *txn, uint32_t blob, struct rsw_held *out);
 void rsw_held_put(struct rsw_txn *txn, const struct rsw_held *held);

@@ -289,6 +289,7 @@ static int decode_held(struct rsw_txn *txn, struct rsw_span key, struct rsw_span
     out->blob = rsw_get_be32(key.data);
     out->generation = rsw_get_le64(value.data + RSW_V_HELD_GENERATION);
     out->since_ms = rsw_get_time(value.data + RSW_V_HELD_SINCE);
+    out->seq = rsw_get_le64(value.data + RSW_V_HELD_SEQ);
     return RSW_FOUND;
 }
 
@@ -306,6 +307,7 @@ void rsw_held_put(struct rsw_txn *txn, const struct rsw_held *held) {
     rsw_key_id(&key, held->blob);
     rsw_put_le64(value + RSW_V_HELD_GENERATION, held->generation);
     rsw_put_time(value + RSW_V_HELD_SINCE, held->since_ms);
+    rsw_put_le64(value + RSW_V_HELD_SEQ, held->seq);
     rsw_value_put(txn, RSW_T_HELD, &key, value, RSW_V_HELD_SIZE);
 }
 

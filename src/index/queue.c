@@ -102,6 +102,8 @@ static int decode_instance(struct rsw_txn *txn, struct rsw_span key, struct rsw_
     rsw_text_out(out->id, sizeof out->id, key.data, key.len);
     out->first_ms = rsw_get_time(value.data + RSW_V_INSTANCE_FIRST);
     out->last_ms = rsw_get_time(value.data + RSW_V_INSTANCE_LAST);
+    out->first_seq = rsw_get_le64(value.data + RSW_V_INSTANCE_FIRST_SEQ);
+    out->last_seq = rsw_get_le64(value.data + RSW_V_INSTANCE_LAST_SEQ);
     out->events = rsw_get_le64(value.data + RSW_V_INSTANCE_EVENTS);
     fence_out(out->fence_layer, value.data + RSW_V_INSTANCE_LAYER);
     fence_out(out->fence_manifest, value.data + RSW_V_INSTANCE_MANIFEST);
@@ -132,6 +134,8 @@ void rsw_instance_put(struct rsw_txn *txn, const struct rsw_instance *instance) 
     size_t addr = strnlen(instance->addr, sizeof instance->addr - 1);
     rsw_put_time(value + RSW_V_INSTANCE_FIRST, instance->first_ms);
     rsw_put_time(value + RSW_V_INSTANCE_LAST, instance->last_ms);
+    rsw_put_le64(value + RSW_V_INSTANCE_FIRST_SEQ, instance->first_seq);
+    rsw_put_le64(value + RSW_V_INSTANCE_LAST_SEQ, instance->last_seq);
     rsw_put_le64(value + RSW_V_INSTANCE_EVENTS, instance->events);
     fence_in(value + RSW_V_INSTANCE_LAYER, instance->fence_layer);
     fence_in(value + RSW_V_INSTANCE_MANIFEST, instance->fence_manifest);

@@ -28,7 +28,7 @@
 #define RSW_SUM_SIZE 4
 
 enum rsw_table {
-    RSW_T_META = 0,          /* name → what it says: "schema", "counters", "state" */
+    RSW_T_META = 0,          /* name → what it says: "schema", "counters", "state", "time" */
     RSW_T_DIGEST = 1,        /* algorithm (1), digest → id */
     RSW_T_BLOB = 2,          /* id / RSW_BLOBS_EACH → what is known of so many ids */
     RSW_T_REFS = 3,          /* manifest → what it names; there if and only if the blob is PARSED */
@@ -97,9 +97,20 @@ enum {
     RSW_V_STATE_FIRST_EVENT = 64,  /* i64 */
     RSW_V_STATE_LAST_EVENT = 72,   /* i64 */
     RSW_V_STATE_BEAT = 80,         /* i64 */
-    RSW_V_STATE_REASON_LEN = 88,   /* u32 */
-    RSW_V_STATE_URL_LEN = 92,      /* u32 */
-    RSW_V_STATE_TEXT = 96,
+    RSW_V_STATE_BEAT_STEADY = 88,  /* i64 */
+    RSW_V_STATE_REASON_LEN = 96,   /* u32 */
+    RSW_V_STATE_URL_LEN = 100,     /* u32 */
+    RSW_V_STATE_TEXT = 104,
+};
+
+/* META "time": as it was when somebody last wrote it down; see time.h. The boot is filled up with NUL. */
+enum {
+    RSW_V_TIME_WALL = 0,   /* i64; 0: never */
+    RSW_V_TIME_STEADY = 8, /* i64 */
+    RSW_V_TIME_CLOCK = 16, /* i64 */
+    RSW_V_TIME_BOOT = 24,  /* RSW_BOOT_MAX bytes */
+    RSW_V_TIME_JUMPS = 88, /* when and by how much (i64 each), RSW_JUMPS_MAX times */
+    RSW_V_TIME_SIZE = 216,
 };
 
 /* An id alone: DIGEST, REPO_NAME. Invariant: the record of that id has this digest or name. */
@@ -190,14 +201,17 @@ enum {
     RSW_V_CHECK_SIZE = 20,
 };
 
-/* INSTANCE, followed by its address. The marks of a fence are filled up with NUL. */
+/* INSTANCE, followed by its address. The marks of a fence are filled up with NUL. The seqs are those of the
+ * transactions that took in its first event and its last. */
 enum {
-    RSW_V_INSTANCE_FIRST = 0,     /* i64 */
-    RSW_V_INSTANCE_LAST = 8,      /* i64 */
-    RSW_V_INSTANCE_EVENTS = 16,   /* u64 */
-    RSW_V_INSTANCE_LAYER = 24,    /* RSW_FENCE_MAX bytes */
-    RSW_V_INSTANCE_MANIFEST = 72, /* RSW_FENCE_MAX bytes */
-    RSW_V_INSTANCE_ADDR = 120,
+    RSW_V_INSTANCE_FIRST = 0,      /* i64 */
+    RSW_V_INSTANCE_LAST = 8,       /* i64 */
+    RSW_V_INSTANCE_FIRST_SEQ = 16, /* u64 */
+    RSW_V_INSTANCE_LAST_SEQ = 24,  /* u64 */
+    RSW_V_INSTANCE_EVENTS = 32,    /* u64 */
+    RSW_V_INSTANCE_LAYER = 40,     /* RSW_FENCE_MAX bytes */
+    RSW_V_INSTANCE_MANIFEST = 88,  /* RSW_FENCE_MAX bytes */
+    RSW_V_INSTANCE_ADDR = 136,
 };
 
 /* EVENT, followed by the reason, of the length given, and the body. Numbers are dense: number n is written
@@ -209,24 +223,25 @@ enum {
 };
 
 enum {
-    RSW_V_GENERATION_STATE = 0,       /* u8, enum rsw_generation_state */
-    RSW_V_GENERATION_OFFLINE = 1,     /* u8, 0 or 1 */
-    RSW_V_GENERATION_UNTAGGED = 2,    /* u8, 0 or 1 */
-    RSW_V_GENERATION_GRACE = 3,       /* i64 */
-    RSW_V_GENERATION_CREATED = 11,    /* i64 */
-    RSW_V_GENERATION_CHANGED = 19,    /* i64 */
-    RSW_V_GENERATION_SEQ = 27,        /* u64 */
-    RSW_V_GENERATION_BYTES = 35,      /* u64 */
-    RSW_V_GENERATION_DONE = 43,       /* u64 */
-    RSW_V_GENERATION_FAILED = 51,     /* u64 */
-    RSW_V_GENERATION_SPARED = 59,     /* u64 */
-    RSW_V_GENERATION_FREED = 67,      /* u64 */
-    RSW_V_GENERATION_DUE = 75,        /* i64 */
-    RSW_V_GENERATION_SETTLE = 83,     /* i64 */
-    RSW_V_GENERATION_QUARANTINE = 91, /* i64 */
-    RSW_V_GENERATION_FLAGS = 99,      /* u8, enum rsw_generation_flag */
-    RSW_V_GENERATION_RUN = 100,       /* RSW_RUN_MAX bytes, filled up with NUL */
-    RSW_V_GENERATION_COUNTS = 132,    /* u64 for each kind of item, from kind 0 (not used) */
+    RSW_V_GENERATION_STATE = 0,        /* u8, enum rsw_generation_state */
+    RSW_V_GENERATION_OFFLINE = 1,      /* u8, 0 or 1 */
+    RSW_V_GENERATION_UNTAGGED = 2,     /* u8, 0 or 1 */
+    RSW_V_GENERATION_GRACE = 3,        /* i64 */
+    RSW_V_GENERATION_CREATED = 11,     /* i64 */
+    RSW_V_GENERATION_CHANGED = 19,     /* i64 */
+    RSW_V_GENERATION_SEQ = 27,         /* u64 */
+    RSW_V_GENERATION_BYTES = 35,       /* u64 */
+    RSW_V_GENERATION_DONE = 43,        /* u64 */
+    RSW_V_GENERATION_FAILED = 51,      /* u64 */
+    RSW_V_GENERATION_SPARED = 59,      /* u64 */
+    RSW_V_GENERATION_FREED = 67,       /* u64 */
+    RSW_V_GENERATION_DUE = 75,         /* i64, steady time */
+    RSW_V_GENERATION_SETTLE = 83,      /* i64 */
+    RSW_V_GENERATION_QUARANTINE = 91,  /* i64 */
+    RSW_V_GENERATION_FLAGS = 99,       /* u8, enum rsw_generation_flag */
+    RSW_V_GENERATION_RUN = 100,        /* RSW_RUN_MAX bytes, filled up with NUL */
+    RSW_V_GENERATION_HIDDEN_SEQ = 132, /* u64 */
+    RSW_V_GENERATION_COUNTS = 140,     /* u64 for each kind of item, from kind 0 (not used) */
 };
 
 enum {
@@ -249,7 +264,8 @@ enum rsw_generation_flag { RSW_GENERATION_CLEARING = 1 << 0, RSW_GENERATION_SETT
 enum {
     RSW_V_HELD_GENERATION = 0, /* u64 */
     RSW_V_HELD_SINCE = 8,      /* i64 */
-    RSW_V_HELD_SIZE = 16,
+    RSW_V_HELD_SEQ = 16,       /* u64, of the transaction that began to hold it */
+    RSW_V_HELD_SIZE = 24,
 };
 
 #endif

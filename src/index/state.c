@@ -59,6 +59,7 @@ static int decode_state(struct rsw_txn *txn, struct rsw_span value, struct rsw_s
     out->first_event_ms = rsw_get_time(at + RSW_V_STATE_FIRST_EVENT);
     out->last_event_ms = rsw_get_time(at + RSW_V_STATE_LAST_EVENT);
     out->beat_ms = rsw_get_time(at + RSW_V_STATE_BEAT);
+    out->beat_steady_ms = rsw_get_time(at + RSW_V_STATE_BEAT_STEADY);
     rsw_text_out(out->gap_reason, sizeof out->gap_reason, at + RSW_V_STATE_TEXT, reason);
     rsw_text_out(out->storage_url, sizeof out->storage_url, at + RSW_V_STATE_TEXT + reason, url);
     return RSW_FOUND;
@@ -98,6 +99,7 @@ void rsw_state_put(struct rsw_txn *txn, const struct rsw_state *state) {
     rsw_put_time(value + RSW_V_STATE_FIRST_EVENT, state->first_event_ms);
     rsw_put_time(value + RSW_V_STATE_LAST_EVENT, state->last_event_ms);
     rsw_put_time(value + RSW_V_STATE_BEAT, state->beat_ms);
+    rsw_put_time(value + RSW_V_STATE_BEAT_STEADY, state->beat_steady_ms);
     rsw_put_le32(value + RSW_V_STATE_REASON_LEN, (uint32_t)reason);
     rsw_put_le32(value + RSW_V_STATE_URL_LEN, (uint32_t)url);
     memcpy(value + RSW_V_STATE_TEXT, state->gap_reason, reason);

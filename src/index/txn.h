@@ -189,5 +189,7 @@ int rsw_members_open(struct rsw_txn *txn, enum rsw_table table, struct rsw_span 
                      struct rsw_members *out);
 int rsw_counters_load(struct rsw_txn *txn);
 void rsw_counters_save(struct rsw_txn *txn);
+struct rsw_time;
+void rsw_time_save(struct rsw_txn *txn, const struct rsw_time *time);
 
 #endif

@@ -2,6 +2,7 @@
 #include "scan/batch.h"
 
 #include "index/facts.h"
+#include "index/time.h"
 
 #include <string.h>
 
@@ -130,11 +131,26 @@ static void apply_unreadable(struct rsw_txn *txn, const struct rsw_seen_manifest
     rsw_blob_put(txn, &blob);
 }
 
+/* By the clock on the wall, and longer if that was set ahead meanwhile. */
+int64_t rsw_apply_missing_left_ms(struct rsw_txn *txn, const struct rsw_blob *blob,
+                                  const struct rsw_apply *apply) {
+    struct rsw_time time;
+    int64_t left_ms = apply->settle_ms - (apply->now_ms - blob->missing_since_ms);
+    if (left_ms > 0) {
+        return left_ms;
+    }
+    if (rsw_time_look(txn, apply->clock, &time) != RSW_FOUND) {
+        return apply->settle_ms;
+    }
+    return left_ms + rsw_time_ahead_ms(&time, apply->settle_ms);
+}
+
 void rsw_apply_blob_absent(struct rsw_txn *txn, uint32_t id, uint64_t looked, const struct rsw_apply *apply) {
     struct rsw_blob blob;
     if (rsw_blob_get(txn, id, &blob) == RSW_FOUND) {
-        bool again = blob.missing_since_ms != 0 && apply->now_ms - blob.missing_since_ms >= apply->settle_ms;
-        rsw_fact_blob_absent(txn, id, looked, apply->now_ms, apply->registry_stopped || again);
+        bool final = apply->registry_stopped ||
+                     (blob.missing_since_ms != 0 && rsw_apply_missing_left_ms(txn, &blob, apply) <= 0);
+        rsw_fact_blob_absent(txn, id, looked, apply->now_ms, final);
     }
 }
 

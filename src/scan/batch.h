@@ -6,6 +6,7 @@
 #include "index/index.h"
 #include "oci/manifest.h"
 #include "scan/look.h"
+#include "util/clock.h"
 
 /* Hand a batch on when it has this many records. */
 #define RSW_BATCH_RECORDS 2048
@@ -93,6 +94,7 @@ void rsw_seen_tag_judge(struct rsw_seen_tag *tag, const struct rsw_seen_link *li
 
 struct rsw_apply {
     int64_t now_ms;
+    const struct rsw_clock *clock;
     bool registry_stopped;
     int64_t settle_ms;
     uint64_t appeared; /* added to: records that storage has and the index did not */
@@ -117,6 +119,10 @@ void rsw_apply_signature(struct rsw_txn *txn, uint32_t repo, const struct rsw_se
 /* One that was read is touched (index.h) in every repository that has it or an index that names it. */
 void rsw_apply_manifest(struct rsw_txn *txn, const struct rsw_seen_manifest *seen, uint64_t looked,
                         struct rsw_apply *apply);
+/* How long until a look that finds it absent is final, because the first that did lies a settle back; not
+ * above 0: it is. For a blob that was found missing before. Read or write. */
+int64_t rsw_apply_missing_left_ms(struct rsw_txn *txn, const struct rsw_blob *blob,
+                                  const struct rsw_apply *apply);
 /* Storage was asked after `looked` and does not have this blob's data. */
 void rsw_apply_blob_absent(struct rsw_txn *txn, uint32_t id, uint64_t looked, const struct rsw_apply *apply);
 

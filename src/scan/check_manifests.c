@@ -40,15 +40,15 @@ static void tell(struct rsw_reading *reading, const struct rsw_seen_manifest *se
 }
 
 /* Bytes found absent are asked for once more a settle later: only then are they gone. */
-static void judge(struct rsw_reading *reading, struct rsw_txn *txn, struct rsw_check_item *item,
-                  const struct rsw_seen_manifest *seen, int64_t now_ms) {
+static void judge(struct rsw_txn *txn, struct rsw_check_item *item, const struct rsw_seen_manifest *seen,
+                  const struct rsw_apply *apply) {
     struct rsw_blob blob;
     item->failed = seen->state == RSW_MANIFEST_FAILED ||
                    (seen->state == RSW_MANIFEST_UNREADABLE && item->check.tries < UNREADABLE_TRIES);
     if (seen->state == RSW_MANIFEST_ABSENT && rsw_blob_get(txn, item->check.blob, &blob) == RSW_FOUND &&
-        blob.missing_since_ms != 0 && (blob.flags & RSW_BLOB_GONE) == 0 &&
-        now_ms - blob.missing_since_ms < reading->settle_ms) {
-        item->again_ms = blob.missing_since_ms + reading->settle_ms;
+        blob.missing_since_ms != 0 && (blob.flags & RSW_BLOB_GONE) == 0) {
+        int64_t left_ms = rsw_apply_missing_left_ms(txn, &blob, apply);
+        item->again_ms = left_ms > 0 ? apply->now_ms + left_ms : 0;
     }
 }
 
@@ -56,7 +56,8 @@ static int write_manifests(struct rsw_reading *reading, struct rsw_check_item **
                            const struct rsw_seen_manifest *seen, size_t count, uint64_t looked,
                            struct rsw_error *err) {
     RSW_AUTO_TXN txn = NULL;
-    struct rsw_apply apply = {.now_ms = rsw_clock_now_ms(reading->clock), .settle_ms = reading->settle_ms};
+    struct rsw_apply apply = {
+        .now_ms = rsw_clock_now_ms(reading->clock), .clock = reading->clock, .settle_ms = reading->settle_ms};
     if (rsw_txn_begin_write(&txn, reading->index, err) != 0) {
         return -1;
     }
@@ -64,7 +65,7 @@ static int write_manifests(struct rsw_reading *reading, struct rsw_check_item **
         tell(reading, &seen[i]);
         if (seen[i].digest.alg != 0) {
             rsw_apply_manifest(txn, &seen[i], looked, &apply);
-            judge(reading, txn, items[i], &seen[i], apply.now_ms);
+            judge(txn, items[i], &seen[i], &apply);
         }
     }
     return rsw_txn_commit(&txn, err);

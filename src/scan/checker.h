@@ -22,6 +22,10 @@ struct rsw_check_result {
 int rsw_check_run(struct rsw_check_result *result, struct rsw_index *index, struct rsw_storage *storage,
                   const struct rsw_clock *clock, const struct rsw_log *log, struct rsw_error *err);
 
+/* Makes due what the queue has of manifests that are to be read, whatever the clock said when that was asked:
+ * it may have been set back since. For who must know what they name. No transaction may be open. 0 or -1. */
+int rsw_check_hurry(struct rsw_index *index, const struct rsw_clock *clock, struct rsw_error *err);
+
 struct rsw_checker; /* a thread around rsw_check_run */
 struct rsw_checker_options {
     const struct rsw_clock *clock;

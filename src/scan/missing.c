@@ -102,6 +102,7 @@ static int settle_page(struct rsw_reading *reading, struct page *page, struct rs
         return -1;
     }
     struct rsw_apply apply = {.now_ms = rsw_clock_now_ms(reading->clock),
+                              .clock = reading->clock,
                               .registry_stopped = reading->registry_stopped,
                               .settle_ms = reading->settle_ms};
     for (size_t i = 0; i < page->count; i++) {

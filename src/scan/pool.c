@@ -83,6 +83,7 @@ static int write_batch(struct rsw_pool *pool, struct rsw_txn **txn, int64_t *beg
         *began_ms = rsw_monotonic_ms();
     }
     pool->apply.now_ms = rsw_clock_now_ms(pool->reading->clock);
+    pool->apply.clock = pool->reading->clock;
     pool->apply.registry_stopped = pool->reading->registry_stopped;
     pool->apply.settle_ms = pool->reading->settle_ms;
     pool->apply.appeared = 0;

@@ -1,6 +1,7 @@
 /* A scan in three steps: find the folders, read them all, look again at what was not seen. */
 #include <regsweep/scan.h>
 
+#include "index/time.h"
 #include "scan/blobs.h"
 #include "scan/checker.h"
 #include "scan/pool.h"
@@ -292,13 +293,13 @@ static int begin(struct scan *scan, struct rsw_error *err) {
                 "away and build it anew",
                 rsw_index_dir(scan->reading.index), state.storage_url, url);
         }
-        rsw_txn_abort(&txn);
     } else {
         strncpy(state.storage_url, url, sizeof state.storage_url - 1);
         rsw_state_put(txn, &state);
-        if (rsw_txn_commit(&txn, err) != 0) {
-            return -1;
-        }
+    }
+    rsw_time_keep(txn, scan->reading.clock, NULL); /* what was found absent is looked for again later */
+    if (rsw_txn_commit(&txn, err) != 0) {
+        return -1;
     }
     return rsw_reading_seq(scan->reading.index, &scan->noted, err);
 }

@@ -10,6 +10,7 @@
 
 static struct rsw_apply apply_of(const struct rsw_reading *reading) {
     struct rsw_apply apply = {.now_ms = rsw_clock_now_ms(reading->clock),
+                              .clock = reading->clock,
                               .registry_stopped = reading->registry_stopped,
                               .settle_ms = reading->settle_ms};
     return apply;

@@ -33,7 +33,7 @@ int place_setup(void **state) {
         fail_msg("%s", err.message);
     }
     place->now_ms = INT64_C(1800000000000);
-    place->clock = (struct rsw_clock){place_now, place};
+    place->clock = (struct rsw_clock){place_now, place, NULL};
     *state = place;
     return 0;
 }

@@ -394,6 +394,27 @@ static void a_clock_that_jumped_back_is_a_gap(void **state) {
     assert_non_null(strstr(state_of(place).gap_reason, "the clock has jumped back"));
 }
 
+static int64_t steady_ms;
+
+static void steady(void *arg, struct rsw_steady *out) {
+    (void)arg;
+    *out = (struct rsw_steady){.ms = steady_ms, .boot = "one"};
+}
+
+/* The clock was set back by as much as serve was down. */
+static void a_late_start_is_a_gap_whatever_the_clock_says(void **state) {
+    struct place *place = *state;
+    place->clock.steady = steady;
+    steady_ms = 1000;
+    beat(place);
+    steady_ms += RSW_BEAT_OLD_MS;
+    beat(place);
+    assert_int_equal(state_of(place).gap_seq, 0);
+    steady_ms += RSW_BEAT_OLD_MS + 1;
+    beat(place);
+    assert_true(state_of(place).gap_seq > 0);
+}
+
 static void the_last_beat_is_written_at_the_end(void **state) {
     struct place *place = *state;
     struct rsw_beat *thread = NULL;
@@ -428,6 +449,7 @@ int main(void) {
         TEST(a_first_start_and_a_quick_one_are_no_gap),
         TEST(a_late_start_is_a_gap_with_its_times),
         TEST(a_clock_that_jumped_back_is_a_gap),
+        TEST(a_late_start_is_a_gap_whatever_the_clock_says),
         TEST(the_last_beat_is_written_at_the_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

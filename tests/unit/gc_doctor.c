@@ -5,6 +5,7 @@
 #include "index_support.h"
 
 #include "gc/checks.h"
+#include "index/time.h"
 #include "storage/layout.h"
 
 #include <errno.h>
@@ -87,8 +88,10 @@ static void hear(const char *id, const char *layer, const char *manifest) {
     if (rsw_instance_get(txn, id, &instance) != RSW_FOUND) {
         snprintf(instance.id, sizeof instance.id, "%s", id);
         instance.first_ms = MINUTE(1);
+        instance.first_seq = 1;
     }
     instance.last_ms = c->now_ms;
+    instance.last_seq = rsw_txn_seq(txn);
     snprintf(instance.fence_layer, sizeof instance.fence_layer, "%s", layer);
     snprintf(instance.fence_manifest, sizeof instance.fence_manifest, "%s", manifest);
     rsw_instance_put(txn, &instance);
@@ -194,7 +197,7 @@ static int clinic_setup(void **unused) {
     c->place = place;
     c->index = open_index(c->place);
     c->now_ms = MINUTE(60);
-    c->clock = (struct rsw_clock){clinic_now, c};
+    c->clock = (struct rsw_clock){clinic_now, c, NULL};
     make_storage();
     make_replicas();
     c->config = (struct rsw_doctor_config){.name = "config.yml",
@@ -529,6 +532,18 @@ static void a_clock_that_was_set_back_is_found_in_the_index(void **unused) {
     sweeping_is_refused("in the future");
 }
 
+static void nowhere(void *arg, struct rsw_steady *out) {
+    (void)arg;
+    *out = (struct rsw_steady){.ms = 1};
+}
+
+static void a_machine_that_does_not_tell_its_starts_is_found(void **unused) {
+    (void)unused;
+    c->clock.steady = nowhere;
+    finds("index_clock", RSW_HEALTH_ERROR, "whether this machine was started anew");
+    sweeping_is_refused("no wait of a sweep would end");
+}
+
 /* ---- storage ---- */
 
 static void a_quarantine_on_another_filesystem_is_found(void **unused) {
@@ -595,7 +610,8 @@ static void a_storage_that_was_never_or_long_not_read_is_found(void **unused) {
     with_state(state.scan_ended_ms = c->now_ms - DAYS(40));
     finds("scan", RSW_HEALTH_WARNING, "ended 40d ago");
     with_state(state.scan_seq = 0);
-    finds("scan", RSW_HEALTH_ERROR, "never read whole");
+    examine();
+    says("scan", RSW_HEALTH_ERROR, "never read whole");
 }
 
 /* ---- bytes ---- */
@@ -611,7 +627,7 @@ static void bytes_that_vanished_are_found_but_not_what_a_sweep_took(void **unuse
     sweeping_is_refused("are not in storage");
 
     struct rsw_txn *txn = begin_write(c->index);
-    struct rsw_generation generation = {.state = RSW_GENERATION_HIDDEN, .due_ms = MINUTE(100)};
+    struct rsw_generation generation = {.state = RSW_GENERATION_HIDDEN, .due_ms = DAYS(1)};
     assert_int_equal(rsw_blob_find(txn, &digest, &blob), RSW_FOUND);
     rsw_generation_add(txn, &generation);
     const struct rsw_item item = {.generation = generation.id,
@@ -668,8 +684,11 @@ static void what_a_scan_found_missing_is_told_if_it_was_there_once(void **unused
 
 static uint64_t open_generation(int64_t changed_ms, int64_t due_ms) {
     RSW_AUTO_TXN txn = begin_write(c->index);
-    struct rsw_generation generation = {
-        .state = RSW_GENERATION_UNLINKED, .changed_ms = changed_ms, .due_ms = due_ms};
+    struct rsw_time time;
+    assert_int_equal(rsw_time_keep(txn, &c->clock, &time), RSW_FOUND);
+    struct rsw_generation generation = {.state = RSW_GENERATION_UNLINKED,
+                                        .changed_ms = changed_ms,
+                                        .due_ms = time.steady_ms + due_ms - c->now_ms};
     rsw_generation_add(txn, &generation);
     commit(&txn);
     return generation.id;
@@ -711,7 +730,7 @@ static void what_clients_wait_for_is_found(void **unused) {
 static void bytes_that_are_held_for_long_are_found(void **unused) {
     (void)unused;
     struct rsw_txn *txn = begin_write(c->index);
-    const struct rsw_held held = {.blob = 3, .generation = 1, .since_ms = MINUTE(0)};
+    const struct rsw_held held = {.blob = 3, .generation = 1, .since_ms = MINUTE(0), .seq = 1};
     rsw_held_put(txn, &held);
     commit(&txn);
     finds_nothing();
@@ -743,6 +762,7 @@ int main(void) {
         TEST(a_replicas_clock_that_is_wrong_is_found),
         TEST(a_clock_of_storage_that_is_wrong_is_found),
         TEST(a_clock_that_was_set_back_is_found_in_the_index),
+        TEST(a_machine_that_does_not_tell_its_starts_is_found),
         TEST(a_quarantine_on_another_filesystem_is_found),
         TEST(a_quarantine_that_cannot_be_written_is_found),
         TEST(folders_that_nothing_can_be_taken_out_of_are_found),

@@ -5,6 +5,7 @@
 #include "index_support.h"
 
 #include "gc/replicas.h"
+#include "index/time.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,6 +32,30 @@ static int64_t fake_now(void *arg) {
     return ((struct fake *)arg)->now_ms;
 }
 
+/* The tests tell of minutes; in the index a transaction stands for each of those in which something was
+ * heard.
+ */
+static uint64_t seq_of(int64_t ms) {
+    static const int minutes[] = {1, 2, 5, 8, 9, 10, 12, 20, 29, 30, 31, 40, 41, 50};
+    uint64_t seq = 0;
+    while (seq < sizeof minutes / sizeof *minutes && MINUTE(minutes[seq]) <= ms) {
+        seq++;
+    }
+    return seq;
+}
+
+static void pass_minutes(struct fake *fake) {
+    for (uint64_t seq = 0; seq < seq_of(fake->now_ms);) {
+        RSW_AUTO_TXN txn = begin_write(fake->index);
+        struct rsw_state state;
+        seq = rsw_txn_seq(txn);
+        assert_int_equal(rsw_state_get(txn, &state), RSW_FOUND);
+        state.events++;
+        rsw_state_put(txn, &state);
+        commit(&txn);
+    }
+}
+
 /* An instance heard from one minute to another. */
 static void heard(struct fake *fake, const char *id, int64_t first_ms, int64_t last_ms) {
     RSW_AUTO_TXN txn = begin_write(fake->index);
@@ -40,6 +65,8 @@ static void heard(struct fake *fake, const char *id, int64_t first_ms, int64_t l
     snprintf(instance.addr, sizeof instance.addr, "%s.example:5000", id);
     instance.first_ms = first_ms;
     instance.last_ms = last_ms;
+    instance.first_seq = seq_of(first_ms);
+    instance.last_seq = seq_of(last_ms);
     instance.events = 2;
     rsw_instance_put(txn, &instance);
     commit(&txn);
@@ -53,8 +80,10 @@ static void take_event(struct fake *fake, const char *id, const char *word, bool
         if (rsw_instance_get(txn, id, &instance) == RSW_ABSENT) {
             snprintf(instance.id, sizeof instance.id, "%s", id);
             instance.first_ms = fake->now_ms;
+            instance.first_seq = rsw_txn_seq(txn);
         }
         instance.last_ms = fake->now_ms;
+        instance.last_seq = rsw_txn_seq(txn);
         if (word != NULL) {
             snprintf(layer ? instance.fence_layer : instance.fence_manifest, RSW_FENCE_MAX, "%s", word);
         }
@@ -89,7 +118,7 @@ static void set_state(struct fake *fake, int64_t beat_ms) {
     RSW_AUTO_TXN txn = begin_write(fake->index);
     struct rsw_state state;
     assert_int_equal(rsw_state_get(txn, &state), RSW_FOUND);
-    state.scan_seq = rsw_txn_seq(txn);
+    state.scan_seq = seq_of(MINUTE(10));
     state.scan_started_ms = MINUTE(10);
     state.scan_ended_ms = MINUTE(11);
     state.beat_ms = beat_ms;
@@ -104,10 +133,11 @@ static int fake_setup(void **state) {
     assert_int_equal(place_setup(&place), 0);
     fake->place = place;
     fake->index = open_index(fake->place);
-    fake->clock = (struct rsw_clock){fake_now, fake};
+    fake->clock = (struct rsw_clock){fake_now, fake, NULL};
     fake->now_ms = MINUTE(60);
     fake->replicas = (struct rsw_replicas){.ops = &fake_ops, .count = 1, .urls = urls};
     set_state(fake, MINUTE(60));
+    pass_minutes(fake);
     *state = fake;
     return 0;
 }
@@ -285,6 +315,29 @@ static void one_heard_while_the_fence_is_under_way_is_refused(void **state) {
     expect_refused(fake, "not listed: instance b");
 }
 
+/* Who was heard before whom is not told by a clock that may have been set in between. */
+static void times_that_a_set_clock_gave_decide_nothing(void **state) {
+    struct fake *fake = *state;
+    replica(fake, 0, "a");
+    RSW_AUTO_TXN txn = begin_write(fake->index);
+    struct rsw_instance instance;
+    assert_int_equal(rsw_instance_get(txn, "a", &instance), RSW_FOUND);
+    instance.first_ms = MINUTE(300); /* before the scan, by a clock that was ahead then */
+    rsw_instance_put(txn, &instance);
+    commit(&txn);
+    expect_held(fake);
+    heard(fake, "old", MINUTE(12), MINUTE(30)); /* after the scan … */
+    struct rsw_txn *again = begin_write(fake->index);
+    assert_int_equal(rsw_instance_get(again, "old", &instance), RSW_FOUND);
+    instance.first_ms = instance.last_ms = MINUTE(5); /* … by a clock that was set back */
+    rsw_instance_put(again, &instance);
+    assert_int_equal(rsw_instance_get(again, "a", &instance), RSW_FOUND);
+    instance.first_seq = seq_of(MINUTE(40));
+    rsw_instance_put(again, &instance);
+    commit(&again);
+    expect_gap(fake, "old.example:5000 has ended since the last scan");
+}
+
 static void two_urls_of_one_replica_are_refused(void **state) {
     struct fake *fake = *state;
     replica(fake, 0, "a");
@@ -352,6 +405,7 @@ int main(void) {
         TEST(more_at_once_than_are_listed_is_refused),
         TEST(restarts_of_one_of_two_explain_any_number),
         TEST(one_heard_while_the_fence_is_under_way_is_refused),
+        TEST(times_that_a_set_clock_gave_decide_nothing),
         TEST(two_urls_of_one_replica_are_refused),
         TEST(a_load_balancer_is_refused),
         cmocka_unit_test(words_are_found_in_our_own_user_agents_alone),

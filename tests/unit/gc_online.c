@@ -50,7 +50,11 @@ static int fake_fence(struct rsw_replicas *replicas, const char *mark, struct rs
     assert_int_equal(rsw_state_get(txn, &state), RSW_FOUND);
     state.beat_ms = r->now_ms;
     rsw_state_put(txn, &state);
-    struct rsw_instance instance = {.id = "one", .first_ms = NOW_MS - HOUR_MS, .last_ms = r->now_ms};
+    struct rsw_instance instance = {.id = "one",
+                                    .first_ms = NOW_MS - HOUR_MS,
+                                    .last_ms = r->now_ms,
+                                    .first_seq = 1,
+                                    .last_seq = rsw_txn_seq(txn)};
     snprintf(instance.fence_layer, sizeof instance.fence_layer, "%s-0", mark);
     snprintf(instance.fence_manifest, sizeof instance.fence_manifest, "%s-0", mark);
     rsw_instance_put(txn, &instance);
@@ -328,25 +332,45 @@ static void tell_of_push(struct registry *r, const char *name, const struct rsw_
     assert_int_equal(rsw_txn_commit(&txn, &r->err), 0);
 }
 
+static int64_t set_back_ms; /* by so much the clock on the wall is behind; the steady one is not */
+
+static int64_t wall_now(void *arg) {
+    return ((const struct registry *)arg)->now_ms - set_back_ms;
+}
+
+static void steady_now(void *arg, struct rsw_steady *out) {
+    *out = (struct rsw_steady){.ms = ((const struct registry *)arg)->now_ms, .boot = "one"};
+}
+
+static void give_clocks(struct registry *r) {
+    set_back_ms = 0;
+    r->clock = (struct rsw_clock){wall_now, r, steady_now};
+}
+
 /* A registry with a stale cache took an image whose layers' links are gone. Its event has come in, but serve
  * did not come to reading the manifest: the sweep must not go on before somebody did. */
-static void what_a_push_names_that_nobody_has_read_yet_is_given_back(void **state) {
-    struct registry *r = *state;
-    struct tree_image image = tree_image(&r->tree, "app", NULL, "old", 2);
+static struct rsw_digest push_unread(struct registry *r, const struct tree_image *image) {
     char json[1024];
     char config[RSW_DIGEST_TEXT_MAX];
     char layer[RSW_DIGEST_TEXT_MAX];
-    scan_long_ago(r);
-    step(r, "unlinked");
     snprintf(json, sizeof json,
              "{\"schemaVersion\":2,\"mediaType\":\"application/vnd.oci.image.manifest.v1+json\","
              "\"config\":{\"mediaType\":\"application/"
              "vnd.oci.image.config.v1+json\",\"digest\":\"%s\",\"size\":1},"
              "\"layers\":[{\"mediaType\":\"application/"
              "vnd.oci.image.layer.v1.tar\",\"digest\":\"%s\",\"size\":1}]}",
-             rsw_digest_format(&image.config, config), rsw_digest_format(&image.layers[0], layer));
+             rsw_digest_format(&image->config, config), rsw_digest_format(&image->layers[0], layer));
     struct rsw_digest pushed = tree_manifest_json(&r->tree, "app", NULL, json);
     tell_of_push(r, "app", &pushed);
+    return pushed;
+}
+
+static void what_a_push_names_that_nobody_has_read_yet_is_given_back(void **state) {
+    struct registry *r = *state;
+    struct tree_image image = tree_image(&r->tree, "app", NULL, "old", 2);
+    scan_long_ago(r);
+    step(r, "unlinked");
+    struct rsw_digest pushed = push_unread(r, &image);
     later(r);
     step(r, "hidden");
     assert_true(has_link(r, "app", &image.layers[0]) && has_blob(r, &image.layers[0]));
@@ -355,6 +379,98 @@ static void what_a_push_names_that_nobody_has_read_yet_is_given_back(void **stat
     later(r);
     step(r, "purged");
     assert_true(has_revision(r, "app", &pushed) && has_blob(r, &image.layers[0]));
+}
+
+/* ---- a clock that is set ---- */
+
+/* As far as is due; whether another may be begun is another matter. */
+static void go_on(struct registry *r, const char *state) {
+    (void)sweep(r);
+    assert_non_null(r->result.state);
+    assert_string_equal(r->result.state, state);
+}
+
+static void a_clock_that_is_set_ahead_ends_no_wait(void **state) {
+    struct registry *r = *state;
+    struct tree_image image = tree_image(&r->tree, "app", NULL, "old", 2);
+    give_clocks(r);
+    scan_long_ago(r);
+    go_on(r, "unlinked");
+    set_back_ms = -100 * HOUR_MS;
+    go_on(r, "unlinked");
+    r->now_ms += SETTLE_MS - 1;
+    go_on(r, "unlinked");
+    assert_true(has_blob(r, &image.layers[0]));
+    r->now_ms += 1;
+    go_on(r, "hidden");
+    set_back_ms = -300 * HOUR_MS;
+    r->now_ms += QUARANTINE_MS - 1;
+    go_on(r, "hidden");
+    r->now_ms += 1;
+    go_on(r, "purged");
+}
+
+static void a_clock_that_is_set_back_makes_no_wait_longer(void **state) {
+    struct registry *r = *state;
+    tree_image(&r->tree, "app", NULL, "old", 2);
+    give_clocks(r);
+    scan_long_ago(r);
+    go_on(r, "unlinked");
+    set_back_ms = 100 * HOUR_MS;
+    r->now_ms += SETTLE_MS;
+    go_on(r, "hidden");
+}
+
+/* Its event came before the clock was set back, so that it seems not to be due. */
+static void a_push_is_read_though_the_clock_was_set_back(void **state) {
+    struct registry *r = *state;
+    struct tree_image image = tree_image(&r->tree, "app", NULL, "old", 2);
+    give_clocks(r);
+    scan_long_ago(r);
+    go_on(r, "unlinked");
+    push_unread(r, &image);
+    set_back_ms = SETTLE_MS + HOUR_MS;
+    r->now_ms += SETTLE_MS;
+    go_on(r, "hidden");
+    assert_true(has_link(r, "app", &image.layers[0]) && has_blob(r, &image.layers[0]));
+    assert_false(has_blob(r, &image.layers[1]));
+}
+
+/* It began before the hiding, by a clock that was ahead. */
+static void an_earlier_scan_does_not_count_as_a_later_one(void **state) {
+    struct registry *r = *state;
+    struct tree_image image = tree_image(&r->tree, "app", NULL, "old", 2);
+    give_clocks(r);
+    scan_long_ago(r);
+    go_on(r, "unlinked");
+    set_back_ms = -10 * HOUR_MS;
+    scan_registry(r);
+    set_back_ms = 0;
+    r->now_ms += SETTLE_MS;
+    go_on(r, "hidden");
+    assert_false(has_blob(r, &image.layers[0]));
+    tree_link(&r->tree, "else", &image.layers[0]); /* nobody told of it */
+    r->now_ms += QUARANTINE_MS;
+    (void)sweep(r);
+    assert_string_not_equal(r->result.state, "hidden");
+    assert_true(has_blob(r, &image.layers[0]));
+    assert_false(has_blob(r, &image.layers[1]));
+}
+
+static void what_is_young_stays_so_when_the_clock_is_set_ahead(void **state) {
+    struct registry *r = *state;
+    give_clocks(r);
+    scan_long_ago(r);
+    r->tree.mtime_ms = r->now_ms;
+    struct tree_image image = tree_image(&r->tree, "app", NULL, "young", 2);
+    scan_registry(r);
+    set_back_ms = -100 * HOUR_MS;
+    r->now_ms += HOUR_MS / 2 - 1;
+    sweep_well(r);
+    assert_int_equal(r->result.generation, 0);
+    r->now_ms += 1;
+    step(r, "unlinked");
+    assert_false(has_revision(r, "app", &image.manifest));
 }
 
 /* What cannot be read may need anything. */
@@ -502,8 +618,6 @@ static void an_image_touched_in_the_midst_of_a_purge_is_whole_or_gone(void **sta
     assert_int_equal(sweep(r), -1);
     assert_int_equal(r->err.code, RSW_ESTOPPED);
     r->options.stopped = NULL;
-    r->now_ms -= QUARANTINE_MS; /* the clock goes back: it is not due for a while */
-    step(r, "hidden");
     for (int i = 0; i < 40; i++) {
         touch(r, RSW_REVISION, "app", &images[i].manifest);
         assert_int_equal(rsw_revive(&result, r->index, r->real, &r->clock, NULL, &r->err), 0);
@@ -841,6 +955,11 @@ int main(void) {
         in_either(an_index_gives_back_its_children_and_theirs),
         in_either(what_nobody_told_of_is_found_in_storage),
         in_either(what_a_push_names_that_nobody_has_read_yet_is_given_back),
+        in_either(a_clock_that_is_set_ahead_ends_no_wait),
+        in_either(a_clock_that_is_set_back_makes_no_wait_longer),
+        in_either(a_push_is_read_though_the_clock_was_set_back),
+        in_either(an_earlier_scan_does_not_count_as_a_later_one),
+        in_either(what_is_young_stays_so_when_the_clock_is_set_ahead),
         in_either(a_push_that_cannot_be_read_stops_the_sweep),
         in_either(a_tag_that_the_index_missed_keeps_its_manifest),
         in_either(a_lookup_that_fails_keeps),

@@ -37,7 +37,7 @@ static void telling_look(struct rsw_storage *storage, struct rsw_look *looks, si
     for (size_t i = 0; i < count; i++) {
         if (looks[i].answer == RSW_FOUND && strcmp(looks[i].key, "regsweep/probe") == 0) {
             looks[i].mtime_ms =
-                ((struct telling *)storage)->registry->now_ms; /* its clock is that of the test */
+                rsw_clock_now_ms(&((struct telling *)storage)->registry->clock); /* it is that of the test */
         }
     }
 }
@@ -154,7 +154,7 @@ int registry_setup(void **state) {
     r->storage = telling(r);
     reopen_index(r);
     r->now_ms = NOW_MS;
-    r->clock = (struct rsw_clock){registry_now, r};
+    r->clock = (struct rsw_clock){registry_now, r, NULL};
     r->options = (struct rsw_sweep_options){
         .confirm = true,
         .offline = true,

@@ -411,7 +411,7 @@ static void held_bytes_come_back_from_a_generation_that_is_purged(void **state) 
         take_blob(w, &one.manifest);
         struct rsw_item item = {
             .generation = w->generation, .kind = RSW_ITEM_BLOB, .blob = blob_id(w->txn, &one.manifest)};
-        struct rsw_held held = {.blob = item.blob, .generation = w->generation, .since_ms = NOW_MS};
+        struct rsw_held held = {.blob = item.blob, .generation = w->generation, .since_ms = NOW_MS, .seq = 1};
         assert_int_equal(rsw_item_get(w->txn, &item), RSW_FOUND);
         item.state = RSW_ITEM_HELD;
         rsw_item_put(w->txn, &item);

@@ -275,7 +275,7 @@ void mock_start(struct mock *mock, const char *cert, const char *key) {
     pthread_mutex_init(&mock->mutex, NULL);
     mock->expires_in = 300;
     mock->now_ms = INT64_C(1800000000000);
-    mock->clock = (struct rsw_clock){mock_now, mock};
+    mock->clock = (struct rsw_clock){mock_now, mock, NULL};
     mock->daemon = MHD_start_daemon(flags | (cert != NULL ? MHD_USE_TLS : 0u), 0, NULL, NULL, on_request,
                                     mock, MHD_OPTION_SOCK_ADDR, &address, MHD_OPTION_URI_LOG_CALLBACK, on_uri,
                                     NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_ARRAY,

@@ -65,7 +65,7 @@ int world_setup(void **state) {
     }
     pthread_mutex_init(&world->lock, NULL);
     world->now_ms = T0;
-    world->clock = (struct rsw_clock){now_ms, &world->now_ms};
+    world->clock = (struct rsw_clock){now_ms, &world->now_ms, NULL};
     world->log = (struct rsw_log){RSW_LOG_INFO, hear, world};
     world->options.clock = &world->clock;
     world->options.log = &world->log;

@@ -14,6 +14,7 @@ static int emit(void *to, struct rsw_batch *batch, struct rsw_error *err) {
     int rc = rsw_txn_begin_write(&txn, reading->index, err);
     if (rc == 0) {
         struct rsw_apply apply = {.now_ms = rsw_clock_now_ms(reading->clock),
+                                  .clock = reading->clock,
                                   .registry_stopped = reading->registry_stopped,
                                   .settle_ms = reading->settle_ms};
         rsw_batch_apply(txn, batch, &apply);

@@ -143,7 +143,7 @@ static void tell(struct sim_registry *r, const char *what, const char *key) {
 void sim_put(struct sim_registry *r, const char *key, const void *bytes, size_t len) {
     struct rsw_error err = RSW_ERROR_INIT;
     tell(r, len == 0 ? "cuts" : "writes", key);
-    if (rsw_memory_put(r->files, key, bytes, len, r->now_ms, &err) != 0) {
+    if (rsw_memory_put(r->files, key, bytes, len, sim_wall_ms(r), &err) != 0) {
         die(err.message);
     }
     sim_seen(r, key);
@@ -219,7 +219,7 @@ void sim_send(struct sim_registry *r, const struct sim_request *request, enum rs
     struct rsw_event *to = &event->event;
     to->action = action;
     to->size = RSW_SIZE_UNKNOWN;
-    to->sent_ms = r->now_ms;
+    to->sent_ms = sim_wall_ms(r);
     snprintf(to->repository, sizeof to->repository, "%s", sim_repos[request->repo]);
     snprintf(to->tag, sizeof to->tag, "%s", sim_tag(tag));
     snprintf(to->id, sizeof to->id, "event-%llu", (unsigned long long)++r->events_sent);

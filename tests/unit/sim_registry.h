@@ -60,7 +60,8 @@ struct sim_registry {
     int replica_count;
     struct sim_replica replicas[SIM_REPLICAS_MAX];
     struct sim_cache shared;
-    int64_t now_ms;
+    int64_t now_ms;   /* time that goes by */
+    int64_t ahead_ms; /* so far the clock on the wall is ahead of it: it can be set */
     uint64_t uploads; /* begun so far: their ids */
     uint64_t events_sent;
     uint64_t events_lost;
@@ -72,6 +73,10 @@ struct sim_registry {
     void (*trace)(void *arg, const char *fmt, ...) RSW_PRINTF(2, 3); /* may be NULL */
     void *trace_arg;
 };
+
+static inline int64_t sim_wall_ms(const struct sim_registry *r) {
+    return r->now_ms + r->ahead_ms;
+}
 
 void sim_registry_init(struct sim_registry *r, bool v3, enum rsw_cache cache, int replicas);
 void sim_registry_release(struct sim_registry *r);
@@ -134,6 +139,7 @@ struct sim_request {
      * have a second name. "": nowhere. */
     bool half;
     char open[2][RSW_KEY_MAX + 64];
+    bool unlinked; /* a DELETE of a client's removed what is open */
     uint64_t upload;
     uint32_t left; /* parts or tags still to be looked at */
     struct sim_look look;

@@ -128,6 +128,7 @@ static bool write_link(struct sim_registry *r, struct sim_request *q, const char
     if (!q->half) {
         sim_put(r, key, "", 0);
         q->half = true;
+        q->unlinked = false;
         q->open[1][0] = 0;
         snprintf(q->open[0], sizeof q->open[0], "%s", key);
         return false;
@@ -145,7 +146,7 @@ static void write_layer_link(struct sim_registry *r, struct sim_request *q) {
     char key[RSW_KEY_MAX];
     rsw_key_layer_link(key, sim_repos[q->repo], &sim_contents[q->blob].digest);
     bool done = write_link(r, q, key, q->blob);
-    own_loss(&r->repos[q->repo].lost_links, q->blob, !done);
+    own_loss(&r->repos[q->repo].lost_links, q->blob, !done || q->unlinked);
     q->at += done ? 1 : 0;
 }
 
@@ -153,14 +154,25 @@ static void write_revision(struct sim_registry *r, struct sim_request *q) {
     char key[RSW_KEY_MAX];
     rsw_key_revision_link(key, sim_repos[q->repo], &sim_contents[q->blob].digest);
     bool done = write_link(r, q, key, q->blob);
-    own_loss(&r->repos[q->repo].lost_revisions, q->blob, !done);
+    own_loss(&r->repos[q->repo].lost_revisions, q->blob, !done || q->unlinked);
     q->at += done ? 1 : 0;
+}
+
+/* Whoever has it open writes it nowhere. */
+static void remove_link(struct sim_registry *r, const struct sim_request *q, const char *key) {
+    for (size_t i = 0; i < SIM_ACTIVE_MAX; i++) {
+        struct sim_request *other = r->active[i];
+        if (other != NULL && other->half && strcmp(other->open[0], key) == 0) {
+            other->unlinked = !q->ours;
+        }
+    }
+    sim_remove(r, key);
 }
 
 static void remove_layer_link(struct sim_registry *r, const struct sim_request *q) {
     char key[RSW_KEY_MAX];
     bool there = (r->repos[q->repo].links & SIM_BIT(q->blob)) != 0;
-    sim_remove(r, rsw_key_layer_link(key, sim_repos[q->repo], &sim_contents[q->blob].digest));
+    remove_link(r, q, rsw_key_layer_link(key, sim_repos[q->repo], &sim_contents[q->blob].digest));
     if (there) {
         own_loss(&r->repos[q->repo].lost_links, q->blob, !q->ours);
     }
@@ -168,7 +180,7 @@ static void remove_layer_link(struct sim_registry *r, const struct sim_request *
 
 static void remove_revision(struct sim_registry *r, const struct sim_request *q) {
     char key[RSW_KEY_MAX];
-    sim_remove(r, rsw_key_revision_link(key, sim_repos[q->repo], &sim_contents[q->blob].digest));
+    remove_link(r, q, rsw_key_revision_link(key, sim_repos[q->repo], &sim_contents[q->blob].digest));
     own_loss(&r->repos[q->repo].lost_revisions, q->blob, true);
 }
 
@@ -365,7 +377,7 @@ static void put_tag(struct sim_registry *r, struct sim_request *q) {
     } else if (q->at == 9) {
         rsw_key_tag_current(key, sim_repos[q->repo], sim_tag(q->tag));
         bool done = write_link(r, q, key, q->blob);
-        repo->written[q->tag] = done ? q->blob : -1;
+        repo->written[q->tag] = done && !q->unlinked ? q->blob : -1;
         q->at += done ? 1 : 0;
     } else {
         q->status = 201;
@@ -405,7 +417,7 @@ static void remove_tag(struct sim_registry *r, const struct sim_request *q, int 
     char key[RSW_KEY_MAX];
     struct sim_repo *repo = &r->repos[q->repo];
     repo->written[tag] = -1;
-    sim_remove(r, rsw_key_tag_current(key, sim_repos[q->repo], sim_tag(tag)));
+    remove_link(r, q, rsw_key_tag_current(key, sim_repos[q->repo], sim_tag(tag)));
 }
 
 static void remove_history(struct sim_registry *r, const struct sim_request *q, int tag) {
@@ -520,7 +532,7 @@ void sim_request_begin(struct sim_registry *r, struct sim_request *request) {
     request->began_ms = r->now_ms;
     request->at = 0;
     request->life = r->replicas[request->replica].life;
-    request->half = false;
+    request->half = request->unlinked = false;
     request->left = request->kind == SIM_PUT_MANIFEST ? sim_contents[request->blob].parts : 0;
     bool manifest = request->kind == SIM_GET_MANIFEST || request->kind == SIM_DELETE_MANIFEST;
     look_begin(request, manifest, request->blob);

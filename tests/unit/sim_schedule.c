@@ -186,9 +186,29 @@ void sim_pass(struct sim *sim, int64_t ms) {
 }
 
 static int64_t sim_now(void *arg) {
-    struct sim *sim = arg;
-    sim_pause(sim);
-    return sim->registry.now_ms;
+    const struct sim *sim = arg;
+    return sim_wall_ms(&sim->registry);
+}
+
+static void sim_steady(void *arg, struct rsw_steady *out) {
+    const struct sim *sim = arg;
+    out->ms = sim->registry.now_ms - sim->boot_ms;
+    snprintf(out->boot, sizeof out->boot, "boot-%u", sim->boot);
+}
+
+static int64_t sim_now_later(void *arg) {
+    sim_pause(arg);
+    return sim_now(arg);
+}
+
+static void sim_steady_later(void *arg, struct rsw_steady *out) {
+    sim_pause(arg);
+    sim_steady(arg, out);
+}
+
+void sim_boot(struct sim *sim) {
+    sim->boot++;
+    sim->boot_ms = sim->registry.now_ms - (int64_t)sim_below(sim, (unsigned)(4 * sim->settle_ms));
 }
 
 int64_t __wrap_rsw_monotonic_ms(void);
@@ -288,7 +308,8 @@ void sim_init(struct sim *sim, uint64_t seed, const char *dir) {
     memset(sim, 0, sizeof *sim);
     sim->seed = sim->random = seed;
     sim->trace = calloc(SIM_TRACE_LINES, sizeof *sim->trace);
-    sim->clock = (struct rsw_clock){sim_now, sim};
+    sim->clock = (struct rsw_clock){sim_now_later, sim, sim_steady_later};
+    sim->own_clock = (struct rsw_clock){sim_now, sim, sim_steady};
     sim->turns = 3;
     pthread_mutex_init(&sim->lock, NULL);
     pthread_cond_init(&sim->director_turn, NULL);

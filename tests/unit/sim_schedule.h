@@ -49,10 +49,13 @@ struct sim {
     struct sim_registry registry;
     struct rsw_storage *storage; /* the registry's files, as actors see them */
     struct rsw_index *index;
-    struct rsw_clock clock;
-    int64_t settle_ms; /* no request lives longer */
-    int64_t pace_ms;   /* a step takes up to so long */
-    unsigned turns;    /* an actor loses its turn at one place in so many */
+    struct rsw_clock clock;     /* of actors: who looks at it may lose the turn */
+    struct rsw_clock own_clock; /* of steps of the world */
+    unsigned boot;              /* how often the machine was started that actors run on */
+    int64_t boot_ms;            /* when it was */
+    int64_t settle_ms;          /* no request lives longer */
+    int64_t pace_ms;            /* a step takes up to so long */
+    unsigned turns;             /* an actor loses its turn at one place in so many */
     struct sim_actor *actors[SIM_ACTORS_MAX];
     size_t actor_count;
     /* A step of the world; never takes an actor's turn. */
@@ -99,6 +102,8 @@ void sim_pause(struct sim *sim);
 /* ---- time ---- */
 /* Time goes on by up to so much: never beyond the end of a request's life. */
 void sim_pass(struct sim *sim, int64_t ms);
+/* The machine that the actors run on starts anew: its steady clock begins at another number. */
+void sim_boot(struct sim *sim);
 /* When it must have been answered; a little before a settle is over, for a restart takes a moment too. */
 static inline int64_t sim_deadline(const struct sim *sim, const struct sim_request *request) {
     return request->began_ms + sim->settle_ms - 100;

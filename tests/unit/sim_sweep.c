@@ -18,6 +18,7 @@
 #include "gc/online.h"
 #include "gc/removal.h"
 #include "gc/revive.h"
+#include "index/time.h"
 #include "scan/checker.h"
 #include "sim_clients.h"
 
@@ -40,6 +41,7 @@ enum mutant {
     FENCE_OVERTAKES,  /* the fence does not wait for what was sent before, nor is storage read before a purge
                        */
     REQUESTS_OUTLIVE, /* settle is shorter than a request's life */
+    TRUSTS_THE_WALL,  /* its clock jumps, and it has no other */
     NAIVE,            /* a sweeper that believes one look, and deletes at once */
 };
 
@@ -47,7 +49,7 @@ enum mutant {
 struct tally {
     uint64_t steps, promises, quiet, broken, generations, purged, placed, killed, restarts, lost, deletes,
         scans;
-    uint64_t pushes, pushes_failed, refused;
+    uint64_t pushes, pushes_failed, refused, jumps, boots;
 };
 
 struct world {
@@ -64,10 +66,11 @@ struct world {
     struct rsw_sweep_result result;
     struct rsw_log log;
     struct rsw_tally feed;
-    int64_t next_due_ms;
+    int64_t due_ms; /* when something open is due, in time that goes by; INT64_MAX: nothing is */
     unsigned run;
     unsigned feed_weight;
     bool restarts, kills;     /* in this seed replicas restart, the sweeper and serve are killed */
+    bool jumps;               /* and the clock is set, ahead and back */
     bool serve_rests;         /* it takes events in for some settles, then none for as long */
     bool calm;                /* nothing is killed any more */
     bool lost;                /* events were lost … */
@@ -100,8 +103,9 @@ static void deliver(struct world *w) {
         sim_fail(sim, "the feed: %s", err.message);
         return;
     }
-    rsw_event_apply(txn, event, NULL, 0, sim->registry.now_ms);
-    rsw_tally_event(&w->feed, txn, event, sim->registry.now_ms);
+    rsw_time_keep(txn, &sim->own_clock, NULL); /* serve's heartbeat */
+    rsw_event_apply(txn, event, NULL, 0, sim_wall_ms(&sim->registry));
+    rsw_tally_event(&w->feed, txn, event, sim_wall_ms(&sim->registry));
     rsw_tally_write(&w->feed, txn);
     if (__real_rsw_txn_commit(&txn, &err) != 0) {
         sim_fail(sim, "the feed: %s", err.message);
@@ -221,9 +225,7 @@ static void restart(struct world *w) {
     struct sim_registry *r = &w->sim.registry;
     int replica = (int)sim_below(&w->sim, (unsigned)r->replica_count);
     uint64_t before = r->events_lost;
-    r->now_ms++; /* two lives are never heard in the same moment */
     sim_replica_restart(r, replica);
-    r->now_ms++;
     w->tally->restarts++;
     sim_trace(&w->sim, "replica %d restarts, %" PRIu64 " events are lost", replica, r->events_lost - before);
     if (r->events_lost > before) {
@@ -240,8 +242,34 @@ static void kill_actor(struct world *w, struct sim_actor *actor) {
     }
 }
 
+/* Somebody sets the clock. */
+static void jump(struct world *w) {
+    struct sim *sim = &w->sim;
+    int64_t by_ms = (int64_t)sim_below(sim, 4 * (unsigned)sim->settle_ms);
+    bool back = sim_one_in(sim, 2);
+    sim->registry.ahead_ms += back ? -by_ms : by_ms;
+    w->tally->jumps++;
+    sim_trace(sim, "the clock is set %s by %" PRId64 " ms", back ? "back" : "ahead", by_ms);
+}
+
+/* Ours, not that of the registry. */
+static void boot(struct world *w) {
+    for (size_t i = 0; i < w->sim.actor_count; i++) {
+        kill_actor(w, w->sim.actors[i]);
+    }
+    sim_boot(&w->sim);
+    w->tally->boots++;
+    sim_trace(&w->sim, "the machine is started anew");
+}
+
 static void happen(struct world *w) {
     struct sim *sim = &w->sim;
+    if (w->kills && sim_one_in(sim, 2000)) {
+        boot(w);
+    }
+    if (w->jumps && sim_one_in(sim, 600)) {
+        jump(w);
+    }
     if (w->restarts && sim_one_in(sim, 900)) {
         restart(w);
     }
@@ -302,7 +330,9 @@ static struct rsw_online online_of(struct world *w) {
 static int advance(struct sim_actor *actor, struct rsw_error *err) {
     struct world *w = world_of(actor);
     struct rsw_online online = online_of(w);
-    int rc = rsw_online_advance(&online, &w->next_due_ms, err);
+    int64_t left_ms;
+    int rc = rsw_online_advance(&online, &left_ms, err);
+    w->due_ms = left_ms == INT64_MAX ? INT64_MAX : w->sim.registry.now_ms + left_ms;
     judge(w, actor, rc, err);
     return rc;
 }
@@ -313,10 +343,11 @@ static int begin(struct sim_actor *actor, struct rsw_error *err) {
     bool busy;
     int rc = rsw_online_is_busy(w->sim.index, &busy, err);
     if (rc == 0 && !busy) {
-        int64_t due_ms = INT64_MAX;
+        int64_t left_ms = INT64_MAX;
         w->result.generation = 0;
-        rc = rsw_online_begin(&online, &due_ms, err);
-        w->next_due_ms = due_ms < w->next_due_ms ? due_ms : w->next_due_ms;
+        rc = rsw_online_begin(&online, &left_ms, err);
+        int64_t due_ms = left_ms == INT64_MAX ? INT64_MAX : w->sim.registry.now_ms + left_ms;
+        w->due_ms = due_ms < w->due_ms ? due_ms : w->due_ms;
         w->tally->generations += w->result.generation != 0 ? 1 : 0;
     }
     judge(w, actor, rc, err);
@@ -387,7 +418,7 @@ static int sweep_naively(struct sim_actor *actor, struct rsw_error *err) {
 
 static void new_run(struct world *w) {
     snprintf(w->replicas.base.run, sizeof w->replicas.base.run, "run%u", ++w->run);
-    w->replicas.base.oldest_ms = 0;
+    w->replicas.base.oldest_seq = 0;
 }
 
 static void give_jobs(struct world *w) {
@@ -396,7 +427,7 @@ static void give_jobs(struct world *w) {
         if (w->sweeper.killed || sim_one_in(sim, 4)) {
             new_run(w);
         }
-        bool due = w->next_due_ms <= sim->registry.now_ms || w->sweeper.result != 0;
+        bool due = w->due_ms <= sim->registry.now_ms || w->sweeper.result != 0;
         if (w->mutant == NAIVE) {
             sim_actor_give(&w->sweeper, "sweep", sweep_naively);
         } else if (due || sim_one_in(sim, 3)) {
@@ -453,7 +484,7 @@ static void log_line(void *arg, enum rsw_log_level level, const char *line) {
 static void tempt(struct world *w) {
     struct rsw_sweep_options *options = &w->options;
     enum rsw_cache *cache = &w->sim.registry.cache;
-    w->restarts = w->kills = false;
+    w->restarts = w->kills = w->jumps = false;
     options->grace_ms = options->settle_ms;
     if (w->mutant == FENCE_OVERTAKES) {
         w->serve_rests = true;
@@ -464,6 +495,11 @@ static void tempt(struct world *w) {
         *cache = RSW_CACHE_MEMORY;
     }
     if (w->mutant == REQUESTS_OUTLIVE) {
+        w->clients.slow = 2;
+        w->sim.pace_ms = 1 + w->sim.settle_ms / 200;
+    }
+    if (w->mutant == TRUSTS_THE_WALL) {
+        w->jumps = true;
         w->clients.slow = 2;
         w->sim.pace_ms = 1 + w->sim.settle_ms / 200;
     }
@@ -494,6 +530,8 @@ static void world_init(struct world *w, uint64_t seed, enum mutant mutant, struc
     sim_clients_init(&w->clients, sim);
     sim_replicas_init(&w->replicas, sim);
     w->replicas.forgets_nothing = mutant == FORGETS_NOTHING;
+    sim->clock.steady = mutant == TRUSTS_THE_WALL ? NULL : sim->clock.steady;
+    sim->own_clock.steady = mutant == TRUSTS_THE_WALL ? NULL : sim->own_clock.steady;
     w->replicas.fence_overtakes = mutant == FENCE_OVERTAKES;
     w->audit = (struct rsw_audit)RSW_AUDIT_INIT;
     assert_int_equal(rsw_audit_open(&w->audit, w->audit_file, &err), 0);
@@ -502,6 +540,7 @@ static void world_init(struct world *w, uint64_t seed, enum mutant mutant, struc
     w->restarts = sim_one_in(sim, 3);
     w->kills = sim_one_in(sim, 2);
     w->serve_rests = sim_one_in(sim, 4);
+    w->jumps = sim_one_in(sim, 3);
     w->log = (struct rsw_log){.level = RSW_LOG_INFO, .write = log_line, .arg = sim};
     w->options = (struct rsw_sweep_options){
         .confirm = true,
@@ -593,11 +632,11 @@ static void handle_all(struct world *w) {
 static void sweep_to_the_end(struct world *w) {
     for (int i = 0; i < 100 && !w->sim.failed; i++) {
         bool well = finish(w, &w->sweeper, "advance", advance);
-        if (well && w->next_due_ms == INT64_MAX) {
+        if (well && w->due_ms == INT64_MAX) {
             return;
         }
-        if (well && w->next_due_ms > w->sim.registry.now_ms) {
-            w->sim.registry.now_ms = w->next_due_ms;
+        if (well && w->due_ms > w->sim.registry.now_ms) {
+            w->sim.registry.now_ms = w->due_ms;
         }
         handle_all(w);
     }
@@ -684,7 +723,7 @@ static void run_world(struct world *w) {
     while (!sim->failed && sim->steps < STEPS) {
         give_jobs(w);
         go_on(w);
-        if (sim_one_in(sim, 40) && w->mutant != REQUESTS_OUTLIVE) {
+        if (sim_one_in(sim, 40) && w->mutant != REQUESTS_OUTLIVE && w->mutant != TRUSTS_THE_WALL) {
             sim_pass(sim, (int64_t)sim_below(sim, (unsigned)sim->settle_ms));
         }
     }
@@ -791,6 +830,11 @@ static void a_fence_that_does_not_wait_is_caught(void **state) {
     expect_caught(FENCE_OVERTAKES);
 }
 
+static void a_settle_by_a_clock_that_jumps_is_caught(void **state) {
+    (void)state;
+    expect_caught(TRUSTS_THE_WALL);
+}
+
 static void a_settle_that_requests_outlive_is_caught(void **state) {
     (void)state;
     expect_caught(REQUESTS_OUTLIVE);
@@ -803,6 +847,7 @@ int main(void) {
         cmocka_unit_test(caches_that_are_not_cleared_are_caught),
         cmocka_unit_test(a_fence_that_does_not_wait_is_caught),
         cmocka_unit_test(a_settle_that_requests_outlive_is_caught),
+        cmocka_unit_test(a_settle_by_a_clock_that_jumps_is_caught),
     };
     cmocka_set_test_filter(getenv("ONLY"));
     const struct CMUnitTest one[] = {cmocka_unit_test(nothing_promised_is_lost_in_any_interleaving)};

@@ -195,7 +195,7 @@ static int64_t noon(void *arg) {
 static void time_comes_from_the_clock_that_is_handed_in(void **state) {
     (void)state;
     int64_t now = 42;
-    struct rsw_clock clock = {noon, &now};
+    struct rsw_clock clock = {noon, &now, NULL};
     assert_int_equal(rsw_clock_now_ms(&clock), 42);
     now = 43;
     assert_int_equal(rsw_clock_now_ms(&clock), 43);
@@ -203,6 +203,29 @@ static void time_comes_from_the_clock_that_is_handed_in(void **state) {
     assert_true(rsw_clock_now_ms(rsw_clock_system()) > INT64_C(1700000000000));
     int64_t before = rsw_monotonic_ms();
     assert_true(rsw_monotonic_ms() >= before);
+}
+
+static void noon_too(void *arg, struct rsw_steady *out) {
+    *out = (struct rsw_steady){.ms = *(int64_t *)arg - 40, .boot = "noon"};
+}
+
+static void a_steady_clock_tells_from_which_start_on_it_counts(void **state) {
+    (void)state;
+    int64_t now = 42;
+    struct rsw_clock clock = {noon, &now, NULL};
+    struct rsw_steady first, second;
+    rsw_clock_steady(&clock, &first);
+    assert_int_equal(first.ms, 42);
+    assert_true(first.boot[0] != 0);
+    clock.steady = noon_too;
+    rsw_clock_steady(&clock, &first);
+    assert_int_equal(first.ms, 2);
+    assert_string_equal(first.boot, "noon");
+    rsw_clock_steady(NULL, &first);
+    rsw_clock_steady(rsw_clock_system(), &second);
+    assert_true(second.ms >= first.ms && second.ms < first.ms + 60000);
+    assert_true(strlen(first.boot) >= 36);
+    assert_string_equal(first.boot, second.boot);
 }
 
 int main(void) {
@@ -218,6 +241,7 @@ int main(void) {
         cmocka_unit_test(integers_have_a_fixed_byte_order),
         cmocka_unit_test(the_log_drops_what_is_above_its_level_and_cleans_the_rest),
         cmocka_unit_test(time_comes_from_the_clock_that_is_handed_in),
+        cmocka_unit_test(a_steady_clock_tells_from_which_start_on_it_counts),
     };
     return cmocka_run_group_tests_name("base", tests, NULL, NULL);
 }

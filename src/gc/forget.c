@@ -1,0 +1,121 @@
+#include "gc/forget.h"
+
+#include <stdlib.h>
+
+#define FORGET_BATCH 64 /* pairs between two looks at what was touched meanwhile */
+
+struct pair {
+    struct rsw_item item;
+    struct rsw_repo repo;
+    struct rsw_digest digest;
+};
+
+/* The next links and revisions that were taken and that nobody touched. */
+static int load_pairs(struct rsw_online *online, uint64_t id, enum rsw_item_kind kind, struct pair *pairs,
+                      size_t *count, struct rsw_item *last, bool *begun, struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    struct rsw_blob blob;
+    *count = 0;
+    if (rsw_txn_begin_read(&txn, online->index, err) != 0) {
+        return -1;
+    }
+    if (*begun) {
+        rsw_iter_items_after(&iter, txn, last);
+    } else {
+        rsw_iter_items(&iter, txn, id, kind);
+    }
+    struct pair *to = pairs;
+    while (*count < FORGET_BATCH && rsw_item_next(&iter, &to->item) == RSW_FOUND) {
+        *last = to->item;
+        *begun = true;
+        if (to->item.state == RSW_ITEM_ASIDE && (to->item.flags & RSW_ITEM_TOUCHED) == 0 &&
+            rsw_repo_get(txn, to->item.repo, &to->repo) == RSW_FOUND &&
+            rsw_blob_get(txn, to->item.blob, &blob) == RSW_FOUND) {
+            to->digest = blob.digest;
+            to = &pairs[++*count];
+        }
+    }
+    return rsw_txn_failed(txn, err) ? -1 : 0;
+}
+
+static int is_touched(struct rsw_online *online, const struct rsw_item *item, bool *touched,
+                      struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    struct rsw_item current = *item;
+    if (rsw_txn_begin_read(&txn, online->index, err) != 0 || rsw_item_get(txn, &current) == RSW_FAILED) {
+        rsw_txn_failed(txn, err);
+        return -1;
+    }
+    *touched = (current.flags & RSW_ITEM_TOUCHED) != 0;
+    return 0;
+}
+
+/* What was touched while we asked may have been in place, and gone with our DELETE: it is given back anew. */
+static int give_back_after(struct rsw_online *online, const struct pair *pairs, size_t count,
+                           struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    if (rsw_txn_begin_write(&txn, online->index, err) != 0) {
+        return -1;
+    }
+    bool any = false;
+    for (size_t i = 0; i < count; i++) {
+        struct rsw_item current = pairs[i].item;
+        if (rsw_item_get(txn, &current) == RSW_FOUND && (current.flags & RSW_ITEM_TOUCHED) != 0) {
+            any = rsw_touch_item(txn, &current, true) || any;
+        }
+    }
+    if (rsw_txn_commit(&txn, err) != 0) {
+        return -1;
+    }
+    return any ? rsw_online_give_back(online, err) : 0;
+}
+
+static int forget_pairs(struct rsw_online *online, const struct pair *pairs, size_t count, uint64_t *known,
+                        struct rsw_error *err) {
+    for (size_t i = 0; i < count; i++) {
+        bool touched;
+        if (is_touched(online, &pairs[i].item, &touched, err) != 0) {
+            return -1;
+        }
+        if (touched) {
+            continue; /* a DELETE would take what was given back */
+        }
+        int answer = online->replicas->ops->forget(online->replicas, pairs[i].repo.name, &pairs[i].digest,
+                                                   pairs[i].item.kind == RSW_ITEM_REVISION, err);
+        if (answer == RSW_FAILED) {
+            return -1;
+        }
+        *known += answer == RSW_FOUND ? 1 : 0;
+    }
+    return 0;
+}
+
+int rsw_forget(struct rsw_online *online, uint64_t id, enum rsw_item_kind kind, uint64_t *known,
+               struct rsw_error *err) {
+    struct pair *pairs = calloc(FORGET_BATCH + 1, sizeof *pairs);
+    struct rsw_item last;
+    size_t count;
+    int rc = 0;
+    if (pairs == NULL) {
+        return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
+    }
+    for (bool begun = false; rc == 0;) {
+        rc = load_pairs(online, id, kind, pairs, &count, &last, &begun, err);
+        if (rc != 0 || count == 0) {
+            break;
+        }
+        struct rsw_error first = RSW_ERROR_INIT;
+        int asked = forget_pairs(online, pairs, count, known, &first);
+        rc = give_back_after(online, pairs, count, err); /* whatever became of it */
+        if (asked != 0 && rc == 0) {
+            *err = first;
+            rc = -1;
+        }
+        if (rc == 0 && online->options->stopped != NULL && online->options->stopped(online->options->arg)) {
+            rc = rsw_error_set(err, RSW_ESTOPPED, 0, "stopped; the next sweep goes on with what is left");
+        }
+    }
+    free(pairs);
+    return rc;
+}

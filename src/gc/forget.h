@@ -1,0 +1,14 @@
+/* Making the replicas forget what was unlinked, a batch after the other, and giving back what a DELETE of
+ * ours took from somebody who pushed it meanwhile. */
+#ifndef REGSWEEP_GC_FORGET_H
+#define REGSWEEP_GC_FORGET_H
+
+#include "gc/online.h"
+
+/* The items of a kind, LINK or REVISION, that were taken and that nobody touched. Adds to *known how many of
+ * them a replica still knew. 0 or -1: RSW_ESTOPPED, or what replicas and index answer; whatever was touched
+ * by then is given back. Needs no transaction. */
+int rsw_forget(struct rsw_online *online, uint64_t id, enum rsw_item_kind kind, uint64_t *known,
+               struct rsw_error *err);
+
+#endif
