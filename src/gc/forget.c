@@ -1,5 +1,8 @@
 #include "gc/forget.h"
 
+#include "storage/layout.h"
+#include "util/log.h"
+
 #include <stdlib.h>
 
 #define FORGET_BATCH 64 /* pairs between two looks at what was touched meanwhile */
@@ -71,22 +74,63 @@ static int give_back_after(struct rsw_online *online, const struct pair *pairs, 
     return any ? rsw_online_give_back(online, err) : 0;
 }
 
+/* It stays this time. */
+static int keep(struct rsw_online *online, const struct rsw_item *item, struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    if (rsw_txn_begin_write(&txn, online->index, err) != 0) {
+        return -1;
+    }
+    rsw_touch_item(txn, item, true);
+    return rsw_txn_commit(&txn, err);
+}
+
+/* A DELETE removes the layer link, also of a manifest that somebody pushed as a layer: that link is no item
+ * of the generation, or was taken from another place in time. While there is one, or who knows, nothing is
+ * asked for. One that is pushed between this look and the DELETE is written anew when its event comes in. */
+static bool has_link(const struct rsw_online *online, const struct pair *pair) {
+    char key[RSW_KEY_MAX];
+    struct rsw_look look = {.key = rsw_key_layer_link(key, pair->repo.name, &pair->digest)};
+    if (look.key == NULL) {
+        return true;
+    }
+    rsw_storage_look(online->storage, &look, 1);
+    return look.answer != RSW_ABSENT;
+}
+
+static int forget_pair(struct rsw_online *online, const struct pair *pair, uint64_t *known,
+                       struct rsw_error *err) {
+    bool touched;
+    if (is_touched(online, &pair->item, &touched, err) != 0) {
+        return -1;
+    }
+    if (touched) {
+        return 0; /* a DELETE would take what was given back */
+    }
+    if (has_link(online, pair)) {
+        return keep(online, &pair->item, err);
+    }
+    struct rsw_error why = RSW_ERROR_INIT;
+    int answer = online->replicas->ops->forget(online->replicas, pair->repo.name, &pair->digest,
+                                               pair->item.kind == RSW_ITEM_REVISION, &why);
+    if (answer == RSW_FAILED && why.code == RSW_EACCESS) {
+        rsw_log(online->options->log, RSW_LOG_WARNING,
+                "%s: what it caches there cannot be cleared, so it stays: %s", pair->repo.name, why.message);
+        return keep(online, &pair->item, err);
+    }
+    if (answer == RSW_FAILED) {
+        *err = why;
+        return -1;
+    }
+    *known += answer == RSW_FOUND ? 1 : 0;
+    return 0;
+}
+
 static int forget_pairs(struct rsw_online *online, const struct pair *pairs, size_t count, uint64_t *known,
                         struct rsw_error *err) {
     for (size_t i = 0; i < count; i++) {
-        bool touched;
-        if (is_touched(online, &pairs[i].item, &touched, err) != 0) {
+        if (forget_pair(online, &pairs[i], known, err) != 0) {
             return -1;
         }
-        if (touched) {
-            continue; /* a DELETE would take what was given back */
-        }
-        int answer = online->replicas->ops->forget(online->replicas, pairs[i].repo.name, &pairs[i].digest,
-                                                   pairs[i].item.kind == RSW_ITEM_REVISION, err);
-        if (answer == RSW_FAILED) {
-            return -1;
-        }
-        *known += answer == RSW_FOUND ? 1 : 0;
     }
     return 0;
 }

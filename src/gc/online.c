@@ -257,6 +257,14 @@ static int take(struct rsw_online *online, const struct rsw_generation *generati
     return rsw_aside_take(&aside, kind, err);
 }
 
+/* Before anything is DELETEd: what was pushed again, and whose event was still on its way, stays. */
+static int hear_all(struct rsw_online *online, const struct rsw_generation *generation,
+                    struct rsw_error *err) {
+    return online->replicas->cache == RSW_CACHE_NONE ? rsw_online_give_back(online, err)
+           : drain(online, err) != 0                 ? -1
+                                                     : look_again(online, generation, err);
+}
+
 /* What a client can name goes before what it leads to. */
 static int unlink_all(struct rsw_online *online, struct rsw_generation *generation, struct rsw_error *err) {
     uint64_t known;
@@ -267,7 +275,7 @@ static int unlink_all(struct rsw_online *online, struct rsw_generation *generati
         return -1;
     }
     tell(online, generation, "clearing caches");
-    return forget(online, generation, &known, err) == 0
+    return hear_all(online, generation, err) == 0 && forget(online, generation, &known, err) == 0
                ? enter(online, generation, RSW_GENERATION_UNLINKED, generation->settle_ms, err)
                : -1;
 }
@@ -319,7 +327,7 @@ static int forget_hidden(struct rsw_online *online, const struct rsw_generation 
 static int hide_all(struct rsw_online *online, struct rsw_generation *generation, struct rsw_error *err) {
     uint64_t known;
     tell(online, generation, "asking caches again");
-    if (rsw_online_give_back(online, err) != 0 || forget(online, generation, &known, err) != 0) {
+    if (hear_all(online, generation, err) != 0 || forget(online, generation, &known, err) != 0) {
         return -1;
     }
     if (known > 0) {

@@ -18,6 +18,7 @@ struct touched {
     struct rsw_item item;
     uint64_t queued;
     size_t at;  /* in the batch, if it is an item of a generation */
+    bool layer; /* a revision whose manifest was uploaded as a layer too */
     int answer; /* FOUND: done with; ABSENT: lost; FAILED: try again later */
     bool ended; /* taken out of the queue: nobody touched it since it was gathered */
 };
@@ -254,6 +255,9 @@ static int name(struct revival *revival, struct rsw_error *err) {
         }
         revival->owners[revival->batch->count] = i;
         entry->at = revival->batch->count;
+        struct rsw_member link;
+        entry->layer = entry->item.kind == RSW_ITEM_REVISION &&
+                       rsw_member_get(txn, RSW_LINK, entry->item.repo, entry->item.blob, &link) == RSW_FOUND;
         if (rsw_removal_batch_add(revival->batch, txn, &entry->item, err) != 0) {
             return -1;
         }
@@ -317,6 +321,28 @@ static void return_parts(struct revival *revival, struct touched *entry,
     }
 }
 
+/* A layer link of which there is no copy, for a request of ours to forget it has taken it: what it says is
+ * known. One that is in place stays as it is. */
+static void write_link(struct revival *revival, struct touched *entry, const struct rsw_removal_item *item) {
+    char key[RSW_KEY_MAX];
+    char text[RSW_DIGEST_TEXT_MAX];
+    struct rsw_write write = {.key = rsw_key_layer_link(key, item->repo.name, &item->digest)};
+    if (write.key == NULL || item->digest.alg != RSW_SHA256) { /* an alias: nobody knows what it led to */
+        entry->answer = entry->answer == RSW_FOUND ? RSW_ABSENT : entry->answer;
+        return;
+    }
+    write.bytes = rsw_digest_format(&item->digest, text);
+    write.len = strlen(text);
+    rsw_storage_write(revival->storage, &write, 1);
+    if (write.answer == RSW_FOUND) {
+        revival->result->placed++;
+    } else if (write.errnum != EEXIST) {
+        entry->answer = RSW_FAILED;
+        rsw_log(revival->log, RSW_LOG_ERROR, "%s was touched and cannot be written, tried again later: %s",
+                key, strerror(write.errnum));
+    }
+}
+
 /* Puts the files of all items back that are not in place. */
 static void place(struct revival *revival) {
     const struct rsw_removal_batch *batch = revival->batch;
@@ -329,12 +355,17 @@ static void place(struct revival *revival) {
         }
         if (plan->turn == RSW_TURN_NAME) {
             return_parts(revival, entry, &batch->items[plan->item]);
+            if (entry->layer) {
+                write_link(revival, entry, &batch->items[plan->item]);
+            }
         }
         rsw_quarantine_return(revival->storage, entry->item.generation, &setting, 1);
         note(revival, entry, &setting);
         bool itself = plan->turn == RSW_TURN_NAME || entry->item.kind == RSW_ITEM_BLOB ||
                       entry->item.kind == RSW_ITEM_LINK;
-        if (itself && setting.answer == RSW_ABSENT && entry->answer == RSW_FOUND) {
+        if (itself && setting.answer == RSW_ABSENT && entry->item.kind == RSW_ITEM_LINK) {
+            write_link(revival, entry, &batch->items[plan->item]);
+        } else if (itself && setting.answer == RSW_ABSENT && entry->answer == RSW_FOUND) {
             entry->answer = RSW_ABSENT;
         }
         revival->result->placed += setting.placed ? 1 : 0;

@@ -192,16 +192,18 @@ static const char *tag_of(struct verifier *v, uint32_t repo, uint32_t manifest, 
     return NULL;
 }
 
-static bool linked_here(struct verifier *v, uint32_t repo, uint32_t blob) {
+/* The registry gives out a blob through a layer link alone; a manifest through a revision too. */
+static bool linked_here(struct verifier *v, uint32_t repo, uint32_t blob, enum rsw_ref_kind kind) {
     struct rsw_member member;
+    bool blob_only = kind == RSW_REF_CONFIG || kind == RSW_REF_LAYER;
     return (rsw_member_get(v->txn, RSW_LINK, repo, blob, &member) == RSW_FOUND &&
             (member.flags & RSW_MEMBER_PRESENT) != 0) ||
-           (rsw_member_get(v->txn, RSW_REVISION, repo, blob, &member) == RSW_FOUND &&
+           (!blob_only && rsw_member_get(v->txn, RSW_REVISION, repo, blob, &member) == RSW_FOUND &&
             (member.flags & RSW_MEMBER_PRESENT) != 0);
 }
 
 /* What is wrong with one part of an image; NULL if nothing, or if nobody can say. */
-static const char *part_problem(struct verifier *v, uint32_t repo, uint32_t child) {
+static const char *part_problem(struct verifier *v, uint32_t repo, uint32_t child, enum rsw_ref_kind kind) {
     struct rsw_member link;
     uint32_t bytes = child;
     if (rsw_member_get(v->txn, RSW_LINK, repo, child, &link) == RSW_FOUND && link.target != 0) {
@@ -213,7 +215,7 @@ static const char *part_problem(struct verifier *v, uint32_t repo, uint32_t chil
     if (!rsw_bitmap_has(&v->there, bytes)) {
         return "needs bytes that storage does not have";
     }
-    return linked_here(v, repo, child) ? NULL : "needs a blob that is not linked in its repository";
+    return linked_here(v, repo, child, kind) ? NULL : "needs a blob that is not linked in its repository";
 }
 
 static int verify_image(struct verifier *v, const struct rsw_repo *repo, uint32_t manifest) {
@@ -241,7 +243,7 @@ static int verify_image(struct verifier *v, const struct rsw_repo *repo, uint32_
         enum rsw_ref_kind kind = rsw_refs_kind(&refs, i);
         bool part = kind == RSW_REF_CONFIG || kind == RSW_REF_LAYER || kind == RSW_REF_CHILD;
         struct rsw_blob needs;
-        if (part && (finding.problem = part_problem(v, repo->id, rsw_refs_child(&refs, i))) != NULL &&
+        if (part && (finding.problem = part_problem(v, repo->id, rsw_refs_child(&refs, i), kind)) != NULL &&
             rsw_blob_get(v->txn, rsw_refs_child(&refs, i), &needs) == RSW_FOUND) {
             finding.needs = &needs.digest;
             finding.tag = tag_of(v, repo->id, manifest, &tag);
@@ -278,7 +280,8 @@ static int verify_tag(struct verifier *v, const struct rsw_repo *repo, const str
         while (head == 0 && rsw_history_next(&iter, &history) == RSW_FOUND) {
             head = history.manifest;
         }
-    } else if (head != 0 && (tag->flags & RSW_TAG_UNSETTLED) == 0 && !linked_here(v, repo->id, head)) {
+    } else if (head != 0 && (tag->flags & RSW_TAG_UNSETTLED) == 0 &&
+               !linked_here(v, repo->id, head, RSW_REF_CHILD)) {
         finding.kind = RSW_FINDING_BROKEN_IMAGE;
         finding.problem = "its tag points at a manifest that is not linked in its repository";
     } else {

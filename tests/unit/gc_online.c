@@ -569,6 +569,50 @@ static void what_a_delete_of_ours_took_from_somebody_is_given_back(void **state)
     assert_true(has_link(r, "app", &layer) && has_blob(r, &layer));
 }
 
+/* A manifest is bytes like others: somebody may push it as a layer where its revision is condemned. The
+ * registry's answer to our DELETE would be to remove that link, of which nobody has a copy. */
+static struct rsw_digest pushed_as_layer;
+
+static void expect_another(struct fake *self, const char *repo, const struct rsw_digest *digest) {
+    (void)self;
+    (void)repo;
+    assert_false(rsw_digest_equal(digest, &pushed_as_layer));
+}
+
+static void the_link_of_a_manifest_that_was_pushed_as_a_layer_is_not_deleted(void **state) {
+    struct registry *r = *state;
+    struct tree_image image = tree_image(&r->tree, "app", NULL, "old", 1);
+    fake.base.cache = RSW_CACHE_REDIS;
+    scan_long_ago(r);
+    tree_link(&r->tree, "app", &image.manifest);
+    touch(r, RSW_LINK, "app", &image.manifest); /* it is young, and stays */
+    pushed_as_layer = image.manifest;
+    fake.in_forget = expect_another;
+    step(r, "unlinked");
+    assert_int_equal(fake.forgotten, 0); /* and all that it names with it */
+    assert_true(has_link(r, "app", &image.manifest) && has_blob(r, &image.manifest));
+}
+
+static void delete_a_new_link(struct fake *self, const char *repo, const struct rsw_digest *digest) {
+    self->in_forget = NULL;
+    pushed_as_layer = *digest;
+    tree_link(&self->r->tree, repo, digest);
+    tree_link_remove(&self->r->tree, repo, digest);
+}
+
+static void a_link_that_nobody_has_a_copy_of_is_written_anew(void **state) {
+    struct registry *r = *state;
+    struct tree_image image = tree_image(&r->tree, "app", NULL, "old", 1);
+    fake.base.cache = RSW_CACHE_REDIS;
+    scan_long_ago(r);
+    fake.in_forget = delete_a_new_link; /* in the moment between our look and our DELETE */
+    step(r, "unlinked");
+    assert_true(rsw_digest_equal(&pushed_as_layer, &image.manifest));
+    touch(r, RSW_LINK, "app", &image.manifest);
+    revive(r);
+    assert_true(has_link(r, "app", &image.manifest) && has_blob(r, &image.manifest));
+}
+
 static void bytes_of_a_manifest_are_held_until_the_replicas_are_new(void **state) {
     struct registry *r = *state;
     struct tree_image image = tree_image(&r->tree, "app", NULL, "old", 1);
@@ -973,6 +1017,8 @@ int main(void) {
         in_either(what_is_spared_when_it_is_purged_is_in_its_place),
         in_either(a_copy_that_cannot_be_removed_is_tried_again),
         in_either(a_cache_that_learnt_of_hidden_bytes_forgets_them_again),
+        in_either(the_link_of_a_manifest_that_was_pushed_as_a_layer_is_not_deleted),
+        in_either(a_link_that_nobody_has_a_copy_of_is_written_anew),
         in_either(a_tag_whose_manifest_is_gone_goes_too),
         in_either(a_fence_that_fails_refuses_and_takes_nothing),
         in_either(grace_is_never_shorter_than_settle),
