@@ -1,4 +1,4 @@
-#include "registry/curl.h"
+#include "util/curl.h"
 
 #include "util/library.h"
 

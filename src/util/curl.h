@@ -1,6 +1,6 @@
 /* libcurl, as far as we need it; see util/library.h. */
-#ifndef REGSWEEP_REGISTRY_CURL_H
-#define REGSWEEP_REGISTRY_CURL_H
+#ifndef REGSWEEP_UTIL_CURL_H
+#define REGSWEEP_UTIL_CURL_H
 
 #include <regsweep/error.h>
 
