@@ -68,6 +68,9 @@ static int run(struct rsw_cli *cli, struct rsw_sweep_options *options, struct rs
 
 /* Beside a running registry, all of whose replicas must be known. */
 static int run_online(struct rsw_cli *cli, struct rsw_sweep_options *options, struct rsw_error *err) {
+    if (cli->storage->flat) {
+        return run(cli, options, err); /* which refuses, whatever the registry may be */
+    }
     if (!rsw_cli_has_registry(cli)) {
         rsw_error_set(err, RSW_EREFUSED, 0,
                       "nothing was removed: a running registry must be told of with --registry URL, once for "
