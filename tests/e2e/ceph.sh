@@ -2,10 +2,11 @@
 # A real S3 to test against: one Ceph monitor, manager and memory-backed store with the Ceph object gateway, on loopback, at
 # ports that are free. Twenty seconds.
 #
-#   ceph.sh up DIR      starts it with all that it writes in DIR (made anew); DIR/env then sets S3_ENDPOINT, S3_ACCESS, S3_SECRET
+#   ceph.sh up DIR            starts it with all that it writes in DIR (made anew). DIR/env then sets S3_ENDPOINT; S3_ACCESS and
+#                             S3_SECRET of who owns the buckets, S3_SWEEPER and S3_SWEEPER_SECRET of who may do nothing yet
 #   ceph.sh bucket DIR NAME   makes a bucket
-#   ceph.sh down DIR    stops what was started there, by process id, and removes DIR
-#   ceph.sh have        can it be started here? Says what is missing if not, and exits 1
+#   ceph.sh down DIR          stops what was started there, by process id, and removes DIR
+#   ceph.sh have              can it be started here? Says what is missing if not, and exits 1
 #
 # Debian: radosgw ceph-mon ceph-osd ceph-mgr ceph-common.
 set -euo pipefail
@@ -125,7 +126,14 @@ up() {
     radosgw -c "$conf" -n client.rgw
     wait_for 90 curl -s --noproxy '*' "http://127.0.0.1:$gateway"
     timeout 60 radosgw-admin -c "$conf" user create --uid=reg --display-name=reg --access-key=REGACCESS --secret-key=REGSECRET
-    printf 'S3_ENDPOINT=http://127.0.0.1:%s\nS3_ACCESS=REGACCESS\nS3_SECRET=REGSECRET\n' "$gateway" >"$dir/env"
+    timeout 60 radosgw-admin -c "$conf" user create --uid=sweeper --display-name=sweeper --access-key=SWEEPACCESS --secret-key=SWEEPSECRET
+    cat >"$dir/env" <<ENV
+S3_ENDPOINT=http://127.0.0.1:$gateway
+S3_ACCESS=REGACCESS
+S3_SECRET=REGSECRET
+S3_SWEEPER=SWEEPACCESS
+S3_SWEEPER_SECRET=SWEEPSECRET
+ENV
 }
 
 down() {

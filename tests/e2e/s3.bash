@@ -7,6 +7,19 @@ s3_setup_file() {
     "$E2E_DIR/ceph.sh" have || skip "no Ceph here"
     "$E2E_DIR/ceph.sh" up "$BATS_FILE_TMPDIR/ceph"
     "$E2E_DIR/ceph.sh" bucket "$BATS_FILE_TMPDIR/ceph" "$S3_BUCKET"
+    allow_sweeper
+}
+
+# regsweep runs with the policy that the documentation says is enough.
+allow_sweeper() {
+    # shellcheck source=/dev/null
+    . "$BATS_FILE_TMPDIR/ceph/env"
+    local policy
+    policy=$(sed -n '/^    {"Version": "2012-10-17"/,/^$/p' "$E2E_DIR/../../docs/operation.md" |
+        sed "s/my-bucket/$S3_BUCKET/g" |
+        jq -c '.Statement[].Principal = {"AWS": ["arn:aws:iam:::user/sweeper"]} |
+               .Statement[2].Resource += .Statement[0].Resource') # Ceph looks at the bucket, not at each key
+    WORK=$BATS_FILE_TMPDIR s3 PUT '?policy=' "$policy"
 }
 
 s3_teardown_file() {
@@ -20,8 +33,7 @@ s3_setup() {
     S3_ROOT=images/$BATS_TEST_NUMBER
     ROOT=s3://$S3_BUCKET/$S3_ROOT
     V2=$S3_ROOT/docker/registry/v2
-    export REGSWEEP_S3_ENDPOINT=${S3_PROXY:-$S3_ENDPOINT} AWS_ACCESS_KEY_ID=$S3_ACCESS AWS_SECRET_ACCESS_KEY=$S3_SECRET
-    unset AWS_CA_BUNDLE
+    export REGSWEEP_S3_ENDPOINT=$S3_ENDPOINT AWS_ACCESS_KEY_ID=$S3_SWEEPER AWS_SECRET_ACCESS_KEY=$S3_SWEEPER_SECRET
 }
 
 # In place of lib.bash's.

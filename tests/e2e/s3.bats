@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # A registry on S3: the main job over the S3 driver of a real registry and a real store.
-# shellcheck disable=SC2154,SC2030,SC2031,SC2153 # bats sets status and output, and each test is a subshell
+# shellcheck disable=SC2034,SC2154,SC2030,SC2031,SC2153 # bats sets status and output, and each test is a subshell
 load lib
 load s3
 
@@ -40,7 +40,9 @@ push_and_delete() {
     run sweep_all --confirm
     status_is 0
     same_lines "$(comm -23 "$WORK/before" <(s3_blobs))" "$(condemned blobs digest <"$WORK/plan.json")"
-    [ -z "$(s3_keys | grep '^repositories/old/')" ]
+    s3_keys >"$WORK/keys"
+    run grep -c '^repositories/old/' "$WORK/keys"
+    [ "$output" = 0 ]
     client check-all
     [ "$(client catalog)" = $'shop/many\nshop/web' ]
     skopeo_pull shop/web:1 "$WORK/pulled:1"
@@ -129,8 +131,10 @@ push_and_delete() {
     rs scan --quiet
     run sweep_all --confirm
     status_is 0
-    [ -z "$(s3_keys | grep "_uploads/$old/")" ]
-    [ -n "$(s3_keys | grep "_uploads/$young/startedat")" ]
+    s3_keys >"$WORK/keys"
+    run grep -c "_uploads/$old/" "$WORK/keys"
+    [ "$output" = 0 ]
+    grep -q "_uploads/$young/startedat" "$WORK/keys"
 }
 
 @test "the registry's configuration tells all: bucket, root directory, endpoint, keys" {
@@ -151,7 +155,7 @@ push_and_delete() {
     says "no credentials for S3"
     mkdir "$WORK/.aws"
     printf '[default]\naws_access_key_id = nobody\naws_secret_access_key = wrong-secret\n[reg]\naws_access_key_id=%s\naws_secret_access_key = %s\n' \
-        "$S3_ACCESS" "$S3_SECRET" >"$WORK/.aws/credentials"
+        "$S3_SWEEPER" "$S3_SWEEPER_SECRET" >"$WORK/.aws/credentials"
     run rs scan -v
     status_is 1
     says InvalidAccessKeyId

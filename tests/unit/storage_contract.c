@@ -461,7 +461,8 @@ static void a_probe_reports_the_one_file_without_listing(void **state) {
 static int look_at_page(void *arg, const struct rsw_entry *entries, size_t count, struct rsw_error *err) {
     struct rsw_look *looks = calloc(count, sizeof *looks);
     struct rsw_removal *removals = calloc(count, sizeof *removals);
-    assert_true(looks != NULL && removals != NULL);
+    assert_non_null(looks);
+    assert_non_null(removals);
     (void)err;
     for (size_t i = 0; i < count; i++) {
         looks[i].key = removals[i].key = entries[i].key;
