@@ -179,5 +179,7 @@ push_and_delete() {
     run rs sweep --confirm --grace 0 --registry "$REGISTRY"
     status_is 3
     says "use --offline"
+    rs doctor --json >"$WORK/doctor.json" || true
+    jq -e '.checks | any(.name == "quarantine" and (.message | contains("only sweep --offline")))' "$WORK/doctor.json"
     [ "$keys" = "$(s3_keys)" ]
 }
