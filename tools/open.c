@@ -3,6 +3,7 @@
 
 #include "damage.h"
 #include "registry_config.h"
+#include "registry_schema.h"
 
 #include "oci/reference.h"
 
@@ -32,6 +33,54 @@ int rsw_cli_state(struct rsw_cli *cli, struct rsw_state *out, struct rsw_error *
     return 0;
 }
 
+/* What --registry-config says of S3, where no option says it. `endpoint` is for the one with a scheme. */
+static int add_registry_s3(struct rsw_s3_options *out, const struct rsw_registry_config *config,
+                           struct rsw_buf *endpoint, struct rsw_error *err) {
+    const struct rsw_raw_s3 *s3 = config->s3;
+    const char *said = s3->regionendpoint;
+    if (out->endpoint == NULL && said != NULL && *said != 0) {
+        const char *scheme = strstr(said, "://") != NULL ? "" : config->s3_plain ? "http://" : "https://";
+        if (rsw_buf_addf(endpoint, err, "%s%s", scheme, said) != 0) {
+            return -1;
+        }
+        out->endpoint = (const char *)endpoint->data;
+    }
+    if (out->region == NULL && s3->region != NULL && *s3->region != 0) {
+        out->region = s3->region;
+    }
+    if (out->style == RSW_S3_STYLE_AUTO && config->s3_path) {
+        out->style = RSW_S3_STYLE_PATH;
+    }
+    out->insecure = config->s3_unverified;
+    bool told = getenv("AWS_ACCESS_KEY_ID") != NULL || getenv("AWS_PROFILE") != NULL;
+    if (!told && s3->accesskey != NULL && *s3->accesskey != 0 && s3->secretkey != NULL) {
+        out->access_key = s3->accesskey;
+        out->secret_key = s3->secretkey;
+        out->session_token = s3->sessiontoken;
+    }
+    return 0;
+}
+
+static int open_url(struct rsw_cli *cli, const char *url, struct rsw_error *err) {
+    RSW_AUTO_BUF endpoint = RSW_BUF_INIT;
+    const struct rsw_options *options = &cli->options;
+    struct rsw_s3_options s3 = {.endpoint = options->s3_endpoint,
+                                .region = options->s3_region,
+                                .style = strcmp(options->s3_style, "host") == 0   ? RSW_S3_STYLE_HOST
+                                         : strcmp(options->s3_style, "path") == 0 ? RSW_S3_STYLE_PATH
+                                                                                  : RSW_S3_STYLE_AUTO,
+                                .ca_file = options->s3_ca,
+                                .proxy = options->s3_proxy};
+    if (strncmp(url, "s3://", strlen("s3://")) != 0) {
+        return rsw_storage_open(&cli->storage, url, err);
+    }
+    if (cli->registry_config != NULL && cli->registry_config->s3 != NULL &&
+        add_registry_s3(&s3, cli->registry_config, &endpoint, err) != 0) {
+        return -1;
+    }
+    return rsw_storage_open_s3(&cli->storage, url, &s3, err);
+}
+
 int rsw_cli_open_storage(struct rsw_cli *cli, struct rsw_error *err) {
     const struct rsw_registry_config *config = cli->registry_config;
     char url[4200];
@@ -56,9 +105,9 @@ int rsw_cli_open_storage(struct rsw_cli *cli, struct rsw_error *err) {
         return rsw_error_set(
             err, RSW_EINVAL, 0,
             "where is the registry's storage? Give --storage file:///PATH (the directory that "
-            "contains docker/registry/v2) or --registry-config FILE");
+            "contains docker/registry/v2), --storage s3://BUCKET/PATH, or --registry-config FILE");
     }
-    if (rsw_storage_open(&cli->storage, from, err) != 0) {
+    if (open_url(cli, from, err) != 0) {
         cli->storage = NULL;
         return -1;
     }

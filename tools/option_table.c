@@ -17,7 +17,21 @@ const struct rsw_option rsw_option_table[] = {
      "Directory of the index."},
     {"storage", 0, RSW_OPTION_STRING, RSW_FOR_ALL, RSW_IN_ALL, AT(storage), 0, NULL, "URL",
      "The registry's storage: file:///path, or a plain absolute path, of the directory that contains "
-     "docker/registry/v2. Without it, what --registry-config says."},
+     "docker/registry/v2; or s3://bucket/path. Without it, what --registry-config says."},
+    {"s3-endpoint", 0, RSW_OPTION_STRING, RSW_FOR_ALL, RSW_IN_ALL, AT(s3_endpoint), 0, NULL, "URL",
+     "Where S3 is: http://HOST:PORT or https://HOST:PORT. Without it, what --registry-config says, else AWS. "
+     "Who we are to it is told as to the tools of AWS: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and "
+     "AWS_SESSION_TOKEN, or AWS_PROFILE in ~/.aws/credentials."},
+    {"s3-region", 0, RSW_OPTION_STRING, RSW_FOR_ALL, RSW_IN_ALL, AT(s3_region), 0, NULL, "NAME",
+     "Region of the bucket. Without it, what --registry-config says, else AWS_REGION, AWS_DEFAULT_REGION, "
+     "~/.aws/config, us-east-1."},
+    {"s3-style", 0, RSW_OPTION_CHOICE, RSW_FOR_ALL, RSW_IN_ALL, AT(s3_style), 0, "auto", "auto|host|path",
+     "Whether the bucket stands in the host's name or in the path. auto: in the path where --s3-endpoint is "
+     "given or the name cannot stand in a host's."},
+    {"s3-ca", 0, RSW_OPTION_STRING, RSW_FOR_ALL, RSW_IN_ALL, AT(s3_ca), 0, NULL, "FILE",
+     "Authorities that the certificate of S3 is checked by, PEM, instead of the system's."},
+    {"s3-proxy", 0, RSW_OPTION_STRING, RSW_FOR_ALL, RSW_IN_ALL, AT(s3_proxy), 0, NULL, "URL",
+     "Proxy on the way to S3. Without it there is none, whatever the environment says."},
     {"config", 0, RSW_OPTION_STRING, RSW_FOR_ALL, RSW_IN_FLAG | RSW_IN_ENVIRONMENT, AT(config), 0, NULL,
      "FILE", "YAML file with options, under their names without the dashes."},
     {"registry-config", 0, RSW_OPTION_STRING, RSW_FOR_ALL, RSW_IN_ALL, AT(registry_config), 0, NULL, "FILE",
@@ -36,7 +50,7 @@ const struct rsw_option rsw_option_table[] = {
     {"rebuild", 0, RSW_OPTION_FLAG, RSW_FOR_SCAN, ASKED_FOR, AT(rebuild), 0, NULL, NULL,
      "Throw an existing index away first, a damaged one too. When things were last touched is lost with it."},
     {"threads", 0, RSW_OPTION_NUMBER, RSW_FOR_SCAN | RSW_FOR_VERIFY, RSW_IN_ALL, AT(threads), 1024, "0", "N",
-     "Readers of storage at once. 0: twice the processors."},
+     "Readers of storage at once. 0: twice the processors, on S3 16 at least."},
 
     {"listen", 0, RSW_OPTION_STRING, RSW_FOR_SERVE, RSW_IN_ALL, AT(listen), 0, "127.0.0.1:5050", "ADDR:PORT",
      "Where to take events. An address that others can reach needs a token."},

@@ -46,6 +46,11 @@ struct rsw_strings {
 struct rsw_options {
     char *index; /* never NULL */
     char *storage;
+    char *s3_endpoint;
+    char *s3_region;
+    char *s3_style; /* "auto", "host" or "path" */
+    char *s3_ca;
+    char *s3_proxy;
     char *config;
     char *registry_config;
     bool json;

@@ -91,6 +91,29 @@ static const char *or_empty(const char *text) {
     return text != NULL ? text : "";
 }
 
+static int read_s3(struct rsw_registry_config *config, struct rsw_yaml *yaml, struct rsw_error *err) {
+    const struct rsw_raw_storage *storage = config->raw->storage;
+    const struct rsw_raw_s3 *s3 = storage->s3 != NULL ? storage->s3 : storage->s3aws;
+    yaml_node_t *node =
+        rsw_yaml_get(yaml, rsw_yaml_get(yaml, rsw_yaml_root(yaml), "storage"), config->driver);
+    bool secure = true;
+    if (s3 == NULL) {
+        return 0;
+    }
+    config->s3 = s3;
+    if (read_bool(&secure, true, config, rsw_yaml_line(rsw_yaml_key(yaml, node, "secure")),
+                  "storage.s3.secure", s3->secure, err) != 0 ||
+        read_bool(&config->s3_unverified, false, config,
+                  rsw_yaml_line(rsw_yaml_key(yaml, node, "skipverify")), "storage.s3.skipverify",
+                  s3->skipverify, err) != 0 ||
+        read_bool(&config->s3_path, false, config, rsw_yaml_line(rsw_yaml_key(yaml, node, "forcepathstyle")),
+                  "storage.s3.forcepathstyle", s3->forcepathstyle, err) != 0) {
+        return -1;
+    }
+    config->s3_plain = !secure;
+    return 0;
+}
+
 static int read_storage(struct rsw_registry_config *config, struct rsw_yaml *yaml, struct rsw_error *err) {
     const struct rsw_raw_storage *storage = config->raw->storage;
     yaml_node_t *node = rsw_yaml_get(yaml, rsw_yaml_root(yaml), "storage");
@@ -102,6 +125,9 @@ static int read_storage(struct rsw_registry_config *config, struct rsw_yaml *yam
     }
     if (storage->filesystem != NULL && storage->filesystem->rootdirectory != NULL) {
         config->root_directory = storage->filesystem->rootdirectory;
+    }
+    if (read_s3(config, yaml, err) != 0) {
+        return -1;
     }
     if (storage->redirect != NULL) {
         config->redirect_disabled = or_empty(storage->redirect->disable);
@@ -312,6 +338,23 @@ void rsw_registry_config_free(struct rsw_registry_config *config) {
     free(config);
 }
 
+/* The driver puts no slash before the root directory, and one behind it. */
+static int url_of_s3(const struct rsw_registry_config *config, char *url, size_t size,
+                     struct rsw_error *err) {
+    const char *bucket = config->s3 == NULL ? "" : or_empty(config->s3->bucket);
+    const char *root = config->s3 == NULL ? "" : or_empty(config->s3->rootdirectory);
+    if (*bucket == 0) {
+        return rsw_error_set(err, RSW_EINVAL, 0, "%s:%lu: storage.%s names no bucket", config->name,
+                             config->storage_line, config->driver);
+    }
+    root += strspn(root, "/");
+    int len = snprintf(url, size, "s3://%s%s%s", bucket, *root != 0 ? "/" : "", root);
+    return len >= 0 && (size_t)len < size
+               ? 0
+               : rsw_error_set(err, RSW_EINVAL, 0, "%s:%lu: rootdirectory is too long", config->name,
+                               config->storage_line);
+}
+
 int rsw_registry_config_storage(const struct rsw_registry_config *config, char *url, size_t size,
                                 struct rsw_error *err) {
     if (*config->driver == 0) {
@@ -319,14 +362,13 @@ int rsw_registry_config_storage(const struct rsw_registry_config *config, char *
                              config->name);
     }
     if (strcmp(config->driver, "s3") == 0 || strcmp(config->driver, "s3aws") == 0) {
-        return rsw_error_set(err, RSW_EUNSUPPORTED, 0,
-                             "%s:%lu: storage is %s: regsweep does not work on S3 yet, only on a filesystem",
-                             config->name, config->storage_line, config->driver);
+        return url_of_s3(config, url, size, err);
     }
     if (strcmp(config->driver, "filesystem") != 0) {
-        return rsw_error_set(err, RSW_EUNSUPPORTED, 0,
-                             "%s:%lu: storage driver \"%s\" is none that regsweep can work on (filesystem)",
-                             config->name, config->storage_line, config->driver);
+        return rsw_error_set(
+            err, RSW_EUNSUPPORTED, 0,
+            "%s:%lu: storage driver \"%s\" is none that regsweep can work on (filesystem, s3)", config->name,
+            config->storage_line, config->driver);
     }
     if (config->root_directory[0] != '/') {
         return rsw_error_set(err, RSW_EINVAL, 0,

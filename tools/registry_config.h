@@ -38,8 +38,12 @@ struct rsw_registry_finding {
 struct rsw_registry_config {
     char *name; /* owned; the path, for messages */
     /* Text below is borrowed from `raw`, or static. */
-    char *driver;               /* owned; "filesystem", "s3", …, "" if storage names none */
-    const char *root_directory; /* filesystem: absolute or not, as written, or the registry's default */
+    char *driver;                /* owned; "filesystem", "s3", …, "" if storage names none */
+    const char *root_directory;  /* filesystem: absolute or not, as written, or the registry's default */
+    const struct rsw_raw_s3 *s3; /* NULL: storage is not on S3 */
+    bool s3_plain;               /* secure: false */
+    bool s3_unverified;          /* skipverify: true */
+    bool s3_path;                /* forcepathstyle: true */
     unsigned long storage_line;
     bool delete_enabled;
     bool read_only;
@@ -75,8 +79,8 @@ int rsw_registry_config_parse(struct rsw_registry_config **out, const char *name
                               size_t len, struct rsw_error *err);
 void rsw_registry_config_free(struct rsw_registry_config *config);
 
-/* Writes the storage URL. 0, or -1: RSW_EUNSUPPORTED for a driver that regsweep does not speak, RSW_EINVAL
- * for a root directory that is not absolute. */
+/* Writes the storage URL: of a filesystem, or s3://bucket/rootdirectory. 0, or -1: RSW_EUNSUPPORTED for a
+ * driver that regsweep does not speak, RSW_EINVAL for a root directory that is not absolute. */
 int rsw_registry_config_storage(const struct rsw_registry_config *config, char *url, size_t size,
                                 struct rsw_error *err);
 /* 0, or -1 (RSW_EREFUSED) with the first finding that forbids sweeping, and its remedy. */

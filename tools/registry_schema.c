@@ -20,6 +20,17 @@ static const cyaml_schema_value_t text_entry = {
 
 static const cyaml_schema_field_t filesystem_fields[] = {
     TEXT("rootdirectory", struct rsw_raw_filesystem, rootdirectory), END};
+static const cyaml_schema_field_t s3_fields[] = {TEXT("accesskey", struct rsw_raw_s3, accesskey),
+                                                 TEXT("secretkey", struct rsw_raw_s3, secretkey),
+                                                 TEXT("sessiontoken", struct rsw_raw_s3, sessiontoken),
+                                                 TEXT("region", struct rsw_raw_s3, region),
+                                                 TEXT("regionendpoint", struct rsw_raw_s3, regionendpoint),
+                                                 TEXT("forcepathstyle", struct rsw_raw_s3, forcepathstyle),
+                                                 TEXT("bucket", struct rsw_raw_s3, bucket),
+                                                 TEXT("rootdirectory", struct rsw_raw_s3, rootdirectory),
+                                                 TEXT("secure", struct rsw_raw_s3, secure),
+                                                 TEXT("skipverify", struct rsw_raw_s3, skipverify),
+                                                 END};
 static const cyaml_schema_field_t enabled_fields[] = {TEXT("enabled", struct rsw_raw_enabled, enabled),
                                                       TEXT("age", struct rsw_raw_enabled, age), END};
 static const cyaml_schema_field_t cache_fields[] = {
@@ -32,6 +43,8 @@ static const cyaml_schema_field_t redirect_fields[] = {TEXT("disable", struct rs
                                                        END};
 static const cyaml_schema_field_t storage_fields[] = {
     MAPPING("filesystem", struct rsw_raw_storage, filesystem, filesystem_fields),
+    MAPPING("s3", struct rsw_raw_storage, s3, s3_fields),
+    MAPPING("s3aws", struct rsw_raw_storage, s3aws, s3_fields),
     MAPPING("delete", struct rsw_raw_storage, deletion, enabled_fields),
     MAPPING("cache", struct rsw_raw_storage, cache, cache_fields),
     MAPPING("maintenance", struct rsw_raw_storage, maintenance, maintenance_fields),

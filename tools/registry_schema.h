@@ -23,11 +23,25 @@ struct rsw_raw_cache {
 struct rsw_raw_filesystem {
     char *rootdirectory;
 };
+struct rsw_raw_s3 {
+    char *accesskey;
+    char *secretkey;
+    char *sessiontoken;
+    char *region;
+    char *regionendpoint;
+    char *forcepathstyle;
+    char *bucket;
+    char *rootdirectory;
+    char *secure;
+    char *skipverify;
+};
 struct rsw_raw_redirect {
     char *disable;
 };
 struct rsw_raw_storage {
     struct rsw_raw_filesystem *filesystem;
+    struct rsw_raw_s3 *s3;
+    struct rsw_raw_s3 *s3aws; /* the same driver under its other name */
     struct rsw_raw_enabled *deletion;
     struct rsw_raw_cache *cache;
     struct rsw_raw_maintenance *maintenance;

@@ -27,7 +27,7 @@ struct rsw_scan_progress {
 };
 
 struct rsw_scan_options {
-    unsigned threads;              /* readers of storage; 0: twice the processors */
+    unsigned threads;              /* readers of storage; 0: twice the processors, 16 at least on S3 */
     bool registry_stopped;         /* nobody writes to storage: one look settles an absence */
     int64_t settle_ms;             /* else two looks this far apart do; default (0) 10 minutes */
     const struct rsw_clock *clock; /* NULL: the system's */

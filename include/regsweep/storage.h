@@ -4,6 +4,8 @@
 
 #include <regsweep/error.h>
 
+#include <stdbool.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -11,10 +13,37 @@ extern "C" {
 struct rsw_storage;
 
 /* Opens `file:///absolute/rootdirectory`, the folder that contains `docker/registry/v2`. A plain absolute
- * path is taken as file://. 0 and *out owned by the caller, or -1: RSW_EINVAL (no such scheme, relative
- * path), RSW_EIO or RSW_EACCESS (root cannot be opened). Locks nothing; the registry may be running. The
- * handle may be used by any number of threads. */
+ * path is taken as file://. `s3://bucket/rootdirectory` is a bucket of S3, as rsw_storage_open_s3 opens it
+ * without options. 0 and *out owned by the caller, or -1: RSW_EINVAL (no such scheme, relative path), RSW_EIO
+ * or RSW_EACCESS (root cannot be opened). Locks nothing; the registry may be running. The handle may be used
+ * by any number of threads. */
 RSW_API int rsw_storage_open(struct rsw_storage **out, const char *url, struct rsw_error *err);
+
+enum rsw_s3_style {
+    RSW_S3_STYLE_AUTO, /* the bucket in the host's name at AWS, if it can stand there, else in the path */
+    RSW_S3_STYLE_HOST,
+    RSW_S3_STYLE_PATH,
+};
+
+/* All are copied; NULL where there is nothing to say. */
+struct rsw_s3_options {
+    const char *endpoint; /* "https://host:port"; NULL: that of AWS in the region */
+    const char *region; /* NULL: AWS_REGION, AWS_DEFAULT_REGION, the profile's in ~/.aws/config, us-east-1 */
+    enum rsw_s3_style style;
+    const char *ca_file;    /* PEM: authorities instead of the system's */
+    const char *proxy;      /* URL; NULL: none, whatever the environment says */
+    bool insecure;          /* any certificate will do */
+    const char *access_key; /* with secret_key; NULL: from the environment (AWS_ACCESS_KEY_ID,
+                               AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN), or AWS_PROFILE in ~/.aws/credentials
+                               (AWS_SHARED_CREDENTIALS_FILE) */
+    const char *secret_key;
+    const char *session_token;
+};
+
+/* Opens `s3://bucket/rootdirectory`, and asks the store for a key of it, so that what is wrong is told at
+ * once. `options` may be NULL. 0 or -1, as above; RSW_EINVAL also for credentials that cannot be had. */
+RSW_API int rsw_storage_open_s3(struct rsw_storage **out, const char *url,
+                                const struct rsw_s3_options *options, struct rsw_error *err);
 /* NULL is allowed. No call may be under way. */
 RSW_API void rsw_storage_close(struct rsw_storage *storage);
 /* As opened. Borrowed from the handle. */

@@ -23,6 +23,17 @@ static bool has_storage(struct rsw_diagnosis *out, const struct rsw_doctor *doct
     return doctor->storage != NULL;
 }
 
+/* For checks that write, or look at folders: an object store is not written to, and has none. */
+static bool has_folders(struct rsw_diagnosis *out, const struct rsw_doctor *doctor, const char *instead) {
+    if (!has_storage(out, doctor)) {
+        return false;
+    }
+    if (doctor->storage->flat) {
+        rsw_say(out, RSW_HEALTH_UNKNOWN, NULL, "%s", instead);
+    }
+    return !doctor->storage->flat;
+}
+
 static struct rsw_survey survey_of(struct rsw_storage *storage, const char *dir) {
     struct rsw_survey survey = {.dir = dir};
     rsw_storage_survey(storage, &survey, 1);
@@ -134,7 +145,7 @@ static int write_probe(struct rsw_storage *storage, int64_t *mtime_ms, struct rs
 void rsw_doctor_storage_clock(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
     struct rsw_error err = RSW_ERROR_INIT;
     int64_t mtime_ms = 0;
-    if (!has_storage(out, doctor)) {
+    if (!has_folders(out, doctor, "S3 itself refuses who has a clock that is far off")) {
         return;
     }
     int64_t before_ms = rsw_clock_now_ms(doctor->clock);
@@ -164,7 +175,7 @@ void rsw_doctor_quarantine(struct rsw_diagnosis *out, const struct rsw_doctor *d
                                           {.dir = RSW_LAYOUT_BLOBS},
                                           {.dir = RSW_LAYOUT_BLOBS "/sha256"},
                                           {.dir = RSW_LAYOUT_REPOSITORIES}};
-    if (!has_storage(out, doctor)) {
+    if (!has_folders(out, doctor, "there is none on S3: only sweep --offline is possible there yet")) {
         return;
     }
     if (write_probe(doctor->storage, &mtime_ms, &err) != RSW_FOUND) {
@@ -245,9 +256,12 @@ void rsw_doctor_permissions(struct rsw_diagnosis *out, const struct rsw_doctor *
     size_t refused = 0;
     char text[128];
     const struct rsw_survey *first = NULL;
-    if (folders == NULL || !has_storage(out, doctor)) {
-        rsw_say(out, RSW_HEALTH_UNKNOWN, NULL, "out of memory");
+    if (!has_folders(out, doctor, "S3 says only when something is deleted whether that is allowed")) {
         free(folders);
+        return;
+    }
+    if (folders == NULL) {
+        rsw_say(out, RSW_HEALTH_UNKNOWN, NULL, "out of memory");
         return;
     }
     add_folder_of(folders, RSW_LAYOUT_BLOBS "/x");

@@ -37,7 +37,7 @@ int rsw_folders_repository(struct rsw_storage *storage, const char *name, int *e
             rc = RSW_FAILED;
         }
     }
-    if (rc == RSW_FOUND && rsw_key_repository(key, name) != NULL) {
+    if (rc == RSW_FOUND && !storage->flat && rsw_key_repository(key, name) != NULL) {
         climb(storage, key, RSW_LAYOUT_REPOSITORIES);
     }
     return rc;
@@ -167,6 +167,9 @@ static int find_unfinished(uint64_t *out, struct rsw_index *index, struct rsw_er
 
 int rsw_folders_mend(struct rsw_index *index, struct rsw_storage *storage, struct rsw_error *err) {
     uint64_t generation;
+    if (storage->flat) {
+        return 0;
+    }
     if (find_unfinished(&generation, index, err) != 0) {
         return -1;
     }

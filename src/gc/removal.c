@@ -323,6 +323,9 @@ static void answer(struct rsw_removal_item *item, int result, int errnum) {
 /* All keys of one turn. What belongs to an object of which something could not be removed stays. */
 static int remove_keys(struct rsw_removal_batch *batch, struct rsw_storage *storage,
                        enum rsw_removal_turn turn) {
+    if (turn == RSW_TURN_DIR && storage->flat) {
+        return 0; /* with the file its folder is gone */
+    }
     struct rsw_removal *removals = calloc(batch->plan_count + 1, sizeof *removals);
     uint32_t *owners = calloc(batch->plan_count + 1, sizeof *owners);
     if (removals == NULL || owners == NULL) {
@@ -404,6 +407,9 @@ static void remove_upload(struct rsw_removal_item *item, struct rsw_storage *sto
     struct rsw_removal last = {.key = started};
     rsw_storage_remove(storage, &last, 1);
     answer(item, last.answer, last.errnum);
+    if (storage->flat) {
+        return;
+    }
     if (rsw_storage_prune(storage, key, &err) == RSW_FAILED) {
         answer(item, RSW_FAILED, err.errnum != 0 ? err.errnum : EIO);
     }
@@ -429,7 +435,7 @@ void rsw_removal_batch_remove(struct rsw_removal_batch *batch, struct rsw_storag
             remove_upload(item, storage);
         } else if (item->item.kind == RSW_ITEM_REPOSITORY) {
             item->answer = rsw_folders_repository(storage, item->repo.name, &item->errnum);
-        } else if (item->item.kind == RSW_ITEM_TAG &&
+        } else if (item->item.kind == RSW_ITEM_TAG && !storage->flat &&
                    rsw_key_tag(key, item->repo.name, item->item.name) != NULL) {
             rsw_storage_prune(storage, key, NULL);
         }

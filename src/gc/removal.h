@@ -14,7 +14,7 @@
 
 #include <errno.h>
 
-#define RSW_BATCH_MAX 500
+#define RSW_BATCH_MAX 1000
 
 /* An object can be several files, and a run can end between any two of them. What tells a later scan that the
  * object is still to be removed goes after the rest of it, and only if all the rest went: the link of a

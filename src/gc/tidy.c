@@ -125,13 +125,14 @@ static int key_batch(char (*keys)[RSW_KEY_MAX], struct rsw_index *index, enum rs
     return rsw_txn_failed(txn, err) ? -1 : 0;
 }
 
-/* A tombstone goes with its directory; what else lies in there keeps both. */
+/* A tombstone goes with its directory; what else lies in there keeps both. Without directories it goes. */
 static int forget_batch(char (*keys)[RSW_KEY_MAX], struct rsw_index *index, struct rsw_storage *storage,
                         enum rsw_member_kind kind, const struct pair *pairs, size_t count,
                         struct rsw_error *err) {
     bool gone[TIDY_BATCH];
     for (size_t i = 0; i < count; i++) {
-        gone[i] = keys[i][0] != 0 && rsw_storage_prune(storage, keys[i], NULL) == RSW_ABSENT;
+        gone[i] =
+            keys[i][0] != 0 && (storage->flat || rsw_storage_prune(storage, keys[i], NULL) == RSW_ABSENT);
     }
     RSW_AUTO_TXN txn = NULL;
     if (rsw_txn_begin_write(&txn, index, err) != 0) {

@@ -1,6 +1,6 @@
 #include "registry/http.h"
 
-#include "registry/curl.h"
+#include "util/curl.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 #include "registry/url.h"
 
-#include "registry/curl.h"
+#include "util/curl.h"
 
 #include "util/cleanup.h"
 

@@ -16,6 +16,8 @@
 #include <unistd.h>
 
 #define THREADS_MAX 64
+/* At least, where storage answers over a network: readers mostly wait for it. */
+#define THREADS_REMOTE 16
 #define PROGRESS_MS 250
 /* Ids that one task of the last step goes through. */
 #define IDS_PER_TASK 65536
@@ -372,11 +374,14 @@ static void fill_result(struct rsw_scan_result *result, struct scan *scan, int r
     }
 }
 
-static unsigned thread_count(const struct rsw_scan_options *options) {
+static unsigned thread_count(const struct rsw_scan_options *options, const struct rsw_storage *storage) {
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
     unsigned threads = options->threads != 0 ? options->threads
                        : processors > 0      ? (unsigned)processors * 2
                                              : 4;
+    if (options->threads == 0 && storage->flat && threads < THREADS_REMOTE) {
+        threads = THREADS_REMOTE;
+    }
     return threads > THREADS_MAX ? THREADS_MAX : threads;
 }
 
@@ -397,7 +402,7 @@ static int scan_locked(struct rsw_scan_result *result, struct rsw_index *index, 
     scan->began = rsw_monotonic_ms();
     scan->told = scan->began;
     scan->started_ms = rsw_clock_now_ms(options->clock);
-    scan->pool = rsw_pool_new(&scan->reading, thread_count(options), tick, scan, err);
+    scan->pool = rsw_pool_new(&scan->reading, thread_count(options, storage), tick, scan, err);
     int rc = scan->pool == NULL ? -1 : run(scan, err);
     scan->finished = rc == 0;
     fill_result(result, scan, rc);

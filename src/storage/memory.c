@@ -90,7 +90,7 @@ static struct rsw_memory_file *open_file(struct rsw_memory *memory, const char *
     }
     struct rsw_memory_file *file = find_file(memory, key);
     if (file == NULL) {
-        *errnum = !memory->flat && rsw_memory_has_dir(memory, key) ? EISDIR : ENOENT;
+        *errnum = !memory->base.flat && rsw_memory_has_dir(memory, key) ? EISDIR : ENOENT;
     }
     return file;
 }
@@ -180,7 +180,7 @@ static void memory_rmdir(struct rsw_storage *storage, struct rsw_removal *remova
         removal->errnum = fault_of(memory, removal->key);
         if (removal->errnum == 0 && rsw_memory_has_dir(memory, removal->key)) {
             removal->errnum = ENOTEMPTY;
-        } else if (removal->errnum == 0 && !memory->flat && find_file(memory, removal->key) != NULL) {
+        } else if (removal->errnum == 0 && !memory->base.flat && find_file(memory, removal->key) != NULL) {
             removal->errnum = ENOTDIR;
         }
         removal->answer = removal->errnum == 0 ? RSW_ABSENT : RSW_FAILED;
@@ -207,10 +207,10 @@ static bool insert_at(struct rsw_memory *memory, size_t at) {
 /* Why no file can be made under this key, or 0: there is one, or a folder, or one of its folders is a file.
  */
 static int obstacle(const struct rsw_memory *memory, const char *key) {
-    if (find_file(memory, key) != NULL || (!memory->flat && rsw_memory_has_dir(memory, key))) {
+    if (find_file(memory, key) != NULL || (!memory->base.flat && rsw_memory_has_dir(memory, key))) {
         return EEXIST;
     }
-    for (const char *slash = strchr(key, '/'); !memory->flat && slash != NULL;
+    for (const char *slash = strchr(key, '/'); !memory->base.flat && slash != NULL;
          slash = strchr(slash + 1, '/')) {
         char *above = strndup(key, (size_t)(slash - key));
         bool is_file = above == NULL || find_file(memory, above) != NULL;
@@ -425,6 +425,6 @@ void rsw_memory_fail_after(struct rsw_storage *storage, int countdown, int errnu
 
 void rsw_memory_flat(struct rsw_storage *storage, bool flat) {
     struct rsw_memory *memory = lock(storage);
-    memory->flat = flat;
+    memory->base.flat = flat;
     unlock(memory);
 }

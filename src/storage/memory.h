@@ -34,7 +34,6 @@ struct rsw_memory {
     bool countdown_on;
     int countdown;
     int countdown_errnum;
-    bool flat;
 };
 
 /* The position of the first file whose key is not below `key` in byte order. Lock held. */

@@ -58,7 +58,8 @@ static int describe(struct tour *tour, const struct rsw_memory_file *file, struc
     entry->answer = RSW_FOUND;
     entry->size = file->len;
     entry->mtime_ms = file->mtime_ms;
-    if (tour->listing->content_max > 0 && file->len <= tour->listing->content_max && !tour->memory->flat) {
+    if (tour->listing->content_max > 0 && file->len <= tour->listing->content_max &&
+        !tour->memory->base.flat) {
         uint8_t *bytes = rsw_page_alloc(tour->page, file->len + 1, tour->err);
         if (bytes == NULL) {
             return -1;
@@ -106,6 +107,9 @@ static int enter(struct tour *tour, const char *key, size_t dir_len, bool *enter
         what = tour->listing->descend(tour->listing->arg, text_of(&dir), &leaf);
     }
     *entered = false;
+    if (what == RSW_DESCEND_PROBE && tour->memory->base.flat) {
+        what = RSW_DESCEND;
+    }
     if (what == RSW_DESCEND_PROBE && rsw_storage_key_valid(leaf, false)) {
         return probe(tour, key, dir_len, leaf);
     }
@@ -177,7 +181,7 @@ static int step(struct tour *tour) {
         return more;
     }
     size_t skip = 0;
-    if (!tour->memory->flat && enter_all(tour, text_of(&key), &skip) != 0) {
+    if (enter_all(tour, text_of(&key), &skip) != 0) {
         return -1;
     }
     if (skip > 0) { /* "0" is what follows "/": the first key that is not in it */

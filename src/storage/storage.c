@@ -225,13 +225,11 @@ int rsw_storage_open(struct rsw_storage **out, const char *url, struct rsw_error
     } else if (strncmp(url, "file://", strlen("file://")) == 0) {
         rc = open_file_url(&storage, url, err);
     } else if (strncmp(url, "s3://", strlen("s3://")) == 0) {
-        return rsw_error_set(err, RSW_EUNSUPPORTED, 0,
-                             "storage '%s': S3 is not supported by this version of regsweep, only a "
-                             "registry on a filesystem (file:///absolute/path)",
-                             url);
+        return rsw_storage_open_s3(out, url, NULL, err);
     } else {
-        return rsw_error_set(err, RSW_EINVAL, 0,
-                             "storage '%s': write file:///absolute/path or an absolute path", url);
+        return rsw_error_set(
+            err, RSW_EINVAL, 0,
+            "storage '%s': write file:///absolute/path, an absolute path or s3://bucket/path", url);
     }
     if (rc != 0 || storage == NULL) {
         return -1;

@@ -1,4 +1,4 @@
-/* Storage: the one way to the registry's bytes. Backends: filesystem, memory (tests); S3 later.
+/* Storage: the one way to the registry's bytes. Backends: filesystem, S3, memory (tests).
  *
  * Keys are '/'-separated paths relative to the registry's root directory (for a filesystem
  * `rootdirectory`, the folder that contains `docker/`), without a leading or trailing slash, without
@@ -12,7 +12,7 @@
  * - Calls that take many requests give each its own answer; one bad request never fails its neighbours, so
  *   they return nothing. A backend may have many under way at once, and does them in any order.
  * - Nothing is ever overwritten: a move or write to a key that is taken is RSW_FAILED with EEXIST.
- * - Removals are by known key, never by pattern, and may be repeated: what is gone already is RSW_ABSENT.
+ * - Removals are by known key, never by pattern, and may be repeated: what is gone already is no failure.
  * - Thread-safe: any number of calls at once on one handle. Pushes may run beside every call.
  */
 #ifndef REGSWEEP_STORAGE_STORAGE_H
@@ -56,8 +56,9 @@ enum rsw_descend {
                         *leaf may have several components, such as "current/link" */
 };
 
-/* A recursive listing. Backends that know no directories (S3) report keys only and never call `descend`;
- * a probe is for them what they do anyway. So a caller must draw the same conclusions from keys alone. */
+/* A recursive listing. Backends that know no directories (S3) report keys only. They ask `descend` of the
+ * directories that keys show, and pass over those that are to be passed over; a probe is for them like
+ * RSW_DESCEND. So a caller must draw the same conclusions from keys alone. */
 struct rsw_listing {
     const char *prefix; /* a directory; everything below it, in any order. "" is the root */
     size_t content_max; /* bring the content of files up to this size along; 0: no content */
@@ -91,7 +92,8 @@ struct rsw_read {
 
 struct rsw_removal {
     const char *key; /* a file; what is none stays: RSW_FAILED with EISDIR, ELOOP or ENXIO */
-    int answer; /* RSW_FOUND: removed; RSW_ABSENT: was gone already; RSW_FAILED: still there or unknown */
+    int answer; /* RSW_FOUND: removed; RSW_ABSENT: was gone already, as far as storage tells (S3 does not, and
+                   says RSW_FOUND); RSW_FAILED: still there or unknown */
     int errnum;
 };
 
@@ -149,9 +151,9 @@ struct rsw_storage_ops {
      * be able to use them. A file is moved in one step: whoever looks meanwhile finds it at one of the two
      * keys (where a filesystem cannot move without replacing, for a moment at both). */
     void (*move)(struct rsw_storage *storage, struct rsw_move *moves, size_t count);
-    /* `from` stays; the copy has its time, and appears whole. Where a filesystem has hard links it is the
-     * same file under a second name: it costs no room, and what somebody still writes into the one is in the
-     * other.
+    /* `from` stays; the copy has its time (on S3 what is copied, moved or written is of now), and appears
+     * whole. Where a filesystem has hard links it is the same file under a second name: it costs no room, and
+     * what somebody still writes into the one is in the other.
      */
     void (*copy)(struct rsw_storage *storage, struct rsw_move *copies, size_t count);
     void (*write)(struct rsw_storage *storage, struct rsw_write *writes, size_t count);
@@ -165,6 +167,7 @@ struct rsw_storage_ops {
 struct rsw_storage {
     const struct rsw_storage_ops *ops;
     char *url; /* owned: as given, for messages */
+    bool flat; /* keys alone: there are no directories that would stay empty, and must be removed */
 };
 
 int rsw_storage_list(struct rsw_storage *storage, const struct rsw_listing *listing, struct rsw_error *err);
@@ -182,6 +185,9 @@ void rsw_storage_survey(struct rsw_storage *storage, struct rsw_survey *surveys,
 int rsw_storage_open_fs(struct rsw_storage **out, const char *root, struct rsw_error *err);
 int rsw_storage_open_memory(struct rsw_storage **out, struct rsw_error *err);
 
+/* For tests, S3 only: how often a request is made, and the pause before the second time. */
+void rsw_s3_set_patience(struct rsw_storage *storage, unsigned tries, int64_t pause_ms);
+
 /* For tests, memory backend only: puts or replaces a file; makes a key answer RSW_FAILED with `errnum`
  * (0: normal again; in a listing a directory under this key is one that cannot be read); fails request
  * number `countdown` from now, once (0: the very next; looks, reads, removals, moves, copies, writes,
@@ -192,7 +198,7 @@ int rsw_memory_put(struct rsw_storage *storage, const char *key, const void *byt
                    int64_t mtime_ms, struct rsw_error *err);
 void rsw_memory_fail_key(struct rsw_storage *storage, const char *key, int errnum);
 void rsw_memory_fail_after(struct rsw_storage *storage, int countdown, int errnum);
-/* Behaves as an object store: no directories, `descend` is never called, listings bring no content. */
+/* Behaves as an object store: no directories, no probes, listings bring no content. */
 void rsw_memory_flat(struct rsw_storage *storage, bool flat);
 
 #define RSW_AUTO_STORAGE __attribute__((cleanup(rsw_storage_cleanup))) struct rsw_storage *

@@ -5,6 +5,7 @@
 static const struct rsw_function list[] = {
     RSW_FUNCTION(struct rsw_crypto, EVP_Digest),
     RSW_FUNCTION(struct rsw_crypto, EVP_EncodeBlock),
+    RSW_FUNCTION(struct rsw_crypto, EVP_md5),
     RSW_FUNCTION(struct rsw_crypto, EVP_sha256),
     RSW_FUNCTION(struct rsw_crypto, EVP_sha384),
     RSW_FUNCTION(struct rsw_crypto, EVP_sha512),

@@ -13,6 +13,7 @@
 struct rsw_crypto {
     __typeof__(&EVP_Digest) EVP_Digest;
     __typeof__(&EVP_EncodeBlock) EVP_EncodeBlock;
+    __typeof__(&EVP_md5) EVP_md5;
     __typeof__(&EVP_sha256) EVP_sha256;
     __typeof__(&EVP_sha384) EVP_sha384;
     __typeof__(&EVP_sha512) EVP_sha512;

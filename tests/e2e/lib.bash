@@ -102,6 +102,11 @@ answers() {
 
 # ---- the registry ----
 
+# The driver of its storage.
+registry_storage() {
+    printf '  filesystem:\n    rootdirectory: %s\n' "$ROOT"
+}
+
 # Set before start_registry or registry_config: CACHE=inmemory or, after start_redis, redis, READONLY=true, EVENTS=URL,
 # TOKEN=…
 registry_config() {
@@ -112,8 +117,7 @@ log:
   accesslog:
     disabled: true
 storage:
-  filesystem:
-    rootdirectory: $ROOT
+$(registry_storage)
   delete:
     enabled: true
   maintenance:

@@ -1,4 +1,5 @@
 /* A confirmed sweep, from scan to tidied index, over memory and a directory. */
+#include "gc/removal.h"
 #include "gc_registry.h"
 
 #include <errno.h>
@@ -440,7 +441,7 @@ static void retag_when_first_removed(struct registry *r, const char *call, const
 static void a_weak_tag_set_anew_meanwhile_is_not_removed(void **state) {
     struct registry *r = *state;
     tree_image(&r->tree, "stays", "v", "s", 1);
-    for (int i = 0; i < 520; i++) { /* more than one batch */
+    for (int i = 0; i < RSW_BATCH_MAX + 20; i++) { /* more than one batch */
         char text[32];
         snprintf(text, sizeof text, "subject %d", i);
         struct tree_image subject = tree_image(&r->tree, "gone", NULL, text, 0);

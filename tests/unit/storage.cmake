@@ -13,3 +13,14 @@ regsweep_unit_test(storage_memory
 regsweep_unit_test(storage_place
     SOURCES storage_place.c storage_help.c
     MODULES storage util)
+
+# storage_s3: for tests/e2e/s3.bats, which brings up a store.
+add_executable(storage_s3 ${CMAKE_CURRENT_LIST_DIR}/storage_s3.c ${CMAKE_CURRENT_LIST_DIR}/storage_contract.c
+               ${CMAKE_CURRENT_LIST_DIR}/storage_help.c)
+target_link_libraries(storage_s3 PRIVATE regsweep_flags PkgConfig::CMOCKA regsweep_storage regsweep_util)
+regsweep_unit_test(storage_s3_faults
+    SOURCES storage_s3_faults.c s3_mock.c storage_help.c
+    MODULES storage util)
+regsweep_unit_test(storage_s3_credentials
+    SOURCES storage_s3_credentials.c storage_help.c
+    MODULES storage util)

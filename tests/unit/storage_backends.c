@@ -48,11 +48,23 @@ static void memory_put(struct rsw_storage *storage, const char *key, const void 
 }
 
 int main(void) {
-    static const struct contract_backend memory = {"memory",    true,       true,
-                                                   memory_open, memory_put, rsw_storage_close};
-    static const struct contract_backend flat = {"object store", false,      false,
-                                                 flat_open,      memory_put, rsw_storage_close};
-    struct contract_backend fs = {"filesystem", true, true, fs_open, fs_put, fs_close};
+    static const struct contract_backend memory = {.name = "memory",
+                                                   .has_directories = true,
+                                                   .brings_content = true,
+                                                   .keeps_time = true,
+                                                   .tells_removed = true,
+                                                   .open = memory_open,
+                                                   .put = memory_put,
+                                                   .close = rsw_storage_close};
+    struct contract_backend flat = memory;
+    flat.name = "object store";
+    flat.has_directories = flat.brings_content = false;
+    flat.open = flat_open;
+    struct contract_backend fs = memory;
+    fs.name = "filesystem";
+    fs.open = fs_open;
+    fs.put = fs_put;
+    fs.close = fs_close;
     int failed = contract_run(&memory) + contract_run(&flat) + contract_run(&fs);
     /* Last, for a filter stays with the process. */
     if (help_forbid(SYS_openat2, ENOSYS)) {

@@ -506,7 +506,9 @@ static void a_url_that_cannot_be_opened_gets_a_clear_word(void **state) {
     (void)state;
     char url[256];
     put("file", "x");
-    open_fails("s3://bucket/prefix", RSW_EUNSUPPORTED, "S3");
+    open_fails("s3://", RSW_EINVAL, "s3://bucket");
+    open_fails("s3://no", RSW_EINVAL, "s3://bucket");
+    open_fails("s3://key:secret@bucket/path", RSW_EINVAL, "s3://bucket");
     open_fails("http://localhost/", RSW_EINVAL, "file:///");
     open_fails("relative/path", RSW_EINVAL, "absolute");
     open_fails("", RSW_EINVAL, "absolute");

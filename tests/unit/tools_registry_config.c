@@ -1,5 +1,6 @@
 /* What the registry's own configuration tells, and what of it is warned of or refused. */
 #include "registry_config.h"
+#include "registry_schema.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -134,11 +135,44 @@ static void expect_unsupported(const char *name, const char *text) {
     rsw_registry_config_free(config);
 }
 
-static void storage_that_is_no_filesystem_is_named_and_not_supported(void **state) {
+static void storage_that_is_neither_filesystem_nor_s3_is_named_and_not_supported(void **state) {
     (void)state;
-    expect_unsupported("s3.yml", "s3.yml:3: storage is s3: regsweep does not work on S3 yet");
     expect_unsupported("bare.yml",
                        "bare.yml:2: storage driver \"inmemory\" is none that regsweep can work on");
+}
+
+static void a_bucket_is_named_with_its_root_directory_and_how_to_get_there(void **state) {
+    (void)state;
+    static const char text[] = "storage:\n  s3aws:\n    bucket: images\n    rootdirectory: //a/b/\n"
+                               "    regionendpoint: minio:9000\n    secure: false\n    skipverify: yes\n"
+                               "    forcepathstyle: true\n";
+    struct rsw_error err = RSW_ERROR_INIT;
+    struct rsw_registry_config *config = load("s3.yml");
+    expect_storage(config, "s3://registry/images");
+    assert_string_equal(config->s3->region, "us-west-1");
+    assert_string_equal(config->s3->secretkey, "awssecretkey");
+    assert_false(config->s3_plain || config->s3_unverified || config->s3_path);
+    rsw_registry_config_free(config);
+    assert_int_equal(rsw_registry_config_parse(&config, "c.yml", text, sizeof text - 1, &err), 0);
+    expect_storage(config, "s3://images/a/b/");
+    assert_true(config->s3_plain && config->s3_unverified && config->s3_path);
+    rsw_registry_config_free(config);
+}
+
+static void expect_no_bucket(const char *text) {
+    struct rsw_error err = RSW_ERROR_INIT;
+    struct rsw_registry_config *config = NULL;
+    char url[64];
+    assert_int_equal(rsw_registry_config_parse(&config, "c.yml", text, strlen(text), &err), 0);
+    assert_int_equal(rsw_registry_config_storage(config, url, sizeof url, &err), -1);
+    assert_non_null(strstr(err.message, "c.yml:2: storage.s3 names no bucket"));
+    rsw_registry_config_free(config);
+}
+
+static void a_bucket_that_is_not_named_is_missed(void **state) {
+    (void)state;
+    expect_no_bucket("storage:\n  s3:\n    region: us-east-1\n");
+    expect_no_bucket("storage:\n  s3:\n");
 }
 
 static void a_cache_in_redis_is_warned_of_with_its_address(void **state) {
@@ -224,7 +258,9 @@ int main(void) {
         cmocka_unit_test(an_endpoint_of_somebody_else_does_not_count),
         cmocka_unit_test(a_pull_through_cache_is_refused),
         cmocka_unit_test(repository_middleware_is_refused),
-        cmocka_unit_test(storage_that_is_no_filesystem_is_named_and_not_supported),
+        cmocka_unit_test(storage_that_is_neither_filesystem_nor_s3_is_named_and_not_supported),
+        cmocka_unit_test(a_bucket_is_named_with_its_root_directory_and_how_to_get_there),
+        cmocka_unit_test(a_bucket_that_is_not_named_is_missed),
         cmocka_unit_test(a_cache_in_redis_is_warned_of_with_its_address),
         cmocka_unit_test(a_read_only_registry_needs_no_delete_and_aliases_are_followed),
         cmocka_unit_test(bad_files_are_told_with_line_and_reason),

@@ -1,4 +1,4 @@
-#include "registry/curl.h"
+#include "util/curl.h"
 
 #include "util/library.h"
 
@@ -15,6 +15,16 @@ static const struct rsw_function list[] = {
     RSW_FUNCTION(struct rsw_curl, curl_getdate),
     RSW_FUNCTION(struct rsw_curl, curl_global_cleanup),
     RSW_FUNCTION(struct rsw_curl, curl_global_init),
+    RSW_FUNCTION(struct rsw_curl, curl_multi_add_handle),
+    RSW_FUNCTION(struct rsw_curl, curl_multi_cleanup),
+    RSW_FUNCTION(struct rsw_curl, curl_multi_info_read),
+    RSW_FUNCTION(struct rsw_curl, curl_multi_init),
+    RSW_FUNCTION(struct rsw_curl, curl_multi_perform),
+    RSW_FUNCTION(struct rsw_curl, curl_multi_poll),
+    RSW_FUNCTION(struct rsw_curl, curl_multi_remove_handle),
+    RSW_FUNCTION(struct rsw_curl, curl_multi_setopt),
+    RSW_FUNCTION(struct rsw_curl, curl_multi_strerror),
+    RSW_FUNCTION(struct rsw_curl, curl_multi_wakeup),
     RSW_FUNCTION(struct rsw_curl, curl_slist_append),
     RSW_FUNCTION(struct rsw_curl, curl_slist_free_all),
     RSW_FUNCTION(struct rsw_curl, curl_url),

@@ -1,6 +1,6 @@
 /* libcurl, as far as we need it; see util/library.h. */
-#ifndef REGSWEEP_REGISTRY_CURL_H
-#define REGSWEEP_REGISTRY_CURL_H
+#ifndef REGSWEEP_UTIL_CURL_H
+#define REGSWEEP_UTIL_CURL_H
 
 #include <regsweep/error.h>
 
@@ -21,6 +21,16 @@ struct rsw_curl {
     __typeof__(&curl_getdate) curl_getdate;
     __typeof__(&curl_global_cleanup) curl_global_cleanup;
     __typeof__(&curl_global_init) curl_global_init;
+    __typeof__(&curl_multi_add_handle) curl_multi_add_handle;
+    __typeof__(&curl_multi_cleanup) curl_multi_cleanup;
+    __typeof__(&curl_multi_info_read) curl_multi_info_read;
+    __typeof__(&curl_multi_init) curl_multi_init;
+    __typeof__(&curl_multi_perform) curl_multi_perform;
+    __typeof__(&curl_multi_poll) curl_multi_poll;
+    __typeof__(&curl_multi_remove_handle) curl_multi_remove_handle;
+    __typeof__(&curl_multi_setopt) curl_multi_setopt;
+    __typeof__(&curl_multi_strerror) curl_multi_strerror;
+    __typeof__(&curl_multi_wakeup) curl_multi_wakeup;
     __typeof__(&curl_slist_append) curl_slist_append;
     __typeof__(&curl_slist_free_all) curl_slist_free_all;
     __typeof__(&curl_url) curl_url;

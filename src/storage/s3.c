@@ -1,0 +1,100 @@
+/* Looking at objects, and reading them. */
+#include "storage/s3.h"
+
+#include <stdlib.h>
+
+struct rsw_s3_request *rsw_s3_requests_new(size_t count) {
+    return count == 0 ? NULL : calloc(count, sizeof(struct rsw_s3_request));
+}
+
+void rsw_s3_requests_free(struct rsw_s3_request *requests, size_t count) {
+    for (size_t i = 0; requests != NULL && i < count; i++) {
+        rsw_buf_release(&requests[i].bytes);
+    }
+    free(requests);
+}
+
+static void take_look(struct rsw_look *look, const struct rsw_s3_request *request) {
+    look->errnum = request->errnum;
+    look->answer = rsw_s3_answer_of(request->errnum);
+    if (request->errnum == 0) {
+        look->kind = RSW_ENTRY_FILE;
+        look->size = request->size;
+        look->mtime_ms = request->mtime_ms;
+    }
+}
+
+/* A 404 without a body can be that of a bucket that is not there, or of a proxy: whether it is the key that
+ * is missing is said in the body of a GET. */
+static void ask_why(struct rsw_s3 *s3, struct rsw_look *looks, struct rsw_s3_request *requests,
+                    size_t count) {
+    size_t missing = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (requests[i].status == 404) {
+            requests[missing++] = (struct rsw_s3_request){.method = "GET", .key = looks[i].key};
+        }
+    }
+    rsw_s3_send(s3, requests, missing);
+    for (size_t i = 0, j = 0; j < missing; i++) {
+        if (looks[i].key != requests[j].key) {
+            continue;
+        }
+        if (requests[j].errnum == EFBIG) { /* it has come since; its bytes are not wanted */
+            requests[j].errnum = 0;
+        }
+        take_look(&looks[i], &requests[j++]);
+    }
+}
+
+void rsw_s3_look(struct rsw_storage *storage, struct rsw_look *looks, size_t count) {
+    struct rsw_s3 *s3 = (struct rsw_s3 *)storage;
+    struct rsw_s3_request *requests = rsw_s3_requests_new(count);
+    for (size_t i = 0; i < count; i++) {
+        looks[i].answer = RSW_FAILED;
+        looks[i].errnum = ENOMEM;
+        if (requests != NULL) {
+            requests[i] = (struct rsw_s3_request){.method = "HEAD", .key = looks[i].key};
+        }
+    }
+    if (requests == NULL) {
+        return;
+    }
+    rsw_s3_send(s3, requests, count);
+    for (size_t i = 0; i < count; i++) {
+        take_look(&looks[i], &requests[i]);
+    }
+    ask_why(s3, looks, requests, count);
+    rsw_s3_requests_free(requests, count);
+}
+
+static void take_read(struct rsw_read *read, struct rsw_s3_request *request) {
+    read->errnum = request->errnum;
+    read->answer = rsw_s3_answer_of(request->errnum);
+    read->mtime_ms = request->mtime_ms;
+    if (request->errnum == 0 || request->errnum == EFBIG) {
+        size_t max = read->content.max;
+        rsw_buf_release(&read->content);
+        read->content = request->bytes;
+        read->content.max = max;
+        request->bytes = (struct rsw_buf)RSW_BUF_INIT;
+    }
+}
+
+void rsw_s3_read(struct rsw_storage *storage, struct rsw_read *reads, size_t count) {
+    struct rsw_s3_request *requests = rsw_s3_requests_new(count);
+    for (size_t i = 0; i < count; i++) {
+        reads[i].answer = RSW_FAILED;
+        reads[i].errnum = ENOMEM;
+        if (requests != NULL) {
+            requests[i] = (struct rsw_s3_request){.method = "GET", .key = reads[i].key, .max = reads[i].max};
+        }
+    }
+    if (requests == NULL) {
+        return;
+    }
+    rsw_s3_send((struct rsw_s3 *)storage, requests, count);
+    for (size_t i = 0; i < count; i++) {
+        take_read(&reads[i], &requests[i]);
+    }
+    rsw_s3_requests_free(requests, count);
+}

@@ -1,0 +1,141 @@
+/* The S3 backend: its handle, requests and how they are sent, and what its parts share.
+ *
+ * One thread of its own drives one multi handle of libcurl, with many transfers at once over connections that
+ * stay open. Callers hand it requests and wait; what an answer means, and whether to ask again, is judged by
+ * whoever asked. */
+#ifndef REGSWEEP_STORAGE_S3_H
+#define REGSWEEP_STORAGE_S3_H
+
+#include "storage/s3_credentials.h"
+#include "storage/s3_xml.h"
+#include "storage/storage.h"
+#include "util/curl.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Requests under way at once, of all callers; fewer while the store asks us to slow down. */
+#define RSW_S3_AT_ONCE 64
+/* What the store takes in one DeleteObjects, and gives in one page of a list. */
+#define RSW_S3_KEYS_MAX 1000
+#define RSW_S3_HEADERS_MAX 4
+/* Of an answer in XML. A page of a list has a thousand keys of at most 3 KiB, and some more about each. */
+#define RSW_S3_XML_MAX ((size_t)8 * 1024 * 1024)
+
+struct rsw_s3_request {
+    /* What is asked; borrowed until it is answered. */
+    const char *method;
+    const char *key;   /* as in storage.h; NULL: the bucket itself */
+    const char *query; /* encoded, sorted by name, each name with an equals sign; NULL: none */
+    const char *headers[RSW_S3_HEADERS_MAX + 1]; /* "name: value", ended by NULL */
+    const void *body;                            /* of PUT and POST; NULL: empty */
+    size_t body_len;
+    enum rsw_s3_document expected; /* of a success; RSW_S3_NONE: bytes, or nothing */
+    size_t max;                    /* of those bytes: more are not read, `cut` */
+    rsw_s3_object_fn *object;      /* of that document, in the caller's thread; may be NULL */
+    void *arg;
+    bool patient; /* the store works for long before it answers */
+
+    /* What was answered. */
+    int errnum; /* 0: it was done. ENOENT: the store says that there is no such key. EEXIST: it says that the
+                   condition of the request does not hold. Else why nobody knows */
+    int status; /* of HTTP; 0: no answer */
+    bool cut;
+    struct rsw_buf bytes; /* the body of a success; its maximum is of no matter. The caller releases it */
+    uint64_t size;        /* Content-Length */
+    int64_t mtime_ms;     /* Last-Modified; 0: none */
+    struct rsw_s3_answer answer; /* an error, or the document that was expected */
+    char region[64];             /* of the bucket, if the store says that it is another one; else "" */
+    char said[CURL_ERROR_SIZE];  /* by libcurl, if there is no answer */
+
+    /* Of the sender. */
+    bool again; /* to be asked again */
+    struct rsw_s3_round *round;
+    struct rsw_s3_request *next;
+    CURL *curl;
+    struct curl_slist *list;
+    char payload[65]; /* sha256 of the body, in hex */
+};
+
+/* The thread and its handle. */
+struct rsw_s3_io {
+    pthread_t thread;
+    pthread_mutex_t lock; /* over all below, but for `multi` and `active`, which are the thread's alone */
+    pthread_cond_t done;
+    CURLM *multi;
+    struct rsw_s3_request *first, *last; /* waiting to be sent */
+    struct rsw_s3_request *active;
+    unsigned active_count;
+    unsigned limit; /* of active_count */
+    bool stopping;
+    CURL *idle[RSW_S3_AT_ONCE];
+    size_t idle_count;
+};
+
+struct rsw_s3 {
+    struct rsw_storage base; /* first member */
+    struct rsw_s3_io io;
+    struct rsw_s3_credentials credentials;
+    char *bucket;      /* owned, as the other strings */
+    char *prefix;      /* of every key, with a slash at its end; or "" */
+    char *origin;      /* "https://host:port": of the bucket, or of the endpoint */
+    char *bucket_path; /* "/bucket", or "" where the host names it */
+    char *signing;     /* "aws:amz:REGION:s3" */
+    char *region;
+    char *ca_file; /* NULL: the system's */
+    char *proxy;   /* "" for none */
+    bool insecure; /* the certificate is not looked at */
+    unsigned tries;
+    int64_t pause_ms; /* before the second try; then twice as long each time */
+};
+
+/* ---- asking (s3_send.c) ---- */
+
+int rsw_s3_io_start(struct rsw_s3_io *io, struct rsw_error *err);
+void rsw_s3_io_stop(struct rsw_s3_io *io);
+/* Any number, at once as far as the limit allows; each is asked again where that may help, as often as
+ * s3->tries. Each has its answer when this returns. For any number of threads. */
+void rsw_s3_send(struct rsw_s3 *s3, struct rsw_s3_request *requests, size_t count);
+/* Before try number `attempt`, 1 for the second. */
+void rsw_s3_pause(const struct rsw_s3 *s3, unsigned attempt);
+/* Sets "cannot <verb> '<key>': <what the store said>" and returns -1. */
+int rsw_s3_fail(const struct rsw_s3 *s3, const struct rsw_s3_request *request, const char *verb,
+                const char *key, struct rsw_error *err);
+/* `count` requests, cleared; NULL: out of memory, or none are wanted. Freed with what was answered. */
+struct rsw_s3_request *rsw_s3_requests_new(size_t count);
+void rsw_s3_requests_free(struct rsw_s3_request *requests, size_t count); /* NULL is allowed */
+
+/* ---- one request (s3_request.c) ---- */
+
+/* Fills in request->curl. 0, or an errno. */
+int rsw_s3_request_prepare(const struct rsw_s3 *s3, struct rsw_s3_request *request);
+/* After the transfer: takes the answer out of request->curl. */
+void rsw_s3_request_take(struct rsw_s3_request *request, CURLcode rc);
+/* What the answer means: errnum, answer, again. */
+void rsw_s3_request_judge(struct rsw_s3_request *request);
+/* What a code of S3's is as an errno, EIO if we know none; *again: another try may help. */
+int rsw_s3_errno_of(const char *code, bool *again);
+/* `text` as it stands in a path ('/' stays) or, with `slash`, in a query. */
+int rsw_s3_encode(struct rsw_buf *out, const char *text, bool slash, struct rsw_error *err);
+
+/* ---- the operations ---- */
+
+int rsw_s3_list(struct rsw_storage *storage, const struct rsw_listing *listing, struct rsw_error *err);
+void rsw_s3_look(struct rsw_storage *storage, struct rsw_look *looks, size_t count);
+void rsw_s3_read(struct rsw_storage *storage, struct rsw_read *reads, size_t count);
+void rsw_s3_remove(struct rsw_storage *storage, struct rsw_removal *removals, size_t count);
+int rsw_s3_prune(struct rsw_storage *storage, const char *dir, struct rsw_error *err);
+void rsw_s3_rmdir(struct rsw_storage *storage, struct rsw_removal *removals, size_t count);
+void rsw_s3_move(struct rsw_storage *storage, struct rsw_move *moves, size_t count);
+void rsw_s3_copy(struct rsw_storage *storage, struct rsw_move *copies, size_t count);
+void rsw_s3_write(struct rsw_storage *storage, struct rsw_write *writes, size_t count);
+
+/* RSW_ABSENT only for ENOENT. */
+static inline int rsw_s3_answer_of(int errnum) {
+    return errnum == 0 ? RSW_FOUND : errnum == ENOENT ? RSW_ABSENT : RSW_FAILED;
+}
+
+#endif

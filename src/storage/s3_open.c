@@ -1,0 +1,227 @@
+/* From a URL and options to a handle. */
+#include "storage/s3.h"
+
+#include "util/cleanup.h"
+#include "util/crypto.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TRIES 8
+#define PAUSE_MS 100
+#define REGION_DEFAULT "us-east-1"
+#define SCHEME "s3://"
+
+static int no_memory(struct rsw_error *err) {
+    return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
+}
+
+static void s3_release(struct rsw_s3 *s3) {
+    rsw_s3_credentials_release(&s3->credentials);
+    free(s3->bucket);
+    free(s3->prefix);
+    free(s3->origin);
+    free(s3->bucket_path);
+    free(s3->signing);
+    free(s3->region);
+    free(s3->ca_file);
+    free(s3->proxy);
+    free(s3);
+}
+
+static void s3_free(struct rsw_storage *storage) {
+    struct rsw_s3 *s3 = (struct rsw_s3 *)storage;
+    rsw_s3_io_stop(&s3->io);
+    s3_release(s3);
+}
+
+/* ---- bucket and prefix ---- */
+
+static bool is_bucket(const char *name, size_t len) {
+    for (size_t i = 0; i < len; i++) {
+        if (!isalnum((unsigned char)name[i]) && strchr("._-", name[i]) == NULL) {
+            return false;
+        }
+    }
+    return len >= 3 && len <= 63;
+}
+
+/* As the driver makes its keys: the root directory without a slash at either end, one between it and them. */
+static int take_url(struct rsw_s3 *s3, const char *url, struct rsw_error *err) {
+    const char *bucket = url + strlen(SCHEME);
+    size_t len = strcspn(bucket, "/");
+    const char *prefix = bucket + len + strspn(bucket + len, "/");
+    size_t prefix_len = strlen(prefix);
+    while (prefix_len > 0 && prefix[prefix_len - 1] == '/') {
+        prefix_len--;
+    }
+    if (!is_bucket(bucket, len)) {
+        return rsw_error_set(err, RSW_EINVAL, 0, "storage '%s': write s3://bucket or s3://bucket/path", url);
+    }
+    s3->bucket = strndup(bucket, len);
+    int made = asprintf(&s3->prefix, "%.*s%s", (int)prefix_len, prefix, prefix_len > 0 ? "/" : "");
+    if (made < 0) {
+        s3->prefix = NULL;
+    }
+    return s3->bucket == NULL || s3->prefix == NULL ? no_memory(err) : 0;
+}
+
+/* ---- where it is ---- */
+
+/* A bucket's name with a dot in it does not match the certificate, one with a capital or '_' is no host. */
+static bool fits_host(const char *bucket) {
+    for (; *bucket != 0; bucket++) {
+        if (!(*bucket >= 'a' && *bucket <= 'z') && !isdigit((unsigned char)*bucket) && *bucket != '-') {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Scheme and host, "http://" and what is behind it, of an endpoint. */
+static int take_endpoint(const char *endpoint, const char **host, size_t *len, struct rsw_error *err) {
+    bool plain = strncmp(endpoint, "http://", 7) == 0;
+    *host = endpoint + (plain ? 7 : 8);
+    bool known = plain || strncmp(endpoint, "https://", 8) == 0;
+    *len = known ? strcspn(*host, "/?#@ ") : 0;
+    if (*len == 0 || (*host)[*len + strspn(*host + *len, "/")] != 0) {
+        return rsw_error_set(err, RSW_EINVAL, 0,
+                             "the endpoint of S3 must be http://HOST:PORT or https://HOST:PORT%s",
+                             known && strchr(*host, '@') != NULL ? ", without a user" : "");
+    }
+    return 0;
+}
+
+static int take_place(struct rsw_s3 *s3, const struct rsw_s3_options *options, struct rsw_error *err) {
+    RSW_AUTO_FREE char *aws = NULL;
+    const char *host;
+    size_t len;
+    if (asprintf(&aws, "https://s3.%s.amazonaws.com%s", s3->region,
+                 strncmp(s3->region, "cn-", 3) == 0 ? ".cn" : "") < 0) {
+        aws = NULL;
+        return no_memory(err);
+    }
+    const char *endpoint = options->endpoint != NULL ? options->endpoint : aws;
+    if (take_endpoint(endpoint, &host, &len, err) != 0) {
+        return -1;
+    }
+    bool in_host =
+        options->style == RSW_S3_STYLE_HOST ||
+        (options->style == RSW_S3_STYLE_AUTO && options->endpoint == NULL && fits_host(s3->bucket));
+    if (asprintf(&s3->origin, "%.*s%s%s%.*s", (int)(host - endpoint), endpoint, in_host ? s3->bucket : "",
+                 in_host ? "." : "", (int)len, host) < 0) {
+        s3->origin = NULL;
+        return no_memory(err);
+    }
+    if (asprintf(&s3->bucket_path, "%s%s", in_host ? "" : "/", in_host ? "" : s3->bucket) < 0) {
+        s3->bucket_path = NULL;
+        return no_memory(err);
+    }
+    return 0;
+}
+
+/* It becomes part of a host's name and of the signature's parameters. */
+static bool is_region(const char *text) {
+    size_t len = strlen(text);
+    for (size_t i = 0; i < len; i++) {
+        if (!isalnum((unsigned char)text[i]) && text[i] != '-' && text[i] != '_') {
+            return false;
+        }
+    }
+    return len > 0 && len < 64;
+}
+
+static int take_region(struct rsw_s3 *s3, const struct rsw_s3_options *options, struct rsw_error *err) {
+    if (options->region == NULL && rsw_s3_region_load(&s3->region, getenv, err) != 0) {
+        return -1;
+    }
+    if (s3->region == NULL) {
+        s3->region = strdup(options->region != NULL ? options->region : REGION_DEFAULT);
+    }
+    if (s3->region == NULL) {
+        return no_memory(err);
+    }
+    if (!is_region(s3->region)) {
+        return rsw_error_set(err, RSW_EINVAL, 0, "\"%s\" is not the name of a region", s3->region);
+    }
+    if (asprintf(&s3->signing, "aws:amz:%s:s3", s3->region) < 0) {
+        s3->signing = NULL;
+        return no_memory(err);
+    }
+    return 0;
+}
+
+/* ---- the whole ---- */
+
+static int copy_or_none(char **out, const char *text, const char *fallback, struct rsw_error *err) {
+    const char *from = text != NULL ? text : fallback;
+    *out = from == NULL ? NULL : strdup(from);
+    return from != NULL && *out == NULL ? no_memory(err) : 0;
+}
+
+static int take_credentials(struct rsw_s3 *s3, const struct rsw_s3_options *options, struct rsw_error *err) {
+    return options->access_key != NULL && options->secret_key != NULL
+               ? rsw_s3_credentials_set(&s3->credentials, options->access_key, options->secret_key,
+                                        options->session_token, err)
+               : rsw_s3_credentials_load(&s3->credentials, getenv, err);
+}
+
+static int fill(struct rsw_s3 *s3, const char *url, const struct rsw_s3_options *options,
+                struct rsw_error *err) {
+    s3->insecure = options->insecure;
+    s3->tries = TRIES;
+    s3->pause_ms = PAUSE_MS;
+    if (take_url(s3, url, err) != 0 || take_region(s3, options, err) != 0 ||
+        take_place(s3, options, err) != 0 || take_credentials(s3, options, err) != 0 ||
+        copy_or_none(&s3->ca_file, options->ca_file, NULL, err) != 0 ||
+        copy_or_none(&s3->proxy, options->proxy, "", err) != 0 || rsw_crypto(err) == NULL) {
+        return -1;
+    }
+    return rsw_s3_io_start(&s3->io, err);
+}
+
+void rsw_s3_set_patience(struct rsw_storage *storage, unsigned tries, int64_t pause_ms) {
+    struct rsw_s3 *s3 = (struct rsw_s3 *)storage;
+    s3->tries = tries;
+    s3->pause_ms = pause_ms;
+}
+
+int rsw_storage_open_s3(struct rsw_storage **out, const char *url, const struct rsw_s3_options *options,
+                        struct rsw_error *err) {
+    static const struct rsw_storage_ops ops = {.list = rsw_s3_list,
+                                               .look = rsw_s3_look,
+                                               .read = rsw_s3_read,
+                                               .remove = rsw_s3_remove,
+                                               .prune = rsw_s3_prune,
+                                               .rmdir = rsw_s3_rmdir,
+                                               .move = rsw_s3_move,
+                                               .copy = rsw_s3_copy,
+                                               .write = rsw_s3_write,
+                                               .free = s3_free};
+    static const struct rsw_s3_options none = {.endpoint = NULL};
+    *out = NULL;
+    if (strncmp(url, SCHEME, strlen(SCHEME)) != 0) {
+        return rsw_error_set(err, RSW_EINVAL, 0, "storage '%s' is not on S3", url);
+    }
+    struct rsw_s3 *s3 = calloc(1, sizeof *s3);
+    char *copy = s3 == NULL ? NULL : strdup(url);
+    if (copy == NULL) {
+        free(s3);
+        return no_memory(err);
+    }
+    s3->base = (struct rsw_storage){.ops = &ops, .url = copy, .flat = true};
+    if (fill(s3, url, options != NULL ? options : &none, err) != 0) {
+        s3_release(s3);
+        free(copy);
+        return -1;
+    }
+    *out = &s3->base;
+    if (rsw_s3_prune(*out, "", err) == RSW_FAILED) {
+        rsw_storage_close(*out);
+        *out = NULL;
+        return -1;
+    }
+    return 0;
+}

@@ -1,0 +1,287 @@
+#include "storage/s3_xml.h"
+
+#include "util/buf.h"
+#include "util/library.h"
+#include "util/text.h"
+
+#include <expat.h>
+#include <string.h>
+
+/* Each as expat.h has it. */
+struct expat {
+    __typeof__(&XML_ParserCreate) XML_ParserCreate;
+    __typeof__(&XML_ParserFree) XML_ParserFree;
+    __typeof__(&XML_SetUserData) XML_SetUserData;
+    __typeof__(&XML_SetElementHandler) XML_SetElementHandler;
+    __typeof__(&XML_SetCharacterDataHandler) XML_SetCharacterDataHandler;
+    __typeof__(&XML_SetDoctypeDeclHandler) XML_SetDoctypeDeclHandler;
+    __typeof__(&XML_StopParser) XML_StopParser;
+    __typeof__(&XML_Parse) XML_Parse;
+    __typeof__(&XML_GetErrorCode) XML_GetErrorCode;
+};
+
+static const struct rsw_function functions[] = {
+    RSW_FUNCTION(struct expat, XML_ParserCreate),
+    RSW_FUNCTION(struct expat, XML_ParserFree),
+    RSW_FUNCTION(struct expat, XML_SetUserData),
+    RSW_FUNCTION(struct expat, XML_SetElementHandler),
+    RSW_FUNCTION(struct expat, XML_SetCharacterDataHandler),
+    RSW_FUNCTION(struct expat, XML_SetDoctypeDeclHandler),
+    RSW_FUNCTION(struct expat, XML_StopParser),
+    RSW_FUNCTION(struct expat, XML_Parse),
+    RSW_FUNCTION(struct expat, XML_GetErrorCode),
+};
+
+static struct expat expat;
+static struct rsw_library library = RSW_LIBRARY(REGSWEEP_LIBEXPAT, expat, functions);
+
+/* The longest text that we want: a key in which every byte is %XX. */
+#define TEXT_MAX ((size_t)3 * RSW_S3_KEY_MAX)
+#define DEPTH_MAX 16
+
+enum seen { SEEN_KEY = 1, SEEN_SIZE = 2, SEEN_TIME = 4, SEEN_CODE = 8, SEEN_TRUNCATED = 16 };
+
+struct reader {
+    XML_Parser parser;
+    struct rsw_s3_answer *out;
+    rsw_s3_object_fn *object;
+    void *arg;
+    struct rsw_error *err;
+    int failed;  /* the reading ends with -1 */
+    bool broken; /* it is none of our documents */
+    unsigned depth;
+    bool in_object; /* below <Contents>, <Deleted>, or <Error> of a DeleteResult */
+    unsigned seen;  /* of the object */
+    unsigned root;  /* of the document: SEEN_TRUNCATED */
+    size_t key_count;
+    uint64_t count_said; /* <KeyCount>; UINT64_MAX: not said */
+    struct rsw_s3_object found;
+    char key[TEXT_MAX + 1];
+    char code[64];
+    char text[TEXT_MAX + 1]; /* of the element at hand */
+    size_t text_len;
+};
+
+static void break_off(struct reader *reader) {
+    reader->broken = true;
+    expat.XML_StopParser(reader->parser, XML_FALSE);
+}
+
+static enum rsw_s3_document kind_of(const char *root) {
+    static const struct {
+        const char *name;
+        enum rsw_s3_document kind;
+    } kinds[] = {{"Error", RSW_S3_ERROR},
+                 {"ListBucketResult", RSW_S3_LIST},
+                 {"DeleteResult", RSW_S3_DELETED},
+                 {"CopyObjectResult", RSW_S3_COPIED}};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        if (strcmp(root, kinds[i].name) == 0) {
+            return kinds[i].kind;
+        }
+    }
+    return RSW_S3_NONE;
+}
+
+static bool is_object(const struct reader *reader, const char *name) {
+    return reader->depth == 2 && (reader->out->kind == RSW_S3_LIST
+                                      ? strcmp(name, "Contents") == 0
+                                      : reader->out->kind == RSW_S3_DELETED &&
+                                            (strcmp(name, "Deleted") == 0 || strcmp(name, "Error") == 0));
+}
+
+static void on_start(void *arg, const XML_Char *name, const XML_Char **attributes) {
+    struct reader *reader = arg;
+    (void)attributes;
+    reader->depth++;
+    reader->text_len = 0;
+    if (reader->depth == 1) {
+        reader->out->kind = kind_of(name);
+    }
+    if (reader->depth > DEPTH_MAX || reader->out->kind == RSW_S3_NONE) {
+        break_off(reader);
+    } else if (is_object(reader, name)) {
+        reader->in_object = true;
+        reader->seen = 0;
+        reader->found = (struct rsw_s3_object){.key = reader->key};
+    }
+}
+
+static void on_text(void *arg, const XML_Char *text, int len) {
+    struct reader *reader = arg;
+    if ((size_t)len > TEXT_MAX - reader->text_len) {
+        break_off(reader);
+        return;
+    }
+    memcpy(reader->text + reader->text_len, text, (size_t)len);
+    reader->text_len += (size_t)len;
+}
+
+static int hex_digit(char c) {
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                                  : -1;
+}
+
+bool rsw_s3_decode(char *text) {
+    char *to = text;
+    for (const char *at = text; *at != 0; at++, to++) {
+        *to = (char)(*at == '+' ? ' ' : *at);
+        if (*at == '%') {
+            int high = hex_digit(at[1]);
+            int low = high < 0 ? -1 : hex_digit(at[2]);
+            if (low < 0 || (high == 0 && low == 0)) {
+                return false;
+            }
+            *to = (char)(high << 4 | low);
+            at += 2;
+        }
+    }
+    *to = 0;
+    return true;
+}
+
+/* One object is whole. */
+static void end_object(struct reader *reader, const char *name) {
+    bool list = reader->out->kind == RSW_S3_LIST;
+    bool refused = !list && strcmp(name, "Error") == 0;
+    unsigned needed = list ? SEEN_KEY | SEEN_SIZE | SEEN_TIME : refused ? SEEN_KEY | SEEN_CODE : SEEN_KEY;
+    reader->in_object = false;
+    if ((reader->seen & needed) != needed) {
+        break_off(reader);
+        return;
+    }
+    reader->found.code = refused ? reader->code : NULL;
+    reader->key_count++;
+    if (reader->object != NULL && reader->object(reader->arg, &reader->found, reader->err) != 0) {
+        reader->failed = -1;
+        expat.XML_StopParser(reader->parser, XML_FALSE);
+    }
+}
+
+/* Its beginning, for messages. */
+static void keep(char *to, size_t room, const char *text) {
+    size_t len = strnlen(text, room - 1);
+    memcpy(to, text, len);
+    to[len] = 0;
+    rsw_text_clean(to);
+}
+
+static void end_part_of_object(struct reader *reader, const char *name) {
+    const char *text = reader->text;
+    bool good = true;
+    if (strcmp(name, "Key") == 0) {
+        memcpy(reader->key, text, reader->text_len + 1);
+        reader->seen |= SEEN_KEY;
+    } else if (strcmp(name, "Size") == 0) {
+        good = rsw_number_parse(&reader->found.size, text, INT64_MAX);
+        reader->seen |= SEEN_SIZE;
+    } else if (strcmp(name, "LastModified") == 0) {
+        good = rsw_time_parse(&reader->found.mtime_ms, text, reader->text_len);
+        reader->seen |= SEEN_TIME;
+    } else if (strcmp(name, "Code") == 0) {
+        keep(reader->code, sizeof reader->code, text);
+        reader->seen |= SEEN_CODE;
+    }
+    if (!good) {
+        break_off(reader);
+    }
+}
+
+static void end_part_of_root(struct reader *reader, const char *name) {
+    struct rsw_s3_answer *out = reader->out;
+    const char *text = reader->text;
+    bool good = true;
+    if (out->kind == RSW_S3_ERROR && strcmp(name, "Code") == 0) {
+        keep(out->code, sizeof out->code, text);
+    } else if (out->kind == RSW_S3_ERROR && strcmp(name, "Message") == 0) {
+        keep(out->message, sizeof out->message, text);
+    } else if (strcmp(name, "IsTruncated") == 0) {
+        out->truncated = strcmp(text, "true") == 0;
+        good = out->truncated || strcmp(text, "false") == 0;
+        reader->root |= SEEN_TRUNCATED;
+    } else if (strcmp(name, "NextContinuationToken") == 0) {
+        good = reader->text_len < sizeof out->token;
+        memcpy(out->token, text, good ? reader->text_len + 1 : 0);
+    } else if (strcmp(name, "EncodingType") == 0) {
+        out->encoded = strcmp(text, "url") == 0;
+    } else if (strcmp(name, "KeyCount") == 0) {
+        good = rsw_number_parse(&reader->count_said, text, INT64_MAX);
+    }
+    if (!good) {
+        break_off(reader);
+    }
+}
+
+static void on_end(void *arg, const XML_Char *name) {
+    struct reader *reader = arg;
+    reader->text[reader->text_len] = 0;
+    if (reader->depth == 2 && reader->in_object) {
+        end_object(reader, name);
+    } else if (reader->depth == 3 && reader->in_object) {
+        end_part_of_object(reader, name);
+    } else if (reader->depth == 2) {
+        end_part_of_root(reader, name);
+    }
+    reader->text_len = 0;
+    reader->depth--;
+}
+
+/* No answer of S3 has one, and entities that grow are defined in it. */
+static void on_doctype(void *arg, const XML_Char *name, const XML_Char *sysid, const XML_Char *pubid,
+                       int has_internal) {
+    (void)name, (void)sysid, (void)pubid, (void)has_internal;
+    break_off(arg);
+}
+
+/* Nothing is missing from it that its kind always has. */
+static bool is_whole(const struct reader *reader) {
+    switch (reader->out->kind) {
+    case RSW_S3_ERROR:
+        return reader->out->code[0] != 0;
+    case RSW_S3_LIST:
+        return (reader->root & SEEN_TRUNCATED) != 0 &&
+               (reader->count_said == UINT64_MAX || reader->count_said == reader->key_count);
+    default:
+        return true;
+    }
+}
+
+static int parse(struct reader *reader, const void *bytes, size_t len) {
+    XML_Parser parser = reader->parser;
+    expat.XML_SetUserData(parser, reader);
+    expat.XML_SetElementHandler(parser, on_start, on_end);
+    expat.XML_SetCharacterDataHandler(parser, on_text);
+    expat.XML_SetDoctypeDeclHandler(parser, on_doctype, NULL);
+    bool good = expat.XML_Parse(parser, bytes, (int)len, 1) == XML_STATUS_OK;
+    if (reader->failed != 0) {
+        return -1;
+    }
+    if (!good && !reader->broken && expat.XML_GetErrorCode(parser) == XML_ERROR_NO_MEMORY) {
+        return rsw_error_set(reader->err, RSW_ENOMEM, 0, "out of memory");
+    }
+    if (!good || reader->broken || !is_whole(reader)) {
+        *reader->out = (struct rsw_s3_answer){.kind = RSW_S3_NONE};
+    }
+    return 0;
+}
+
+int rsw_s3_xml_read(struct rsw_s3_answer *out, const void *bytes, size_t len, rsw_s3_object_fn *object,
+                    void *arg, struct rsw_error *err) {
+    *out = (struct rsw_s3_answer){.kind = RSW_S3_NONE};
+    if (rsw_library_load(&library, err) != 0 || (object != NULL && object(arg, NULL, err) != 0)) {
+        return -1;
+    }
+    if (len == 0 || len > RSW_BUF_MAX_DEFAULT) {
+        return 0;
+    }
+    struct reader reader = {.out = out, .object = object, .arg = arg, .err = err, .count_said = UINT64_MAX};
+    reader.parser = expat.XML_ParserCreate(NULL);
+    if (reader.parser == NULL) {
+        return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
+    }
+    int rc = parse(&reader, bytes, len);
+    expat.XML_ParserFree(reader.parser);
+    return rc;
+}

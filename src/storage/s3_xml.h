@@ -1,0 +1,53 @@
+/* What S3 says in XML: lists, errors, answers to deletions. A document counts only if it was read to its end:
+ * one that is cut short, or of another kind, is none. */
+#ifndef REGSWEEP_STORAGE_S3_XML_H
+#define REGSWEEP_STORAGE_S3_XML_H
+
+#include <regsweep/error.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Keys have at most 1024 bytes; in a list they can come with each of them as %XX. */
+#define RSW_S3_KEY_MAX 1024
+
+enum rsw_s3_document {
+    RSW_S3_NONE,    /* no XML, cut short, or none of these */
+    RSW_S3_ERROR,   /* <Error>: code and message are set */
+    RSW_S3_LIST,    /* <ListBucketResult> */
+    RSW_S3_DELETED, /* <DeleteResult> */
+    RSW_S3_COPIED,  /* <CopyObjectResult> */
+};
+
+/* An object of a list, or a key of an answer to a deletion. */
+struct rsw_s3_object {
+    const char *key; /* borrowed until the callback returns, as it stands there */
+    uint64_t size;
+    int64_t mtime_ms;
+    const char *code; /* of a deletion: NULL if it is deleted, else why not */
+};
+
+struct rsw_s3_answer {
+    enum rsw_s3_document kind;
+    char code[64]; /* of an error, else "" */
+    char message[256];
+    char token[1024]; /* where a list goes on, "" if it does not say */
+    bool truncated;   /* a list that goes on */
+    bool encoded;     /* its keys must be decoded */
+};
+
+/* Gets each object in the order of the document; NULL: a document begins, forget what came before. What it is
+ * told counts only once the document is read to its end. Not 0, and err set: the reading ends. */
+typedef int rsw_s3_object_fn(void *arg, const struct rsw_s3_object *object, struct rsw_error *err);
+
+/* Reads a document; `object` may be NULL. An element that every one of its kind has and that is missing, or
+ * no number or time, makes it none. 0, also for a document that is none; or -1: out of memory, libexpat
+ * cannot be loaded, or `object` said so. */
+int rsw_s3_xml_read(struct rsw_s3_answer *out, const void *bytes, size_t len, rsw_s3_object_fn *object,
+                    void *arg, struct rsw_error *err);
+
+/* In place: %XX and, as forms have it, '+' for a blank. False: a broken escape, or one for NUL. */
+bool rsw_s3_decode(char *text);
+
+#endif

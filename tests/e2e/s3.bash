@@ -1,0 +1,79 @@
+# For tests of registries on S3: one store a file of tests, a prefix of its bucket a test.
+# shellcheck shell=bash disable=SC2034,SC2154
+
+S3_BUCKET=registry
+
+s3_setup_file() {
+    "$E2E_DIR/ceph.sh" have || skip "no Ceph here"
+    "$E2E_DIR/ceph.sh" up "$BATS_FILE_TMPDIR/ceph"
+    "$E2E_DIR/ceph.sh" bucket "$BATS_FILE_TMPDIR/ceph" "$S3_BUCKET"
+    allow_sweeper
+}
+
+# regsweep runs with the policy that the documentation says is enough.
+allow_sweeper() {
+    # shellcheck source=/dev/null
+    . "$BATS_FILE_TMPDIR/ceph/env"
+    local policy
+    policy=$(sed -n '/^    {"Version": "2012-10-17"/,/^$/p' "$E2E_DIR/../../docs/operation.md" |
+        sed "s/my-bucket/$S3_BUCKET/g" |
+        jq -c '.Statement[].Principal = {"AWS": ["arn:aws:iam:::user/sweeper"]} |
+               .Statement[2].Resource += .Statement[0].Resource') # Ceph looks at the bucket, not at each key
+    WORK=$BATS_FILE_TMPDIR s3 PUT '?policy=' "$policy"
+}
+
+s3_teardown_file() {
+    "$E2E_DIR/ceph.sh" down "$BATS_FILE_TMPDIR/ceph"
+}
+
+# After e2e_setup: from here on the registry and regsweep are on S3.
+s3_setup() {
+    # shellcheck source=/dev/null
+    . "$BATS_FILE_TMPDIR/ceph/env"
+    S3_ROOT=images/$BATS_TEST_NUMBER
+    ROOT=s3://$S3_BUCKET/$S3_ROOT
+    V2=$S3_ROOT/docker/registry/v2
+    export REGSWEEP_S3_ENDPOINT=$S3_ENDPOINT AWS_ACCESS_KEY_ID=$S3_SWEEPER AWS_SECRET_ACCESS_KEY=$S3_SWEEPER_SECRET
+}
+
+# In place of lib.bash's.
+registry_storage() {
+    cat <<YAML
+  s3:
+    accesskey: $S3_ACCESS
+    secretkey: $S3_SECRET
+    region: us-east-1
+    regionendpoint: $S3_ENDPOINT
+    forcepathstyle: true
+    secure: false
+    bucket: $S3_BUCKET
+    rootdirectory: /$S3_ROOT
+  redirect:
+    disable: true
+YAML
+}
+
+# s3 METHOD KEY [TEXT]: an object, by hand.
+s3() {
+    printf '%s' "${3:-}" >"$WORK/s3.body"
+    local body=()
+    [ $# -lt 3 ] || body=(--data-binary "@$WORK/s3.body" -H 'Content-Type: application/octet-stream')
+    curl -sf --noproxy '*' --max-time 20 -X "$1" --aws-sigv4 aws:amz:us-east-1:s3 "${body[@]}" \
+        -H "x-amz-content-sha256: $(sha256sum <"$WORK/s3.body" | cut -d' ' -f1)" \
+        -K - "$S3_ENDPOINT/$S3_BUCKET/$2" <<<"user = \"$S3_ACCESS:$S3_SECRET\""
+}
+
+# Keys of the test's registry, below docker/registry/v2, one a line. A thousand at most, which is enough here.
+s3_keys() {
+    s3 GET "?list-type=2&max-keys=1000&prefix=${V2//\//%2F}%2F" | grep -oE '<Key>[^<]*' | sed "s|<Key>$V2/||" | sort
+}
+
+# Digests of all blobs, one a line.
+s3_blobs() {
+    s3_keys | sed -nE 's|^blobs/([a-z0-9]+)/../([0-9a-f]+)/data$|\1:\2|p'
+}
+
+# How many requests the store has had so far. Its own log says.
+s3_requests() {
+    grep -c 'beast: .*"regsweep/' "$BATS_FILE_TMPDIR/ceph/log/client.rgw.log" || true
+}

@@ -1,0 +1,185 @@
+#!/usr/bin/env bats
+# A registry on S3: the main job over the S3 driver of a real registry and a real store.
+# shellcheck disable=SC2034,SC2154,SC2030,SC2031,SC2153 # bats sets status and output, and each test is a subshell
+load lib
+load s3
+
+setup_file() { s3_setup_file; }
+teardown_file() { s3_teardown_file; }
+setup() { e2e_setup && s3_setup; }
+teardown() { e2e_teardown; }
+
+@test "the S3 backend keeps the contract of storage" {
+    export S3_ENDPOINT S3_ACCESS S3_SECRET S3_BUCKET
+    run "$STORAGE_S3"
+    status_is 0
+}
+
+# Two images that share a layer, one re-tagged, one deleted, and a repository that ends up empty.
+push_and_delete() {
+    client layout "$WORK/layout" many --seed 4 --arch amd64 --arch arm64
+    skopeo_push "$WORK/layout:many" shop/many:1 --all
+    client image shop/web:1 --seed 1
+    client image shop/web:1 --seed 3 # image one has no tag now
+    client image shop/web:2 --seed 2
+    client image old/thing:1 --seed 5
+    client delete old/thing "$(client pull old/thing 1)"
+    client delete shop/web "$(client pull shop/web 2)"
+}
+
+@test "a sweep with the registry read-only frees what nothing needs, and all that stays pulls" {
+    start_registry
+    push_and_delete
+    READONLY=true
+    stop_registry
+    start_registry
+    rs scan
+    sweep_all --json >"$WORK/plan.json"
+    jq -e '.totals.blobs > 0 and .condemned.repositories == ["old/thing"]' "$WORK/plan.json"
+    s3_blobs >"$WORK/before"
+    run sweep_all --confirm
+    status_is 0
+    same_lines "$(comm -23 "$WORK/before" <(s3_blobs))" "$(condemned blobs digest <"$WORK/plan.json")"
+    s3_keys >"$WORK/keys"
+    run grep -c '^repositories/old/' "$WORK/keys"
+    [ "$output" = 0 ]
+    client check-all
+    [ "$(client catalog)" = $'shop/many\nshop/web' ]
+    skopeo_pull shop/web:1 "$WORK/pulled:1"
+    skopeo_pull shop/many:1 "$WORK/pulled:many" --all
+    sweep_all --json | jq -e '.totals | add == 0'
+    run rs verify
+    status_is 0
+    READONLY=false
+    stop_registry
+    start_registry
+    client image old/thing:1 --seed 5
+    client pull old/thing 1
+}
+
+@test "what a dry run names is what the stock collector names" {
+    start_registry
+    push_and_delete
+    client blob lone/layer --seed 6
+    stop_registry
+    rs scan --quiet
+    named=$(stock_garbage)
+    [ -n "$named" ]
+    same_lines "$(sweep_all --json | condemned blobs digest)" "$named"
+}
+
+@test "a dry run and an inspection make no request; a sweep makes few" {
+    start_registry
+    push_and_delete
+    stop_registry
+    rs scan --quiet
+    before=$(s3_requests)
+    sweep_all --json >"$WORK/plan.json"
+    rs inspect stats --json >/dev/null
+    rs inspect why shop/web:1 >/dev/null
+    [ "$(s3_requests)" -eq "$before" ]
+    rs scan --quiet
+    scan=$(($(s3_requests) - before))
+    before=$(s3_requests)
+    sweep_all --confirm
+    sweep=$(($(s3_requests) - before))
+    # What is removed comes to five kinds of objects; what is left of a repository is looked at once.
+    [ "$sweep" -le $((scan + 16)) ] || fail "$sweep requests for a sweep, $scan for the scan in it"
+}
+
+@test "the index that events made is that of a scan" {
+    EVENTS=http://127.0.0.1:$(free_port)/events
+    SERVE_PORT=${EVENTS#http://127.0.0.1:}
+    SERVE_PORT=${SERVE_PORT%/events}
+    rs scan --quiet
+    start_serve
+    start_registry
+    client layout "$WORK/layout" many --seed 4 --arch amd64 --arch arm64
+    skopeo_push "$WORK/layout:many" shop/many:1 --all
+    client image shop/web:1 --seed 1 >"$WORK/first"
+    client image shop/web:1 --seed 2
+    client image shop/web --seed 3 --subject "$(cat "$WORK/first")"
+    client blob lone/layer --seed 6
+    wait_until "$TIMEOUT" events_sent
+    wait_until "$TIMEOUT" queue_is_empty
+    regsweep scan --quiet --index "$WORK/scanned" --storage "$ROOT"
+    "$INDEX_EQUAL" "$INDEX" "$WORK/scanned"
+    # What was deleted leaves no trace in a bucket: there a scan knows less than the events, and less goes.
+    client storm 20 --seed 7 >"$WORK/expected.json"
+    wait_until "$TIMEOUT" events_sent
+    wait_until "$TIMEOUT" queue_is_empty
+    stop_registry
+    stop_serve
+    regsweep scan --quiet --index "$WORK/again" --storage "$ROOT"
+    sweep_all --json | condemned blobs digest >"$WORK/by-events"
+    regsweep sweep --offline --grace 0 --index "$WORK/again" --json | condemned blobs digest >"$WORK/by-scan"
+    [ -s "$WORK/by-scan" ]
+    [ -z "$(comm -13 "$WORK/by-events" "$WORK/by-scan")" ]
+    sweep_all --confirm --quiet
+    start_registry
+    client check "$WORK/expected.json"
+    client check-all
+}
+
+@test "a stale upload goes, a young one stays" {
+    start_registry
+    client image up/load:1
+    old=$(client upload up/load --seed 1)
+    young=$(client upload up/load --seed 2)
+    stop_registry
+    s3 PUT "$V2/repositories/up/load/_uploads/$old/startedat" 2024-01-01T00:00:00Z
+    rs scan --quiet
+    run sweep_all --confirm
+    status_is 0
+    s3_keys >"$WORK/keys"
+    run grep -c "_uploads/$old/" "$WORK/keys"
+    [ "$output" = 0 ]
+    grep -q "_uploads/$young/startedat" "$WORK/keys"
+}
+
+@test "the registry's configuration tells all: bucket, root directory, endpoint, keys" {
+    start_registry
+    client image team/app:1
+    stop_registry
+    unset REGSWEEP_S3_ENDPOINT AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
+    HOME=$WORK regsweep scan --index "$INDEX" --registry-config "$WORK/registry.yml" --json >"$WORK/scan.json"
+    jq -e '.complete and .tags == 1' "$WORK/scan.json"
+    jq -e --arg root "$ROOT" '.storage == $root' "$WORK/scan.json"
+}
+
+@test "credentials come from a profile; without any, with wrong ones or for no bucket a scan says so, and no secret" {
+    unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
+    export HOME=$WORK
+    run rs scan
+    status_is 1
+    says "no credentials for S3"
+    mkdir "$WORK/.aws"
+    printf '[default]\naws_access_key_id = nobody\naws_secret_access_key = wrong-secret\n[reg]\naws_access_key_id=%s\naws_secret_access_key = %s\n' \
+        "$S3_SWEEPER" "$S3_SWEEPER_SECRET" >"$WORK/.aws/credentials"
+    run rs scan -v
+    status_is 1
+    says InvalidAccessKeyId
+    [[ $output != *wrong-secret* ]]
+    AWS_PROFILE=reg run rs scan
+    status_is 0
+    AWS_PROFILE=reg run regsweep scan --index "$INDEX.other" --storage s3://none-of-these/x
+    status_is 1
+    says NoSuchBucket
+}
+
+@test "beside a running registry a sweep is refused, and nothing is touched" {
+    start_registry
+    client image team/app:1
+    client blob team/lone --seed 5
+    rs scan --quiet
+    keys=$(s3_keys)
+    run rs sweep --confirm --grace 0
+    status_is 3
+    says "not yet possible on S3"
+    run rs sweep --confirm --grace 0 --registry "$REGISTRY"
+    status_is 3
+    says "use --offline"
+    rs doctor --json >"$WORK/doctor.json" || true
+    jq -e '.checks | any(.name == "quarantine" and (.message | contains("only sweep --offline")))' "$WORK/doctor.json"
+    [ "$keys" = "$(s3_keys)" ]
+}

@@ -1,0 +1,59 @@
+/* The contract over a bucket of a real store: S3_ENDPOINT, S3_ACCESS, S3_SECRET and S3_BUCKET say which. Run
+ * by tests/e2e/s3.bats; without them there is nothing to test. */
+#include "storage_contract.h"
+
+#include "storage/s3.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Each storage is a prefix of its own, and so empty. */
+static struct rsw_storage *s3_open(void) {
+    static unsigned number;
+    struct rsw_error err = RSW_ERROR_INIT;
+    struct rsw_storage *storage = NULL;
+    char url[256];
+    const struct rsw_s3_options options = {.endpoint = getenv("S3_ENDPOINT"),
+                                           .access_key = getenv("S3_ACCESS"),
+                                           .secret_key = getenv("S3_SECRET")};
+    snprintf(url, sizeof url, "s3://%s/contract+%d/%u/", getenv("S3_BUCKET"), (int)getpid(), number++);
+    if (rsw_storage_open_s3(&storage, url, &options, &err) != 0) {
+        fail_msg("%s", err.message);
+    }
+    return storage;
+}
+
+static void s3_put(struct rsw_storage *storage, const char *key, const void *bytes, size_t len,
+                   int64_t mtime_ms) {
+    struct rsw_s3_request request = {.method = "PUT", .key = key, .body = bytes, .body_len = len};
+    (void)mtime_ms;
+    rsw_s3_send((struct rsw_s3 *)storage, &request, 1);
+    assert_int_equal(request.errnum, 0);
+    rsw_buf_release(&request.bytes);
+}
+
+static void s3_put_all(struct rsw_storage *storage, char (*keys)[64], size_t count) {
+    struct rsw_s3_request *requests = rsw_s3_requests_new(count);
+    assert_non_null(requests);
+    for (size_t i = 0; i < count; i++) {
+        requests[i] = (struct rsw_s3_request){
+            .method = "PUT", .key = keys[i], .body = keys[i], .body_len = strlen(keys[i])};
+    }
+    rsw_s3_send((struct rsw_s3 *)storage, requests, count);
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(requests[i].errnum, 0);
+    }
+    rsw_s3_requests_free(requests, count);
+}
+
+int main(void) {
+    static const struct contract_backend s3 = {
+        .name = "S3", .open = s3_open, .put = s3_put, .close = rsw_storage_close, .put_all = s3_put_all};
+    if (getenv("S3_ENDPOINT") == NULL) {
+        fprintf(stderr, "no S3_ENDPOINT: nothing is tested\n");
+        return 0;
+    }
+    return contract_run(&s3);
+}

@@ -1,0 +1,282 @@
+/* A store that is overburdened, cuts short, repeats itself, or says one thing and means another. */
+#include "s3_mock.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define ANSWER(status, body) "HTTP/1.1 " status "\r\nConnection: close\r\n\r\n" body
+#define OK(body) ANSWER("200 OK", body)
+#define ERROR(code) "<Error><Code>" code "</Code><Message>for a reason</Message></Error>"
+#define SLOW_DOWN ANSWER("503 Slow Down", ERROR("SlowDown"))
+#define HEAD_FOUND                                                                                           \
+    "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 7\r\n"                                          \
+    "Last-Modified: Sat, 28 Nov 2026 02:20:41 GMT\r\n\r\n"
+#define HEAD_404 "HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 200\r\n\r\n"
+#define KEY(name)                                                                                            \
+    "<Contents><Key>root/" name "</Key><Size>7</Size><LastModified>2026-11-28T02:20:41.250Z</LastModified>"  \
+    "</Contents>"
+#define LIST(more, keys)                                                                                     \
+    OK("<ListBucketResult><EncodingType>url</EncodingType>" more keys "</ListBucketResult>")
+#define LAST "<IsTruncated>false</IsTruncated>"
+#define MORE "<IsTruncated>true</IsTruncated><NextContinuationToken>there+1</NextContinuationToken>"
+
+#define SCRIPT(mock, ...)                                                                                    \
+    static const char *const script[] = {__VA_ARGS__, NULL};                                                 \
+    s3_mock_answers(mock, script)
+
+static void asked(const struct s3_mock *mock, size_t number, const char *text) {
+    assert_true(number < mock->count);
+    if (strstr(mock->notes[number], text) == NULL) {
+        fail_msg("not \"%s\" but: %s", text, mock->notes[number]);
+    }
+}
+
+/* ---- asking again ---- */
+
+static void a_store_that_is_overburdened_is_asked_again(void **state) {
+    struct s3_mock *mock = *state;
+    SCRIPT(mock, SLOW_DOWN, SLOW_DOWN, HEAD_FOUND);
+    struct rsw_look look = help_look(mock->storage, "a/link");
+    assert_int_equal(look.answer, RSW_FOUND);
+    assert_int_equal(look.size, 7);
+    assert_int_equal(look.mtime_ms, INT64_C(1795832441000));
+    assert_int_equal(mock->count, 3);
+}
+
+static void but_not_for_ever(void **state) {
+    struct s3_mock *mock = *state;
+    char text[256];
+    int errnum;
+    SCRIPT(mock, SLOW_DOWN);
+    assert_int_equal(help_look(mock->storage, "a/link").answer, RSW_FAILED);
+    assert_int_equal(mock->count, 3);
+    assert_int_equal(help_read(mock->storage, "a/link", text, &errnum), RSW_FAILED);
+    assert_int_equal(errnum, EAGAIN);
+    assert_int_equal(mock->count, 6);
+    assert_int_equal(help_remove(mock->storage, "a/link", &errnum), RSW_FAILED);
+    struct seen seen = {.count = 0};
+    assert_int_equal(help_list(&seen, mock->storage, "a", 0), RSW_FAILED);
+    assert_non_null(strstr(seen.err.message, "SlowDown: for a reason"));
+}
+
+static void a_connection_that_breaks_is_tried_again(void **state) {
+    struct s3_mock *mock = *state;
+    char text[256];
+    SCRIPT(mock, "", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\nConnection: close\r\n\r\nsha", OK("sha256:ab"));
+    assert_int_equal(help_read(mock->storage, "a/link", text, NULL), RSW_FOUND);
+    assert_string_equal(text, "sha256:ab");
+    assert_int_equal(mock->count, 3);
+}
+
+static void what_no_other_try_changes_is_asked_once(void **state) {
+    struct s3_mock *mock = *state;
+    char text[256];
+    int errnum;
+    SCRIPT(mock, ANSWER("403 Forbidden", ERROR("AccessDenied")));
+    assert_int_equal(help_read(mock->storage, "a/link", text, &errnum), RSW_FAILED);
+    assert_int_equal(errnum, EACCES);
+    assert_int_equal(mock->count, 1);
+}
+
+/* ---- absent, or not ---- */
+
+static void only_the_store_itself_says_that_a_key_is_absent(void **state) {
+    struct s3_mock *mock = *state;
+    static const struct {
+        const char *body;
+        int answer;
+    } cases[] = {{ANSWER("404 Not Found", ERROR("NoSuchKey")), RSW_ABSENT},
+                 {ANSWER("404 Not Found", ERROR("NoSuchBucket")), RSW_FAILED},
+                 {ANSWER("404 Not Found", "<html>not here</html>"), RSW_FAILED},
+                 {ANSWER("404 Not Found", "<Error><Code>NoSuchKey</Code>"), RSW_FAILED},
+                 {ANSWER("404 Not Found", ""), RSW_FAILED},
+                 {ANSWER("403 Forbidden", ERROR("AccessDenied")), RSW_FAILED},
+                 {ANSWER("301 Moved", ERROR("PermanentRedirect")), RSW_FAILED}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[256];
+        const char *const look[] = {HEAD_404, cases[i].body, NULL};
+        const char *const read[] = {cases[i].body, NULL};
+        s3_mock_answers(mock, look);
+        assert_int_equal(help_look(mock->storage, "a/link").answer, cases[i].answer);
+        s3_mock_answers(mock, read);
+        assert_int_equal(help_read(mock->storage, "a/link", text, NULL), cases[i].answer);
+    }
+}
+
+static void a_key_that_came_between_two_looks_is_found(void **state) {
+    struct s3_mock *mock = *state;
+    SCRIPT(mock, HEAD_404, OK("seven.."));
+    assert_int_equal(help_look(mock->storage, "a/link").answer, RSW_FOUND);
+}
+
+/* ---- lists ---- */
+
+static int list_all(struct s3_mock *mock, struct seen *seen) {
+    return help_list(seen, mock->storage, "d", 0);
+}
+
+static void a_page_that_is_cut_short_is_asked_for_again_and_told_once(void **state) {
+    struct s3_mock *mock = *state;
+    SCRIPT(mock, LIST(MORE, KEY("d/1") KEY("d/2")), OK("<ListBucketResult>" LAST KEY("d/3")),
+           LIST(LAST, KEY("d/3") KEY("d/%34+x")));
+    struct seen seen = {.count = 0};
+    assert_int_equal(list_all(mock, &seen), RSW_FOUND);
+    assert_int_equal(seen.count, 4);
+    assert_non_null(help_find(&seen, "d/3"));
+    assert_non_null(help_find(&seen, "d/4 x"));
+    assert_int_equal(help_find(&seen, "d/1")->mtime_ms, INT64_C(1795832441250));
+    asked(mock, 0, "GET /bucket/?encoding-type=url&list-type=2&max-keys=1000&prefix=root%2Fd%2F HTTP");
+    asked(mock, 1, "?continuation-token=there%2B1&encoding-type=url&");
+    asked(mock, 2, "?continuation-token=there%2B1&encoding-type=url&");
+    help_forget(&seen);
+}
+
+static void a_list_that_is_not_whole_fails(void **state) {
+    struct s3_mock *mock = *state;
+    static const char *const bad[] = {
+        LIST("", KEY("d/1")),                                                  /* goes on, or not? */
+        LIST("<IsTruncated>true</IsTruncated>", KEY("d/1")),                   /* but where? */
+        LIST(LAST "<KeyCount>2</KeyCount>", KEY("d/1")),                       /* one is missing */
+        LIST(MORE, KEY("d/1")),                                                /* again and again */
+        LIST(LAST, KEY("d/2") KEY("d/1")),                                     /* goes back */
+        LIST(LAST, KEY("e/1")),                                                /* of another prefix */
+        LIST(LAST, KEY("d/%zz")),                                              /* not encoded */
+        LIST(LAST, "<Contents><Key>root/d/1</Key></Contents>"),                /* without a size */
+        LIST(LAST, "<Contents><Key>root/d/1</Key><Size>-1</Size></Contents>"), /* an odd one */
+        OK("<!DOCTYPE x [<!ENTITY a \"b\">]><ListBucketResult>" LAST "</ListBucketResult>"),
+        OK("<html>Welcome</html>"),
+        OK(""),
+        OK(ERROR("InternalError")),
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        const char *const script[] = {bad[i], NULL};
+        struct seen seen = {.count = 0};
+        s3_mock_answers(mock, script);
+        if (list_all(mock, &seen) != RSW_FAILED) {
+            fail_msg("taken for a list: %s", bad[i]);
+        }
+        assert_true(mock->count <= 3);
+        help_forget(&seen);
+    }
+}
+
+static void a_folder_that_is_passed_over_is_not_listed(void **state) {
+    struct s3_mock *mock = *state;
+    SCRIPT(mock, LIST(MORE, KEY("d/a/1") KEY("d/b/1") KEY("d/b/2")), LIST(LAST, KEY("d/c/1")));
+    struct seen seen = {.skip = "d/b"};
+    assert_int_equal(list_all(mock, &seen), RSW_FOUND);
+    assert_int_equal(seen.count, 2);
+    asked(mock, 1,
+          "?encoding-type=url&list-type=2&max-keys=1000&prefix=root%2Fd%2F&start-after=root%2Fd%2Fb0 ");
+    help_forget(&seen);
+}
+
+static void marks_of_folders_are_no_files_and_odd_keys_are_told(void **state) {
+    struct s3_mock *mock = *state;
+    SCRIPT(mock, LIST(LAST, KEY("d/") KEY("d/a//b") KEY("d/a/1")));
+    struct seen seen = {.count = 0};
+    assert_int_equal(list_all(mock, &seen), RSW_FOUND);
+    assert_int_equal(seen.count, 2);
+    assert_int_equal(help_find(&seen, "d/a//b")->kind, RSW_ENTRY_OTHER);
+    help_forget(&seen);
+}
+
+/* ---- removals ---- */
+
+#define DELETED(keys) OK("<DeleteResult>" keys "</DeleteResult>")
+#define GONE(name) "<Deleted><Key>root/" name "</Key></Deleted>"
+#define STAYS(name, code) "<Error><Key>root/" name "</Key><Code>" code "</Code></Error>"
+
+static void each_key_of_a_removal_has_its_own_answer(void **state) {
+    struct s3_mock *mock = *state;
+    SCRIPT(mock, OK(ERROR("InternalError")),
+           DELETED(GONE("a") STAYS("b", "AccessDenied") STAYS("c", "SlowDown") STAYS("e&amp;", "NoSuchKey")),
+           DELETED(GONE("c")), DELETED(GONE("d")));
+    struct rsw_removal removals[] = {{.key = "d"}, {.key = "c"},  {.key = "b"},
+                                     {.key = "a"}, {.key = "e&"}, {.key = "f\n"}};
+    rsw_storage_remove(mock->storage, removals, 6);
+    assert_int_equal(removals[0].answer, RSW_FOUND); /* nobody named it at first */
+    assert_int_equal(removals[1].answer, RSW_FOUND);
+    assert_int_equal(removals[2].answer, RSW_FAILED);
+    assert_int_equal(removals[2].errnum, EACCES);
+    assert_int_equal(removals[3].answer, RSW_FOUND);
+    assert_int_equal(removals[4].answer, RSW_ABSENT);
+    assert_int_equal(removals[5].errnum, EINVAL);
+    assert_int_equal(mock->count, 4);
+    asked(mock, 1, "POST /bucket/?delete= HTTP");
+    asked(mock, 1, "<Object><Key>root/e&amp;</Key></Object></Delete>");
+    asked(
+        mock, 2,
+        "<Quiet>false</Quiet><Object><Key>root/c</Key></Object><Object><Key>root/d</Key></Object></Delete>");
+}
+
+static void what_the_answer_does_not_name_is_not_taken_for_removed(void **state) {
+    struct s3_mock *mock = *state;
+    SCRIPT(mock, DELETED(GONE("other")));
+    int errnum;
+    assert_int_equal(help_remove(mock->storage, "a", &errnum), RSW_FAILED);
+    assert_int_equal(errnum, EIO);
+    assert_int_equal(mock->count, 3);
+}
+
+static void a_copy_that_fails_after_its_200_failed(void **state) {
+    struct s3_mock *mock = *state;
+    SCRIPT(mock, HEAD_FOUND, HEAD_404, ANSWER("404 Not Found", ERROR("NoSuchKey")),
+           OK(ERROR("InternalError")));
+    struct rsw_move move = {.from = "a", .to = "b"};
+    rsw_storage_move(mock->storage, &move, 1);
+    assert_int_equal(move.answer, RSW_FAILED);
+    assert_int_equal(mock->count, 6); /* the last three are one copy; nothing was removed */
+    asked(mock, 5, "PUT /bucket/root/b HTTP");
+}
+
+/* ---- secrets ---- */
+
+static void requests_are_signed_and_no_message_holds_a_secret(void **state) {
+    struct s3_mock *mock = *state;
+    SCRIPT(mock, ANSWER("403 Forbidden", ERROR("SignatureDoesNotMatch")));
+    struct seen seen = {.count = 0};
+    assert_int_equal(list_all(mock, &seen), RSW_FAILED);
+    asked(mock, 0, "Authorization: AWS4-HMAC-SHA256 Credential=access/");
+    asked(mock, 0,
+          "/eu-test-1/s3/aws4_request, "
+          "SignedHeaders=host;x-amz-content-sha256;x-amz-date;x-amz-security-token");
+    asked(mock, 0, "x-amz-security-token: token-of-the-mock");
+    assert_null(strstr(mock->notes[0], S3_MOCK_SECRET));
+    assert_non_null(strstr(seen.err.message, "SignatureDoesNotMatch"));
+    assert_null(strstr(seen.err.message, S3_MOCK_SECRET));
+    assert_null(strstr(seen.err.message, "token-of-the-mock"));
+}
+
+static void the_region_of_a_bucket_elsewhere_is_told(void **state) {
+    struct s3_mock *mock = *state;
+    SCRIPT(mock, "HTTP/1.1 301 Moved\r\nConnection: close\r\nx-amz-bucket-region: eu-west-3\r\n\r\n" ERROR(
+                     "PermanentRedirect"));
+    struct seen seen = {.count = 0};
+    assert_int_equal(list_all(mock, &seen), RSW_FAILED);
+    assert_non_null(strstr(seen.err.message, "the bucket is in region eu-west-3"));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, s3_mock_setup, s3_mock_teardown)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(a_store_that_is_overburdened_is_asked_again),
+        TEST(but_not_for_ever),
+        TEST(a_connection_that_breaks_is_tried_again),
+        TEST(what_no_other_try_changes_is_asked_once),
+        TEST(only_the_store_itself_says_that_a_key_is_absent),
+        TEST(a_key_that_came_between_two_looks_is_found),
+        TEST(a_page_that_is_cut_short_is_asked_for_again_and_told_once),
+        TEST(a_list_that_is_not_whole_fails),
+        TEST(a_folder_that_is_passed_over_is_not_listed),
+        TEST(marks_of_folders_are_no_files_and_odd_keys_are_told),
+        TEST(each_key_of_a_removal_has_its_own_answer),
+        TEST(what_the_answer_does_not_name_is_not_taken_for_removed),
+        TEST(a_copy_that_fails_after_its_200_failed),
+        TEST(requests_are_signed_and_no_message_holds_a_secret),
+        TEST(the_region_of_a_bucket_elsewhere_is_told),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
