@@ -117,29 +117,11 @@ static void on_text(void *arg, const XML_Char *text, int len) {
     reader->text_len += (size_t)len;
 }
 
-static int hex_digit(char c) {
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                                  : -1;
-}
-
 bool rsw_s3_decode(char *text) {
-    char *to = text;
-    for (const char *at = text; *at != 0; at++, to++) {
-        *to = (char)(*at == '+' ? ' ' : *at);
-        if (*at == '%') {
-            int high = hex_digit(at[1]);
-            int low = high < 0 ? -1 : hex_digit(at[2]);
-            if (low < 0 || (high == 0 && low == 0)) {
-                return false;
-            }
-            *to = (char)(high << 4 | low);
-            at += 2;
-        }
+    for (char *at = text; *at != 0; at++) {
+        *at = *at == '+' ? ' ' : *at;
     }
-    *to = 0;
-    return true;
+    return rsw_text_unescape(text);
 }
 
 /* One object is whole. */

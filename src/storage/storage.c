@@ -3,6 +3,7 @@
 #include "storage/backend.h"
 
 #include "util/cleanup.h"
+#include "util/text.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -175,33 +176,6 @@ int rsw_storage_prune(struct rsw_storage *storage, const char *dir, struct rsw_e
     return storage->ops->prune(storage, dir, err);
 }
 
-static int hex_digit(char c) {
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* Undoes %XX in place (RFC 3986, 2.1). False: a broken escape, or one that stands for NUL. */
-static bool unescape(char *text) {
-    char *to = text;
-    for (const char *at = text; *at != 0; at++, to++) {
-        *to = *at;
-        if (*at == '%') {
-            int high = hex_digit(at[1]);
-            int low = high < 0 ? -1 : hex_digit(at[2]);
-            if (low < 0 || (high == 0 && low == 0)) {
-                return false;
-            }
-            *to = (char)(high << 4 | low);
-            at += 2;
-        }
-    }
-    *to = 0;
-    return true;
-}
-
 static int open_file_url(struct rsw_storage **out, const char *url, struct rsw_error *err) {
     RSW_AUTO_FREE char *path = strdup(url + strlen("file://"));
     if (path == NULL) {
@@ -210,7 +184,7 @@ static int open_file_url(struct rsw_storage **out, const char *url, struct rsw_e
     if (path[0] != '/') {
         return rsw_error_set(err, RSW_EINVAL, 0, "storage '%s': write file:///absolute/path", url);
     }
-    if (!unescape(path)) {
+    if (!rsw_text_unescape(path)) {
         return rsw_error_set(err, RSW_EINVAL, 0, "storage '%s': a %% must be written as %%25", url);
     }
     return rsw_storage_open_fs(out, path, err);

@@ -16,6 +16,32 @@ void rsw_text_clean(char *text) {
     }
 }
 
+static int hex_digit(char c) {
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    c = (char)(c | 0x20);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+bool rsw_text_unescape(char *text) {
+    char *to = text;
+    for (const char *at = text; *at != 0; at++, to++) {
+        *to = *at;
+        if (*at == '%') {
+            int high = hex_digit(at[1]);
+            int low = high < 0 ? -1 : hex_digit(at[2]);
+            if (low < 0 || (high == 0 && low == 0)) {
+                return false;
+            }
+            *to = (char)(high << 4 | low);
+            at += 2;
+        }
+    }
+    *to = 0;
+    return true;
+}
+
 /* Bytes of the well-formed UTF-8 sequence at `at` (Unicode 15, table 3-7), 0 if there is none. */
 static size_t utf8_length(const unsigned char *at) {
     unsigned char lead = at[0];

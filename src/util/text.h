@@ -10,6 +10,9 @@
 /* Replaces control bytes by '?', in place, so that no name out of storage can steer a terminal. */
 void rsw_text_clean(char *text);
 
+/* Undoes %XX, in place (RFC 3986, 2.1). False: a broken escape, or one that stands for NUL. */
+bool rsw_text_unescape(char *text);
+
 /* Copies text; what is no UTF-8 in it becomes U+FFFD. Returns `out`, which has RSW_UTF8_ROOM(text) bytes. */
 #define RSW_UTF8_ROOM(text) (3 * strlen(text) + 1)
 char *rsw_text_to_utf8(char *out, const char *text);
