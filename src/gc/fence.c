@@ -327,16 +327,12 @@ static uint64_t oldest_answer(const struct fence *fence) {
 /* What comes in from now on has a higher number. What came in before has none, even if it wrote nothing and
  * its number was free again: this writes. */
 static int begin(struct fence *fence, struct rsw_error *err) {
-    RSW_AUTO_TXN keeping = NULL;
-    RSW_AUTO_TXN reading = NULL;
-    if (rsw_txn_begin_write(&keeping, fence->index, err) != 0) {
+    RSW_AUTO_TXN txn = NULL;
+    if (rsw_time_note(fence->index, fence->clock, NULL, err) != 0 ||
+        rsw_txn_begin_read(&txn, fence->index, err) != 0) {
         return -1;
     }
-    rsw_time_keep(keeping, fence->clock, NULL);
-    if (rsw_txn_commit(&keeping, err) != 0 || rsw_txn_begin_read(&reading, fence->index, err) != 0) {
-        return -1;
-    }
-    fence->began_seq = rsw_txn_seq(reading);
+    fence->began_seq = rsw_txn_seq(txn);
     return 0;
 }
 

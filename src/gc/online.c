@@ -260,9 +260,10 @@ static int take(struct rsw_online *online, const struct rsw_generation *generati
 /* Before anything is DELETEd: what was pushed again, and whose event was still on its way, stays. */
 static int hear_all(struct rsw_online *online, const struct rsw_generation *generation,
                     struct rsw_error *err) {
-    return online->replicas->cache == RSW_CACHE_NONE ? rsw_online_give_back(online, err)
-           : drain(online, err) != 0                 ? -1
-                                                     : look_again(online, generation, err);
+    if (online->replicas->cache == RSW_CACHE_NONE) { /* nothing ever is */
+        return rsw_online_give_back(online, err);
+    }
+    return drain(online, err) == 0 ? look_again(online, generation, err) : -1;
 }
 
 /* What a client can name goes before what it leads to. */
@@ -458,20 +459,12 @@ static int open_ids(struct rsw_index *index, uint64_t *ids, size_t *count, struc
     return rsw_txn_failed(txn, err) ? -1 : 0;
 }
 
-static int keep_time(struct rsw_online *online, struct rsw_time *time, struct rsw_error *err) {
-    RSW_AUTO_TXN txn = NULL;
-    if (rsw_txn_begin_write(&txn, online->index, err) != 0) {
-        return -1;
-    }
-    rsw_time_keep(txn, online->options->clock, time);
-    return rsw_txn_commit(&txn, err);
-}
-
 int rsw_online_advance(struct rsw_online *online, int64_t *left_ms, struct rsw_error *err) {
     uint64_t ids[RSW_GENERATIONS_OPEN_MAX];
     size_t count;
     *left_ms = INT64_MAX;
-    if (keep_time(online, NULL, err) != 0 || open_ids(online->index, ids, &count, err) != 0) {
+    if (rsw_time_note(online->index, online->options->clock, NULL, err) != 0 ||
+        open_ids(online->index, ids, &count, err) != 0) {
         return -1;
     }
     for (size_t i = 0; i < count; i++) {
@@ -533,7 +526,8 @@ int rsw_online_begin(struct rsw_online *online, int64_t *left_ms, struct rsw_err
             0 ||
         drain(online, err) != 0 || rsw_purge_held(online, false, &online->result->held, err) != 0 ||
         rsw_uploads_forget_ended(online->index, online->storage, err) != 0 ||
-        rsw_index_check(online->index, err) != 0 || keep_time(online, &time, err) != 0) {
+        rsw_index_check(online->index, err) != 0 ||
+        rsw_time_note(online->index, online->options->clock, &time, err) != 0) {
         return -1;
     }
     rsw_decide_options(&mark, online->options);

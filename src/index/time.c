@@ -91,6 +91,16 @@ int rsw_time_keep(struct rsw_txn *txn, const struct rsw_clock *clock, struct rsw
     return rsw_txn_ok(txn) ? RSW_FOUND : RSW_FAILED;
 }
 
+int rsw_time_note(struct rsw_index *index, const struct rsw_clock *clock, struct rsw_time *out,
+                  struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    if (rsw_txn_begin_write(&txn, index, err) != 0) {
+        return -1;
+    }
+    rsw_time_keep(txn, clock, out);
+    return rsw_txn_commit(&txn, err);
+}
+
 int64_t rsw_time_ahead_ms(const struct rsw_time *time, int64_t window_ms) {
     int64_t ahead_ms = 0;
     for (size_t i = 0; i < RSW_JUMPS_MAX; i++) {

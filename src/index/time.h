@@ -31,6 +31,9 @@ int rsw_time_look(struct rsw_txn *txn, const struct rsw_clock *clock, struct rsw
  * machine, than wrote here last, it records a gap: nobody knows how long `serve` did not run. Who waits for
  * something must do so before and while it waits, for else time stands still after a restart. */
 int rsw_time_keep(struct rsw_txn *txn, const struct rsw_clock *clock, struct rsw_time *out);
+/* The same in a transaction of its own, which writes in any case. 0 or -1. No transaction may be open. */
+int rsw_time_note(struct rsw_index *index, const struct rsw_clock *clock, struct rsw_time *out,
+                  struct rsw_error *err);
 /* By how much the clock on the wall went ahead of time within the last `window_ms` of steady time: what looks
  * older than window + that by the wall is older than the window. */
 int64_t rsw_time_ahead_ms(const struct rsw_time *time, int64_t window_ms);
