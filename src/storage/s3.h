@@ -138,4 +138,9 @@ static inline int rsw_s3_answer_of(int errnum) {
     return errnum == 0 ? RSW_FOUND : errnum == ENOENT ? RSW_ABSENT : RSW_FAILED;
 }
 
+/* Loaded since rsw_s3_io_start. */
+static inline const struct rsw_curl *rsw_s3_curl(void) {
+    return rsw_curl(NULL);
+}
+
 #endif

@@ -17,10 +17,6 @@
 #define STALLED_BYTES 1L
 #define STALLED_SECONDS 30L
 
-static const struct rsw_curl *lib(void) {
-    return rsw_curl(NULL); /* loaded since rsw_s3_io_start */
-}
-
 /* ---- asking ---- */
 
 static bool is_unreserved(char c) {
@@ -68,7 +64,7 @@ static int hash_payload(struct rsw_s3_request *request) {
 }
 
 static int add_header(struct rsw_s3_request *request, const char *text) {
-    struct curl_slist *longer = lib()->curl_slist_append(request->list, text);
+    struct curl_slist *longer = rsw_s3_curl()->curl_slist_append(request->list, text);
     if (longer == NULL) {
         return -1;
     }
@@ -107,7 +103,7 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *arg) {
     struct rsw_s3_request *request = arg;
     size_t len = size * count;
     long status = 0;
-    lib()->curl_easy_getinfo(request->curl, CURLINFO_RESPONSE_CODE, &status);
+    rsw_s3_curl()->curl_easy_getinfo(request->curl, CURLINFO_RESPONSE_CODE, &status);
     bool wanted = request->expected == RSW_S3_NONE && status >= 200 && status < 300;
     size_t room = (wanted ? request->max : RSW_S3_XML_MAX) - request->bytes.len;
     size_t kept = len < room ? len : room;
@@ -120,7 +116,7 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *arg) {
 }
 
 static bool set_limits(CURL *curl, const struct rsw_s3 *s3, bool patient) {
-    const struct rsw_curl *l = lib();
+    const struct rsw_curl *l = rsw_s3_curl();
     bool ok = l->curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L) == CURLE_OK;
     ok &= l->curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK;
     ok &= l->curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK;
@@ -145,7 +141,7 @@ static bool set_limits(CURL *curl, const struct rsw_s3 *s3, bool patient) {
 }
 
 static bool set_signature(CURL *curl, const struct rsw_s3 *s3) {
-    const struct rsw_curl *l = lib();
+    const struct rsw_curl *l = rsw_s3_curl();
     bool ok = l->curl_easy_setopt(curl, CURLOPT_AWS_SIGV4, s3->signing) == CURLE_OK;
     ok &= l->curl_easy_setopt(curl, CURLOPT_USERNAME, s3->credentials.access_key) == CURLE_OK;
     ok &= l->curl_easy_setopt(curl, CURLOPT_PASSWORD, s3->credentials.secret_key) == CURLE_OK;
@@ -153,7 +149,7 @@ static bool set_signature(CURL *curl, const struct rsw_s3 *s3) {
 }
 
 static bool set_method(CURL *curl, const struct rsw_s3_request *request) {
-    const struct rsw_curl *l = lib();
+    const struct rsw_curl *l = rsw_s3_curl();
     if (strcmp(request->method, "HEAD") == 0) {
         return l->curl_easy_setopt(curl, CURLOPT_NOBODY, 1L) == CURLE_OK;
     }
@@ -168,7 +164,7 @@ static bool set_method(CURL *curl, const struct rsw_s3_request *request) {
 }
 
 int rsw_s3_request_prepare(const struct rsw_s3 *s3, struct rsw_s3_request *request) {
-    const struct rsw_curl *l = lib();
+    const struct rsw_curl *l = rsw_s3_curl();
     RSW_AUTO_BUF url = RSW_BUF_INIT;
     request->list = NULL;
     request->errnum = 0;
@@ -195,7 +191,7 @@ int rsw_s3_request_prepare(const struct rsw_s3 *s3, struct rsw_s3_request *reque
 
 static int errno_of_curl(CURL *curl, CURLcode rc) {
     long errnum = 0;
-    lib()->curl_easy_getinfo(curl, CURLINFO_OS_ERRNO, &errnum);
+    rsw_s3_curl()->curl_easy_getinfo(curl, CURLINFO_OS_ERRNO, &errnum);
     switch (rc) {
     case CURLE_OUT_OF_MEMORY:
         return ENOMEM;
@@ -212,7 +208,7 @@ static int errno_of_curl(CURL *curl, CURLcode rc) {
 }
 
 void rsw_s3_request_take(struct rsw_s3_request *request, CURLcode rc) {
-    const struct rsw_curl *l = lib();
+    const struct rsw_curl *l = rsw_s3_curl();
     long status = 0;
     curl_off_t size = -1;
     curl_off_t seconds = -1;

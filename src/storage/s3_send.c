@@ -11,10 +11,6 @@
 #define POLL_MS 60000
 #define PAUSE_MAX_MS 4000
 
-static const struct rsw_curl *lib(void) {
-    return rsw_curl(NULL); /* loaded since rsw_s3_io_start */
-}
-
 /* What one caller waits for. */
 struct rsw_s3_round {
     const struct rsw_s3 *s3;
@@ -35,10 +31,11 @@ static void leave(struct rsw_s3_io *io, struct rsw_s3_request *request) {
 static void finish(struct rsw_s3_io *io, struct rsw_s3_request *request) {
     CURL *curl = request->curl;
     request->curl = NULL;
-    lib()->curl_slist_free_all(request->list);
+    rsw_s3_curl()->curl_slist_free_all(request->list);
     request->list = NULL;
     if (curl != NULL) {
-        lib()->curl_easy_reset(curl); /* forgets keys and headers; connections are the multi handle's */
+        rsw_s3_curl()->curl_easy_reset(
+            curl); /* forgets keys and headers; connections are the multi handle's */
     }
     pthread_mutex_lock(&io->lock);
     if (curl != NULL && io->idle_count < RSW_S3_AT_ONCE) {
@@ -49,7 +46,7 @@ static void finish(struct rsw_s3_io *io, struct rsw_s3_request *request) {
         pthread_cond_broadcast(&io->done);
     }
     pthread_mutex_unlock(&io->lock);
-    lib()->curl_easy_cleanup(curl);
+    rsw_s3_curl()->curl_easy_cleanup(curl);
 }
 
 static void end_all(struct rsw_s3_io *io, CURLMcode why) {
@@ -57,10 +54,10 @@ static void end_all(struct rsw_s3_io *io, CURLMcode why) {
         struct rsw_s3_request *request = io->active;
         io->active = request->next;
         io->active_count--;
-        lib()->curl_multi_remove_handle(io->multi, request->curl);
+        rsw_s3_curl()->curl_multi_remove_handle(io->multi, request->curl);
         request->status = 0;
         request->errnum = why == CURLM_OUT_OF_MEMORY ? ENOMEM : EIO;
-        snprintf(request->said, sizeof request->said, "%s", lib()->curl_multi_strerror(why));
+        snprintf(request->said, sizeof request->said, "%s", rsw_s3_curl()->curl_multi_strerror(why));
         finish(io, request);
     }
 }
@@ -85,9 +82,9 @@ static void begin(struct rsw_s3_io *io) {
     struct rsw_s3_request *request;
     CURL *curl;
     while ((request = next(io, &curl)) != NULL) {
-        request->curl = curl != NULL ? curl : lib()->curl_easy_init();
+        request->curl = curl != NULL ? curl : rsw_s3_curl()->curl_easy_init();
         int errnum = request->curl == NULL ? ENOMEM : rsw_s3_request_prepare(request->round->s3, request);
-        if (errnum == 0 && lib()->curl_multi_add_handle(io->multi, request->curl) != CURLM_OK) {
+        if (errnum == 0 && rsw_s3_curl()->curl_multi_add_handle(io->multi, request->curl) != CURLM_OK) {
             errnum = ENOMEM;
         }
         if (errnum != 0) {
@@ -107,12 +104,12 @@ static size_t collect(struct rsw_s3_io *io) {
     CURLMsg *message;
     int left;
     size_t count = 0;
-    while ((message = lib()->curl_multi_info_read(io->multi, &left)) != NULL) {
+    while ((message = rsw_s3_curl()->curl_multi_info_read(io->multi, &left)) != NULL) {
         struct rsw_s3_request *request = NULL;
         CURLcode rc = message->data.result; /* the message goes with the handle */
-        lib()->curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &request);
+        rsw_s3_curl()->curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &request);
         rsw_s3_request_take(request, rc);
-        lib()->curl_multi_remove_handle(io->multi, request->curl);
+        rsw_s3_curl()->curl_multi_remove_handle(io->multi, request->curl);
         leave(io, request);
         io->active_count--;
         finish(io, request);
@@ -133,9 +130,9 @@ static void *drive(void *arg) {
     int running;
     while (!is_stopping(io)) {
         begin(io);
-        CURLMcode rc = lib()->curl_multi_perform(io->multi, &running);
+        CURLMcode rc = rsw_s3_curl()->curl_multi_perform(io->multi, &running);
         if (collect(io) == 0 && rc == CURLM_OK) { /* else there may be room for those that wait */
-            rc = lib()->curl_multi_poll(io->multi, NULL, 0, POLL_MS, NULL);
+            rc = rsw_s3_curl()->curl_multi_poll(io->multi, NULL, 0, POLL_MS, NULL);
         }
         if (rc != CURLM_OK) {
             end_all(io, rc);
@@ -148,23 +145,23 @@ int rsw_s3_io_start(struct rsw_s3_io *io, struct rsw_error *err) {
     if (rsw_curl(err) == NULL) {
         return -1;
     }
-    if (lib()->curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+    if (rsw_s3_curl()->curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
         return rsw_error_set(err, RSW_EIO, 0, "libcurl cannot start");
     }
     *io = (struct rsw_s3_io){.limit = RSW_S3_AT_ONCE};
-    io->multi = lib()->curl_multi_init();
+    io->multi = rsw_s3_curl()->curl_multi_init();
     if (io->multi == NULL) {
-        lib()->curl_global_cleanup();
+        rsw_s3_curl()->curl_global_cleanup();
         return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
     }
-    lib()->curl_multi_setopt(io->multi, CURLMOPT_MAXCONNECTS, (long)RSW_S3_AT_ONCE);
+    rsw_s3_curl()->curl_multi_setopt(io->multi, CURLMOPT_MAXCONNECTS, (long)RSW_S3_AT_ONCE);
     pthread_mutex_init(&io->lock, NULL);
     pthread_cond_init(&io->done, NULL);
     if (pthread_create(&io->thread, NULL, drive, io) != 0) {
         pthread_cond_destroy(&io->done);
         pthread_mutex_destroy(&io->lock);
-        lib()->curl_multi_cleanup(io->multi);
-        lib()->curl_global_cleanup();
+        rsw_s3_curl()->curl_multi_cleanup(io->multi);
+        rsw_s3_curl()->curl_global_cleanup();
         return rsw_error_set(err, RSW_ENOMEM, 0, "cannot start a thread");
     }
     return 0;
@@ -174,15 +171,15 @@ void rsw_s3_io_stop(struct rsw_s3_io *io) {
     pthread_mutex_lock(&io->lock);
     io->stopping = true;
     pthread_mutex_unlock(&io->lock);
-    lib()->curl_multi_wakeup(io->multi);
+    rsw_s3_curl()->curl_multi_wakeup(io->multi);
     pthread_join(io->thread, NULL);
     while (io->idle_count > 0) {
-        lib()->curl_easy_cleanup(io->idle[--io->idle_count]);
+        rsw_s3_curl()->curl_easy_cleanup(io->idle[--io->idle_count]);
     }
-    lib()->curl_multi_cleanup(io->multi);
+    rsw_s3_curl()->curl_multi_cleanup(io->multi);
     pthread_cond_destroy(&io->done);
     pthread_mutex_destroy(&io->lock);
-    lib()->curl_global_cleanup();
+    rsw_s3_curl()->curl_global_cleanup();
 }
 
 /* ---- callers ---- */
@@ -208,7 +205,7 @@ static void ask(struct rsw_s3 *s3, struct rsw_s3_request *requests, size_t count
         round.left++;
     }
     if (round.left > 0) {
-        lib()->curl_multi_wakeup(io->multi);
+        rsw_s3_curl()->curl_multi_wakeup(io->multi);
     }
     while (round.left > 0) {
         pthread_cond_wait(&io->done, &io->lock);
