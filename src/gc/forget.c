@@ -84,9 +84,9 @@ static int keep(struct rsw_online *online, const struct rsw_item *item, struct r
     return rsw_txn_commit(&txn, err);
 }
 
-/* A DELETE removes the layer link, also of a manifest that somebody pushed as a layer: that link is no item
- * of the generation, or was taken from another place in time. While there is one, or who knows, nothing is
- * asked for. One that is pushed between this look and the DELETE is written anew when its event comes in. */
+/* A DELETE removes the layer link, also that of a manifest which somebody pushed as a layer: that one is no
+ * item of the generation. While a link is in place, or nobody knows, nothing is asked for. One that is pushed
+ * between this look and the DELETE is written anew when its event comes in (revive.c). */
 static bool has_link(const struct rsw_online *online, const struct pair *pair) {
     char key[RSW_KEY_MAX];
     struct rsw_look look = {.key = rsw_key_layer_link(key, pair->repo.name, &pair->digest)};

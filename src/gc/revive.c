@@ -363,9 +363,10 @@ static void place(struct revival *revival) {
         note(revival, entry, &setting);
         bool itself = plan->turn == RSW_TURN_NAME || entry->item.kind == RSW_ITEM_BLOB ||
                       entry->item.kind == RSW_ITEM_LINK;
-        if (itself && setting.answer == RSW_ABSENT && entry->item.kind == RSW_ITEM_LINK) {
+        bool lost = itself && setting.answer == RSW_ABSENT;
+        if (lost && entry->item.kind == RSW_ITEM_LINK) {
             write_link(revival, entry, &batch->items[plan->item]);
-        } else if (itself && setting.answer == RSW_ABSENT && entry->answer == RSW_FOUND) {
+        } else if (lost && entry->answer == RSW_FOUND) {
             entry->answer = RSW_ABSENT;
         }
         revival->result->placed += setting.placed ? 1 : 0;

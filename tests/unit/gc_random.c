@@ -634,11 +634,10 @@ static void judge_orphan(const struct sight *sight, struct verdicts *out, int m)
     bool any_dead = false;
     bool any_live = false;
     int subject = subject_of(sight->world, sight->repo, m);
-    if (in_ring(sight->world, sight->repo, m)) {
-        ; /* it follows nobody */
-    } else if (subject != NONE) {
+    bool alone = in_ring(sight->world, sight->repo, m); /* it follows nobody */
+    if (!alone && subject != NONE) {
         *(sight->live[subject] ? &any_live : &any_dead) = true;
-    } else if (follows(sight->world, sight->repo, m)) {
+    } else if (!alone && follows(sight->world, sight->repo, m)) {
         for (int t = 0; t < TAGS; t++) {
             if (carries(&sight->repo->tags[t], m)) {
                 *(sight->live[sight->repo->tags[t].subject] ? &any_live : &any_dead) = true;
