@@ -128,8 +128,11 @@ static int start_sweeper(struct server *server, struct rsw_error *err) {
 
 static int start(struct server *server, const char *token, struct rsw_error *err) {
     struct rsw_cli *cli = server->cli;
-    const struct rsw_checker_options checks = {
-        .clock = cli->clock, .log = &cli->log, .touched = on_touched, .arg = server};
+    const struct rsw_checker_options checks = {.clock = cli->clock,
+                                               .log = &cli->log,
+                                               .settle_ms = cli->options.settle_ms,
+                                               .touched = on_touched,
+                                               .arg = server};
     const struct rsw_feed_options options = {
         .listen = cli->options.listen,
         .token = token,

@@ -189,6 +189,7 @@ int rsw_decide_scan(struct rsw_index *index, struct rsw_storage *storage,
     struct rsw_scan_options scan = {
         .threads = options->threads,
         .registry_stopped = stopped,
+        .settle_ms = options->settle_ms,
         .clock = options->clock,
         .log = options->log,
         .progress = options->scan_progress,

@@ -144,9 +144,11 @@ static int unread_manifests(struct rsw_online *online, uint64_t *count, struct r
 static int read_pushed(struct rsw_online *online, struct rsw_error *err) {
     struct rsw_check_result answered;
     uint64_t unread;
-    if (rsw_check_hurry(online->index, online->options->clock, err) != 0 ||
-        rsw_check_run(&answered, online->index, online->storage, online->options->clock, online->options->log,
-                      err) != 0 ||
+    const struct rsw_sweep_options *options = online->options;
+    const struct rsw_checker_options checking = {
+        .clock = options->clock, .log = options->log, .settle_ms = options->settle_ms};
+    if (rsw_check_hurry(online->index, options->clock, err) != 0 ||
+        rsw_check_run(&answered, online->index, online->storage, &checking, err) != 0 ||
         unread_manifests(online, &unread, err) != 0) {
         return -1;
     }

@@ -189,22 +189,38 @@ static void ask_tag(struct recheck *recheck, enum what what, const struct rsw_it
     }
 }
 
+/* Does this tag point at it? One that is condemned itself is in place only because it was not taken yet. */
+static void ask_head(struct recheck *recheck, const struct rsw_item *item, const char *name) {
+    struct rsw_item tag = {
+        .generation = recheck->generation, .kind = RSW_ITEM_TAG, .repo = item->repo, .blob = item->blob};
+    memcpy(tag.name, name, strlen(name) + 1);
+    bool condemned = rsw_item_get(recheck->txn, &tag) == RSW_FOUND && tag.state == RSW_ITEM_PENDING &&
+                     (tag.flags & RSW_ITEM_TOUCHED) == 0;
+    if (!condemned) {
+        ask_tag(recheck, ASK_HEAD, item, name);
+    }
+}
+
+/* Tags that have or had it as their head, and those that may yet be written. */
+static void ask_heads(struct recheck *recheck, const struct rsw_item *item) {
+    RSW_AUTO_ITER entries = RSW_ITER_INIT;
+    RSW_AUTO_ITER checks = RSW_ITER_INIT;
+    struct rsw_history history;
+    struct rsw_check check;
+    rsw_iter_history_of(&entries, recheck->txn, item->repo, item->blob);
+    while (rsw_history_of_next(&entries, &history) == RSW_FOUND) {
+        ask_head(recheck, item, history.tag);
+    }
+    rsw_iter_checks_of(&checks, recheck->txn, RSW_CHECK_TAGGING, item->repo, item->blob);
+    while (rsw_check_next(&checks, &check) == RSW_FOUND) {
+        ask_head(recheck, item, check.tag);
+    }
+}
+
 static void ask_of_revision(struct recheck *recheck, const struct rsw_item *item) {
     ask_revision(recheck, item->repo, item->blob);
     ask_manifests(recheck, item->blob, item->repo);
-    RSW_AUTO_ITER iter = RSW_ITER_INIT;
-    struct rsw_history history;
-    rsw_iter_history_of(&iter, recheck->txn, item->repo, item->blob);
-    while (rsw_history_of_next(&iter, &history) == RSW_FOUND) {
-        struct rsw_item tag = {
-            .generation = recheck->generation, .kind = RSW_ITEM_TAG, .repo = item->repo, .blob = item->blob};
-        memcpy(tag.name, history.tag, sizeof tag.name);
-        bool condemned = rsw_item_get(recheck->txn, &tag) == RSW_FOUND && tag.state == RSW_ITEM_PENDING &&
-                         (tag.flags & RSW_ITEM_TOUCHED) == 0;
-        if (!condemned) {
-            ask_tag(recheck, ASK_HEAD, item, history.tag);
-        }
-    }
+    ask_heads(recheck, item);
     struct rsw_refs refs;
     if (rsw_refs_get(recheck->txn, item->blob, &refs) == RSW_FOUND) {
         for (uint32_t i = 0; i < refs.count; i++) {

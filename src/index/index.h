@@ -305,12 +305,15 @@ enum rsw_check_kind {
     RSW_CHECK_OBJECT = 2,     /* repo, blob: look for its layer link and its revision link */
     RSW_CHECK_MANIFEST = 3,   /* blob: read its data, parse it */
     RSW_CHECK_REPOSITORY = 4, /* repo: read all of it */
+    RSW_CHECK_TAGGING = 5,    /* repo, blob, tag: as TAG, once more. Storage did not have that tag of that
+                                 manifest when an event had told of it less than a settle before: the registry
+                                 sends the event, then writes the tag */
 };
 
 struct rsw_check {
     enum rsw_check_kind kind;
     uint32_t repo; /* 0 for RSW_CHECK_MANIFEST */
-    uint32_t blob; /* for OBJECT and MANIFEST, else 0 */
+    uint32_t blob; /* for OBJECT, MANIFEST and TAGGING, else 0 */
     int64_t due_ms;
     uint32_t tries; /* failed so far */
     uint64_t seq;   /* of the transaction that last asked for it */
@@ -561,6 +564,9 @@ int rsw_history_of_next(struct rsw_iter *iter, struct rsw_history *out);
 void rsw_iter_uploads(struct rsw_iter *iter, struct rsw_txn *txn, uint32_t repo); /* repo 0: all */
 int rsw_upload_next(struct rsw_iter *iter, struct rsw_upload *out);
 void rsw_iter_checks(struct rsw_iter *iter, struct rsw_txn *txn);
+/* Those of one kind and object. */
+void rsw_iter_checks_of(struct rsw_iter *iter, struct rsw_txn *txn, enum rsw_check_kind kind, uint32_t repo,
+                        uint32_t blob);
 int rsw_check_next(struct rsw_iter *iter, struct rsw_check *out);
 void rsw_iter_instances(struct rsw_iter *iter, struct rsw_txn *txn);
 int rsw_instance_next(struct rsw_iter *iter, struct rsw_instance *out);

@@ -73,6 +73,13 @@ void rsw_iter_checks(struct rsw_iter *iter, struct rsw_txn *txn) {
     rsw_iter_open(iter, txn, RSW_T_CHECK, &all);
 }
 
+void rsw_iter_checks_of(struct rsw_iter *iter, struct rsw_txn *txn, enum rsw_check_kind kind, uint32_t repo,
+                        uint32_t blob) {
+    struct rsw_key prefix;
+    check_key(txn, &prefix, kind, repo, blob, NULL);
+    rsw_iter_open(iter, txn, RSW_T_CHECK, &prefix);
+}
+
 int rsw_check_next(struct rsw_iter *iter, struct rsw_check *out) {
     struct rsw_span key;
     struct rsw_span value;

@@ -132,10 +132,9 @@ static void apply_unreadable(struct rsw_txn *txn, const struct rsw_seen_manifest
 }
 
 /* By the clock on the wall, and longer if that was set ahead meanwhile. */
-int64_t rsw_apply_missing_left_ms(struct rsw_txn *txn, const struct rsw_blob *blob,
-                                  const struct rsw_apply *apply) {
+int64_t rsw_apply_settle_left_ms(struct rsw_txn *txn, int64_t since_ms, const struct rsw_apply *apply) {
     struct rsw_time time;
-    int64_t left_ms = apply->settle_ms - (apply->now_ms - blob->missing_since_ms);
+    int64_t left_ms = apply->settle_ms - (apply->now_ms - since_ms);
     if (left_ms > 0) {
         return left_ms;
     }
@@ -148,8 +147,9 @@ int64_t rsw_apply_missing_left_ms(struct rsw_txn *txn, const struct rsw_blob *bl
 void rsw_apply_blob_absent(struct rsw_txn *txn, uint32_t id, uint64_t looked, const struct rsw_apply *apply) {
     struct rsw_blob blob;
     if (rsw_blob_get(txn, id, &blob) == RSW_FOUND) {
-        bool final = apply->registry_stopped ||
-                     (blob.missing_since_ms != 0 && rsw_apply_missing_left_ms(txn, &blob, apply) <= 0);
+        bool final =
+            apply->registry_stopped ||
+            (blob.missing_since_ms != 0 && rsw_apply_settle_left_ms(txn, blob.missing_since_ms, apply) <= 0);
         rsw_fact_blob_absent(txn, id, looked, apply->now_ms, final);
     }
 }

@@ -119,10 +119,9 @@ void rsw_apply_signature(struct rsw_txn *txn, uint32_t repo, const struct rsw_se
 /* One that was read is touched (index.h) in every repository that has it or an index that names it. */
 void rsw_apply_manifest(struct rsw_txn *txn, const struct rsw_seen_manifest *seen, uint64_t looked,
                         struct rsw_apply *apply);
-/* How long until a look that finds it absent is final, because the first that did lies a settle back; not
- * above 0: it is. For a blob that was found missing before. Read or write. */
-int64_t rsw_apply_missing_left_ms(struct rsw_txn *txn, const struct rsw_blob *blob,
-                                  const struct rsw_apply *apply);
+/* How long until a settle has gone by since `since_ms`, so that no request can be under way that was then;
+ * not above 0: it has. Read or write. */
+int64_t rsw_apply_settle_left_ms(struct rsw_txn *txn, int64_t since_ms, const struct rsw_apply *apply);
 /* Storage was asked after `looked` and does not have this blob's data. */
 void rsw_apply_blob_absent(struct rsw_txn *txn, uint32_t id, uint64_t looked, const struct rsw_apply *apply);
 

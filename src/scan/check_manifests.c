@@ -47,7 +47,7 @@ static void judge(struct rsw_txn *txn, struct rsw_check_item *item, const struct
                    (seen->state == RSW_MANIFEST_UNREADABLE && item->check.tries < UNREADABLE_TRIES);
     if (seen->state == RSW_MANIFEST_ABSENT && rsw_blob_get(txn, item->check.blob, &blob) == RSW_FOUND &&
         blob.missing_since_ms != 0 && (blob.flags & RSW_BLOB_GONE) == 0) {
-        int64_t left_ms = rsw_apply_missing_left_ms(txn, &blob, apply);
+        int64_t left_ms = rsw_apply_settle_left_ms(txn, blob.missing_since_ms, apply);
         item->again_ms = left_ms > 0 ? apply->now_ms + left_ms : 0;
     }
 }
@@ -56,8 +56,7 @@ static int write_manifests(struct rsw_reading *reading, struct rsw_check_item **
                            const struct rsw_seen_manifest *seen, size_t count, uint64_t looked,
                            struct rsw_error *err) {
     RSW_AUTO_TXN txn = NULL;
-    struct rsw_apply apply = {
-        .now_ms = rsw_clock_now_ms(reading->clock), .clock = reading->clock, .settle_ms = reading->settle_ms};
+    struct rsw_apply apply = rsw_reading_apply(reading);
     if (rsw_txn_begin_write(&txn, reading->index, err) != 0) {
         return -1;
     }

@@ -48,6 +48,17 @@ static int64_t pause_of(uint32_t tries) {
     return tries >= 9 ? PAUSE_MAX_MS : PAUSE_FIRST_MS << tries;
 }
 
+static bool is_about_tag(const struct rsw_check *check) {
+    return check->kind == RSW_CHECK_TAG || check->kind == RSW_CHECK_TAGGING;
+}
+
+/* It came due by the clock on the wall: too early, if that was set ahead meanwhile. */
+static int64_t tagging_again_ms(struct rsw_txn *txn, const struct run *run, const struct rsw_check *check) {
+    struct rsw_apply apply = rsw_reading_apply(run->reading);
+    int64_t left_ms = rsw_apply_settle_left_ms(txn, check->due_ms - apply.settle_ms, &apply);
+    return left_ms > 0 ? apply.now_ms + left_ms : 0;
+}
+
 static void end_item(struct rsw_txn *txn, struct run *run, const struct rsw_check_item *item,
                      int64_t now_ms) {
     struct rsw_check check;
@@ -56,8 +67,9 @@ static void end_item(struct rsw_txn *txn, struct run *run, const struct rsw_chec
         check.seq != asked->seq) {
         return; /* asked for anew since, or answered by somebody else */
     }
-    if (item->again_ms != 0) {
-        check.due_ms = item->again_ms;
+    int64_t again_ms = check.kind == RSW_CHECK_TAGGING ? tagging_again_ms(txn, run, &check) : item->again_ms;
+    if (again_ms != 0) {
+        check.due_ms = again_ms;
         check.tries = 0;
     } else if (item->failed) {
         run->result->failed++;
@@ -178,7 +190,8 @@ static int add_history(struct run *run, struct history *h, size_t of, uint32_t r
     return 0;
 }
 
-/* The entries that the index knows of each tag; with `heads`, the heads that have no entry. */
+/* The entries that the index knows of each tag, and the one that is asked for; with `heads`, the heads that
+ * have no entry. */
 static int gather_history(struct run *run, struct history *h, bool heads) {
     RSW_AUTO_TXN txn = NULL;
     if (rsw_txn_begin_read(&txn, run->reading->index, run->err) != 0) {
@@ -187,7 +200,7 @@ static int gather_history(struct run *run, struct history *h, bool heads) {
     h->count = 0;
     for (size_t i = 0; i < run->count; i++) {
         const struct rsw_check *check = &run->items[i].check;
-        if (check->kind != RSW_CHECK_TAG) {
+        if (!is_about_tag(check)) {
             continue;
         }
         struct rsw_history entry;
@@ -199,6 +212,10 @@ static int gather_history(struct run *run, struct history *h, bool heads) {
                 return -1;
             }
             continue;
+        }
+        if (check->kind == RSW_CHECK_TAGGING &&
+            add_history(run, h, i, check->repo, check->tag, check->blob) != 0) {
+            return -1;
         }
         RSW_AUTO_ITER iter = RSW_ITER_INIT;
         rsw_iter_history(&iter, txn, check->repo, check->tag);
@@ -237,7 +254,7 @@ static int check_heads(struct run *run) {
     }
     for (size_t i = 0; i < run->count; i++) {
         const struct rsw_check *check = &run->items[i].check;
-        if (check->kind == RSW_CHECK_TAG) {
+        if (is_about_tag(check)) {
             of[count] = i;
             tags[count].repo = check->repo;
             tags[count].wait_if_empty = check->tries < EMPTY_TRIES;
@@ -265,8 +282,7 @@ static int check_tags(struct run *run) {
 static int write_batch(void *to, struct rsw_batch *batch, struct rsw_error *err) {
     struct rsw_reading *reading = to;
     RSW_AUTO_TXN txn = NULL;
-    struct rsw_apply apply = {
-        .now_ms = rsw_clock_now_ms(reading->clock), .clock = reading->clock, .settle_ms = reading->settle_ms};
+    struct rsw_apply apply = rsw_reading_apply(reading);
     int rc = rsw_txn_begin_write(&txn, reading->index, err);
     if (rc == 0) {
         rsw_batch_apply(txn, batch, &apply);
@@ -325,7 +341,7 @@ static int run_page(struct run *run) {
 }
 
 int rsw_check_run(struct rsw_check_result *result, struct rsw_index *index, struct rsw_storage *storage,
-                  const struct rsw_clock *clock, const struct rsw_log *log, struct rsw_error *err) {
+                  const struct rsw_checker_options *options, struct rsw_error *err) {
     struct rsw_error own = RSW_ERROR_INIT;
     struct rsw_reading reading;
     struct run run = {.reading = &reading, .result = result, .err = err == NULL ? &own : err};
@@ -335,12 +351,13 @@ int rsw_check_run(struct rsw_check_result *result, struct rsw_index *index, stru
         return rsw_error_set(run.err, RSW_ENOMEM, 0, "out of memory");
     }
     /* What comes due while this runs is for the next run, so that this one ends. */
-    int64_t now_ms = rsw_clock_now_ms(clock);
+    int64_t now_ms = rsw_clock_now_ms(options->clock);
     int rc;
     do {
         rsw_reading_init(&reading, index, storage);
-        reading.clock = clock;
-        reading.log = log;
+        reading.clock = options->clock;
+        reading.log = options->log;
+        reading.settle_ms = options->settle_ms > 0 ? options->settle_ms : reading.settle_ms;
         reading.emit = write_batch;
         reading.to = &reading;
         rc = gather(&run, now_ms);

@@ -39,8 +39,7 @@ static void *work(void *arg) {
     while (!wait_for(checker, pause)) {
         struct rsw_check_result result;
         struct rsw_error err = RSW_ERROR_INIT;
-        if (rsw_check_run(&result, checker->index, checker->storage, checker->options.clock,
-                          checker->options.log, &err) != 0) {
+        if (rsw_check_run(&result, checker->index, checker->storage, &checker->options, &err) != 0) {
             rsw_log(checker->options.log, RSW_LOG_ERROR, "the check queue could not be worked off: %s",
                     err.message);
             pause = FAILED_MS;

@@ -101,10 +101,7 @@ static int settle_page(struct rsw_reading *reading, struct page *page, struct rs
     if (rsw_txn_begin_write(&txn, reading->index, err) != 0) {
         return -1;
     }
-    struct rsw_apply apply = {.now_ms = rsw_clock_now_ms(reading->clock),
-                              .clock = reading->clock,
-                              .registry_stopped = reading->registry_stopped,
-                              .settle_ms = reading->settle_ms};
+    struct rsw_apply apply = rsw_reading_apply(reading);
     for (size_t i = 0; i < page->count; i++) {
         settle(txn, reading, page, i, &apply);
     }

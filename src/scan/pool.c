@@ -82,11 +82,7 @@ static int write_batch(struct rsw_pool *pool, struct rsw_txn **txn, int64_t *beg
         }
         *began_ms = rsw_monotonic_ms();
     }
-    pool->apply.now_ms = rsw_clock_now_ms(pool->reading->clock);
-    pool->apply.clock = pool->reading->clock;
-    pool->apply.registry_stopped = pool->reading->registry_stopped;
-    pool->apply.settle_ms = pool->reading->settle_ms;
-    pool->apply.appeared = 0;
+    pool->apply = rsw_reading_apply(pool->reading);
     rsw_batch_apply(*txn, batch, &pool->apply);
     rsw_count(&pool->reading->appeared, pool->apply.appeared);
     if (rsw_txn_failed(*txn, err)) {

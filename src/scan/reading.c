@@ -18,6 +18,13 @@ void rsw_reading_release(struct rsw_reading *reading) {
     pthread_mutex_destroy(&reading->lock);
 }
 
+struct rsw_apply rsw_reading_apply(const struct rsw_reading *reading) {
+    return (struct rsw_apply){.now_ms = rsw_clock_now_ms(reading->clock),
+                              .clock = reading->clock,
+                              .registry_stopped = reading->registry_stopped,
+                              .settle_ms = reading->settle_ms};
+}
+
 bool rsw_reading_stopped(struct rsw_reading *reading, struct rsw_error *err) {
     if (!atomic_load(&reading->cancelled) && reading->stopped != NULL) {
         pthread_mutex_lock(&reading->lock);

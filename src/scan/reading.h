@@ -64,6 +64,9 @@ void rsw_reading_leftover(struct rsw_reading *reading, const char *key);
  * something, or nobody can tell. -1: out of memory. */
 int rsw_reading_leftovers(struct rsw_reading *reading, const char *leaf, bool *found, struct rsw_error *err);
 
+/* How what it says of storage is written into the index, now. */
+struct rsw_apply rsw_reading_apply(const struct rsw_reading *reading);
+
 /* The number of the last committed transaction: what is claimed from now on is above it. */
 int rsw_reading_seq(struct rsw_index *index, uint64_t *seq, struct rsw_error *err);
 

@@ -306,14 +306,27 @@ static int begin(struct scan *scan, struct rsw_error *err) {
     return rsw_reading_seq(scan->reading.index, &scan->noted, err);
 }
 
+static bool is_answered(struct scan *scan, const struct rsw_check *check) {
+    switch (check->kind) {
+    case RSW_CHECK_MANIFEST:
+        return !atomic_load(&scan->reading.manifests_failed);
+    case RSW_CHECK_TAGGING:
+        return scan->reading.registry_stopped; /* else it may yet be written */
+    case RSW_CHECK_TAG:
+    case RSW_CHECK_OBJECT:
+    case RSW_CHECK_REPOSITORY:
+        break;
+    }
+    return true;
+}
+
 /* What was to be asked of storage before this scan has been answered by it. */
 static int drop_answered(struct scan *scan, struct rsw_txn *txn) {
     RSW_AUTO_ITER iter = RSW_ITER_INIT;
     struct rsw_check check;
-    bool manifests_too = !atomic_load(&scan->reading.manifests_failed);
     rsw_iter_checks(&iter, txn);
     while (rsw_check_next(&iter, &check) == RSW_FOUND) {
-        if (check.seq <= scan->noted && (manifests_too || check.kind != RSW_CHECK_MANIFEST)) {
+        if (check.seq <= scan->noted && is_answered(scan, &check)) {
             rsw_check_drop(txn, &check);
         }
     }
@@ -339,8 +352,9 @@ static int finish(struct scan *scan, struct rsw_error *err) {
         }
     }
     struct rsw_check_result checked; /* what came up on the way */
-    return rsw_check_run(&checked, scan->reading.index, scan->reading.storage, scan->reading.clock,
-                         scan->reading.log, err);
+    const struct rsw_checker_options options = {
+        .clock = scan->reading.clock, .log = scan->reading.log, .settle_ms = scan->reading.settle_ms};
+    return rsw_check_run(&checked, scan->reading.index, scan->reading.storage, &options, err);
 }
 
 static int run(struct scan *scan, struct rsw_error *err) {

@@ -8,14 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct rsw_apply apply_of(const struct rsw_reading *reading) {
-    struct rsw_apply apply = {.now_ms = rsw_clock_now_ms(reading->clock),
-                              .clock = reading->clock,
-                              .registry_stopped = reading->registry_stopped,
-                              .settle_ms = reading->settle_ms};
-    return apply;
-}
-
 struct page {
     struct rsw_reading *reading;
     uint64_t looked;
@@ -138,7 +130,7 @@ int rsw_settle_members(struct rsw_reading *reading, struct rsw_member_item *item
     }
     look_for_folders(&page, count);
     RSW_AUTO_TXN txn = NULL;
-    struct rsw_apply apply = apply_of(reading);
+    struct rsw_apply apply = rsw_reading_apply(reading);
     if (rsw_txn_begin_write(&txn, reading->index, err) != 0) {
         return -1;
     }
@@ -228,7 +220,7 @@ int rsw_settle_tags(struct rsw_reading *reading, struct rsw_tag_item *items, siz
         return -1;
     }
     RSW_AUTO_TXN txn = NULL;
-    struct rsw_apply apply = apply_of(reading);
+    struct rsw_apply apply = rsw_reading_apply(reading);
     if (rsw_txn_begin_write(&txn, reading->index, err) != 0) {
         return -1;
     }
@@ -260,6 +252,22 @@ static int history_keys(struct page *page, const struct rsw_history_item *items,
     return rsw_txn_failed(txn, err) ? -1 : 0;
 }
 
+/* An event that came less than a settle ago may tell of what is yet to be written. The index says what
+ * storage does, and storage is asked once more. */
+static void drop_entry(struct rsw_txn *txn, const struct rsw_history *entry, const struct rsw_apply *apply) {
+    int64_t left_ms = apply->registry_stopped ? 0 : rsw_apply_settle_left_ms(txn, entry->touched_ms, apply);
+    if (left_ms > 0) {
+        struct rsw_check check = {.kind = RSW_CHECK_TAGGING,
+                                  .repo = entry->repo,
+                                  .blob = entry->manifest,
+                                  .due_ms = apply->now_ms + left_ms,
+                                  .seq = rsw_txn_seq(txn)};
+        memcpy(check.tag, entry->tag, sizeof check.tag);
+        rsw_check_put(txn, &check);
+    }
+    rsw_history_drop(txn, entry->repo, entry->tag, entry->manifest);
+}
+
 static void settle_entry(struct rsw_txn *txn, const struct page *page, const struct rsw_history_item *item,
                          size_t i, struct rsw_apply *apply) {
     const struct rsw_seen_link *link = &page->looks[i].seen;
@@ -272,7 +280,7 @@ static void settle_entry(struct rsw_txn *txn, const struct page *page, const str
     struct rsw_history history;
     if (rsw_history_get(txn, item->repo, item->tag, item->manifest, &history) == RSW_FOUND &&
         history.seq <= page->looked) {
-        rsw_history_drop(txn, item->repo, item->tag, item->manifest);
+        drop_entry(txn, &history, apply);
     }
 }
 
@@ -284,7 +292,7 @@ int rsw_settle_history(struct rsw_reading *reading, struct rsw_history_item *ite
         return -1;
     }
     RSW_AUTO_TXN txn = NULL;
-    struct rsw_apply apply = apply_of(reading);
+    struct rsw_apply apply = rsw_reading_apply(reading);
     if (rsw_txn_begin_write(&txn, reading->index, err) != 0) {
         return -1;
     }

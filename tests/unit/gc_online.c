@@ -318,6 +318,34 @@ static void what_nobody_told_of_is_found_in_storage(void **state) {
     assert_true(is_whole(r, "app", &image));
 }
 
+/* The registry tells of a push before it writes the tag; grace is over before the tag is asked for once more.
+ */
+static void a_tag_that_is_written_late_keeps_its_image(void **state) {
+    struct registry *r = *state;
+    struct tree_image image = tree_image(&r->tree, "app", NULL, "old", 2);
+    scan_long_ago(r);
+    RSW_AUTO_TXN txn = NULL;
+    assert_int_equal(rsw_txn_begin_write(&txn, r->index, &r->err), 0);
+    struct rsw_blob blob;
+    struct rsw_repo repo;
+    assert_int_equal(rsw_blob_find(txn, &image.manifest, &blob), RSW_FOUND);
+    assert_int_equal(rsw_repo_find(txn, "app", &repo), RSW_FOUND);
+    const struct rsw_check check = {.kind = RSW_CHECK_TAGGING,
+                                    .repo = repo.id,
+                                    .blob = blob.id,
+                                    .due_ms = r->now_ms + SETTLE_MS,
+                                    .seq = rsw_txn_seq(txn),
+                                    .tag = "late"};
+    rsw_check_put(txn, &check);
+    assert_int_equal(rsw_txn_commit(&txn, &r->err), 0);
+    tree_tag(&r->tree, "app", "late", &image.manifest);
+    (void)sweep(r);
+    assert_true(is_whole(r, "app", &image));
+    later(r);
+    (void)sweep(r);
+    assert_true(is_whole(r, "app", &image));
+}
+
 /* As the feed does with the event of a push; nobody has read the manifest yet. */
 static void tell_of_push(struct registry *r, const char *name, const struct rsw_digest *digest) {
     RSW_AUTO_TXN txn = NULL;
@@ -998,6 +1026,7 @@ int main(void) {
         in_either(what_is_touched_before_it_is_taken_is_not_taken),
         in_either(an_index_gives_back_its_children_and_theirs),
         in_either(what_nobody_told_of_is_found_in_storage),
+        in_either(a_tag_that_is_written_late_keeps_its_image),
         in_either(what_a_push_names_that_nobody_has_read_yet_is_given_back),
         in_either(a_clock_that_is_set_ahead_ends_no_wait),
         in_either(a_clock_that_is_set_back_makes_no_wait_longer),

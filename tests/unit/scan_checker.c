@@ -113,6 +113,81 @@ static void a_tag_event_for_what_was_never_written_is_taken_back(void **state) {
     expect_equal_to_fresh_scan(w);
 }
 
+/* ---- the registry tells of a push before it writes the tag ---- */
+
+#define SETTLE (10 * MINUTE)
+
+static void a_tag_that_is_written_late_is_found(void **state) {
+    struct world *w = *state;
+    struct tree_image image = tree_image(&w->tree, "app", NULL, "seed", 1);
+    push(w, "app", "late", &image);
+    check(w);
+    expect_not(w, "tag app late = %s", text(&image.manifest));
+    expect_equal_to_fresh_scan(w);
+    tree_tag(&w->tree, "app", "late", &image.manifest);
+    w->now_ms += SETTLE - 1;
+    assert_int_equal(check(w).left, 1);
+    w->now_ms++;
+    assert_int_equal(check(w).left, 0);
+    expect(w, "tag app late = %s", text(&image.manifest));
+    expect(w, "history app late: %s", text(&image.manifest));
+    expect_equal_to_fresh_scan(w);
+}
+
+static void a_scan_does_not_end_the_wait_for_it(void **state) {
+    struct world *w = *state;
+    struct tree_image image = tree_image(&w->tree, "app", NULL, "seed", 1);
+    push(w, "app", "late", &image);
+    scan(w); /* the first to ask */
+    w->now_ms += MINUTE;
+    scan(w);
+    tree_tag(&w->tree, "app", "late", &image.manifest);
+    w->now_ms += SETTLE;
+    assert_int_equal(check(w).left, 0);
+    expect(w, "tag app late = %s", text(&image.manifest));
+}
+
+static void another_push_of_the_tag_does_not_either(void **state) {
+    struct world *w = *state;
+    struct tree_image first = tree_image(&w->tree, "app", NULL, "first", 1);
+    struct tree_image second = tree_image(&w->tree, "app", "1", "second", 1);
+    push(w, "app", "1", &first);
+    push(w, "app", "1", &second);
+    check(w);
+    expect(w, "tag app 1 = %s", text(&second.manifest));
+    tree_tag(&w->tree, "app", "1", &first.manifest); /* the slower request */
+    w->now_ms += SETTLE;
+    assert_int_equal(check(w).left, 0);
+    expect(w, "tag app 1 = %s", text(&first.manifest));
+    expect_equal_to_fresh_scan(w);
+}
+
+static void it_is_waited_for_until_storage_can_tell(void **state) {
+    struct world *w = *state;
+    char key[RSW_KEY_MAX];
+    struct tree_image image = tree_image(&w->tree, "app", NULL, "seed", 1);
+    push(w, "app", "late", &image);
+    check(w);
+    tree_tag(&w->tree, "app", "late", &image.manifest);
+    rsw_memory_fail_key(w->storage, rsw_key_tag_history(key, "app", "late", &image.manifest), EIO);
+    w->now_ms += SETTLE;
+    assert_int_equal(check(w).failed, 1);
+    rsw_memory_fail_key(w->storage, key, 0);
+    w->now_ms += MINUTE;
+    assert_int_equal(check(w).left, 0);
+    expect(w, "history app late: %s", text(&image.manifest));
+}
+
+static void with_the_registry_stopped_nothing_is_written_late(void **state) {
+    struct world *w = *state;
+    struct tree_image image = tree_image(&w->tree, "app", NULL, "seed", 1);
+    push(w, "app", "late", &image);
+    check(w);
+    w->options.registry_stopped = true;
+    scan(w);
+    assert_int_equal(check(w).left, 0);
+}
+
 static void a_whole_repository_is_read_when_events_were_not_understood(void **state) {
     struct world *w = *state;
     struct tree_image image = tree_image(&w->tree, "a/b", "1", "seed", 1);
@@ -365,6 +440,11 @@ int main(void) {
         test_in(a_deleted_layer_leaves_a_tombstone, in_directory),
         test_everywhere(a_forged_delete_takes_nothing_back),
         test_everywhere(a_tag_event_for_what_was_never_written_is_taken_back),
+        test_everywhere(a_tag_that_is_written_late_is_found),
+        test_everywhere(a_scan_does_not_end_the_wait_for_it),
+        test_everywhere(another_push_of_the_tag_does_not_either),
+        test_memory(it_is_waited_for_until_storage_can_tell),
+        test_everywhere(with_the_registry_stopped_nothing_is_written_late),
         test_everywhere(a_whole_repository_is_read_when_events_were_not_understood),
         test_memory(a_failed_look_is_tried_again_with_growing_pauses),
         test_everywhere(an_empty_tag_link_is_waited_for_before_it_is_bad),

@@ -113,7 +113,8 @@ void scan(struct world *world) {
 struct rsw_check_result check(struct world *world) {
     struct rsw_check_result result;
     rsw_error_clear(&world->err);
-    if (rsw_check_run(&result, world->index, world->storage, &world->clock, &world->log, &world->err) != 0) {
+    const struct rsw_checker_options options = {.clock = &world->clock, .log = &world->log};
+    if (rsw_check_run(&result, world->index, world->storage, &options, &world->err) != 0) {
         fail_msg("checker: %s", world->err.message);
     }
     return result;

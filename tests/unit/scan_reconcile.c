@@ -127,7 +127,7 @@ static void questions_from_before_the_scan_are_answered_by_it(void **state) {
     w->now_ms -= 1000; /* none of them is due */
     scan(w);
     struct rsw_check_result result = check(w);
-    assert_int_equal(result.left, 0);
+    assert_int_equal(result.left, 1); /* tag 2 may be written yet */
     assert_int_equal(result.done, 0);
     expect(w, "tag app 1 = %s", text(&image.manifest));
     expect_not(w, "tag app 2 = %s unsettled", text(&image.manifest));

@@ -366,7 +366,9 @@ static int revive(struct sim_actor *actor, struct rsw_error *err) {
 static int answer_checks(struct sim_actor *actor, struct rsw_error *err) {
     struct world *w = world_of(actor);
     struct rsw_check_result result;
-    int rc = rsw_check_run(&result, w->sim.index, w->sim.storage, &w->sim.clock, &w->log, err);
+    const struct rsw_checker_options options = {
+        .clock = &w->sim.clock, .log = &w->log, .settle_ms = w->sim.settle_ms};
+    int rc = rsw_check_run(&result, w->sim.index, w->sim.storage, &options, err);
     judge(w, actor, rc, err);
     return rc;
 }
