@@ -26,6 +26,7 @@ struct stats {
     uint64_t uploads;
     uint64_t upload_bytes;
     uint64_t checks;
+    uint64_t late_tags; /* asked for once more; not among the checks */
     uint64_t instances;
     uint64_t kept_events;
     uint64_t generations;
@@ -101,7 +102,9 @@ static void gather_feed(struct stats *stats, struct rsw_txn *txn) {
     struct rsw_kept_event event;
     struct rsw_generation generation;
     for (rsw_iter_checks(&checks, txn); rsw_check_next(&checks, &check) == RSW_FOUND;) {
-        stats->checks++;
+        bool late = check.kind == RSW_CHECK_TAGGING;
+        stats->late_tags += late;
+        stats->checks += !late;
     }
     for (rsw_iter_instances(&instances, txn); rsw_instance_next(&instances, &instance) == RSW_FOUND;) {
         stats->instances++;
@@ -196,6 +199,7 @@ static json_t *feed_to_json(const struct stats *stats) {
     rsw_json_set(&feed, "last_event", rsw_json_time(state->last_event_ms));
     rsw_json_set(&feed, "instances", rsw_json_number(stats->instances));
     rsw_json_set(&feed, "checks_waiting", rsw_json_number(stats->checks));
+    rsw_json_set(&feed, "late_tags_waiting", rsw_json_number(stats->late_tags));
     if (!gap_open(state)) {
         rsw_json_set(&feed, "gap", json_null());
         return feed;
@@ -296,8 +300,10 @@ static int print_text(struct rsw_cli *cli, const struct stats *stats) {
                  state->storage_url[0] != 0 ? ", of " : "", state->storage_url);
     rsw_cli_line(cli, "events: %" PRIu64 ", %" PRIu64 " of them unusable; the last one: %s", state->events,
                  state->events_unusable, rsw_inspect_time(state->last_event_ms, time, sizeof time));
-    rsw_cli_line(cli, "instances of the registry heard: %" PRIu64 "; checks waiting: %" PRIu64,
-                 stats->instances, stats->checks);
+    rsw_cli_line(cli,
+                 "instances of the registry heard: %" PRIu64 "; checks waiting: %" PRIu64
+                 "; late tags waited for: %" PRIu64,
+                 stats->instances, stats->checks, stats->late_tags);
     if (gap_open(state)) {
         rsw_cli_line(cli, "the feed has a gap since %s (%s); a scan closes it",
                      rsw_inspect_time(state->gap_ms, time, sizeof time), state->gap_reason);

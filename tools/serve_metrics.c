@@ -18,7 +18,10 @@ void rsw_serve_checks(const struct rsw_check_result *checks, rsw_serve_write *wr
            "Questions of the feed that storage has answered.");
     single(write, to, "check_failures_total", "counter", checks->failed,
            "Times that storage could not tell; asked again later.");
-    single(write, to, "checks_waiting", "gauge", checks->left, "Questions that storage has yet to answer.");
+    single(write, to, "checks_waiting", "gauge", checks->left - checks->late,
+           "Questions that storage has yet to answer.");
+    single(write, to, "late_tags_waiting", "gauge", checks->late,
+           "Tags that were pushed and are not in storage: asked for once more after a settle.");
 }
 
 static void seconds(const struct rsw_reviver_stats *revived, rsw_serve_write *write, void *to) {

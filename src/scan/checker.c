@@ -112,11 +112,12 @@ static int count_left(struct run *run) {
     }
     RSW_AUTO_ITER iter = RSW_ITER_INIT;
     struct rsw_check check;
-    run->result->left = 0;
+    run->result->left = run->result->late = 0;
     run->result->next_due_ms = INT64_MAX;
     rsw_iter_checks(&iter, txn);
     while (rsw_check_next(&iter, &check) == RSW_FOUND) {
         run->result->left++;
+        run->result->late += check.kind == RSW_CHECK_TAGGING;
         if (check.due_ms < run->result->next_due_ms) {
             run->result->next_due_ms = check.due_ms;
         }

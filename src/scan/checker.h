@@ -13,6 +13,7 @@ struct rsw_check_result {
     uint64_t done;       /* answered and removed from the queue */
     uint64_t failed;     /* storage could not tell: tried again later, with growing pauses up to 5 minutes */
     uint64_t left;       /* still in the queue, due or not */
+    uint64_t late;       /* of these, tags that may yet be written (RSW_CHECK_TAGGING) */
     int64_t next_due_ms; /* of the earliest that is left; INT64_MAX if none */
     bool touched;        /* something waits to be given back (index.h), perhaps from what this run found */
 };

@@ -53,6 +53,7 @@ static void *work(void *arg) {
         checker->sum.done += result.done;
         checker->sum.failed += result.failed;
         checker->sum.left = result.left;
+        checker->sum.late = result.late;
         checker->sum.next_due_ms = result.next_due_ms;
         pthread_mutex_unlock(&checker->worker.lock);
     }
