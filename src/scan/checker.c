@@ -2,6 +2,7 @@
  * nobody renewed it while storage was asked. */
 #include "scan/checker.h"
 
+#include "index/time.h"
 #include "scan/check_manifests.h"
 #include "scan/reconcile.h"
 #include "scan/repository.h"
@@ -52,9 +53,11 @@ static bool is_about_tag(const struct rsw_check *check) {
     return check->kind == RSW_CHECK_TAG || check->kind == RSW_CHECK_TAGGING;
 }
 
-/* It came due by the clock on the wall: too early, if that was set ahead meanwhile. */
+/* It came due by the clock on the wall: too early, if that was set ahead meanwhile. When that was has to be
+ * written down, else it is always now. */
 static int64_t tagging_again_ms(struct rsw_txn *txn, const struct run *run, const struct rsw_check *check) {
     struct rsw_apply apply = rsw_reading_apply(run->reading);
+    rsw_time_keep(txn, apply.clock, NULL);
     int64_t left_ms = rsw_apply_settle_left_ms(txn, check->due_ms - apply.settle_ms, &apply);
     return left_ms > 0 ? apply.now_ms + left_ms : 0;
 }

@@ -178,6 +178,34 @@ static void it_is_waited_for_until_storage_can_tell(void **state) {
     expect(w, "history app late: %s", text(&image.manifest));
 }
 
+static int64_t set_ahead_ms; /* by so much the clock on the wall; the steady one is not */
+
+static int64_t wall_now(void *arg) {
+    return ((const struct world *)arg)->now_ms + set_ahead_ms;
+}
+
+static void steady_now(void *arg, struct rsw_steady *out) {
+    *out = (struct rsw_steady){.ms = ((const struct world *)arg)->now_ms, .boot = "one"};
+}
+
+static void a_clock_that_is_set_ahead_does_not_end_the_wait(void **state) {
+    struct world *w = *state;
+    struct tree_image image = tree_image(&w->tree, "app", NULL, "seed", 1);
+    set_ahead_ms = 0;
+    w->clock = (struct rsw_clock){wall_now, w, steady_now};
+    scan(w);
+    push(w, "app", "late", &image);
+    check(w);
+    set_ahead_ms = 100 * MINUTE;
+    assert_int_equal(check(w).left, 1);
+    tree_tag(&w->tree, "app", "late", &image.manifest);
+    w->now_ms += SETTLE - 1;
+    assert_int_equal(check(w).left, 1);
+    w->now_ms += 1;
+    assert_int_equal(check(w).left, 0);
+    expect(w, "tag app late = %s", text(&image.manifest));
+}
+
 static void with_the_registry_stopped_nothing_is_written_late(void **state) {
     struct world *w = *state;
     struct tree_image image = tree_image(&w->tree, "app", NULL, "seed", 1);
@@ -442,6 +470,7 @@ int main(void) {
         test_everywhere(a_tag_event_for_what_was_never_written_is_taken_back),
         test_everywhere(a_tag_that_is_written_late_is_found),
         test_everywhere(a_scan_does_not_end_the_wait_for_it),
+        test_everywhere(a_clock_that_is_set_ahead_does_not_end_the_wait),
         test_everywhere(another_push_of_the_tag_does_not_either),
         test_memory(it_is_waited_for_until_storage_can_tell),
         test_everywhere(with_the_registry_stopped_nothing_is_written_late),
