@@ -130,7 +130,7 @@ YAML
         printf '  cache:\n    blobdescriptor: %s\n' "$CACHE"
     fi
     if [ "${CACHE:-}" = redis ]; then
-        printf 'redis:\n  addr: 127.0.0.1:%s\n' "$REDIS_PORT"
+        printf 'redis:\n  addr: 127.0.0.1:%s\n  addrs: ["127.0.0.1:%s"]\n' "$REDIS_PORT" "$REDIS_PORT" # 2.8, 3.x
     fi
     printf 'http:\n  addr: 127.0.0.1:%s\n  debug:\n    addr: 127.0.0.1:%s\n' "${REGISTRY_PORT:-0}" "${DEBUG_PORT:-0}"
     if [ -n "${EVENTS:-}" ]; then

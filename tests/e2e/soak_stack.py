@@ -143,7 +143,8 @@ class Registry(Program):
         if self.cache != "none":
             storage["cache"] = {"blobdescriptor": self.cache}
         if self.cache == "redis":
-            config["redis"] = {"addr": f"127.0.0.1:{self.redis.port}"}
+            address = f"127.0.0.1:{self.redis.port}"
+            config["redis"] = {"addr": address, "addrs": [address]}  # 2.8, 3.x
         if self.events:
             config["notifications"] = {"endpoints": [{
                 "name": "regsweep", "url": self.events, "headers": {"Authorization": ["Bearer " + TOKEN]},
