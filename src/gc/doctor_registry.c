@@ -151,6 +151,7 @@ void rsw_doctor_delete(struct rsw_diagnosis *out, const struct rsw_doctor *docto
 
 void rsw_doctor_fence(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
     struct rsw_error err = RSW_ERROR_INIT;
+    const struct rsw_fence_options how = {.clock = doctor->clock, .timeout_ms = doctor->fence_timeout_ms};
     if (doctor->index == NULL) {
         rsw_say(out, RSW_HEALTH_UNKNOWN, NULL, "there is no index to look at");
         return;
@@ -158,7 +159,7 @@ void rsw_doctor_fence(struct rsw_diagnosis *out, const struct rsw_doctor *doctor
     if (!has_replicas(out, doctor)) {
         return;
     }
-    switch (rsw_fence(doctor->index, doctor->replicas, doctor->clock, doctor->fence_timeout_ms, &err)) {
+    switch (rsw_fence(doctor->index, doctor->replicas, &how, &err)) {
     case RSW_FENCE_HELD:
         rsw_say(
             out, RSW_HEALTH_OK, NULL,

@@ -206,10 +206,14 @@ static int forget(struct rsw_online *online, struct rsw_generation *generation, 
 /* The feed is drained, and nothing was lost since the last complete scan. */
 static int drain(struct rsw_online *online, struct rsw_error *err) {
     const struct rsw_sweep_options *options = online->options;
-    int64_t timeout_ms =
-        options->fence_timeout_ms < 0 ? RSW_FENCE_TIMEOUT_DEFAULT_MS : options->fence_timeout_ms;
+    const struct rsw_fence_options fence = {.clock = options->clock,
+                                            .timeout_ms = options->fence_timeout_ms < 0
+                                                              ? RSW_FENCE_TIMEOUT_DEFAULT_MS
+                                                              : options->fence_timeout_ms,
+                                            .stopped = options->stopped,
+                                            .arg = options->arg};
     for (int i = 0; i < FENCE_TRIES; i++) {
-        int held = rsw_fence(online->index, online->replicas, options->clock, timeout_ms, err);
+        int held = rsw_fence(online->index, online->replicas, &fence, err);
         if (held == RSW_FENCE_HELD) {
             return 0;
         }

@@ -94,19 +94,25 @@ enum rsw_fence_result {
     RSW_FENCE_GAP,  /* it held, but events may have been lost: a gap is in the index now, with its reason, and
                        only a scan closes it */
 };
-/* Sends the fence and waits, at most `timeout_ms`, until serve has taken in its events from each replica.
- * Then every instance heard since the last complete scan began must be among those that answered, and none of
- * those may be newer than that scan: else it is a gap. RSW_EREFUSED with the remedy, nothing recorded:
+struct rsw_fence_options {
+    const struct rsw_clock *clock; /* the one that serve goes by */
+    int64_t timeout_ms;
+    bool (*stopped)(void *arg); /* may be NULL; true ends the wait with RSW_ESTOPPED */
+    void *arg;
+};
+/* Sends the fence and waits, at most `timeout_ms`, until serve has taken in its events from each replica. It
+ * is sent anew every few seconds, for a registry that is killed takes an event with it. Then every instance
+ * heard since the last complete scan began must be among those that answered, and none of those may be newer
+ * than that scan: else it is a gap. RSW_EREFUSED with the remedy, nothing recorded:
  * - an answer did not come. The message says of which replica, and what to look at: serve not running (its
  *   heartbeat), the webhook not configured, a filter for layers or for manifests;
  * - two URLs lead to one replica, or one to several;
- * - an instance is heard that is none of ours: after the fence began, or more at the same moment than there
- *   are replicas, which no restart explains. To be listed; or scanned, if it ended for good.
- * What the registry and the index answer besides. The wait itself is by a clock that never jumps; who was
- * heard before whom is told by the numbers of transactions, not by time. `clock` must be the one that serve
- * goes by.
+ * - an instance is heard that is none of ours: more at the same moment than there are replicas, which no
+ *   restart explains. To be listed; or scanned, if it ended for good.
+ * RSW_ESTOPPED, and what the registry and the index answer besides. The wait itself is by a clock that never
+ * jumps; who was heard before whom is told by the numbers of transactions, not by time.
  * Answers enum rsw_fence_result or RSW_FAILED. No transaction may be open. */
-int rsw_fence(struct rsw_index *index, struct rsw_replicas *replicas, const struct rsw_clock *clock,
-              int64_t timeout_ms, struct rsw_error *err);
+int rsw_fence(struct rsw_index *index, struct rsw_replicas *replicas, const struct rsw_fence_options *options,
+              struct rsw_error *err);
 
 #endif
