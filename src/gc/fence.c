@@ -51,17 +51,6 @@ static void fence_release(struct fence *fence) {
     free(fence->heard);
 }
 
-/* "http://replica:5000", or "replica 2". */
-static const char *name_of(const struct fence *fence, size_t number, char *text, size_t size) {
-    if (fence->replicas->urls != NULL) {
-        snprintf(text, size, "%s", fence->replicas->urls[number]);
-    } else {
-        snprintf(text, size, "replica %zu", number + 1);
-    }
-    return text;
-}
-#define NAME_ROOM 160
-
 static const char *addr_of(const struct rsw_instance *instance) {
     return instance->addr[0] != 0 ? instance->addr : "address unknown";
 }
@@ -81,21 +70,21 @@ static bool number_of(const struct fence *fence, const char *word, size_t *out) 
 }
 
 static int doubled(const struct fence *fence, size_t one, size_t other, struct rsw_error *err) {
-    char name[NAME_ROOM];
-    char name_2[NAME_ROOM];
+    char name[RSW_REPLICA_NAME_MAX];
+    char name_2[RSW_REPLICA_NAME_MAX];
     return rsw_error_set(err, RSW_EREFUSED, 0,
                          "%s and %s lead to one and the same replica: give each replica's own URL once, none "
                          "of a load balancer",
-                         name_of(fence, one, name, sizeof name),
-                         name_of(fence, other, name_2, sizeof name_2));
+                         rsw_replica_name(fence->replicas, one, name, sizeof name),
+                         rsw_replica_name(fence->replicas, other, name_2, sizeof name_2));
 }
 
 static int balanced(const struct fence *fence, size_t number, struct rsw_error *err) {
-    char name[NAME_ROOM];
+    char name[RSW_REPLICA_NAME_MAX];
     return rsw_error_set(err, RSW_EREFUSED, 0,
                          "%s leads to more than one replica: give each replica's own URL, none of a load "
                          "balancer (or it was restarted just now: run this again)",
-                         name_of(fence, number, name, sizeof name));
+                         rsw_replica_name(fence->replicas, number, name, sizeof name));
 }
 
 /* Both sent events of the requests through one replica. Is the one a later start of the other? Then it was
@@ -205,7 +194,7 @@ static int no_serve(const struct fence *fence, int64_t now_ms, struct rsw_error 
 /* The first replica that did not answer, and what that looks like. */
 static int no_answer(const struct fence *fence, struct rsw_error *err) {
     char waited[32];
-    char name[NAME_ROOM];
+    char name[RSW_REPLICA_NAME_MAX];
     size_t number = 0;
     while (fence->answers[number].layer && fence->answers[number].manifest) {
         number++;
@@ -222,7 +211,7 @@ static int no_answer(const struct fence *fence, struct rsw_error *err) {
               "serve, and must not ignore pull; is it another URL of a replica given before? If it has much "
               "to send, give --fence-timeout more time";
     return rsw_error_set(err, RSW_EREFUSED, 0, "no fence: %s did not answer within %s: %s",
-                         name_of(fence, number, name, sizeof name),
+                         rsw_replica_name(fence->replicas, number, name, sizeof name),
                          rsw_duration_format(fence->options->timeout_ms, waited, sizeof waited), cause);
 }
 

@@ -98,6 +98,7 @@ static int forget(struct rsw_replicas *replicas, const char *repo, const struct 
     if (replicas->cache == RSW_CACHE_NONE) {
         return RSW_ABSENT;
     }
+    replicas->knower = replicas->count;
     if (real->redis != NULL) {
         result = rsw_redis_forget(real->redis, repo, digest, err);
         if (result == RSW_FAILED) {
@@ -109,7 +110,10 @@ static int forget(struct rsw_replicas *replicas, const char *repo, const struct 
         if (answer == RSW_FAILED) {
             return RSW_FAILED;
         }
-        result = answer == RSW_FOUND ? RSW_FOUND : result;
+        if (answer == RSW_FOUND) {
+            result = RSW_FOUND;
+            replicas->knower = i;
+        }
     }
     return result;
 }
@@ -291,6 +295,17 @@ int rsw_replicas_open(struct rsw_replicas **out, const struct rsw_replicas_optio
     }
     *out = &real->replicas;
     return 0;
+}
+
+const char *rsw_replica_name(const struct rsw_replicas *replicas, size_t number, char *text, size_t size) {
+    if (number == replicas->count) {
+        snprintf(text, size, "the shared cache");
+    } else if (replicas->urls != NULL) {
+        snprintf(text, size, "%s", replicas->urls[number]);
+    } else {
+        snprintf(text, size, "replica %zu", number + 1);
+    }
+    return text;
 }
 
 void rsw_replicas_close(struct rsw_replicas *replicas) {

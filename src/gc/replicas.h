@@ -59,6 +59,8 @@ struct rsw_replicas {
     size_t count;            /* of replicas, at least 1 */
     const char *const *urls; /* of each, for messages; NULL: they are told by number */
     char run[RSW_RUN_MAX];   /* nonce in the User-Agent of all that we ask for ourselves */
+    size_t knower;           /* set by a forget that answered RSW_FOUND: a replica that knew it; `count`: the
+                                shared cache alone did */
     uint64_t oldest_seq;     /* set by a fence that held: of the transaction in which the oldest of those that
                                 answered was first heard; 0 before */
 };
@@ -84,6 +86,10 @@ struct rsw_replicas_options {
 int rsw_replicas_open(struct rsw_replicas **out, const struct rsw_replicas_options *options,
                       struct rsw_error *err);
 void rsw_replicas_close(struct rsw_replicas *replicas); /* NULL is allowed */
+/* "http://replica:5000", or "replica 2", of the number 1; "the shared cache". For messages; returns `text`.
+ */
+#define RSW_REPLICA_NAME_MAX 160
+const char *rsw_replica_name(const struct rsw_replicas *replicas, size_t number, char *text, size_t size);
 
 /* ---- the fence ----
  * The User-Agent of a request of ours says "(run NONCE)", that of a fence "(fence MARK-N)": util/useragent.h.
