@@ -1,6 +1,8 @@
 /* regsweep inspect generations: the sweeps that deleted; with an id, one of them with all that it held. */
 #include "inspect.h"
 
+#include "gc/generation.h"
+#include "index/time.h"
 #include "util/grow.h"
 #include "util/text.h"
 
@@ -43,7 +45,15 @@ static const char *item_state_name(enum rsw_item_state state) {
     return "unknown";
 }
 
-static json_t *generation_to_json(const struct rsw_generation *from) {
+/* When more is done for it, by the wall; 0: never. */
+static int64_t due_of(struct rsw_cli *cli, struct rsw_txn *txn, const struct rsw_generation *of) {
+    bool open = of->state != RSW_GENERATION_PURGED && of->state != RSW_GENERATION_ABANDONED && !of->offline;
+    int64_t left_ms = open ? rsw_generation_left_ms(txn, of, cli->clock) : INT64_MAX;
+    return left_ms == INT64_MAX ? 0 : rsw_clock_now_ms(cli->clock) + left_ms;
+}
+
+static json_t *generation_to_json(struct rsw_cli *cli, struct rsw_txn *txn,
+                                  const struct rsw_generation *from) {
     static const char *const plurals[RSW_ITEM_KINDS] = {
         NULL, "blobs", "links", "revisions", "tags", "repositories", "uploads",
     };
@@ -59,6 +69,9 @@ static json_t *generation_to_json(const struct rsw_generation *from) {
     rsw_json_set(&object, "grace_ms", json_integer(from->grace_ms));
     rsw_json_set(&object, "created", rsw_json_time(from->created_ms));
     rsw_json_set(&object, "changed", rsw_json_time(from->changed_ms));
+    int64_t due_ms = due_of(cli, txn, from);
+    rsw_json_set(&object, "due", due_ms != 0 ? rsw_json_time(due_ms) : json_null());
+    rsw_json_set(&object, "stuck", json_boolean(rsw_generation_is_stuck(from, rsw_clock_now_ms(cli->clock))));
     rsw_json_set(&object, "condemned", counts);
     rsw_json_set(&object, "bytes", rsw_json_number(from->bytes));
     rsw_json_set(&object, "done", rsw_json_number(from->done));
@@ -77,6 +90,22 @@ static void print_generation(struct rsw_cli *cli, const struct rsw_generation *f
                  from->id, rsw_inspect_time(from->created_ms, created, sizeof created),
                  rsw_generation_state_name(from->state), from->done, from->failed, from->spared,
                  rsw_size_format(from->freed, freed, sizeof freed));
+}
+
+/* Of one that is on its way. */
+static void print_wait(struct rsw_cli *cli, struct rsw_txn *txn, const struct rsw_generation *from) {
+    char since[40];
+    char due[40];
+    int64_t due_ms = due_of(cli, txn, from);
+    if (due_ms != 0) {
+        rsw_cli_line(cli, "  %s since %s, %s%s", rsw_generation_state_name(from->state),
+                     rsw_inspect_time(from->changed_ms, since, sizeof since),
+                     due_ms > rsw_clock_now_ms(cli->clock) ? "goes on at " : "due since ",
+                     rsw_inspect_time(due_ms, due, sizeof due));
+    }
+    if (rsw_generation_is_stuck(from, rsw_clock_now_ms(cli->clock))) {
+        rsw_cli_line(cli, "  it does not get on: what serve and the sweeps log says why");
+    }
 }
 
 static int gather_all(struct generations *to, struct rsw_txn *txn, struct rsw_error *err) {
@@ -103,7 +132,7 @@ static int list_all(struct rsw_cli *cli, struct rsw_txn *txn) {
         json_t *root = json_object();
         json_t *array = json_array();
         for (size_t i = 0; i < all.count; i++) {
-            rsw_json_append(&array, generation_to_json(&all.items[i]));
+            rsw_json_append(&array, generation_to_json(cli, txn, &all.items[i]));
         }
         rsw_json_set(&root, "generations", array);
         status = rsw_cli_json(cli, root);
@@ -175,6 +204,7 @@ static int show_one(struct rsw_cli *cli, struct rsw_txn *txn, uint64_t id) {
     json_t *items = json_array();
     if (answer == RSW_FOUND && !cli->options.json) {
         print_generation(cli, &generation);
+        print_wait(cli, txn, &generation);
     }
     for (rsw_iter_items(&iter, txn, id, 0); rsw_item_next(&iter, &item.record) == RSW_FOUND;) {
         name_item(&item, txn);
@@ -184,7 +214,8 @@ static int show_one(struct rsw_cli *cli, struct rsw_txn *txn, uint64_t id) {
             print_item(cli, &item);
         }
     }
-    json_t *root = cli->options.json && answer == RSW_FOUND ? generation_to_json(&generation) : NULL;
+    json_t *root =
+        cli->options.json && answer == RSW_FOUND ? generation_to_json(cli, txn, &generation) : NULL;
     if (root == NULL) {
         json_decref(items);
     } else {

@@ -158,11 +158,31 @@ static void print_counts(struct rsw_cli *cli, const char *verb, const struct rsw
                  result->kept_blobs, result->kept_in_grace);
 }
 
+/* What a generation waits for: behind its state, in words. */
+static const char *wait_of(const char *state) {
+    static const struct {
+        const char *state, *wait;
+    } waits[] = {
+        {"condemned", "; once no request of a run that was cut short can be under way, it goes on"},
+        {"unlinked",
+         "; once no request can be under way that saw what was unlinked, and no cache knows it, its "
+         "bytes are hidden"},
+        {"hidden", "; once the quarantine is over it is purged"},
+    };
+    for (size_t i = 0; i < sizeof waits / sizeof *waits; i++) {
+        if (strcmp(waits[i].state, state) == 0) {
+            return waits[i].wait;
+        }
+    }
+    return "";
+}
+
 /* Of an online one: it takes its time. */
 static void print_state(struct rsw_cli *cli, const struct rsw_sweep_result *result) {
     char time[40];
     if (result->state != NULL) {
-        rsw_cli_line(cli, "generation %" PRIu64 " is %s", result->generation, result->state);
+        rsw_cli_line(cli, "generation %" PRIu64 " is %s%s", result->generation, result->state,
+                     result->due_ms != 0 ? wait_of(result->state) : "");
     }
     if (result->held > 0) {
         rsw_cli_line(cli, "%" PRIu64 " blobs stay in quarantine until the registry has been restarted",
@@ -175,10 +195,20 @@ static void print_state(struct rsw_cli *cli, const struct rsw_sweep_result *resu
     }
 }
 
+/* One that was begun before was in the way: nothing was decided. Else a registry beside which a sweep runs
+ * keeps what its fence asks for. */
+static bool has_decided(const struct rsw_sweep_result *result) {
+    return result->state == NULL || result->kept_blobs > 0 || result->counts[RSW_ITEM_BLOB] > 0;
+}
+
 static void print_result(struct rsw_cli *cli, const struct rsw_sweep_result *result,
                          const struct rsw_sweep_options *options) {
     char size[32];
-    print_counts(cli, options->confirm ? "condemned" : "would remove", result);
+    if (has_decided(result)) {
+        print_counts(cli, options->confirm ? "condemned" : "would remove", result);
+    } else {
+        rsw_cli_line(cli, "began no other sweep: generation %" PRIu64 " came first", result->generation);
+    }
     if (options->confirm) {
         rsw_cli_line(cli, "removed %" PRIu64 ", freed %s; %" PRIu64 " failed, %" PRIu64 " spared",
                      result->done, rsw_size_format(result->freed, size, sizeof size), result->failed,

@@ -1,6 +1,7 @@
 /* Checks of the index, and of what it says about the feed and the generations. */
 #include "gc/checks.h"
 
+#include "gc/generation.h"
 #include "index/time.h"
 #include "util/text.h"
 
@@ -227,26 +228,43 @@ void rsw_doctor_events(struct rsw_diagnosis *out, const struct rsw_doctor *docto
 
 /* ---- generations ---- */
 
+static void check_generation(struct rsw_diagnosis *out, const struct rsw_doctor *doctor, struct rsw_txn *txn,
+                             const struct rsw_generation *generation, const char *remedy) {
+    const char *state = rsw_generation_state_name(generation->state);
+    char since[32];
+    char settle[32];
+    rsw_time_format(generation->changed_ms, since, sizeof since);
+    if (rsw_generation_left_ms(txn, generation, doctor->clock) < -LATE_MS &&
+        now(doctor) - generation->changed_ms > LATE_MS) {
+        rsw_say(out, RSW_HEALTH_WARNING, remedy,
+                "generation %" PRIu64 " is %s since %s, and due, but nobody goes on", generation->id, state,
+                since);
+    } else if (rsw_generation_is_stuck(generation, now(doctor))) {
+        rsw_say(
+            out, RSW_HEALTH_WARNING,
+            generation->clearing || generation->settling
+                ? "look at what serve and the sweeps log: a replica, or what is in front of it, does not "
+                  "answer all requests to forget"
+                : "look at what serve and the sweeps log: it names what caches learn of again, and which",
+            "generation %" PRIu64 " is %s since %s, though a settle is %s: nothing is lost, nothing is freed",
+            generation->id, state, since, rsw_duration_format(generation->settle_ms, settle, sizeof settle));
+    }
+}
+
 void rsw_doctor_generations(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
     static const char remedy[] = "let regsweep serve run with --registry, or run regsweep sweep --confirm: "
                                  "either goes on with it, or says "
                                  "why it cannot";
     uint64_t ids[RSW_GENERATIONS_OPEN_MAX];
     struct rsw_generation generation;
-    char text[32];
     RSW_AUTO_TXN txn = begin(out, doctor);
     if (txn == NULL) {
         return;
     }
     size_t count = rsw_generations_open(txn, ids, RSW_GENERATIONS_OPEN_MAX);
     for (size_t i = 0; i < count && i < RSW_GENERATIONS_OPEN_MAX; i++) {
-        if (rsw_generation_get(txn, ids[i], &generation) == RSW_FOUND &&
-            rsw_generation_left_ms(txn, &generation, doctor->clock) < -LATE_MS &&
-            now(doctor) - generation.changed_ms > LATE_MS) {
-            rsw_say(out, RSW_HEALTH_WARNING, remedy,
-                    "generation %" PRIu64 " is %s since %s, and due, but nobody goes on", generation.id,
-                    rsw_generation_state_name(generation.state),
-                    rsw_time_format(generation.changed_ms, text, sizeof text));
+        if (rsw_generation_get(txn, ids[i], &generation) == RSW_FOUND) {
+            check_generation(out, doctor, txn, &generation, remedy);
         }
     }
     if (!good(out, txn)) {

@@ -4,18 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define NAME_ROOM 160
-
-/* "http://replica:5000", or "replica 2". */
-static const char *name_of(const struct rsw_replicas *replicas, size_t number, char *text, size_t size) {
-    if (replicas->urls != NULL) {
-        snprintf(text, size, "%s", replicas->urls[number]);
-    } else {
-        snprintf(text, size, "replica %zu", number + 1);
-    }
-    return text;
-}
-
 static bool has_replicas(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
     if (doctor->replicas == NULL) {
         rsw_say(out, RSW_HEALTH_UNKNOWN, NULL, "%s",
@@ -55,17 +43,17 @@ void rsw_doctor_registry_clock(struct rsw_diagnosis *out, const struct rsw_docto
     struct rsw_replicas *replicas = doctor->replicas;
     for (size_t i = 0; i < replicas->count; i++) {
         struct rsw_error err = RSW_ERROR_INIT;
-        char name[NAME_ROOM];
+        char name[RSW_REPLICA_NAME_MAX];
         int64_t ms = 0;
         int64_t before_ms = rsw_clock_now_ms(doctor->clock);
         if (replicas->ops->clock == NULL || replicas->ops->clock(replicas, i, &ms, &err) != 0 || ms == 0) {
             rsw_say(out, RSW_HEALTH_UNKNOWN, NULL, "%s does not say what time it has",
-                    name_of(replicas, i, name, sizeof name));
+                    rsw_replica_name(replicas, i, name, sizeof name));
             continue;
         }
         int64_t after_ms = rsw_clock_now_ms(doctor->clock);
         int64_t skew_ms = ms + 999 < before_ms ? ms + 999 - before_ms : ms > after_ms ? ms - after_ms : 0;
-        rsw_say_skew(out, name_of(replicas, i, name, sizeof name), skew_ms);
+        rsw_say_skew(out, rsw_replica_name(replicas, i, name, sizeof name), skew_ms);
     }
 }
 
@@ -105,9 +93,9 @@ void rsw_doctor_cache(struct rsw_diagnosis *out, const struct rsw_doctor *doctor
 
 static void ask_delete(struct rsw_diagnosis *out, struct rsw_replicas *replicas, size_t number) {
     struct rsw_error err = RSW_ERROR_INIT;
-    char name[NAME_ROOM];
+    char name[RSW_REPLICA_NAME_MAX];
     int answer = replicas->ops->deletes != NULL ? replicas->ops->deletes(replicas, number, &err) : RSW_FAILED;
-    name_of(replicas, number, name, sizeof name);
+    rsw_replica_name(replicas, number, name, sizeof name);
     if (answer == RSW_ABSENT && replicas->cache == RSW_CACHE_NONE) {
         rsw_say(out, RSW_HEALTH_OK, NULL,
                 "%s does not delete. It caches nothing, so a sweep does not need that; clients cannot delete "
@@ -151,6 +139,7 @@ void rsw_doctor_delete(struct rsw_diagnosis *out, const struct rsw_doctor *docto
 
 void rsw_doctor_fence(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
     struct rsw_error err = RSW_ERROR_INIT;
+    const struct rsw_fence_options how = {.clock = doctor->clock, .timeout_ms = doctor->fence_timeout_ms};
     if (doctor->index == NULL) {
         rsw_say(out, RSW_HEALTH_UNKNOWN, NULL, "there is no index to look at");
         return;
@@ -158,7 +147,7 @@ void rsw_doctor_fence(struct rsw_diagnosis *out, const struct rsw_doctor *doctor
     if (!has_replicas(out, doctor)) {
         return;
     }
-    switch (rsw_fence(doctor->index, doctor->replicas, doctor->clock, doctor->fence_timeout_ms, &err)) {
+    switch (rsw_fence(doctor->index, doctor->replicas, &how, &err)) {
     case RSW_FENCE_HELD:
         rsw_say(
             out, RSW_HEALTH_OK, NULL,

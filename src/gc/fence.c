@@ -2,10 +2,11 @@
  *
  * Each replica has a queue of its own, first in, first out. So once `serve` has taken in the event of a
  * request that we sent through a replica, it has taken in all that this replica had to tell before. What a
- * process had in its queue when it ended is lost; that shows in who answers: a new start has a new id. */
+ * process had in its queue when it ended is lost, also our own event; that shows in who answers: a new start
+ * has a new id. So the requests are sent anew while answers are missing, under the same mark: whichever of
+ * them an instance answers, it was sent after the fence began. */
 #include "gc/replicas.h"
 
-#include "index/time.h"
 #include "util/grow.h"
 #include "util/text.h"
 
@@ -16,12 +17,14 @@
 
 #define WAIT_FIRST_MS 5
 #define WAIT_MOST_MS 100
-#define MARK_SIZE 25 /* with "-NUMBER" behind it, it fits RSW_FENCE_MAX */
+#define AGAIN_MS 3000 /* the requests are sent anew; after a quarter of a timeout that is short */
+#define MARK_SIZE 25  /* with "-NUMBER" behind it, it fits RSW_FENCE_MAX */
 
-/* From which instance the events of one replica's two requests came; "" while one is missing. */
+/* Who sent the events of one replica's two requests, and which have come in: of its youngest start. */
 struct answer {
-    char layer[RSW_INSTANCE_ID_MAX + 1];
-    char manifest[RSW_INSTANCE_ID_MAX + 1];
+    struct rsw_instance instance; /* id "": nobody yet */
+    bool layer;
+    bool manifest;
 };
 
 struct heard {
@@ -31,11 +34,9 @@ struct heard {
 
 struct fence {
     struct rsw_index *index;
-    const struct rsw_replicas *replicas;
-    const struct rsw_clock *clock;
+    struct rsw_replicas *replicas;
+    const struct rsw_fence_options *options;
     char mark[MARK_SIZE];
-    uint64_t began_seq;
-    int64_t timeout_ms;
     struct answer *answers; /* owned, one a replica */
     size_t answered;        /* with both */
     /* As the last look saw the index. */
@@ -49,17 +50,6 @@ static void fence_release(struct fence *fence) {
     free(fence->answers);
     free(fence->heard);
 }
-
-/* "http://replica:5000", or "replica 2". */
-static const char *name_of(const struct fence *fence, size_t number, char *text, size_t size) {
-    if (fence->replicas->urls != NULL) {
-        snprintf(text, size, "%s", fence->replicas->urls[number]);
-    } else {
-        snprintf(text, size, "replica %zu", number + 1);
-    }
-    return text;
-}
-#define NAME_ROOM 160
 
 static const char *addr_of(const struct rsw_instance *instance) {
     return instance->addr[0] != 0 ? instance->addr : "address unknown";
@@ -80,46 +70,72 @@ static bool number_of(const struct fence *fence, const char *word, size_t *out) 
 }
 
 static int doubled(const struct fence *fence, size_t one, size_t other, struct rsw_error *err) {
-    char name[NAME_ROOM];
-    char name_2[NAME_ROOM];
+    char name[RSW_REPLICA_NAME_MAX];
+    char name_2[RSW_REPLICA_NAME_MAX];
     return rsw_error_set(err, RSW_EREFUSED, 0,
                          "%s and %s lead to one and the same replica: give each replica's own URL once, none "
                          "of a load balancer",
-                         name_of(fence, one, name, sizeof name),
-                         name_of(fence, other, name_2, sizeof name_2));
+                         rsw_replica_name(fence->replicas, one, name, sizeof name),
+                         rsw_replica_name(fence->replicas, other, name_2, sizeof name_2));
 }
 
 static int balanced(const struct fence *fence, size_t number, struct rsw_error *err) {
-    char name[NAME_ROOM];
+    char name[RSW_REPLICA_NAME_MAX];
     return rsw_error_set(err, RSW_EREFUSED, 0,
                          "%s leads to more than one replica: give each replica's own URL, none of a load "
                          "balancer (or it was restarted just now: run this again)",
-                         name_of(fence, number, name, sizeof name));
+                         rsw_replica_name(fence->replicas, number, name, sizeof name));
 }
 
-/* Takes over what one instance says. 0 or -1: it stands behind two URLs. */
+/* Both sent events of the requests through one replica. Is the one a later start of the other? Then it was
+ * not heard before the other fell silent. */
+static bool follows(const struct rsw_instance *younger, const struct rsw_instance *older) {
+    return younger->first_seq >= older->last_seq;
+}
+
+/* Takes over what one instance says. 0 or -1: it stands behind two URLs, or is one of two behind one URL. */
 static int take_answer(struct fence *fence, const struct rsw_instance *instance, struct rsw_error *err) {
     size_t layer = 0;
     size_t manifest = 0;
     bool has_layer = number_of(fence, instance->fence_layer, &layer);
     bool has_manifest = number_of(fence, instance->fence_manifest, &manifest);
+    if (!has_layer && !has_manifest) {
+        return 0;
+    }
     if (has_layer && has_manifest && layer != manifest) {
         return doubled(fence, layer, manifest, err);
     }
-    if (has_layer) {
-        memcpy(fence->answers[layer].layer, instance->id, sizeof instance->id);
+    size_t number = has_layer ? layer : manifest;
+    struct answer *answer = &fence->answers[number];
+    if (strcmp(answer->instance.id, instance->id) != 0) {
+        if (follows(&answer->instance, instance)) {
+            return 0;
+        }
+        if (!follows(instance, &answer->instance)) {
+            return balanced(fence, number, err);
+        }
+        *answer = (struct answer){.layer = false};
     }
-    if (has_manifest) {
-        memcpy(fence->answers[manifest].manifest, instance->id, sizeof instance->id);
-    }
+    answer->instance = *instance;
+    answer->layer = answer->layer || has_layer;
+    answer->manifest = answer->manifest || has_manifest;
     return 0;
 }
 
+static bool has_answered(const struct fence *fence, const struct rsw_instance *instance) {
+    for (size_t i = 0; i < fence->replicas->count; i++) {
+        if (strcmp(fence->answers[i].instance.id, instance->id) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static int add_heard(struct fence *fence, const struct rsw_instance *instance, struct rsw_error *err) {
-    size_t number;
-    bool answered = number_of(fence, instance->fence_layer, &number) ||
-                    number_of(fence, instance->fence_manifest, &number);
-    if (!answered && instance->last_seq <= fence->state.scan_seq) {
+    if (take_answer(fence, instance, err) != 0) {
+        return -1;
+    }
+    if (instance->last_seq <= fence->state.scan_seq && !has_answered(fence, instance)) {
         return 0;
     }
     struct heard *heard =
@@ -128,8 +144,8 @@ static int add_heard(struct fence *fence, const struct rsw_instance *instance, s
         return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
     }
     fence->heard = heard;
-    heard[fence->heard_count++] = (struct heard){*instance, answered};
-    return take_answer(fence, instance, err);
+    heard[fence->heard_count++] = (struct heard){.instance = *instance};
+    return 0;
 }
 
 /* One look at the index. 0 or -1. */
@@ -148,9 +164,12 @@ static int look(struct fence *fence, struct rsw_error *err) {
             return -1;
         }
     }
+    for (size_t i = 0; i < fence->heard_count; i++) { /* now that the youngest is known */
+        fence->heard[i].answered = has_answered(fence, &fence->heard[i].instance);
+    }
     fence->answered = 0;
     for (size_t i = 0; i < fence->replicas->count; i++) {
-        fence->answered += fence->answers[i].layer[0] != 0 && fence->answers[i].manifest[0] != 0;
+        fence->answered += fence->answers[i].layer && fence->answers[i].manifest;
     }
     return rsw_txn_failed(txn, err) ? -1 : 0;
 }
@@ -175,17 +194,16 @@ static int no_serve(const struct fence *fence, int64_t now_ms, struct rsw_error 
 /* The first replica that did not answer, and what that looks like. */
 static int no_answer(const struct fence *fence, struct rsw_error *err) {
     char waited[32];
-    char name[NAME_ROOM];
+    char name[RSW_REPLICA_NAME_MAX];
     size_t number = 0;
-    while (fence->answers[number].layer[0] != 0 && fence->answers[number].manifest[0] != 0) {
+    while (fence->answers[number].layer && fence->answers[number].manifest) {
         number++;
     }
     const struct answer *answer = &fence->answers[number];
     const char *cause =
-        answer->layer[0] != 0
-            ? "the event of its manifest did not come, that of its layer did: take ignore and "
-              "ignoredmediatypes out of the registry's endpoint"
-        : answer->manifest[0] != 0
+        answer->layer ? "the event of its manifest did not come, that of its layer did: take ignore and "
+                        "ignoredmediatypes out of the registry's endpoint"
+        : answer->manifest
             ? "the event of its layer did not come, that of its manifest did: application/octet-stream is in "
               "ignore.mediatypes or ignoredmediatypes of the registry's endpoint; take it out"
             : "none of its events came: its notifications.endpoints must name the url and the token of "
@@ -193,14 +211,37 @@ static int no_answer(const struct fence *fence, struct rsw_error *err) {
               "serve, and must not ignore pull; is it another URL of a replica given before? If it has much "
               "to send, give --fence-timeout more time";
     return rsw_error_set(err, RSW_EREFUSED, 0, "no fence: %s did not answer within %s: %s",
-                         name_of(fence, number, name, sizeof name),
-                         rsw_duration_format(fence->timeout_ms, waited, sizeof waited), cause);
+                         rsw_replica_name(fence->replicas, number, name, sizeof name),
+                         rsw_duration_format(fence->options->timeout_ms, waited, sizeof waited), cause);
+}
+
+/* `unsent`: why the requests could not be sent anew. */
+static int timed_out(const struct fence *fence, const struct rsw_error *unsent, struct rsw_error *err) {
+    int64_t now_ms = rsw_clock_now_ms(fence->options->clock);
+    if (now_ms - fence->state.beat_ms > RSW_BEAT_OLD_MS) {
+        return no_serve(fence, now_ms, err);
+    }
+    if (unsent->code != RSW_OK) {
+        *err = *unsent;
+        return -1;
+    }
+    return no_answer(fence, err);
+}
+
+/* A replica that is being restarted cannot be asked, and is again a little later. */
+static void send_anew(struct fence *fence, struct rsw_error *unsent) {
+    rsw_error_clear(unsent);
+    fence->replicas->ops->fence(fence->replicas, fence->mark, unsent);
 }
 
 /* Until all have answered. 0 or -1. */
 static int wait_for_answers(struct fence *fence, struct rsw_error *err) {
-    int64_t until_ms = rsw_monotonic_ms() + fence->timeout_ms; /* a clock that jumps must not end it */
+    const struct rsw_fence_options *options = fence->options;
+    int64_t every_ms = options->timeout_ms / 4 < AGAIN_MS ? options->timeout_ms / 4 : AGAIN_MS;
+    int64_t sent_ms = rsw_monotonic_ms(); /* a clock that jumps must not end it */
+    int64_t until_ms = sent_ms + options->timeout_ms;
     int64_t pause_ms = WAIT_FIRST_MS;
+    struct rsw_error unsent = RSW_ERROR_INIT;
     for (;;) {
         if (look(fence, err) != 0) {
             return -1;
@@ -208,27 +249,29 @@ static int wait_for_answers(struct fence *fence, struct rsw_error *err) {
         if (fence->answered == fence->replicas->count) {
             return 0;
         }
-        if (rsw_monotonic_ms() >= until_ms) {
-            break;
+        if (options->stopped != NULL && options->stopped(options->arg)) {
+            return rsw_error_set(err, RSW_ESTOPPED, 0, "stopped; the next sweep goes on with what is left");
+        }
+        int64_t now_ms = rsw_monotonic_ms();
+        if (now_ms >= until_ms) {
+            return timed_out(fence, &unsent, err);
+        }
+        if (now_ms - sent_ms >= every_ms) {
+            send_anew(fence, &unsent);
+            sent_ms = rsw_monotonic_ms();
         }
         nanosleep(&(struct timespec){.tv_nsec = (long)pause_ms * 1000000}, NULL);
         pause_ms = 2 * pause_ms < WAIT_MOST_MS ? 2 * pause_ms : WAIT_MOST_MS;
     }
-    int64_t now_ms = rsw_clock_now_ms(fence->clock);
-    return now_ms - fence->state.beat_ms > RSW_BEAT_OLD_MS ? no_serve(fence, now_ms, err)
-                                                           : no_answer(fence, err);
 }
 
 /* ---- judging ---- */
 
-/* Every replica is one instance, and no two are the same. */
+/* No two replicas are the same instance. */
 static int check_answers(const struct fence *fence, struct rsw_error *err) {
     for (size_t i = 0; i < fence->replicas->count; i++) {
-        if (strcmp(fence->answers[i].layer, fence->answers[i].manifest) != 0) {
-            return balanced(fence, i, err);
-        }
         for (size_t j = 0; j < i; j++) {
-            if (strcmp(fence->answers[i].layer, fence->answers[j].layer) == 0) {
+            if (strcmp(fence->answers[i].instance.id, fence->answers[j].instance.id) == 0) {
                 return doubled(fence, j, i, err);
             }
         }
@@ -264,7 +307,7 @@ static int unlisted(const struct rsw_instance *instance, struct rsw_error *err) 
 static int check_strangers(const struct fence *fence, struct rsw_error *err) {
     for (size_t i = 0; i < fence->heard_count; i++) {
         const struct heard *heard = &fence->heard[i];
-        if (!heard->answered && (heard->instance.last_seq > fence->began_seq || !explained(fence, heard))) {
+        if (!heard->answered && !explained(fence, heard)) {
             return unlisted(&heard->instance, err);
         }
     }
@@ -299,7 +342,7 @@ static int record_gap(const struct fence *fence, const char *reason, struct rsw_
     if (rsw_txn_begin_write(&txn, fence->index, err) != 0) {
         return RSW_FAILED;
     }
-    rsw_state_gap(txn, rsw_clock_now_ms(fence->clock), reason);
+    rsw_state_gap(txn, rsw_clock_now_ms(fence->options->clock), reason);
     return rsw_txn_commit(&txn, err) != 0 ? RSW_FAILED : RSW_FENCE_GAP;
 }
 
@@ -324,27 +367,15 @@ static uint64_t oldest_answer(const struct fence *fence) {
     return oldest_seq;
 }
 
-/* What comes in from now on has a higher number. What came in before has none, even if it wrote nothing and
- * its number was free again: this writes. */
-static int begin(struct fence *fence, struct rsw_error *err) {
-    RSW_AUTO_TXN txn = NULL;
-    if (rsw_time_note(fence->index, fence->clock, NULL, err) != 0 ||
-        rsw_txn_begin_read(&txn, fence->index, err) != 0) {
-        return -1;
-    }
-    fence->began_seq = rsw_txn_seq(txn);
-    return 0;
-}
-
-int rsw_fence(struct rsw_index *index, struct rsw_replicas *replicas, const struct rsw_clock *clock,
-              int64_t timeout_ms, struct rsw_error *err) {
+int rsw_fence(struct rsw_index *index, struct rsw_replicas *replicas, const struct rsw_fence_options *options,
+              struct rsw_error *err) {
     __attribute__((cleanup(fence_release))) struct fence fence = {
-        .index = index, .replicas = replicas, .clock = clock, .timeout_ms = timeout_ms};
+        .index = index, .replicas = replicas, .options = options};
     fence.answers = calloc(replicas->count, sizeof *fence.answers);
     if (fence.answers == NULL) {
         return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
     }
-    if (rsw_nonce(fence.mark, sizeof fence.mark, err) != 0 || begin(&fence, err) != 0 ||
+    if (rsw_nonce(fence.mark, sizeof fence.mark, err) != 0 ||
         replicas->ops->fence(replicas, fence.mark, err) != 0 || wait_for_answers(&fence, err) != 0) {
         return RSW_FAILED;
     }

@@ -97,7 +97,19 @@ static bool has_link(const struct rsw_online *online, const struct pair *pair) {
     return look.answer != RSW_ABSENT;
 }
 
-static int forget_pair(struct rsw_online *online, const struct pair *pair, uint64_t *known,
+static void count(struct rsw_known *known, const struct rsw_online *online, const struct pair *pair) {
+    char name[RSW_REPLICA_NAME_MAX];
+    char digest[RSW_DIGEST_TEXT_MAX];
+    known->count++;
+    if (known->to_name > 0) {
+        known->to_name--;
+        rsw_log(online->options->log, RSW_LOG_WARNING, "%s knew %s@%s",
+                rsw_replica_name(online->replicas, online->replicas->knower, name, sizeof name),
+                pair->repo.name, rsw_digest_format(&pair->digest, digest));
+    }
+}
+
+static int forget_pair(struct rsw_online *online, const struct pair *pair, struct rsw_known *known,
                        struct rsw_error *err) {
     bool touched;
     if (is_touched(online, &pair->item, &touched, err) != 0) {
@@ -121,12 +133,14 @@ static int forget_pair(struct rsw_online *online, const struct pair *pair, uint6
         *err = why;
         return -1;
     }
-    *known += answer == RSW_FOUND ? 1 : 0;
+    if (answer == RSW_FOUND) {
+        count(known, online, pair);
+    }
     return 0;
 }
 
-static int forget_pairs(struct rsw_online *online, const struct pair *pairs, size_t count, uint64_t *known,
-                        struct rsw_error *err) {
+static int forget_pairs(struct rsw_online *online, const struct pair *pairs, size_t count,
+                        struct rsw_known *known, struct rsw_error *err) {
     for (size_t i = 0; i < count; i++) {
         if (forget_pair(online, &pairs[i], known, err) != 0) {
             return -1;
@@ -135,7 +149,7 @@ static int forget_pairs(struct rsw_online *online, const struct pair *pairs, siz
     return 0;
 }
 
-int rsw_forget(struct rsw_online *online, uint64_t id, enum rsw_item_kind kind, uint64_t *known,
+int rsw_forget(struct rsw_online *online, uint64_t id, enum rsw_item_kind kind, struct rsw_known *known,
                struct rsw_error *err) {
     struct pair *pairs = calloc(FORGET_BATCH + 1, sizeof *pairs);
     struct rsw_item last;

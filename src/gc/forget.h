@@ -5,10 +5,16 @@
 
 #include "gc/online.h"
 
-/* The items of a kind, LINK or REVISION, that were taken and that nobody touched. Adds to *known how many of
- * them a replica still knew. 0 or -1: RSW_ESTOPPED, or what replicas and index answer; whatever was touched
- * by then is given back. Needs no transaction. */
-int rsw_forget(struct rsw_online *online, uint64_t id, enum rsw_item_kind kind, uint64_t *known,
+/* What a replica still knew. */
+struct rsw_known {
+    uint64_t count;
+    unsigned to_name; /* so many more of it are named in the log, with who knew it */
+};
+
+/* The items of a kind, LINK or REVISION, that were taken and that nobody touched. Adds to *known. 0 or -1:
+ * RSW_ESTOPPED, or what replicas and index answer; whatever was touched by then is given back. Needs no
+ * transaction. */
+int rsw_forget(struct rsw_online *online, uint64_t id, enum rsw_item_kind kind, struct rsw_known *known,
                struct rsw_error *err);
 
 #endif

@@ -11,6 +11,9 @@
 #include <string.h>
 
 #define DIRTY_MAX ((uint64_t)64 * 1024 * 1024)
+#define STUCK_SETTLES 10
+#define STUCK_MIN_MS (3600 * INT64_C(1000))
+#define STUCK_MAX_MS (24 * 3600 * INT64_C(1000))
 #define GENERATIONS_LISTED 10 /* of so many the items stay, for people to look at */
 
 /* Which items a generation removes on its way into a state, in this order: what a client can name goes before
@@ -306,4 +309,13 @@ int rsw_generation_finish(struct rsw_run *run, struct rsw_error *err) {
         }
     }
     return rsw_tidy(run->index, run->storage, err);
+}
+
+bool rsw_generation_is_stuck(const struct rsw_generation *generation, int64_t now_ms) {
+    int64_t late_ms = STUCK_SETTLES * generation->settle_ms;
+    late_ms = late_ms < STUCK_MIN_MS ? STUCK_MIN_MS : late_ms;
+    late_ms = late_ms > STUCK_MAX_MS ? STUCK_MAX_MS : late_ms;
+    return !generation->offline &&
+           (generation->state == RSW_GENERATION_CONDEMNED || generation->state == RSW_GENERATION_UNLINKED) &&
+           now_ms - generation->changed_ms > generation->settle_ms + late_ms;
 }

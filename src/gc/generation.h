@@ -45,5 +45,9 @@ int rsw_generation_abandon(struct rsw_index *index, int64_t now_ms, struct rsw_e
  * nothing was removed yet), RSW_EPARTIAL (the same, later), RSW_ESTOPPED, an error of audit or index. Objects
  * that could not be removed are counted in the result, they end nothing. */
 int rsw_generation_finish(struct rsw_run *run, struct rsw_error *err);
+/* Beside a running registry: are its bytes not hidden yet, ten settles (an hour at least, a day at most)
+ * after they could have been? It settled anew again and again, or no run came to its end. By the clock on the
+ * wall: for people to look at. */
+bool rsw_generation_is_stuck(const struct rsw_generation *generation, int64_t now_ms);
 
 #endif

@@ -23,6 +23,8 @@
 
 #define FENCE_TRIES 3 /* each gap costs a scan */
 #define LOOKS_MAX 8   /* rounds of giving back and asking again, before a step waits for the next run */
+#define NAME_AFTER 3  /* settles: then the log tells what it is that caches learn of again … */
+#define NAMED_MAX 3   /* … and of so many */
 
 /* ---- the record of a generation ---- */
 
@@ -185,11 +187,10 @@ static int look_again(struct rsw_online *online, const struct rsw_generation *ge
 
 /* ---- caches ---- */
 
-/* Makes every replica forget what was unlinked. *known: how much one of them still knew. While it runs the
+/* Makes every replica forget what was unlinked. Adds to *known what one of them still knew. While it runs the
  * generation says so: after a kill a DELETE of ours may still be on its way. */
-static int forget(struct rsw_online *online, struct rsw_generation *generation, uint64_t *known,
+static int forget(struct rsw_online *online, struct rsw_generation *generation, struct rsw_known *known,
                   struct rsw_error *err) {
-    *known = 0;
     if (online->replicas->cache == RSW_CACHE_NONE) {
         return 0;
     }
@@ -208,10 +209,14 @@ static int forget(struct rsw_online *online, struct rsw_generation *generation, 
 /* The feed is drained, and nothing was lost since the last complete scan. */
 static int drain(struct rsw_online *online, struct rsw_error *err) {
     const struct rsw_sweep_options *options = online->options;
-    int64_t timeout_ms =
-        options->fence_timeout_ms < 0 ? RSW_FENCE_TIMEOUT_DEFAULT_MS : options->fence_timeout_ms;
+    const struct rsw_fence_options fence = {.clock = options->clock,
+                                            .timeout_ms = options->fence_timeout_ms < 0
+                                                              ? RSW_FENCE_TIMEOUT_DEFAULT_MS
+                                                              : options->fence_timeout_ms,
+                                            .stopped = options->stopped,
+                                            .arg = options->arg};
     for (int i = 0; i < FENCE_TRIES; i++) {
-        int held = rsw_fence(online->index, online->replicas, options->clock, timeout_ms, err);
+        int held = rsw_fence(online->index, online->replicas, &fence, err);
         if (held == RSW_FENCE_HELD) {
             return 0;
         }
@@ -270,7 +275,7 @@ static int hear_all(struct rsw_online *online, const struct rsw_generation *gene
 
 /* What a client can name goes before what it leads to. */
 static int unlink_all(struct rsw_online *online, struct rsw_generation *generation, struct rsw_error *err) {
-    uint64_t known;
+    struct rsw_known known = {.count = 0};
     tell(online, generation, "unlinking");
     if (look_again(online, generation, err) != 0 || take(online, generation, RSW_ITEM_TAG, err) != 0 ||
         take(online, generation, RSW_ITEM_REVISION, err) != 0 ||
@@ -327,20 +332,39 @@ static int forget_hidden(struct rsw_online *online, const struct rsw_generation 
     return rc;
 }
 
+/* It can go on like that for ever, and loses nothing; but somebody should know. */
+static void tell_known(const struct rsw_online *online, const struct rsw_generation *generation,
+                       uint64_t known, bool again) {
+    char since[32];
+    if (!again) {
+        rsw_log(online->options->log, RSW_LOG_INFO,
+                "generation %" PRIu64 ": a cache had learnt of %" PRIu64 " objects again: settling anew",
+                generation->id, known);
+        return;
+    }
+    rsw_log(
+        online->options->log, RSW_LOG_WARNING,
+        "generation %" PRIu64 ": a cache had learnt of %" PRIu64
+        " objects again: settling anew. It is unlinked since %s, and goes on only once no cache learns of "
+        "them for a settle: does a client push or ask for them again and again, a proxy in front of that "
+        "replica answer for it, or does it serve another storage?",
+        generation->id, known, rsw_time_format(generation->changed_ms, since, sizeof since));
+}
+
 static int hide_all(struct rsw_online *online, struct rsw_generation *generation, struct rsw_error *err) {
-    uint64_t known;
+    int64_t age_ms = rsw_clock_now_ms(online->options->clock) - generation->changed_ms;
+    bool again = age_ms >= NAME_AFTER * generation->settle_ms;
+    struct rsw_known known = {.to_name = again ? NAMED_MAX : 0};
     tell(online, generation, "asking caches again");
     if (hear_all(online, generation, err) != 0 || forget(online, generation, &known, err) != 0) {
         return -1;
     }
-    if (known > 0) {
+    if (known.count > 0) {
         /* Somebody may have pushed it, and we not have heard of it: then storage has it again. */
         if (look_again(online, generation, err) != 0) {
             return -1;
         }
-        rsw_log(online->options->log, RSW_LOG_INFO,
-                "generation %" PRIu64 ": a cache had learnt of %" PRIu64 " objects again: settling anew",
-                generation->id, known);
+        tell_known(online, generation, known.count, again);
         return settle_anew(online, generation, err);
     }
     tell(online, generation, "fence and recheck");

@@ -19,13 +19,17 @@
 #include "registry/redis.h"
 #include "registry/registry.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* A client that asks for the same object all the time can make a replica remember it again in between; what
  * is still known after so many rounds is not forgotten by asking. */
 #define ROUNDS 5
+#define LOOKS 6           /* at a replica that cannot be reached … */
+#define LOOK_FIRST_MS 100 /* … with a pause twice as long each time: three seconds in all */
 #define FENCE_REPO "regsweep/fence"
 
 struct real {
@@ -48,15 +52,44 @@ static int no_memory(struct rsw_error *err) {
 
 /* ---- forget ---- */
 
+static int head(struct rsw_registry *registry, const char *repo, const struct rsw_digest *digest,
+                bool manifest, struct rsw_error *err) {
+    char text[RSW_DIGEST_TEXT_MAX];
+    return manifest ? rsw_registry_head_manifest(registry, repo, rsw_digest_format(digest, text), err)
+                    : rsw_registry_head_blob(registry, repo, digest, err);
+}
+
+/* It is being restarted, or too busy. What ran into a timeout has waited long enough. */
+static bool may_pass(const struct rsw_error *err) {
+    return err->code == RSW_EIO &&
+           (err->errnum == EAGAIN || err->errnum == ECONNREFUSED || err->errnum == ECONNRESET);
+}
+
+/* Asked again if there was no answer, for it changes nothing. A DELETE is not: the one without an answer may
+ * still be under way, and then a settle must follow before anything is asked again (online.c). */
+static int look(struct rsw_registry *registry, const char *repo, const struct rsw_digest *digest,
+                bool manifest, struct rsw_error *err) {
+    int64_t pause_ms = LOOK_FIRST_MS;
+    for (int i = 1;; i++) {
+        struct rsw_error why = RSW_ERROR_INIT;
+        int answer = head(registry, repo, digest, manifest, &why);
+        if (answer != RSW_FAILED) {
+            return answer;
+        }
+        if (i == LOOKS || !may_pass(&why)) {
+            *err = why;
+            return RSW_FAILED;
+        }
+        nanosleep(&(struct timespec){pause_ms / 1000, pause_ms % 1000 * 1000000}, NULL);
+        pause_ms *= 2;
+    }
+}
+
 /* Does this replica know it in any way? */
 static int knows(struct rsw_registry *registry, const char *repo, const struct rsw_digest *digest,
                  bool manifest, struct rsw_error *err) {
-    char text[RSW_DIGEST_TEXT_MAX];
-    int answer = rsw_registry_head_blob(registry, repo, digest, err);
-    if (answer == RSW_ABSENT && manifest) {
-        answer = rsw_registry_head_manifest(registry, repo, rsw_digest_format(digest, text), err);
-    }
-    return answer;
+    int answer = look(registry, repo, digest, false, err);
+    return answer == RSW_ABSENT && manifest ? look(registry, repo, digest, true, err) : answer;
 }
 
 static int forget_at(struct real *real, struct rsw_registry *registry, const char *repo,
@@ -74,7 +107,7 @@ static int forget_at(struct real *real, struct rsw_registry *registry, const cha
         }
         /* The last look is at the cache: one at the manifest would fill it, if the revision is there again.
          */
-        answer = rsw_registry_head_blob(registry, repo, digest, err);
+        answer = look(registry, repo, digest, false, err);
         rsw_log(real->log, RSW_LOG_DEBUG, "%s: DELETE of %s in %s: %d, then %s", rsw_registry_url(registry),
                 rsw_digest_format(digest, text), repo, status,
                 answer == RSW_ABSENT  ? "unknown"
@@ -98,6 +131,7 @@ static int forget(struct rsw_replicas *replicas, const char *repo, const struct 
     if (replicas->cache == RSW_CACHE_NONE) {
         return RSW_ABSENT;
     }
+    replicas->knower = replicas->count;
     if (real->redis != NULL) {
         result = rsw_redis_forget(real->redis, repo, digest, err);
         if (result == RSW_FAILED) {
@@ -109,7 +143,10 @@ static int forget(struct rsw_replicas *replicas, const char *repo, const struct 
         if (answer == RSW_FAILED) {
             return RSW_FAILED;
         }
-        result = answer == RSW_FOUND ? RSW_FOUND : result;
+        if (answer == RSW_FOUND) {
+            result = RSW_FOUND;
+            replicas->knower = i;
+        }
     }
     return result;
 }
@@ -291,6 +328,17 @@ int rsw_replicas_open(struct rsw_replicas **out, const struct rsw_replicas_optio
     }
     *out = &real->replicas;
     return 0;
+}
+
+const char *rsw_replica_name(const struct rsw_replicas *replicas, size_t number, char *text, size_t size) {
+    if (number == replicas->count) {
+        snprintf(text, size, "the shared cache");
+    } else if (replicas->urls != NULL) {
+        snprintf(text, size, "%s", replicas->urls[number]);
+    } else {
+        snprintf(text, size, "replica %zu", number + 1);
+    }
+    return text;
 }
 
 void rsw_replicas_close(struct rsw_replicas *replicas) {

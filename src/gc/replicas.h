@@ -59,6 +59,8 @@ struct rsw_replicas {
     size_t count;            /* of replicas, at least 1 */
     const char *const *urls; /* of each, for messages; NULL: they are told by number */
     char run[RSW_RUN_MAX];   /* nonce in the User-Agent of all that we ask for ourselves */
+    size_t knower;           /* set by a forget that answered RSW_FOUND: a replica that knew it; `count`: the
+                                shared cache alone did */
     uint64_t oldest_seq;     /* set by a fence that held: of the transaction in which the oldest of those that
                                 answered was first heard; 0 before */
 };
@@ -84,6 +86,10 @@ struct rsw_replicas_options {
 int rsw_replicas_open(struct rsw_replicas **out, const struct rsw_replicas_options *options,
                       struct rsw_error *err);
 void rsw_replicas_close(struct rsw_replicas *replicas); /* NULL is allowed */
+/* "http://replica:5000", or "replica 2", of the number 1; "the shared cache". For messages; returns `text`.
+ */
+#define RSW_REPLICA_NAME_MAX 160
+const char *rsw_replica_name(const struct rsw_replicas *replicas, size_t number, char *text, size_t size);
 
 /* ---- the fence ----
  * The User-Agent of a request of ours says "(run NONCE)", that of a fence "(fence MARK-N)": util/useragent.h.
@@ -94,19 +100,25 @@ enum rsw_fence_result {
     RSW_FENCE_GAP,  /* it held, but events may have been lost: a gap is in the index now, with its reason, and
                        only a scan closes it */
 };
-/* Sends the fence and waits, at most `timeout_ms`, until serve has taken in its events from each replica.
- * Then every instance heard since the last complete scan began must be among those that answered, and none of
- * those may be newer than that scan: else it is a gap. RSW_EREFUSED with the remedy, nothing recorded:
+struct rsw_fence_options {
+    const struct rsw_clock *clock; /* the one that serve goes by */
+    int64_t timeout_ms;
+    bool (*stopped)(void *arg); /* may be NULL; true ends the wait with RSW_ESTOPPED */
+    void *arg;
+};
+/* Sends the fence and waits, at most `timeout_ms`, until serve has taken in its events from each replica. It
+ * is sent anew every few seconds, for a registry that is killed takes an event with it. Then every instance
+ * heard since the last complete scan began must be among those that answered, and none of those may be newer
+ * than that scan: else it is a gap. RSW_EREFUSED with the remedy, nothing recorded:
  * - an answer did not come. The message says of which replica, and what to look at: serve not running (its
  *   heartbeat), the webhook not configured, a filter for layers or for manifests;
  * - two URLs lead to one replica, or one to several;
- * - an instance is heard that is none of ours: after the fence began, or more at the same moment than there
- *   are replicas, which no restart explains. To be listed; or scanned, if it ended for good.
- * What the registry and the index answer besides. The wait itself is by a clock that never jumps; who was
- * heard before whom is told by the numbers of transactions, not by time. `clock` must be the one that serve
- * goes by.
+ * - an instance is heard that is none of ours: more at the same moment than there are replicas, which no
+ *   restart explains. To be listed; or scanned, if it ended for good.
+ * RSW_ESTOPPED, and what the registry and the index answer besides. The wait itself is by a clock that never
+ * jumps; who was heard before whom is told by the numbers of transactions, not by time.
  * Answers enum rsw_fence_result or RSW_FAILED. No transaction may be open. */
-int rsw_fence(struct rsw_index *index, struct rsw_replicas *replicas, const struct rsw_clock *clock,
-              int64_t timeout_ms, struct rsw_error *err);
+int rsw_fence(struct rsw_index *index, struct rsw_replicas *replicas, const struct rsw_fence_options *options,
+              struct rsw_error *err);
 
 #endif

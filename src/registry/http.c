@@ -107,6 +107,25 @@ static bool set_method(CURL *curl, const struct rsw_http_request *request) {
     return ok && lib()->curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request->method) == CURLE_OK;
 }
 
+/* Where a connection that was kept open is lost, libcurl sends a request again by itself. Of a DELETE the
+ * first may then still be under way, and nobody would know. */
+static int once(void *arg, char *to, char *from, int to_port, int from_port) {
+    bool *sent = arg;
+    (void)to;
+    (void)from;
+    (void)to_port;
+    (void)from_port;
+    int may = *sent ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
+    *sent = true;
+    return may;
+}
+
+static bool send_once(CURL *curl, const struct rsw_http_request *request, bool *sent) {
+    return strcmp(request->method, "DELETE") != 0 ||
+           (lib()->curl_easy_setopt(curl, CURLOPT_PREREQFUNCTION, once) == CURLE_OK &&
+            lib()->curl_easy_setopt(curl, CURLOPT_PREREQDATA, sent) == CURLE_OK);
+}
+
 /* "Name: value"; without a value the header that libcurl would send goes. */
 static int add_header(struct curl_slist **list, const char *name, const char *value, struct rsw_error *err) {
     RSW_AUTO_BUF line = RSW_BUF_INIT;
@@ -216,6 +235,11 @@ static int no_answer(CURL *curl, CURLcode rc, const char *said, const struct rsw
     }
     if (rc == CURLE_OPERATION_TIMEDOUT) {
         errnum = ETIMEDOUT;
+    } else if (rc == CURLE_GOT_NOTHING) {
+        errnum = ECONNRESET;
+    } else if (rc == CURLE_ABORTED_BY_CALLBACK) { /* once */
+        errnum = ECONNRESET;
+        said = "the connection was lost";
     }
     return rsw_error_set(err, RSW_EIO, (int)errnum, "no answer to %s %.*s: %s", request->method, url_len,
                          request->url, said[0] != 0 ? said : lib()->curl_easy_strerror(rc));
@@ -230,7 +254,8 @@ static int perform(struct rsw_http_response *out, CURL *curl, struct rsw_http *h
                                 .kept = request->body_kept != 0 ? request->body_kept : RSW_HTTP_KEEP_MAX,
                                 .err = err};
     const char *agent = request->user_agent != NULL ? request->user_agent : http->user_agent;
-    bool ok = set_limits(curl, http) && set_method(curl, request);
+    bool sent = false;
+    bool ok = set_limits(curl, http) && set_method(curl, request) && send_once(curl, request, &sent);
     ok &= lib()->curl_easy_setopt(curl, CURLOPT_URL, request->url) == CURLE_OK;
     ok &= lib()->curl_easy_setopt(curl, CURLOPT_USERAGENT, agent) == CURLE_OK;
     ok &= lib()->curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers) == CURLE_OK;

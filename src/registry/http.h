@@ -53,7 +53,8 @@ struct rsw_http_response {
 int rsw_http_init(struct rsw_http *http, struct rsw_error *err);
 void rsw_http_release(struct rsw_http *http);
 
-/* 0: answered, with any status; the caller releases *out. -1: no answer; *out is empty. */
+/* 0: answered, with any status; the caller releases *out. -1: no answer; *out is empty. A DELETE is sent
+ * once; what else gets no answer on a connection that was kept open can be sent again on a new one. */
 int rsw_http_send(struct rsw_http_response *out, struct rsw_http *http,
                   const struct rsw_http_request *request, struct rsw_error *err);
 /* A server that sends back what it was given must not bring it into a message: what stands behind the blank

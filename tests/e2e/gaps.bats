@@ -129,3 +129,43 @@ purged() {
     curl -s "$SERVE/metrics" >"$WORK/metrics"
     python3 "$E2E_DIR/prometheus.py" "$WORK/metrics"
 }
+
+# ---- while a fence waits ----
+
+# A sweep whose fence waits for the events of a registry that sends them to nobody.
+start_sweep_that_waits() {
+    TOKEN=feed-secret
+    start_serve --token-file "$WORK/token"
+    EVENTS=http://127.0.0.1:$(free_port)/events
+    start_registry
+    rs scan --quiet
+    "$REGSWEEP" sweep --index "$INDEX" --storage "$ROOT" --confirm --registry "$REGISTRY" --cache none >"$WORK/sweep.log" 2>&1 3>&- &
+    SWEEP_PID=$!
+    PIDS+=("$SWEEP_PID")
+    wait_until "$TIMEOUT" test -e "$REPOSITORIES/regsweep/fence/_manifests/tags/fence/current/link"
+    sleep 0.3
+}
+
+@test "a sweep that waits for a fence ends within a second of SIGTERM" {
+    start_sweep_that_waits
+    began=$(date +%s%3N)
+    kill -TERM "$SWEEP_PID"
+    wait "$SWEEP_PID" && status=0 || status=$?
+    [ $(($(date +%s%3N) - began)) -lt 1000 ]
+    output=$(cat "$WORK/sweep.log")
+    status_is 1
+    says "stopped; the next sweep goes on with what is left"
+}
+
+@test "a registry that is killed while a fence waits costs a scan, not the fence" {
+    start_sweep_that_waits
+    kill -KILL "$REGISTRY_PID"
+    EVENTS=$SERVE/events
+    start_registry
+    began=$SECONDS
+    wait "$SWEEP_PID" && status=0 || status=$?
+    output=$(cat "$WORK/sweep.log")
+    status_is 0
+    says "the feed may have missed something: reading storage"
+    ((SECONDS - began < 30)) # of the minute that a fence may take
+}

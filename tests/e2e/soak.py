@@ -102,8 +102,6 @@ class Soak:
             options += ["--registry", url]
         if self.args.feed:
             options += ["--fence-timeout", "10s"]
-        elif self.args.chaos:  # a registry that is killed in a fence never sends its event; less than sweep waits for serve
-            options += ["--fence-timeout", "5s"]
         return options + ["--settle", "1s", "--quarantine", "1s"]
 
     def make_sweeper(self, chaos):

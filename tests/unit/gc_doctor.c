@@ -704,6 +704,34 @@ static void a_generation_that_does_not_go_on_is_found(void **unused) {
     finds("generations", RSW_HEALTH_WARNING, "generation 1 is unlinked since");
 }
 
+static void one_that_settles_anew_for_ever_is_found(void **unused) {
+    (void)unused;
+    uint64_t id = open_generation(MINUTE(20), MINUTE(120));
+    struct rsw_txn *txn = begin_write(c->index);
+    struct rsw_generation generation;
+    assert_int_equal(rsw_generation_get(txn, id, &generation), RSW_FOUND);
+    generation.settle_ms = MINUTE(8) - MINUTE(0);
+    rsw_generation_put(txn, &generation);
+    commit(&txn);
+    c->now_ms = MINUTE(107); /* ten settles, but not yet eleven */
+    with_state(state.beat_ms = MINUTE(107));
+    finds_nothing();
+    c->now_ms = MINUTE(109);
+    with_state(state.beat_ms = MINUTE(109));
+    finds("generations", RSW_HEALTH_WARNING, "though a settle is 8m");
+    says("generations", RSW_HEALTH_WARNING, "it names what caches learn of again");
+    txn = begin_write(c->index);
+    generation.settling = true;
+    rsw_generation_put(txn, &generation);
+    commit(&txn);
+    finds("generations", RSW_HEALTH_WARNING, "does not answer all requests to forget");
+    txn = begin_write(c->index);
+    generation.state = RSW_GENERATION_HIDDEN; /* the quarantine takes its time */
+    rsw_generation_put(txn, &generation);
+    commit(&txn);
+    finds_nothing();
+}
+
 static void no_more_than_so_many_generations_are_begun(void **unused) {
     (void)unused;
     for (int i = 0; i < RSW_GENERATIONS_OPEN_MAX; i++) {
@@ -775,6 +803,7 @@ int main(void) {
         TEST(bytes_that_cannot_be_looked_for_have_not_vanished),
         TEST(what_a_scan_found_missing_is_told_if_it_was_there_once),
         TEST(a_generation_that_does_not_go_on_is_found),
+        TEST(one_that_settles_anew_for_ever_is_found),
         TEST(no_more_than_so_many_generations_are_begun),
         TEST(what_clients_wait_for_is_found),
         TEST(bytes_that_are_held_for_long_are_found),

@@ -26,6 +26,10 @@ struct fake {
     const char *manifest_at[REPLICAS_MAX];
     const char *also_heard; /* sends an event of its own while the fence is under way */
     char mark[RSW_FENCE_MAX];
+    int sent;                                     /* how often requests were asked for */
+    int (*before)(struct fake *fake, int number); /* may be NULL; before they are sent the number-th time,
+                                                     from 1; not 0: they cannot be */
+    int looks;                                    /* of who waits, at whether it is to stop */
 };
 
 static int64_t fake_now(void *arg) {
@@ -95,9 +99,12 @@ static void take_event(struct fake *fake, const char *id, const char *word, bool
 static int fake_fence(struct rsw_replicas *replicas, const char *mark, struct rsw_error *err) {
     struct fake *fake = (struct fake *)replicas;
     char word[RSW_FENCE_MAX + 8];
-    (void)err;
     snprintf(fake->mark, sizeof fake->mark, "%s", mark);
     fake->now_ms += 5;
+    fake->sent++;
+    if (fake->before != NULL && fake->before(fake, fake->sent) != 0) {
+        return rsw_error_set(err, RSW_EIO, 0, "no answer: connection refused");
+    }
     for (size_t i = 0; i < replicas->count; i++) {
         snprintf(word, sizeof word, "%s-%zu", mark, i);
         take_event(fake, fake->layer_at[i], word, true);
@@ -165,9 +172,14 @@ static struct rsw_state state_of(struct fake *fake) {
     return state;
 }
 
+static int fence(struct fake *fake, int64_t timeout_ms, struct rsw_error *err) {
+    const struct rsw_fence_options options = {.clock = &fake->clock, .timeout_ms = timeout_ms};
+    return rsw_fence(fake->index, &fake->replicas, &options, err);
+}
+
 static void expect_held(struct fake *fake) {
     struct rsw_error err = RSW_ERROR_INIT;
-    int answer = rsw_fence(fake->index, &fake->replicas, &fake->clock, 2000, &err);
+    int answer = fence(fake, 2000, &err);
     if (answer != RSW_FENCE_HELD) {
         fail_msg("%d: %s; gap: %s", answer, err.message, state_of(fake).gap_reason);
     }
@@ -176,7 +188,7 @@ static void expect_held(struct fake *fake) {
 
 static void expect_gap(struct fake *fake, const char *words) {
     struct rsw_error err = RSW_ERROR_INIT;
-    int answer = rsw_fence(fake->index, &fake->replicas, &fake->clock, 2000, &err);
+    int answer = fence(fake, 2000, &err);
     struct rsw_state state = state_of(fake);
     if (answer != RSW_FENCE_GAP) {
         fail_msg("%d: %s", answer, err.message);
@@ -190,7 +202,7 @@ static void expect_gap(struct fake *fake, const char *words) {
 /* Fails within some tens of milliseconds where nothing comes; nothing is recorded. */
 static void expect_refused(struct fake *fake, const char *words) {
     struct rsw_error err = RSW_ERROR_INIT;
-    assert_int_equal(rsw_fence(fake->index, &fake->replicas, &fake->clock, 40, &err), RSW_FAILED);
+    assert_int_equal(fence(fake, 40, &err), RSW_FAILED);
     assert_int_equal(err.code, RSW_EREFUSED);
     if (strstr(err.message, words) == NULL) {
         fail_msg("it says: %s", err.message);
@@ -301,7 +313,7 @@ static void restarts_of_one_of_two_explain_any_number(void **state) {
     expect_gap(fake, "has ended since the last scan");
     heard(fake, "b2", MINUTE(29), MINUTE(40)); /* beside b1 and a: three at once */
     struct rsw_error err = RSW_ERROR_INIT;
-    assert_int_equal(rsw_fence(fake->index, &fake->replicas, &fake->clock, 40, &err), RSW_FAILED);
+    assert_int_equal(fence(fake, 40, &err), RSW_FAILED);
     assert_int_equal(err.code, RSW_EREFUSED);
     assert_non_null(strstr(err.message, "not listed"));
 }
@@ -351,6 +363,129 @@ static void a_load_balancer_is_refused(void **state) {
     heard(fake, "b", MINUTE(1), MINUTE(50));
     fake->manifest_at[0] = "b";
     expect_refused(fake, "http://one:5000 leads to more than one replica");
+}
+
+/* ---- while it waits ---- */
+
+static int lose_the_first(struct fake *fake, int number) {
+    fake->layer_at[0] = number == 1 ? NULL : "a";
+    fake->manifest_at[0] = number == 1 ? NULL : "a";
+    return 0;
+}
+
+static void what_was_lost_is_sent_anew(void **state) {
+    struct fake *fake = *state;
+    replica(fake, 0, "a");
+    replica(fake, 1, "b");
+    fake->before = lose_the_first;
+    expect_held(fake);
+    assert_int_equal(fake->sent, 2);
+}
+
+static int answer_too_late(struct fake *fake, int number) {
+    char word[RSW_FENCE_MAX + 8];
+    if (number == 2) {
+        snprintf(word, sizeof word, "%s-0", fake->mark);
+        take_event(fake, "a", word, true);
+        take_event(fake, "a", word, false);
+    }
+    return 0;
+}
+
+/* A queue that is longer than the pause between two: the first ones are still answers. */
+static void an_answer_counts_whichever_it_was_sent_for(void **state) {
+    struct fake *fake = *state;
+    replica(fake, 0, "a");
+    fake->layer_at[0] = fake->manifest_at[0] = NULL;
+    fake->before = answer_too_late;
+    expect_held(fake);
+}
+
+/* Killed when one event was out, and told of something else by then; away; then back as another instance. */
+static int be_killed(struct fake *fake, int number) {
+    fake->layer_at[0] = number == 1 ? "a" : "a2";
+    fake->manifest_at[0] = number == 1 ? NULL : "a2";
+    fake->also_heard = number == 1 ? "a" : NULL;
+    return number == 2 ? -1 : 0;
+}
+
+static void a_replica_killed_in_a_fence_is_a_gap(void **state) {
+    struct fake *fake = *state;
+    replica(fake, 0, "a");
+    replica(fake, 1, "b");
+    fake->before = be_killed;
+    expect_gap(fake, "a.example:5000 has ended since the last scan");
+    assert_int_equal(fake->sent, 3);
+}
+
+static int answer_then_be_killed(struct fake *fake, int number) {
+    fake->layer_at[0] = fake->manifest_at[0] = number == 1 ? "a" : "a2";
+    fake->layer_at[1] = fake->manifest_at[1] = number < 3 ? NULL : "b";
+    return 0;
+}
+
+static void one_killed_once_it_has_answered_is_a_gap(void **state) {
+    struct fake *fake = *state;
+    replica(fake, 0, "a");
+    replica(fake, 1, "b");
+    fake->before = answer_then_be_killed;
+    expect_gap(fake, "has ended since the last scan");
+}
+
+static int never_come_back(struct fake *fake, int number) {
+    (void)fake;
+    return number == 1 ? 0 : -1;
+}
+
+static int be_away_once(struct fake *fake, int number) {
+    (void)fake;
+    return number == 2 ? -1 : 0;
+}
+
+static void one_that_does_not_come_back_is_told_as_that(void **state) {
+    struct fake *fake = *state;
+    struct rsw_error err = RSW_ERROR_INIT;
+    replica(fake, 0, "a");
+    fake->layer_at[0] = NULL;
+    fake->before = never_come_back;
+    assert_int_equal(fence(fake, 40, &err), RSW_FAILED);
+    assert_string_equal(err.message, "no answer: connection refused");
+    fake->sent = 0;
+    fake->before = be_away_once; /* then it is there, but silent */
+    expect_refused(fake, "one:5000 did not answer");
+}
+
+static int alternate(struct fake *fake, int number) {
+    fake->layer_at[0] = number % 2 == 1 ? "a" : "b";
+    fake->manifest_at[0] = number % 2 == 1 ? NULL : "b";
+    return 0;
+}
+
+/* "b" looks like a later start of "a", until "a" is heard again. */
+static void a_load_balancer_is_no_restart(void **state) {
+    struct fake *fake = *state;
+    replica(fake, 0, "a");
+    fake->replicas.count = 2;
+    fake->before = alternate;
+    expect_refused(fake, "http://one:5000 leads to more than one replica");
+    assert_int_equal(fake->sent, 3);
+}
+
+static bool stop_at_the_third_look(void *arg) {
+    return ++((struct fake *)arg)->looks == 3;
+}
+
+static void it_ends_when_it_is_told_to_stop(void **state) {
+    struct fake *fake = *state;
+    struct rsw_error err = RSW_ERROR_INIT;
+    int64_t began_ms = rsw_monotonic_ms();
+    const struct rsw_fence_options options = {
+        .clock = &fake->clock, .timeout_ms = 60000, .stopped = stop_at_the_third_look, .arg = fake};
+    replica(fake, 0, "a");
+    fake->layer_at[0] = NULL;
+    assert_int_equal(rsw_fence(fake->index, &fake->replicas, &options, &err), RSW_FAILED);
+    assert_int_equal(err.code, RSW_ESTOPPED);
+    assert_true(rsw_monotonic_ms() - began_ms < 1000);
 }
 
 /* ---- the words in a User-Agent ---- */
@@ -408,6 +543,13 @@ int main(void) {
         TEST(times_that_a_set_clock_gave_decide_nothing),
         TEST(two_urls_of_one_replica_are_refused),
         TEST(a_load_balancer_is_refused),
+        TEST(what_was_lost_is_sent_anew),
+        TEST(an_answer_counts_whichever_it_was_sent_for),
+        TEST(a_replica_killed_in_a_fence_is_a_gap),
+        TEST(one_killed_once_it_has_answered_is_a_gap),
+        TEST(one_that_does_not_come_back_is_told_as_that),
+        TEST(a_load_balancer_is_no_restart),
+        TEST(it_ends_when_it_is_told_to_stop),
         cmocka_unit_test(words_are_found_in_our_own_user_agents_alone),
     };
     return cmocka_run_group_tests_name("fence", tests, NULL, NULL);

@@ -577,6 +577,44 @@ static void what_a_cache_knew_again_begins_the_settle_anew(void **state) {
     assert_int_equal(fake.forgotten, before); /* nothing is unlinked in the second settle */
 }
 
+static char said[4096];
+
+static void listen(void *arg, enum rsw_log_level level, const char *line) {
+    size_t len = strlen(said);
+    (void)arg;
+    if (level == RSW_LOG_WARNING) {
+        snprintf(said + len, sizeof said - len, "%s\n", line);
+    }
+}
+
+static void what_caches_learn_of_again_and_again_is_named(void **state) {
+    static const char *const urls[] = {"http://one:5000"};
+    const struct rsw_log log = {.level = RSW_LOG_INFO, .write = listen};
+    struct registry *r = *state;
+    char words[256];
+    char digest[RSW_DIGEST_TEXT_MAX];
+    struct tree_image image = tree_image(&r->tree, "app", NULL, "old", 1);
+    fake.base.cache = RSW_CACHE_MEMORY;
+    fake.base.urls = urls;
+    r->options.log = &log;
+    said[0] = 0;
+    scan_long_ago(r);
+    step(r, "unlinked");
+    for (int round = 1; round < 5; round++) {
+        later(r);
+        fake.knows_again = 1; /* what is asked for first: the revision */
+        assert_true((said[0] != 0) == (round > 3));
+        step(r, "unlinked");
+    }
+    snprintf(words, sizeof words, "http://one:5000 knew app@%s\n",
+             rsw_digest_format(&image.manifest, digest));
+    assert_non_null(strstr(said, words));
+    assert_non_null(strstr(said, "generation 1: a cache had learnt of 1 objects again: settling anew"));
+    assert_non_null(strstr(said, "a proxy in front of that replica"));
+    later(r);
+    step(r, "hidden");
+}
+
 static void push_while_forgetting(struct fake *self, const char *repo, const struct rsw_digest *digest) {
     self->in_forget = NULL;
     tree_link(&self->r->tree, repo,
@@ -1037,6 +1075,7 @@ int main(void) {
         in_either(a_tag_that_the_index_missed_keeps_its_manifest),
         in_either(a_lookup_that_fails_keeps),
         in_either(what_a_cache_knew_again_begins_the_settle_anew),
+        in_either(what_caches_learn_of_again_and_again_is_named),
         in_either(what_a_delete_of_ours_took_from_somebody_is_given_back),
         in_either(bytes_of_a_manifest_are_held_until_the_replicas_are_new),
         in_either(an_image_touched_in_the_midst_of_a_purge_is_whole_or_gone),

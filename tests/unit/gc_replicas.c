@@ -68,6 +68,33 @@ static void one_that_is_not_sure_is_never_absence(void **state) {
     rsw_replicas_close(replicas);
 }
 
+static void one_that_is_away_for_a_moment_is_looked_at_again(void **state) {
+    struct mock *mock = *state;
+    struct rsw_error err = RSW_ERROR_INIT;
+    struct rsw_replicas *replicas = open_memory(mock, NULL);
+    mock->hung_up = "HEAD";
+    mock->hang_ups = 3;
+    assert_int_equal(forget(replicas, "absent", true, &err), RSW_ABSENT);
+    assert_int_equal(mock->hang_ups, 0);
+    mock->hang_ups = 100;
+    assert_int_equal(forget(replicas, "absent", true, &err), RSW_FAILED);
+    expect_words(&err, RSW_EIO, "no answer to HEAD");
+    rsw_replicas_close(replicas);
+}
+
+/* Nobody knows whether it is still under way. */
+static void a_delete_without_an_answer_is_an_error(void **state) {
+    struct mock *mock = *state;
+    struct rsw_error err = RSW_ERROR_INIT;
+    struct rsw_replicas *replicas = open_memory(mock, NULL);
+    mock->hung_up = "DELETE";
+    mock->hang_ups = 1;
+    assert_int_equal(forget(replicas, "found", false, &err), RSW_FAILED);
+    expect_words(&err, RSW_EIO, "the connection was lost");
+    assert_int_equal(mock_count(mock, "DELETE"), 1);
+    rsw_replicas_close(replicas);
+}
+
 static void one_that_does_not_delete_is_refused(void **state) {
     struct mock *mock = *state;
     struct rsw_error err = RSW_ERROR_INIT;
@@ -137,6 +164,9 @@ int main(void) {
                                         mock_teardown),
         cmocka_unit_test_setup_teardown(what_none_knows_is_not_deleted, mock_setup, mock_teardown),
         cmocka_unit_test_setup_teardown(one_that_is_not_sure_is_never_absence, mock_setup, mock_teardown),
+        cmocka_unit_test_setup_teardown(one_that_is_away_for_a_moment_is_looked_at_again, mock_setup,
+                                        mock_teardown),
+        cmocka_unit_test_setup_teardown(a_delete_without_an_answer_is_an_error, mock_setup, mock_teardown),
         cmocka_unit_test_setup_teardown(one_that_does_not_delete_is_refused, mock_setup, mock_teardown),
         cmocka_unit_test_setup_teardown(all_must_be_there_and_be_registries, mock_setup, mock_teardown),
         cmocka_unit_test_setup_teardown(every_run_has_a_nonce_of_its_own, mock_setup, mock_teardown),

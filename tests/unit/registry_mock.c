@@ -238,6 +238,14 @@ static enum MHD_Result answer(struct mock *mock, struct MHD_Connection *connecti
     return send_answer(mock, connection, &answers[2].answer);
 }
 
+static bool hangs_up(struct mock *mock, const char *method) {
+    pthread_mutex_lock(&mock->mutex);
+    bool now = mock->hang_ups > 0 && mock->hung_up != NULL && strcmp(mock->hung_up, method) == 0;
+    mock->hang_ups -= now ? 1 : 0;
+    pthread_mutex_unlock(&mock->mutex);
+    return now;
+}
+
 static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, const char *url,
                                   const char *method, const char *version, const char *data, size_t *size,
                                   void **con_cls) {
@@ -255,6 +263,9 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
         return MHD_YES;
     }
     note(mock, connection, method, request->uri, request->body_len);
+    if (hangs_up(mock, method)) {
+        return MHD_NO;
+    }
     return answer(mock, connection, url, method);
 }
 

@@ -43,7 +43,9 @@ struct mock {
     int expires_in;
     const char *location_host; /* of Location headers; NULL: our own, "": relative */
     bool plain;                /* answers without Docker-Distribution-Api-Version */
+    const char *hung_up;       /* requests by this method are not answered … */
     pthread_mutex_t mutex;     /* over what follows */
+    unsigned hang_ups;         /* … the next so many of them */
     unsigned token_number;     /* of the last one given out, "token-N" */
     unsigned token_revoked;    /* up to this number they are not valid */
     struct mock_note notes[MOCK_NOTES];

@@ -42,10 +42,12 @@ static int print_gap(struct rsw_index *index, struct rsw_error *err) {
 static int fence(struct rsw_replicas *replicas, const char *dir, const char *timeout, struct rsw_error *err) {
     struct rsw_index *index = NULL;
     const struct rsw_index_options how = {.create = false};
+    const struct rsw_fence_options fence = {.clock = rsw_clock_system(),
+                                            .timeout_ms = strtol(timeout, NULL, 10)};
     if (rsw_index_open(&index, dir, &how, err) != 0) {
         return -1;
     }
-    int answer = rsw_fence(index, replicas, rsw_clock_system(), strtol(timeout, NULL, 10), err);
+    int answer = rsw_fence(index, replicas, &fence, err);
     if (answer == RSW_FENCE_HELD) {
         puts("held");
     } else if (answer == RSW_FENCE_GAP) {

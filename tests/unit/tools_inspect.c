@@ -65,6 +65,9 @@ static void fill(struct world *world, struct rsw_txn *txn) {
     struct rsw_tag tag = {.repo = repo, .head = list, .touched_ms = NOW, .name = "v1"};
     rsw_tag_put(txn, &tag);
     rsw_kept_event_add(txn, NOW, "no JSON", "\033[31m{\0x", 8);
+    struct rsw_generation generation = {
+        .state = RSW_GENERATION_UNLINKED, .created_ms = 1000, .changed_ms = 1000, .settle_ms = 600000};
+    rsw_generation_add(txn, &generation);
 }
 
 static int make_world(void **state) {
@@ -183,6 +186,18 @@ static void a_blob_tells_where_it_is_linked_and_who_names_it(void **state) {
     json_decref(root);
 }
 
+static void a_generation_tells_that_it_does_not_get_on(void **state) {
+    struct world *world = *state;
+    json_t *root = inspect_json(world, "generations", "1");
+    assert_true(json_is_true(json_object_get(root, "stuck")));
+    assert_true(json_is_string(json_object_get(root, "due")));
+    json_decref(root);
+    char *text = inspect(world, "generations", "1", false, RSW_EXIT_DONE);
+    assert_non_null(strstr(text, "  unlinked since 1970-01-01"));
+    assert_non_null(strstr(text, "it does not get on"));
+    free(text);
+}
+
 static void a_repository_lists_tags_revisions_and_links(void **state) {
     struct world *world = *state;
     json_t *root = inspect_json(world, "repo", "team/app");
@@ -233,6 +248,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_image_is_a_tree_with_children_layers_and_referrers),
         cmocka_unit_test(a_blob_tells_where_it_is_linked_and_who_names_it),
+        cmocka_unit_test(a_generation_tells_that_it_does_not_get_on),
         cmocka_unit_test(a_repository_lists_tags_revisions_and_links),
         cmocka_unit_test(stats_and_types_count_a_blob_with_two_types_in_each),
         cmocka_unit_test(kept_events_are_shown_without_their_control_bytes),

@@ -245,6 +245,31 @@ static void what_was_done_elsewhere_is_told_as_if_it_were_done_here(void **state
     expect_told_alike(&result, &(struct rsw_sweep_options){.confirm = true});
 }
 
+static void a_run_that_only_waits_says_what_for(void **state) {
+    const struct rsw_sweep_options options = {.confirm = true};
+    struct rsw_sweep_result result = {
+        .generation = 7, .state = "unlinked", .due_ms = INT64_C(1790000000123), .done = 5};
+    struct printed printed;
+    (void)state;
+    begin_print(&printed, false);
+    print_sweep(&printed, &result, &options);
+    end_print(&printed);
+    assert_null(strstr(printed.out, "keeps 0 blobs"));
+    assert_non_null(strstr(printed.out, "began no other sweep: generation 7 came first\n"));
+    assert_non_null(strstr(printed.out, "generation 7 is unlinked; once no request can be under way"));
+    assert_non_null(strstr(printed.talk, "more is due at 2026-09-21T"));
+    release_print(&printed);
+    result.kept_blobs = 3; /* another one was decided on */
+    result.state = "hidden";
+    begin_print(&printed, false);
+    print_sweep(&printed, &result, &options);
+    end_print(&printed);
+    assert_non_null(strstr(printed.out, "keeps 3 blobs"));
+    assert_non_null(
+        strstr(printed.out, "generation 7 is hidden; once the quarantine is over it is purged\n"));
+    release_print(&printed);
+}
+
 static void an_answer_of_something_else_is_an_error(void **state) {
     static const char *const texts[] = {
         "{}", "[]", "{\"dry_run\": true}",
@@ -404,6 +429,7 @@ int main(void) {
         cmocka_unit_test(what_is_wrong_is_named),
         cmocka_unit_test(what_was_given_is_asked_for_and_nothing_else),
         cmocka_unit_test(what_was_done_elsewhere_is_told_as_if_it_were_done_here),
+        cmocka_unit_test(a_run_that_only_waits_says_what_for),
         cmocka_unit_test(an_answer_of_something_else_is_an_error),
         TEST(a_run_ends_as_the_command_would),
         TEST(only_the_last_runs_are_remembered),
