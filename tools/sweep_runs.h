@@ -36,7 +36,7 @@ struct rsw_sweep_runs_stats {
 int rsw_sweep_runs_start(struct rsw_sweep_runs **out, const struct rsw_cli *serve, struct rsw_error *err);
 /* Begins one; none of these waits for anything. `options` are those of serve with what was asked for on top;
  * they are taken over, whatever is answered. 0; or -1: RSW_EBUSY (`id` is that of the one that runs),
- * RSW_EINVAL (settle or quarantine shorter than those of serve, too), RSW_EREFUSED (serve does not know the
+ * RSW_EINVAL (more than serve's own options allow, too), RSW_EREFUSED (serve does not know the
  * registry), RSW_ESTOPPED (it is being stopped), RSW_EIO, RSW_ENOMEM. */
 int rsw_sweep_runs_begin(struct rsw_sweep_runs *runs, struct rsw_options *options, char id[RSW_SWEEP_ID_MAX],
                          struct rsw_error *err);

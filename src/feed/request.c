@@ -269,9 +269,10 @@ static void tell_refusal(struct rsw_feed *feed) {
     }
 }
 
-static bool has_right_token(struct rsw_feed *feed, struct MHD_Connection *connection) {
-    return rsw_feed_token_right(feed, feed->mhd->MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
-                                                                             MHD_HTTP_HEADER_AUTHORIZATION));
+static bool carries(struct rsw_feed *feed, struct MHD_Connection *connection,
+                    const struct rsw_feed_token *token) {
+    return rsw_feed_token_right(token, feed->mhd->MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
+                                                                              MHD_HTTP_HEADER_AUTHORIZATION));
 }
 
 /* Before any of the body is read. */
@@ -280,7 +281,7 @@ static enum MHD_Result begin_post(struct rsw_feed *feed, struct MHD_Connection *
     if (strcmp(method, MHD_HTTP_METHOD_POST) != 0) {
         return answer(feed, connection, RSW_ANSWER_METHOD_POST);
     }
-    if (!has_right_token(feed, connection)) {
+    if (!carries(feed, connection, &feed->token)) {
         atomic_fetch_add_explicit(&feed->answered[RSW_ANSWER_UNAUTHORIZED], 1, memory_order_relaxed);
         tell_refusal(feed);
         return answer(feed, connection, RSW_ANSWER_UNAUTHORIZED);
@@ -301,7 +302,7 @@ static bool is_further(const struct rsw_feed *feed, const char *url) {
 }
 
 static enum MHD_Result begin_further(struct rsw_feed *feed, struct MHD_Connection *connection, void **ptr) {
-    if (!has_right_token(feed, connection)) {
+    if (!carries(feed, connection, &feed->further_token)) {
         return answer(feed, connection, RSW_ANSWER_UNAUTHORIZED);
     }
     struct request *request = request_new(feed, connection);

@@ -26,7 +26,10 @@ enum rsw_answer_kind {
     RSW_ANSWER_KINDS,
 };
 
-#define RSW_TOKEN_SUM 32 /* SHA-256 */
+struct rsw_feed_token {
+    bool asked;
+    uint8_t sum[32]; /* SHA-256; the token itself is not kept */
+};
 
 struct rsw_feed {
     struct rsw_index *index;
@@ -36,8 +39,8 @@ struct rsw_feed {
     const char *further_path;
     void (*further)(void *arg, const struct rsw_feed_request *request, struct rsw_feed_reply *reply);
     void *arg;
-    bool has_token;
-    uint8_t token_sum[RSW_TOKEN_SUM]; /* the token itself is not kept */
+    struct rsw_feed_token token;
+    struct rsw_feed_token further_token;
     char address[RSW_ADDRESS_MAX];
     struct rsw_writer *writer;
     const struct rsw_mhd *mhd;
@@ -61,9 +64,10 @@ void rsw_feed_completed(void *cls, struct MHD_Connection *connection, void **ptr
 int rsw_feed_answers_init(struct rsw_feed *feed, struct rsw_error *err);
 void rsw_feed_answers_release(struct rsw_feed *feed);
 /* token.c */
-int rsw_feed_token_set(struct rsw_feed *feed, const char *token, struct rsw_error *err);
+int rsw_feed_token_set(struct rsw_feed_token *out, const char *token, struct rsw_error *err);
+bool rsw_feed_token_equal(const struct rsw_feed_token *a, const struct rsw_feed_token *b);
 /* Takes the value of the header Authorization, NULL if there is none. In constant time of the token. */
-bool rsw_feed_token_right(const struct rsw_feed *feed, const char *authorization);
+bool rsw_feed_token_right(const struct rsw_feed_token *token, const char *authorization);
 /* metrics.c: Prometheus text, with a NUL behind. */
 int rsw_feed_metrics(struct rsw_feed *feed, struct rsw_buf *out, struct rsw_error *err);
 

@@ -361,37 +361,56 @@ static void only_the_last_runs_are_remembered(void **state) {
     assert_int_equal(rsw_sweep_runs_tell(world->runs, "0123", &text, &len), RSW_ABSENT);
 }
 
+static void expect_refused(struct world *world, const char *body, enum rsw_code code, const char *words) {
+    struct rsw_error err = RSW_ERROR_INIT;
+    char id[RSW_SWEEP_ID_MAX];
+    if (ask(world, body, id, &err) == 0) {
+        fail_msg("%s was begun", body);
+    }
+    if (err.code != code || strstr(err.message, words) == NULL) {
+        fail_msg("%s: %s", body, err.message);
+    }
+}
+
+static void set_for_serve(struct world *world, const char *name, const char *value) {
+    assert_int_equal(
+        rsw_option_set(&world->cli.options, rsw_option_find(name), RSW_SOURCE_FLAG, name, value, NULL), 0);
+}
+
 static void what_cannot_be_is_refused_before_it_begins(void **state) {
     struct world *world = *state;
-    char id[RSW_SWEEP_ID_MAX];
-    struct rsw_error err = RSW_ERROR_INIT;
-    assert_int_equal(ask(world, "{\"confirm\": true}", id, &err), -1);
-    assert_int_equal(err.code, RSW_EREFUSED);
-    assert_non_null(strstr(err.message, "--registry URL"));
-    rsw_error_clear(&err);
-    assert_int_equal(ask(world, "{\"pin\": [\"latest\"]}", id, &err), -1);
-    assert_int_equal(err.code, RSW_EINVAL);
-    assert_non_null(strstr(err.message, "pin: \"latest\""));
-    rsw_error_clear(&err);
-    rsw_option_set(&world->cli.options, rsw_option_find("registry"), RSW_SOURCE_FLAG, "registry",
-                   "http://127.0.0.1:1", &err);
-    assert_int_equal(ask(world, "{\"confirm\": true, \"grace\": \"1m\"}", id, &err), -1);
-    assert_int_equal(err.code, RSW_EINVAL);
-    assert_non_null(strstr(err.message, "--grace 1m is shorter than --settle 10m"));
-    rsw_error_clear(&err);
-    assert_int_equal(ask(world, "{\"confirm\": true, \"settle\": \"9m\"}", id, &err), -1);
-    assert_int_equal(err.code, RSW_EINVAL);
-    assert_non_null(strstr(err.message, "settle: 9m is shorter than the 10m of serve"));
-    rsw_error_clear(&err);
-    assert_int_equal(ask(world, "{\"confirm\": true, \"quarantine\": \"0\"}", id, &err), -1);
-    assert_int_equal(err.code, RSW_EINVAL);
-    assert_non_null(strstr(err.message, "quarantine: 0s is shorter than the 1d of serve"));
-    rsw_error_clear(&err);
+    expect_refused(world, "{\"confirm\": true}", RSW_EREFUSED, "--registry URL");
+    expect_refused(world, "{\"pin\": [\"latest\"]}", RSW_EINVAL, "pin: \"latest\"");
+    set_for_serve(world, "registry", "http://127.0.0.1:1");
+    expect_refused(world, "{\"confirm\": true, \"settle\": \"25h\"}", RSW_EINVAL,
+                   "--grace 1d is shorter than --settle 25h");
     rsw_sweep_runs_stop(world->runs);
-    assert_int_equal(ask(world, "{}", id, &err), -1);
-    assert_int_equal(err.code, RSW_ESTOPPED);
+    expect_refused(world, "{}", RSW_ESTOPPED, "stopped");
     rsw_sweep_runs_free(world->runs);
     world->runs = NULL;
+}
+
+static void no_run_goes_beyond_what_serve_was_started_with(void **state) {
+    struct world *world = *state;
+    set_for_serve(world, "registry", "http://127.0.0.1:1");
+    expect_refused(world, "{\"confirm\": true, \"grace\": \"23h\"}", RSW_EINVAL,
+                   "grace: 23h is shorter than the 1d of serve");
+    expect_refused(world, "{\"confirm\": true, \"settle\": \"9m\"}", RSW_EINVAL,
+                   "settle: 9m is shorter than the 10m of serve");
+    expect_refused(world, "{\"confirm\": true, \"quarantine\": \"0\"}", RSW_EINVAL,
+                   "quarantine: 0s is shorter than the 1d of serve");
+    expect_refused(world, "{\"confirm\": true, \"upload_max_age\": \"0\"}", RSW_EINVAL,
+                   "upload_max_age: 0s is shorter than the 7d of serve");
+    expect_refused(world, "{\"confirm\": true, \"max_delete\": 31}", RSW_EINVAL,
+                   "max_delete: 31 is more than the 30 of serve");
+    expect_refused(world, "{\"confirm\": true, \"untagged\": \"remove\"}", RSW_EINVAL,
+                   "untagged: serve keeps them");
+    set_for_serve(world, "untagged", "remove");
+    set_for_serve(world, "max-delete", "50");
+    /* These it may have now; it is the rest that is wrong. */
+    expect_refused(world,
+                   "{\"confirm\": true, \"untagged\": \"remove\", \"max_delete\": 50, \"settle\": \"25h\"}",
+                   RSW_EINVAL, "--grace 1d is shorter than --settle 25h");
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
@@ -408,6 +427,7 @@ int main(void) {
         TEST(a_run_ends_as_the_command_would),
         TEST(only_the_last_runs_are_remembered),
         TEST(what_cannot_be_is_refused_before_it_begins),
+        TEST(no_run_goes_beyond_what_serve_was_started_with),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
