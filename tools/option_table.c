@@ -79,7 +79,7 @@ const struct rsw_option rsw_option_table[] = {
     {"grace", 0, RSW_OPTION_DURATION, LIMITED, RSW_IN_ALL | SENT, AT(grace_ms), 0, "24h", "DURATION",
      "What a client was told of within this time stays."},
     {"upload-max-age", 0, RSW_OPTION_DURATION, LIMITED, RSW_IN_ALL | SENT, AT(upload_max_age_ms), 0, "168h",
-     "DURATION", "Uploads begun longer ago are stale."},
+     "DURATION", "Uploads begun longer ago are stale. With --confirm at least as long as --grace."},
     {"pin", 0, RSW_OPTION_STRINGS, LIMITED, RSW_IN_ALL | SENT, AT(pins), 0, NULL, "[NAME@]DIGEST",
      "Keep this manifest, in this repository or wherever it is, and all that it needs. May be given again."},
     {"max-delete", 0, RSW_OPTION_PERCENT, ONLINE, RSW_IN_ALL | SENT, AT(max_delete), 0, "30", "PERCENT",

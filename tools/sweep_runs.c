@@ -222,7 +222,8 @@ static int check_limits(const struct rsw_options *asked, const struct rsw_option
 /* What the command would refuse before it begins is refused before it is begun. */
 static int check(struct rsw_cli *cli, const struct rsw_options *serve, struct rsw_error *err) {
     struct rsw_sweep_options options;
-    if (rsw_sweep_read_options(&options, cli, err) != 0) {
+    if ((cli->options.confirm && check_limits(&cli->options, serve, err) != 0) ||
+        rsw_sweep_read_options(&options, cli, err) != 0) {
         return -1;
     }
     if (!options.confirm) {
@@ -232,9 +233,6 @@ static int check(struct rsw_cli *cli, const struct rsw_options *serve, struct rs
         return rsw_error_set(err, RSW_EREFUSED, 0,
                              "nothing was removed: serve does not know the running registry; start it with "
                              "--registry URL, once for each replica");
-    }
-    if (check_limits(&cli->options, serve, err) != 0) {
-        return -1;
     }
     cli->log = (struct rsw_log){.write = NULL}; /* the run warns */
     return rsw_cli_check_times(cli, err);
