@@ -48,6 +48,7 @@ struct rsw_cli {
     FILE *talk;                  /* stderr */
     struct rsw_index *index;     /* owned; NULL until opened */
     struct rsw_storage *storage; /* owned; NULL until opened */
+    size_t list_max;             /* of each list in the JSON of a sweep; 0: all */
     bool lost_output;            /* a line of the result could not even be made */
     struct rsw_pin *pins;        /* owned, with their names: what rsw_cli_mark_options pointed to */
     size_t pin_count;

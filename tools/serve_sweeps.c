@@ -70,8 +70,11 @@ static void get(struct rsw_sweep_runs *runs, const char *id, struct rsw_feed_rep
         reply->status = 200;
         return;
     case RSW_ABSENT:
-        answer_error(reply, 404, "no such sweep is known here: the last few are, since serve was started",
-                     NULL);
+        answer_error(
+            reply, 404,
+            "no such sweep is known here: the last few are, since serve was started; what earlier ones did "
+            "is told by regsweep inspect generations",
+            NULL);
         return;
     default:
         return; /* out of memory: so says an answer without JSON */

@@ -277,6 +277,7 @@ int rsw_sweep_runs_begin(struct rsw_sweep_runs *runs, struct rsw_options *option
     cli.command = rsw_command_find(rsw_command_table, "sweep");
     cli.options = *options;
     cli.options.json = true;
+    cli.list_max = RSW_SWEEP_LIST_MAX;
     cli.pins = NULL;
     cli.pin_count = 0;
     *options = (struct rsw_options){.sources = NULL};

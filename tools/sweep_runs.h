@@ -11,15 +11,17 @@
  *
  *      "exit": STATUS, "error": null | "…", "result": null | what `regsweep sweep --json` prints
  *
- * `log` has the first lines, those for debugging left out; the rest is in serve's own log. */
+ * A list in the result has RSW_SWEEP_LIST_MAX entries at most; "left_out" in the result then says how many
+ * more there are. `log` has the first lines, those for debugging left out; the rest is in serve's own log. */
 #ifndef REGSWEEP_TOOLS_SWEEP_RUNS_H
 #define REGSWEEP_TOOLS_SWEEP_RUNS_H
 
 #include "cli.h"
 
-#define RSW_SWEEP_ID_MAX 17 /* 16 hexadecimal digits that nobody guesses; NUL */
-#define RSW_SWEEP_RUNS 8    /* remembered, the one that runs included */
-/* Of the results of ended runs; the last one is kept whatever its length. */
+#define RSW_SWEEP_ID_MAX 17      /* 16 hexadecimal digits that nobody guesses; NUL */
+#define RSW_SWEEP_RUNS 8         /* remembered, the one that runs included */
+#define RSW_SWEEP_LIST_MAX 20000 /* of each list in a result: so many objects of a kind */
+/* Bytes of the results of ended runs; the last one is kept whatever its length. */
 #define RSW_SWEEP_RESULTS_MAX ((size_t)64 * 1024 * 1024)
 #define RSW_SWEEP_LOG_MAX 100 /* lines of one run */
 

@@ -218,6 +218,21 @@ is_waiting_with_generation() {
     [ "$(ask GET "$first" | tail -n 1)" = 404 ]
 }
 
+@test "of very many the first are listed, with the number of the others" {
+    "$MAKE_TREE" "$ROOT" --pushes 5000 --repositories 6 --seed 9
+    find "$REPOSITORIES" -path '*/_manifests/*' -name link -delete
+    rs scan --quiet
+    start_serve --sweep-token-file "$WORK/sweep-token"
+    at_server --grace 0 --json >"$WORK/there"
+    regsweep sweep --index "$INDEX" --grace 0 --json >"$WORK/here"
+    jq -e '(.condemned.blobs | length == 20000) and .totals.blobs > 20000' "$WORK/there"
+    [ "$(jq '.left_out + ([.condemned[] | length] | add)' "$WORK/there")" = "$(jq '[.condemned[] | length] | add' "$WORK/here")" ]
+    [ "$(jq -c .totals "$WORK/there")" = "$(jq -c .totals "$WORK/here")" ]
+    run --separate-stderr at_server --grace 0
+    status_is 0
+    [[ $stderr == *"$(jq .left_out "$WORK/there") more are not listed here; where the index is: regsweep inspect garbage"* ]]
+}
+
 @test "a client that is killed leaves a sweep that ends by itself" {
     start_online_for_sweeps
     push_and_delete

@@ -245,6 +245,31 @@ static void what_was_done_elsewhere_is_told_as_if_it_were_done_here(void **state
     expect_told_alike(&result, &(struct rsw_sweep_options){.confirm = true});
 }
 
+static void of_long_lists_the_first_are_told_and_how_many_more_there_are(void **state) {
+    (void)state;
+    struct printed json;
+    struct printed there;
+    const struct rsw_sweep_result result = {.generation = 7, .state = "unlinked"};
+    begin_print(&json, true);
+    json.cli.list_max = 1;
+    print_sweep(&json, &result, &(struct rsw_sweep_options){.confirm = true});
+    end_print(&json);
+    json_t *root = json_loads(json.out, 0, NULL);
+    const json_t *condemned = json_object_get(root, "condemned");
+    assert_int_equal(json_array_size(json_object_get(condemned, "blobs")), 1);
+    assert_int_equal(json_array_size(json_object_get(condemned, "uploads")), 1);
+    assert_int_equal(json_array_size(json_object_get(root, "warnings")), 1);
+    assert_int_equal(json_integer_value(json_object_get(root, "left_out")), 3);
+    begin_print(&there, false);
+    assert_int_equal(rsw_sweep_answer_tell(&there.cli, root, NULL), 0);
+    end_print(&there);
+    assert_non_null(
+        strstr(there.talk, "3 more are not listed here; where the index is: regsweep inspect generations 7"));
+    release_print(&json);
+    release_print(&there);
+    json_decref(root);
+}
+
 static void an_answer_of_something_else_is_an_error(void **state) {
     static const char *const texts[] = {
         "{}", "[]", "{\"dry_run\": true}",
@@ -423,6 +448,7 @@ int main(void) {
         cmocka_unit_test(what_is_wrong_is_named),
         cmocka_unit_test(what_was_given_is_asked_for_and_nothing_else),
         cmocka_unit_test(what_was_done_elsewhere_is_told_as_if_it_were_done_here),
+        cmocka_unit_test(of_long_lists_the_first_are_told_and_how_many_more_there_are),
         cmocka_unit_test(an_answer_of_something_else_is_an_error),
         TEST(a_run_ends_as_the_command_would),
         TEST(only_the_last_runs_are_remembered),
