@@ -133,7 +133,7 @@ static int read_pin(struct rsw_pin *out, const char *text, struct rsw_error *err
     struct rsw_error why = RSW_ERROR_INIT;
     if (strchr(text, '@') == NULL || rsw_reference_parse(&reference, text, &why) != 0 ||
         !reference.has_digest || reference.tag[0] != 0) {
-        return rsw_error_set(err, RSW_EINVAL, 0, "--pin: \"%s\" is not a digest or NAME@DIGEST%s%s", text,
+        return rsw_error_set(err, RSW_EINVAL, 0, "pin: \"%s\" is not a digest or NAME@DIGEST%s%s", text,
                              why.message[0] != 0 ? ": " : "", why.message);
     }
     out->digest = reference.digest;

@@ -26,9 +26,13 @@ enum rsw_answer_kind {
     RSW_ANSWER_KINDS,
 };
 
+#define RSW_TOKEN_SUM 32 /* SHA-256 */
+
 struct rsw_feed_token {
     bool asked;
-    uint8_t sum[32]; /* SHA-256; the token itself is not kept */
+    uint8_t sum[RSW_TOKEN_SUM];   /* the token itself is not kept */
+    atomic_uint_fast64_t refused; /* requests that did not carry it */
+    atomic_int_fast64_t told_ms;  /* monotonic; when one of them was last told of */
 };
 
 struct rsw_feed {
@@ -48,8 +52,7 @@ struct rsw_feed {
     struct MHD_Response *answers[RSW_ANSWER_KINDS];
     atomic_uint_fast64_t answered[RSW_ANSWER_KINDS]; /* POST /events, by answer */
     pthread_mutex_t mutex;
-    pthread_cond_t idle;                 /* active became 0 */
-    atomic_int_fast64_t refusal_told_ms; /* monotonic; when a wrong token was last told of */
+    pthread_cond_t idle;  /* active became 0 */
     unsigned active;      /* requests between their first line and their end; under the mutex */
     atomic_bool starting; /* MHD's words are for `said` yet */
     char said[256];       /* by MHD while it starts */

@@ -204,9 +204,15 @@ static void further_requests_are_answered_by_others(void **state) {
     assert_string_equal(reply.body, "[GET /mine/a/b 0 ]");
     expect_status(feed, "POST", "/mine", 401, &reply);
     expect_status(feed, "GET", "/mine/7", 401, &reply);
+    expect_status(feed, "GET", "/nonsense", 404, &reply);
+    assert_string_equal(reply.body,
+                        "there is POST /events, GET /healthz, GET /readyz, GET /metrics, /mine\n");
     http_request(rsw_feed_address(feed), "POST", "/mine", TOKEN, "", 0, &reply); /* that of events */
     assert_int_equal(reply.status, 401);
     assert_int_equal(http_post(rsw_feed_address(feed), OTHER, push_text(1)), 401);
+    expect_status(feed, "GET", "/metrics", 200, &reply);
+    assert_non_null(strstr(reply.body, "\nregsweep_requests_refused_total{path=\"/events\"} 1\n"));
+    assert_non_null(strstr(reply.body, "\nregsweep_requests_refused_total{path=\"/mine\"} 3\n"));
     ask(feed, "GET", "/mines", "", &reply);
     assert_int_equal(reply.status, 404);
     ask(feed, "GET", "/healthz", "", &reply);
@@ -215,6 +221,7 @@ static void further_requests_are_answered_by_others(void **state) {
     feed = start(place); /* where nobody else answers there is nothing */
     ask(feed, "GET", "/mine", "", &reply);
     assert_int_equal(reply.status, 404);
+    assert_string_equal(reply.body, "there is POST /events, GET /healthz, GET /readyz, GET /metrics\n");
     rsw_feed_stop(feed);
 }
 

@@ -253,7 +253,7 @@ static void a_pin_that_is_no_digest_is_told(void **state) {
     assert_true(rsw_digest_equal(&mark.pins[0].digest, &mark.pins[1].digest));
     assert_int_equal(rsw_option_set(&cli.options, pin, RSW_SOURCE_FLAG, "--pin", "a/b:tag", &err), 0);
     assert_int_equal(rsw_cli_mark_options(&cli, &mark, &err), -1);
-    assert_non_null(strstr(err.message, "--pin: \"a/b:tag\" is not a digest or NAME@DIGEST"));
+    assert_non_null(strstr(err.message, "pin: \"a/b:tag\" is not a digest or NAME@DIGEST"));
     rsw_cli_release(&cli);
 }
 
