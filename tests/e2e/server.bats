@@ -13,7 +13,7 @@ teardown() { e2e_teardown; }
 
 # One that may be asked for sweeps, with limits as tests want them.
 start_online_for_sweeps() {
-    start_online --sweep-token-file "$WORK/sweep-token" --grace 1s --untagged remove --max-delete 100 "$@"
+    start_online --sweep-token-file "$WORK/sweep-token" --grace 1s --untagged remove --max-delete 100
 }
 
 # A sweep by the serve that was started; neither index nor storage is named.
@@ -23,7 +23,7 @@ at_server() {
 
 # With --confirm, as short as tests want it.
 confirmed() {
-    at_server --confirm --settle 1s --grace 1s --untagged remove --max-delete 100 "$@"
+    at_server --confirm --settle 1s --grace 1s --untagged remove --max-delete 100
 }
 
 # ask METHOD PATH [CURL OPTIONS]: the answer's body, and its status in a line of its own.
