@@ -246,9 +246,13 @@ link_is_gone() {
     [ -z "$(find "$REPOSITORIES/gone/_layers" -name link)" ]
 }
 
-@test "soaks with events doubled, delayed, refused, reordered or dropped on their way lose nothing" {
+@test "soaks with events doubled, delayed, refused and reordered on their way lose nothing" {
     start_soak refused --seed 31 --threads 3 --cache inmemory --feed double,delay,refuse
-    start_soak dropped --seed 33 --threads 3 --cache inmemory --feed drop
     start_soak reordered --seed 32 --threads 3 --cache inmemory --feed double,reorder
+    soaks_are_clean
+}
+
+@test "a soak with events dropped on their way loses nothing" {
+    start_soak dropped --seed 33 --threads 3 --cache inmemory --feed drop
     soaks_are_clean
 }
