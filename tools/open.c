@@ -6,6 +6,7 @@
 #include "registry_schema.h"
 
 #include "oci/reference.h"
+#include "util/text.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -132,7 +133,7 @@ static int read_pin(struct rsw_pin *out, const char *text, struct rsw_error *err
     struct rsw_error why = RSW_ERROR_INIT;
     if (strchr(text, '@') == NULL || rsw_reference_parse(&reference, text, &why) != 0 ||
         !reference.has_digest || reference.tag[0] != 0) {
-        return rsw_error_set(err, RSW_EINVAL, 0, "--pin: \"%s\" is not a digest or NAME@DIGEST%s%s", text,
+        return rsw_error_set(err, RSW_EINVAL, 0, "pin: \"%s\" is not a digest or NAME@DIGEST%s%s", text,
                              why.message[0] != 0 ? ": " : "", why.message);
     }
     out->digest = reference.digest;
@@ -156,8 +157,23 @@ static int read_pins(struct rsw_cli *cli, struct rsw_error *err) {
     return 0;
 }
 
+/* An upload that is under way keeps what its client was told of. One that counts as stale keeps nothing, so
+ * none may before its client's grace is over. Where a server does it, its own values count, and it looks. */
+static int check_upload_age(const struct rsw_options *options, struct rsw_error *err) {
+    char age[32];
+    char grace[32];
+    return !options->confirm || options->server != NULL || options->upload_max_age_ms >= options->grace_ms
+               ? 0
+               : rsw_error_set(
+                     err, RSW_EINVAL, 0,
+                     "--upload-max-age %s is shorter than --grace %s: what an upload under way keeps "
+                     "could go; give --upload-max-age at least as long as --grace",
+                     rsw_duration_format(options->upload_max_age_ms, age, sizeof age),
+                     rsw_duration_format(options->grace_ms, grace, sizeof grace));
+}
+
 int rsw_cli_mark_options(struct rsw_cli *cli, struct rsw_mark_options *out, struct rsw_error *err) {
-    if (read_pins(cli, err) != 0) {
+    if (read_pins(cli, err) != 0 || check_upload_age(&cli->options, err) != 0) {
         return -1;
     }
     *out = (struct rsw_mark_options){

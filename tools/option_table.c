@@ -6,6 +6,8 @@
 #define ONLINE (RSW_FOR_SERVE | RSW_FOR_SWEEP)
 #define ASKED (ONLINE | RSW_FOR_DOCTOR) /* the running registry is asked */
 #define MARK (RSW_FOR_SWEEP | RSW_FOR_WHY | RSW_FOR_GARBAGE)
+/* Those are the limits of what serve can be asked for. */
+#define LIMITED (MARK | RSW_FOR_SERVE)
 /* What lets a run delete is asked for where it is run: a forgotten variable or a line in a file that is
  * shared by every command must not turn a look into a deletion. */
 #define ASKED_FOR RSW_IN_FLAG
@@ -54,10 +56,15 @@ const struct rsw_option rsw_option_table[] = {
 
     {"listen", 0, RSW_OPTION_STRING, RSW_FOR_SERVE, RSW_IN_ALL, AT(listen), 0, "127.0.0.1:5050", "ADDR:PORT",
      "Where to take events. An address that others can reach needs a token."},
-    {"token-file", 0, RSW_OPTION_STRING, ONLINE, RSW_IN_ALL, AT(token_file), 0, NULL, "FILE",
-     "File with the bearer token of serve: the registry's endpoint sends it, and so does sweep --server."},
-    {"token", 0, RSW_OPTION_STRING, ONLINE, RSW_IN_ENVIRONMENT, AT(token), 0, NULL, "TOKEN",
+    {"token-file", 0, RSW_OPTION_STRING, RSW_FOR_SERVE, RSW_IN_ALL, AT(token_file), 0, NULL, "FILE",
+     "File with the bearer token that the registry's endpoint sends with its events."},
+    {"token", 0, RSW_OPTION_STRING, RSW_FOR_SERVE, RSW_IN_ENVIRONMENT, AT(token), 0, NULL, "TOKEN",
      "The token itself. In the environment alone: a command line is seen by every user of the machine."},
+    {"sweep-token-file", 0, RSW_OPTION_STRING, ONLINE, RSW_IN_ALL, AT(sweep_token_file), 0, NULL, "FILE",
+     "File with the bearer token of those who may ask serve for sweeps, which sweep --server sends. It must "
+     "not be that of events. Without it serve sweeps for nobody else."},
+    {"sweep-token", 0, RSW_OPTION_STRING, ONLINE, RSW_IN_ENVIRONMENT, AT(sweep_token), 0, NULL, "TOKEN",
+     "That token itself."},
     {"tls-cert", 0, RSW_OPTION_STRING, RSW_FOR_SERVE, RSW_IN_ALL, AT(tls_cert), 0, NULL, "FILE",
      "Certificate, PEM; with --tls-key the feed speaks HTTPS."},
     {"tls-key", 0, RSW_OPTION_STRING, RSW_FOR_SERVE, RSW_IN_ALL, AT(tls_key), 0, NULL, "FILE",
@@ -67,16 +74,15 @@ const struct rsw_option rsw_option_table[] = {
      "Delete. Without it nothing is changed."},
     {"offline", 0, RSW_OPTION_FLAG, MARK, ASKED_FOR, AT(offline), 0, NULL, NULL,
      "The registry is stopped or read-only, and stays so for as long as this runs."},
-    {"untagged", 0, RSW_OPTION_CHOICE, MARK, RSW_IN_ALL | SENT, AT(untagged), 0, "keep", "keep|remove",
+    {"untagged", 0, RSW_OPTION_CHOICE, LIMITED, RSW_IN_ALL | SENT, AT(untagged), 0, "keep", "keep|remove",
      "What becomes of manifests that no tag keeps."},
-    {"grace", 0, RSW_OPTION_DURATION, MARK, RSW_IN_ALL | SENT, AT(grace_ms), 0, "24h", "DURATION",
+    {"grace", 0, RSW_OPTION_DURATION, LIMITED, RSW_IN_ALL | SENT, AT(grace_ms), 0, "24h", "DURATION",
      "What a client was told of within this time stays."},
-    {"upload-max-age", 0, RSW_OPTION_DURATION, MARK, RSW_IN_ALL | SENT, AT(upload_max_age_ms), 0, "168h",
-     "DURATION", "Uploads begun longer ago are stale."},
-    {"pin", 0, RSW_OPTION_STRINGS, MARK, RSW_IN_ALL | SENT, AT(pins), 0, NULL, "[NAME@]DIGEST",
+    {"upload-max-age", 0, RSW_OPTION_DURATION, LIMITED, RSW_IN_ALL | SENT, AT(upload_max_age_ms), 0, "168h",
+     "DURATION", "Uploads begun longer ago are stale. With --confirm at least as long as --grace."},
+    {"pin", 0, RSW_OPTION_STRINGS, LIMITED, RSW_IN_ALL | SENT, AT(pins), 0, NULL, "[NAME@]DIGEST",
      "Keep this manifest, in this repository or wherever it is, and all that it needs. May be given again."},
-    {"max-delete", 0, RSW_OPTION_PERCENT, RSW_FOR_SWEEP, RSW_IN_ALL | SENT, AT(max_delete), 0, "30",
-     "PERCENT",
+    {"max-delete", 0, RSW_OPTION_PERCENT, ONLINE, RSW_IN_ALL | SENT, AT(max_delete), 0, "30", "PERCENT",
      "Refuse a run that would let more than this part of the blobs, bytes, tags or manifests go. Runs of "
      "under "
      "100 objects are never refused for this."},

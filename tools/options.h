@@ -63,13 +63,16 @@ struct rsw_options {
     bool rebuild;     /* scan */
     uint64_t threads; /* scan, verify; 0: chosen by the library */
 
-    char *listen;     /* serve */
-    char *token_file; /* serve, and sweep with `server` */
-    char *token;      /* from the environment alone: a secret has no place on a command line */
+    char *listen; /* serve */
+    char *token_file;
+    char *token;            /* from the environment alone: a secret has no place on a command line */
+    char *sweep_token_file; /* serve, and sweep with `server` */
+    char *sweep_token;      /* from the environment alone */
     char *tls_cert;
     char *tls_key;
 
-    bool confirm; /* sweep; the next ones for `inspect garbage` and `inspect why` too */
+    bool confirm; /* sweep; the next ones for `inspect garbage` and `inspect why` too, those that can be sent
+                     with POST /sweeps for serve */
     bool offline;
     char *untagged; /* "keep" or "remove" */
     int64_t grace_ms;

@@ -3,6 +3,7 @@
 
 #include "notify.h"
 #include "registry.h"
+#include "secret.h"
 #include "serve_metrics.h"
 #include "serve_sweeps.h"
 #include "token.h"
@@ -28,11 +29,15 @@ struct server {
     struct rsw_feed *feed;       /* uses both */
     struct rsw_beat *beat;
     struct rsw_sweep_runs *runs; /* fence through the feed, which answers for them */
-    bool has_token;
     /* Fences through the feed, whose threads look at it, also before it runs. NULL: no registry was named. */
     _Atomic(struct rsw_sweeper *) sweeper;
     char *audit_file; /* owned */
     const char *notify_socket;
+};
+
+struct tokens { /* owned; NULL: none */
+    char *feed;
+    char *sweeps;
 };
 
 static void on_committed(void *arg, bool asked, bool touched) {
@@ -72,7 +77,15 @@ static void on_metrics(void *arg, void (*write)(void *to, const char *text), voi
 
 static void on_sweeps(void *arg, const struct rsw_feed_request *request, struct rsw_feed_reply *reply) {
     struct server *server = arg;
-    rsw_serve_sweeps_answer(server->runs, &server->cli->options, server->has_token, request, reply);
+    rsw_serve_sweeps_answer(server->runs, &server->cli->options, request, reply);
+}
+
+/* Without a token of their own there are none: whoever can send events, or shows a page to a browser of this
+ * machine, could ask for one. */
+static void on_no_sweeps(void *arg, const struct rsw_feed_request *request, struct rsw_feed_reply *reply) {
+    (void)arg;
+    (void)request;
+    rsw_serve_sweeps_refuse(reply);
 }
 
 static int on_open(void *arg, struct rsw_replicas **out, struct rsw_error *err) {
@@ -126,7 +139,7 @@ static int start_sweeper(struct server *server, struct rsw_error *err) {
     return 0;
 }
 
-static int start(struct server *server, const char *token, struct rsw_error *err) {
+static int start(struct server *server, const struct tokens *tokens, struct rsw_error *err) {
     struct rsw_cli *cli = server->cli;
     const struct rsw_checker_options checks = {.clock = cli->clock,
                                                .log = &cli->log,
@@ -135,7 +148,7 @@ static int start(struct server *server, const char *token, struct rsw_error *err
                                                .arg = server};
     const struct rsw_feed_options options = {
         .listen = cli->options.listen,
-        .token = token,
+        .token = tokens->feed,
         .tls_cert_file = cli->options.tls_cert,
         .tls_key_file = cli->options.tls_key,
         .clock = cli->clock,
@@ -143,10 +156,10 @@ static int start(struct server *server, const char *token, struct rsw_error *err
         .committed = on_committed,
         .metrics = on_metrics,
         .further_path = RSW_SWEEPS_PATH,
-        .further = on_sweeps,
+        .further_token = tokens->sweeps,
+        .further = tokens->sweeps != NULL ? on_sweeps : on_no_sweeps,
         .arg = server,
     };
-    server->has_token = token != NULL;
     if (rsw_reviver_start(&server->reviver, cli->index, cli->storage, cli->clock, &cli->log, err) != 0 ||
         rsw_checker_start(&server->checker, cli->index, cli->storage, &checks, err) != 0 ||
         rsw_sweep_runs_start(&server->runs, cli, err) != 0 ||
@@ -197,7 +210,7 @@ static void wait_for_end(struct server *server, const sigset_t *signals) {
     rsw_log(&server->cli->log, RSW_LOG_INFO, "%s: stopping", number == SIGINT ? "interrupted" : "terminated");
 }
 
-static int run(struct server *server, const char *token) {
+static int run(struct server *server, const struct tokens *tokens) {
     struct rsw_cli *cli = server->cli;
     struct rsw_error err = RSW_ERROR_INIT;
     sigset_t signals;
@@ -208,7 +221,7 @@ static int run(struct server *server, const char *token) {
     /* Before any thread starts, so that all of them inherit it and the wait below gets the signals. */
     pthread_sigmask(SIG_BLOCK, &signals, &before);
     int status = RSW_EXIT_DONE;
-    if (start(server, token, &err) != 0) {
+    if (start(server, tokens, &err) != 0) {
         status = err.code == RSW_EINVAL ? rsw_cli_fail_usage(cli, &err) : rsw_cli_fail(cli, &err);
     } else {
         rsw_log(&cli->log, RSW_LOG_INFO, "listening on %s://%s/events",
@@ -222,19 +235,36 @@ static int run(struct server *server, const char *token) {
     return status;
 }
 
-int rsw_command_serve(struct rsw_cli *cli) {
+/* What a sweep could not be asked for with would only be told to whoever asks. */
+static int load(struct tokens *tokens, struct rsw_cli *cli, struct rsw_error *err) {
+    struct rsw_mark_options mark;
+    return rsw_cli_mark_options(cli, &mark, err) != 0 ||
+                   rsw_token_load(&tokens->feed, &cli->options, &cli->log, err) != 0 ||
+                   rsw_sweep_token_load(&tokens->sweeps, &cli->options, &cli->log, err) != 0
+               ? -1
+               : 0;
+}
+
+static int serve(struct rsw_cli *cli, struct tokens *tokens) {
     struct rsw_error err = RSW_ERROR_INIT;
     struct server server = {.cli = cli, .notify_socket = getenv("NOTIFY_SOCKET")};
     const struct rsw_index_options how = {.create = true};
-    RSW_AUTO_FREE char *token = NULL;
     if ((cli->options.tls_cert == NULL) != (cli->options.tls_key == NULL)) {
         return rsw_cli_usage(cli, "--tls-cert and --tls-key go together");
     }
-    if (rsw_token_load(&token, &cli->options, &cli->log, &err) != 0) {
+    if (load(tokens, cli, &err) != 0) {
         return err.code == RSW_EINVAL ? rsw_cli_fail_usage(cli, &err) : rsw_cli_fail(cli, &err);
     }
     if (rsw_cli_open_index(cli, &how, &err) != 0) {
         return rsw_cli_fail(cli, &err);
     }
-    return run(&server, token);
+    return run(&server, tokens);
+}
+
+int rsw_command_serve(struct rsw_cli *cli) {
+    struct tokens tokens = {.feed = NULL};
+    int status = serve(cli, &tokens);
+    rsw_secret_free(&tokens.feed);
+    rsw_secret_free(&tokens.sweeps);
+    return status;
 }

@@ -70,8 +70,11 @@ static void get(struct rsw_sweep_runs *runs, const char *id, struct rsw_feed_rep
         reply->status = 200;
         return;
     case RSW_ABSENT:
-        answer_error(reply, 404, "no such sweep is known here: the last few are, since serve was started",
-                     NULL);
+        answer_error(
+            reply, 404,
+            "no such sweep is known here: the last few are, since serve was started; what earlier ones did "
+            "is told by regsweep inspect generations",
+            NULL);
         return;
     default:
         return; /* out of memory: so says an answer without JSON */
@@ -85,19 +88,21 @@ static void answer_method(struct rsw_feed_reply *reply, const char *allow) {
     answer_error(reply, 405, message, NULL);
 }
 
-void rsw_serve_sweeps_answer(struct rsw_sweep_runs *runs, const struct rsw_options *options, bool has_token,
+void rsw_serve_sweeps_answer(struct rsw_sweep_runs *runs, const struct rsw_options *options,
                              const struct rsw_feed_request *request, struct rsw_feed_reply *reply) {
     const char *below = request->path + strlen(RSW_SWEEPS_PATH);
     bool posts = strcmp(request->method, "POST") == 0;
     bool gets = strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0;
-    if (!has_token) {
-        answer_error(reply, 403,
-                     "sweeps are asked for with a token, and this serve has none: start it with --token-file "
-                     "or REGSWEEP_TOKEN",
-                     NULL);
-    } else if (*below == 0) {
+    if (*below == 0) {
         posts ? post(runs, options, request, reply) : answer_method(reply, "POST");
     } else {
         gets ? get(runs, below + 1, reply) : answer_method(reply, "GET, HEAD");
     }
+}
+
+void rsw_serve_sweeps_refuse(struct rsw_feed_reply *reply) {
+    answer_error(reply, 403,
+                 "this serve sweeps for nobody: to allow it, start it with a token for sweeps, "
+                 "--sweep-token-file or REGSWEEP_SWEEP_TOKEN",
+                 NULL);
 }

@@ -162,7 +162,7 @@ static int sweep_here(struct rsw_cli *cli, struct rsw_sweep_options *options) {
 }
 
 int rsw_command_sweep(struct rsw_cli *cli) {
-    static const char *const with_server[] = {"server-ca", "token-file"};
+    static const char *const with_server[] = {"server-ca", "sweep-token-file"};
     struct rsw_error err = RSW_ERROR_INIT;
     struct rsw_sweep_options options;
     if (rsw_sweep_read_options(&options, cli, &err) != 0) {

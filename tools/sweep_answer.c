@@ -4,6 +4,7 @@
 
 #include "util/text.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -150,6 +151,24 @@ static bool read_result(struct rsw_sweep_result *out, struct rsw_sweep_options *
     return good && (!options->confirm || read_done(out, root));
 }
 
+/* A server has no room for lists of any length. */
+static void tell_left_out(struct rsw_cli *cli, const json_t *root, const struct rsw_sweep_result *result) {
+    uint64_t left_out;
+    if (!read_count(&left_out, root, "left_out") || left_out == 0) {
+        return;
+    }
+    if (result->generation != 0) {
+        rsw_log(&cli->log, RSW_LOG_WARNING,
+                "%" PRIu64
+                " more are not listed here; where the index is: regsweep inspect generations %" PRIu64,
+                left_out, result->generation);
+    } else {
+        rsw_log(&cli->log, RSW_LOG_WARNING,
+                "%" PRIu64 " more are not listed here; where the index is: regsweep inspect garbage",
+                left_out);
+    }
+}
+
 int rsw_sweep_answer_tell(struct rsw_cli *cli, const json_t *result, struct rsw_error *err) {
     struct rsw_sweep_print print;
     struct rsw_sweep_result read = {.generation = 0};
@@ -161,6 +180,7 @@ int rsw_sweep_answer_tell(struct rsw_cli *cli, const json_t *result, struct rsw_
                  ? 0
                  : rsw_error_set(err, RSW_EIO, 0, "the result is not understood: is another version there?");
     if (rc == 0) {
+        tell_left_out(cli, result, &read);
         rsw_sweep_print_result(&print, &read, &options);
     }
     rsw_sweep_print_release(&print);

@@ -26,6 +26,17 @@ void rsw_sweep_print_release(struct rsw_sweep_print *print) {
     json_decref(print->warnings);
 }
 
+/* Takes `value`. */
+static void collect(struct rsw_sweep_print *print, json_t **list, json_t *value) {
+    size_t max = print->cli->list_max;
+    if (max != 0 && json_array_size(*list) >= max) {
+        json_decref(value);
+        print->left_out++;
+        return;
+    }
+    rsw_json_append(list, value);
+}
+
 /* ---- items ---- */
 
 /* A line is put together by hand: there can be millions. It holds the longest names that the index can hold.
@@ -117,7 +128,7 @@ static json_t *item_to_json(const struct rsw_sweep_item *item) {
 
 int rsw_sweep_print_item(struct rsw_sweep_print *print, const struct rsw_sweep_item *item) {
     if (print->cli->options.json) {
-        rsw_json_append(&print->condemned[item->kind], item_to_json(item));
+        collect(print, &print->condemned[item->kind], item_to_json(item));
     } else {
         print_item(print->cli->out, item);
     }
@@ -139,7 +150,7 @@ int rsw_sweep_print_warning(struct rsw_sweep_print *print, const struct rsw_swee
     rsw_json_set(&object, "repo", warning->repo != NULL ? rsw_json_text(warning->repo) : json_null());
     rsw_json_set(&object, "digest", warning->digest != NULL ? rsw_json_digest(warning->digest) : json_null());
     rsw_json_set(&object, "problem", json_string(warning->problem));
-    rsw_json_append(&print->warnings, object);
+    collect(print, &print->warnings, object);
     return 0;
 }
 
@@ -244,6 +255,9 @@ static json_t *result_to_json(struct rsw_sweep_print *print, const struct rsw_sw
     rsw_json_set(&root, "dry_run", json_boolean(!options->confirm));
     rsw_json_set(&root, "offline", json_boolean(options->offline));
     rsw_json_set(&root, "condemned", condemned);
+    if (print->left_out > 0) {
+        rsw_json_set(&root, "left_out", rsw_json_number(print->left_out));
+    }
     rsw_json_set(&root, "totals", totals);
     rsw_json_set(&root, "kept", kept);
     if (options->confirm) {

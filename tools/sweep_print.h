@@ -13,13 +13,14 @@ struct rsw_sweep_print {
     struct rsw_cli *cli;
     json_t *condemned[RSW_ITEM_KINDS]; /* with --json: arrays, owned; else NULL */
     json_t *warnings;
+    uint64_t left_out; /* of these lists */
 };
 
 /* Ready for the callbacks of rsw_sweep_options. */
 void rsw_sweep_print_init(struct rsw_sweep_print *print, struct rsw_cli *cli);
 void rsw_sweep_print_release(struct rsw_sweep_print *print);
 
-/* Text goes out as it comes; JSON is collected. */
+/* Text goes out as it comes; JSON is collected, as much of each list as cli->list_max allows. */
 int rsw_sweep_print_item(struct rsw_sweep_print *print, const struct rsw_sweep_item *item);
 int rsw_sweep_print_warning(struct rsw_sweep_print *print, const struct rsw_sweep_warning *warning);
 /* The end of it: totals. Gives RSW_EXIT_DONE, or RSW_EXIT_FAILED if memory ran out. */

@@ -7,6 +7,7 @@
 #include "util/useragent.h"
 #include "util/worker.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -185,8 +186,8 @@ static void *work(void *arg) {
 
 /* ---- asking for one ---- */
 
-/* The times of serve are what its operator vouches for: how long a request can take, and for how long what
- * was taken can be restored. Whoever has no more than the token does not shorten them. */
+/* What serve was started with is what its operator vouches for: how long a request can take, for how long
+ * what was taken can be restored, how much may go. Whoever has no more than the token gets no more. */
 static int check_not_shorter(const char *name, int64_t asked_ms, int64_t serve_ms, struct rsw_error *err) {
     char asked[32];
     char serve[32];
@@ -198,10 +199,31 @@ static int check_not_shorter(const char *name, int64_t asked_ms, int64_t serve_m
                                rsw_duration_format(serve_ms, serve, sizeof serve));
 }
 
+static int check_limits(const struct rsw_options *asked, const struct rsw_options *serve,
+                        struct rsw_error *err) {
+    if (check_not_shorter("settle", asked->settle_ms, serve->settle_ms, err) != 0 ||
+        check_not_shorter("quarantine", asked->quarantine_ms, serve->quarantine_ms, err) != 0 ||
+        check_not_shorter("grace", asked->grace_ms, serve->grace_ms, err) != 0 ||
+        check_not_shorter("upload_max_age", asked->upload_max_age_ms, serve->upload_max_age_ms, err) != 0) {
+        return -1;
+    }
+    if (asked->max_delete > serve->max_delete) {
+        return rsw_error_set(err, RSW_EINVAL, 0,
+                             "max_delete: %" PRIu64 " is more than the %" PRIu64
+                             " of serve; it can only be less",
+                             asked->max_delete, serve->max_delete);
+    }
+    return strcmp(asked->untagged, "remove") == 0 && strcmp(serve->untagged, "remove") != 0
+               ? rsw_error_set(err, RSW_EINVAL, 0,
+                               "untagged: serve keeps them; start it with --untagged remove to allow that")
+               : 0;
+}
+
 /* What the command would refuse before it begins is refused before it is begun. */
 static int check(struct rsw_cli *cli, const struct rsw_options *serve, struct rsw_error *err) {
     struct rsw_sweep_options options;
-    if (rsw_sweep_read_options(&options, cli, err) != 0) {
+    if ((cli->options.confirm && check_limits(&cli->options, serve, err) != 0) ||
+        rsw_sweep_read_options(&options, cli, err) != 0) {
         return -1;
     }
     if (!options.confirm) {
@@ -211,10 +233,6 @@ static int check(struct rsw_cli *cli, const struct rsw_options *serve, struct rs
         return rsw_error_set(err, RSW_EREFUSED, 0,
                              "nothing was removed: serve does not know the running registry; start it with "
                              "--registry URL, once for each replica");
-    }
-    if (check_not_shorter("settle", cli->options.settle_ms, serve->settle_ms, err) != 0 ||
-        check_not_shorter("quarantine", cli->options.quarantine_ms, serve->quarantine_ms, err) != 0) {
-        return -1;
     }
     cli->log = (struct rsw_log){.write = NULL}; /* the run warns */
     return rsw_cli_check_times(cli, err);
@@ -259,6 +277,7 @@ int rsw_sweep_runs_begin(struct rsw_sweep_runs *runs, struct rsw_options *option
     cli.command = rsw_command_find(rsw_command_table, "sweep");
     cli.options = *options;
     cli.options.json = true;
+    cli.list_max = RSW_SWEEP_LIST_MAX;
     cli.pins = NULL;
     cli.pin_count = 0;
     *options = (struct rsw_options){.sources = NULL};

@@ -11,15 +11,17 @@
  *
  *      "exit": STATUS, "error": null | "…", "result": null | what `regsweep sweep --json` prints
  *
- * `log` has the first lines, those for debugging left out; the rest is in serve's own log. */
+ * A list in the result has RSW_SWEEP_LIST_MAX entries at most; "left_out" in the result then says how many
+ * more there are. `log` has the first lines, those for debugging left out; the rest is in serve's own log. */
 #ifndef REGSWEEP_TOOLS_SWEEP_RUNS_H
 #define REGSWEEP_TOOLS_SWEEP_RUNS_H
 
 #include "cli.h"
 
-#define RSW_SWEEP_ID_MAX 17 /* 16 hexadecimal digits that nobody guesses; NUL */
-#define RSW_SWEEP_RUNS 8    /* remembered, the one that runs included */
-/* Of the results of ended runs; the last one is kept whatever its length. */
+#define RSW_SWEEP_ID_MAX 17      /* 16 hexadecimal digits that nobody guesses; NUL */
+#define RSW_SWEEP_RUNS 8         /* remembered, the one that runs included */
+#define RSW_SWEEP_LIST_MAX 20000 /* of each list in a result: so many objects of a kind */
+/* Bytes of the results of ended runs; the last one is kept whatever its length. */
 #define RSW_SWEEP_RESULTS_MAX ((size_t)64 * 1024 * 1024)
 #define RSW_SWEEP_LOG_MAX 100 /* lines of one run */
 
@@ -36,7 +38,7 @@ struct rsw_sweep_runs_stats {
 int rsw_sweep_runs_start(struct rsw_sweep_runs **out, const struct rsw_cli *serve, struct rsw_error *err);
 /* Begins one; none of these waits for anything. `options` are those of serve with what was asked for on top;
  * they are taken over, whatever is answered. 0; or -1: RSW_EBUSY (`id` is that of the one that runs),
- * RSW_EINVAL (settle or quarantine shorter than those of serve, too), RSW_EREFUSED (serve does not know the
+ * RSW_EINVAL (more than serve's own options allow, too), RSW_EREFUSED (serve does not know the
  * registry), RSW_ESTOPPED (it is being stopped), RSW_EIO, RSW_ENOMEM. */
 int rsw_sweep_runs_begin(struct rsw_sweep_runs *runs, struct rsw_options *options, char id[RSW_SWEEP_ID_MAX],
                          struct rsw_error *err);

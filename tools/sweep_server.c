@@ -40,8 +40,8 @@ static void cleanup_json(json_t **json) {
 
 /* Those of a sweep that are about this end. */
 static bool is_of_here(const struct rsw_option *option) {
-    static const char *const names[] = {"config",  "json",   "quiet",     "verbose",    "help",
-                                        "version", "server", "server-ca", "token-file", "token"};
+    static const char *const names[] = {"config",  "json",   "quiet",     "verbose",          "help",
+                                        "version", "server", "server-ca", "sweep-token-file", "sweep-token"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (strcmp(option->name, names[i]) == 0) {
             return true;
@@ -79,8 +79,8 @@ static int failed(const struct asked *asked, const char *what, int status, const
                                          : RSW_EIO;
     if (status == 401) {
         return rsw_error_set(err, RSW_EACCESS, 0,
-                             "%s does not take the token: give the one that serve has, with --token-file or "
-                             "REGSWEEP_TOKEN",
+                             "%s does not take the token: give the one that serve has for sweeps, with "
+                             "--sweep-token-file or REGSWEEP_SWEEP_TOKEN",
                              url);
     }
     if (said == NULL) {
@@ -272,12 +272,12 @@ int rsw_sweep_at_server(struct rsw_cli *cli) {
     if (check_options(cli, &err) != 0) {
         return rsw_cli_fail_usage(cli, &err);
     }
-    if (rsw_token_load(&token, &cli->options, &cli->log, &err) != 0) {
+    if (rsw_sweep_token_load(&token, &cli->options, &cli->log, &err) != 0) {
         return err.code == RSW_EINVAL ? rsw_cli_fail_usage(cli, &err) : rsw_cli_fail(cli, &err);
     }
     if (token == NULL) {
-        return rsw_cli_usage(cli, "--server needs the token of the serve there: --token-file FILE or "
-                                  "REGSWEEP_TOKEN");
+        return rsw_cli_usage(cli, "--server needs the token that the serve there has for sweeps: "
+                                  "--sweep-token-file FILE or REGSWEEP_SWEEP_TOKEN");
     }
     if (rsw_server_open(&server, cli->options.server, token, cli->options.server_ca, &err) != 0) {
         return err.code == RSW_EINVAL ? rsw_cli_fail_usage(cli, &err) : rsw_cli_fail(cli, &err);

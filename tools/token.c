@@ -4,12 +4,10 @@
 
 #include <string.h>
 
-int rsw_token_load(char **out, const struct rsw_options *options, const struct rsw_log *log,
-                   struct rsw_error *err) {
+static int load(char **out, const struct rsw_options *options, const struct rsw_secret *secret,
+                const struct rsw_log *log, struct rsw_error *err) {
     const char *where;
-    const struct rsw_secret secret = {"token", "token-file", options->token_file, "REGSWEEP_TOKEN",
-                                      options->token};
-    if (rsw_secret_load(out, &where, options, &secret, log, err) != 0) {
+    if (rsw_secret_load(out, &where, options, secret, log, err) != 0) {
         return -1;
     }
     for (const char *at = *out != NULL ? *out : ""; *at != 0; at++) {
@@ -22,4 +20,18 @@ int rsw_token_load(char **out, const struct rsw_options *options, const struct r
         }
     }
     return 0;
+}
+
+int rsw_token_load(char **out, const struct rsw_options *options, const struct rsw_log *log,
+                   struct rsw_error *err) {
+    const struct rsw_secret secret = {"token", "token-file", options->token_file, "REGSWEEP_TOKEN",
+                                      options->token};
+    return load(out, options, &secret, log, err);
+}
+
+int rsw_sweep_token_load(char **out, const struct rsw_options *options, const struct rsw_log *log,
+                         struct rsw_error *err) {
+    const struct rsw_secret secret = {"token", "sweep-token-file", options->sweep_token_file,
+                                      "REGSWEEP_SWEEP_TOKEN", options->sweep_token};
+    return load(out, options, &secret, log, err);
 }

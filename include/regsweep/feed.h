@@ -37,9 +37,8 @@ struct rsw_feed_reply {
 
 struct rsw_feed_options {
     const char *listen; /* "ADDR:PORT", "[v6]:PORT"; port 0: any free one */
-    const char
-        *token; /* bearer token that POST /events and further requests must carry; compared in constant time.
-                   NULL: none asked,  allowed for loopback addresses only (RSW_EREFUSED otherwise) */
+    const char *token;  /* bearer token that POST /events must carry; compared in constant time. NULL: none
+                           asked, allowed for loopback addresses only (RSW_EREFUSED otherwise) */
     const char *tls_cert_file; /* PEM; both or neither */
     const char *tls_key_file;
     const struct rsw_clock *clock;
@@ -51,15 +50,17 @@ struct rsw_feed_options {
     /* Further Prometheus text for /metrics (gauges of others); may be NULL. Appends to what `write` is given.
      */
     void (*metrics)(void *arg, void (*write)(void *to, const char *text), void *to);
-    /* Further requests: what has the right token and is for `further_path` ("/sweeps"; NULL: there is none)
-     * or below it. From the thread that takes events, so `further` must not wait for anything. */
+    /* Further requests: what is for `further_path` ("/sweeps"; NULL: there is none) or below it, and carries
+     * `further_token`, which must not be `token`: who sends events may do nothing else. NULL: none asked, so
+     * `further` is for everybody. From the thread that takes events, so it must not wait for anything. */
     const char *further_path;
+    const char *further_token;
     void (*further)(void *arg, const struct rsw_feed_request *request, struct rsw_feed_reply *reply);
     void *arg;
 };
 
 /* Starts the server's threads; the index must be open for writing. 0, or -1: RSW_EINVAL (address,
- * certificate), RSW_EIO (cannot listen; the message names the address), RSW_EREFUSED. */
+ * certificate, tokens), RSW_EIO (cannot listen; the message names the address), RSW_EREFUSED. */
 RSW_API int rsw_feed_start(struct rsw_feed **out, struct rsw_index *index,
                            const struct rsw_feed_options *options, struct rsw_error *err);
 /* "127.0.0.1:5050" with the port in use. Borrowed. */

@@ -54,11 +54,12 @@ struct rsw_sweep_progress {
 };
 
 struct rsw_sweep_options {
-    bool confirm;              /* remove; else change nothing at all */
-    bool offline;              /* the registry is stopped or read-only */
-    bool untagged_remove;      /* let revisions go that no tag keeps */
-    int64_t grace_ms;          /* below 0: the default of 24 hours */
-    int64_t upload_max_age_ms; /* below 0: the default of 168 hours */
+    bool confirm;         /* remove; else change nothing at all */
+    bool offline;         /* the registry is stopped or read-only */
+    bool untagged_remove; /* let revisions go that no tag keeps */
+    int64_t grace_ms;     /* below 0: the default of 24 hours */
+    int64_t
+        upload_max_age_ms; /* below 0: the default of 168 hours; beside a running registry not below grace */
     unsigned
         max_delete; /* percent of blobs, bytes, tags or revisions that may go in one run; 100: no limit */
     const char *audit_file; /* JSON lines are added to it, one a deletion; NULL: none. Needed with confirm */

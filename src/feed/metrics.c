@@ -63,6 +63,16 @@ static void tell_requests(struct text *text, struct rsw_feed *feed) {
     }
 }
 
+static void tell_refused(struct text *text, struct rsw_feed *feed) {
+    char labels[80];
+    head(text, "requests_refused_total", "counter", "Requests that did not carry the right token, by path.");
+    value(text, "requests_refused_total", "{path=\"/events\"}", (double)atomic_load(&feed->token.refused));
+    if (feed->further_path != NULL) {
+        snprintf(labels, sizeof labels, "{path=\"%s\"}", feed->further_path);
+        value(text, "requests_refused_total", labels, (double)atomic_load(&feed->further_token.refused));
+    }
+}
+
 static void tell_commits(struct text *text, const struct rsw_writer_stats *stats) {
     char labels[64];
     head(text, "feed_commit_seconds", "histogram",
@@ -133,6 +143,7 @@ int rsw_feed_metrics(struct rsw_feed *feed, struct rsw_buf *out, struct rsw_erro
     rsw_writer_stats(feed->writer, &stats);
     tell_events(&text, &stats);
     tell_requests(&text, feed);
+    tell_refused(&text, feed);
     tell_commits(&text, &stats);
     tell_index(&text, feed, &stats);
     head(&text, "build_info", "gauge", "The version that runs, as a label.");

@@ -47,8 +47,7 @@ static const struct {
     [RSW_ANSWER_UNAUTHORIZED] = {MHD_HTTP_UNAUTHORIZED, "the bearer token is missing or wrong\n",
                                  MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer realm=\"regsweep\""},
     [RSW_ANSWER_NOT_FOUND] = {MHD_HTTP_NOT_FOUND,
-                              "there is POST /events, GET /healthz, GET /readyz and GET /metrics\n", NULL,
-                              NULL},
+                              "there is POST /events, GET /healthz, GET /readyz, GET /metrics", NULL, NULL},
     [RSW_ANSWER_METHOD_GET] = {MHD_HTTP_METHOD_NOT_ALLOWED, "use GET\n", MHD_HTTP_HEADER_ALLOW, "GET, HEAD"},
     [RSW_ANSWER_METHOD_POST] = {MHD_HTTP_METHOD_NOT_ALLOWED, "use POST\n", MHD_HTTP_HEADER_ALLOW, "POST"},
     [RSW_ANSWER_LATER] = {MHD_HTTP_SERVICE_UNAVAILABLE, "the index cannot be written now; see /readyz\n",
@@ -62,9 +61,13 @@ static const struct {
 
 int rsw_feed_answers_init(struct rsw_feed *feed, struct rsw_error *err) {
     for (unsigned i = 0; i < RSW_ANSWER_KINDS; i++) {
-        /* The text is static: MHD does not write to it, its parameter is only not const. */
-        struct MHD_Response *response = feed->mhd->MHD_create_response_from_buffer(
-            strlen(answers[i].text), (void *)(uintptr_t)answers[i].text, MHD_RESPMEM_PERSISTENT);
+        char text[160];
+        bool lists_paths = i == RSW_ANSWER_NOT_FOUND;
+        bool further = lists_paths && feed->further_path != NULL;
+        snprintf(text, sizeof text, "%s%s%s%s", answers[i].text, further ? ", " : "",
+                 further ? feed->further_path : "", lists_paths ? "\n" : "");
+        struct MHD_Response *response =
+            feed->mhd->MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_COPY);
         feed->answers[i] = response;
         if (response == NULL ||
             feed->mhd->MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
@@ -258,20 +261,32 @@ static struct request *request_new(struct rsw_feed *feed, struct MHD_Connection 
 }
 
 /* A registry with a wrong token tries for ever, and only its own log would tell. */
-static void tell_refusal(struct rsw_feed *feed) {
+static void tell_refusal(struct rsw_feed *feed, struct rsw_feed_token *token) {
     int64_t now_ms = rsw_monotonic_ms();
-    int_fast64_t told_ms = atomic_load(&feed->refusal_told_ms);
-    if ((told_ms == 0 || now_ms - told_ms >= RSW_FEED_TELL_MS) &&
-        atomic_compare_exchange_strong(&feed->refusal_told_ms, &told_ms, now_ms)) {
+    int_fast64_t told_ms = atomic_load(&token->told_ms);
+    if ((told_ms != 0 && now_ms - told_ms < RSW_FEED_TELL_MS) ||
+        !atomic_compare_exchange_strong(&token->told_ms, &told_ms, now_ms)) {
+        return;
+    }
+    if (token == &feed->token) {
         rsw_log(feed->log, RSW_LOG_WARNING,
                 "events without the right token are refused: give the registry's endpoint the header "
                 "Authorization: [Bearer TOKEN] with the token that this serve has");
+    } else {
+        rsw_log(feed->log, RSW_LOG_WARNING, "requests for %s without the right token are refused",
+                feed->further_path);
     }
 }
 
-static bool has_right_token(struct rsw_feed *feed, struct MHD_Connection *connection) {
-    return rsw_feed_token_right(feed, feed->mhd->MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
-                                                                             MHD_HTTP_HEADER_AUTHORIZATION));
+/* Whether a request may go on. One that may not is counted, and told of. */
+static bool carries(struct rsw_feed *feed, struct MHD_Connection *connection, struct rsw_feed_token *token) {
+    if (rsw_feed_token_right(token, feed->mhd->MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
+                                                                           MHD_HTTP_HEADER_AUTHORIZATION))) {
+        return true;
+    }
+    atomic_fetch_add_explicit(&token->refused, 1, memory_order_relaxed);
+    tell_refusal(feed, token);
+    return false;
 }
 
 /* Before any of the body is read. */
@@ -280,9 +295,8 @@ static enum MHD_Result begin_post(struct rsw_feed *feed, struct MHD_Connection *
     if (strcmp(method, MHD_HTTP_METHOD_POST) != 0) {
         return answer(feed, connection, RSW_ANSWER_METHOD_POST);
     }
-    if (!has_right_token(feed, connection)) {
+    if (!carries(feed, connection, &feed->token)) {
         atomic_fetch_add_explicit(&feed->answered[RSW_ANSWER_UNAUTHORIZED], 1, memory_order_relaxed);
-        tell_refusal(feed);
         return answer(feed, connection, RSW_ANSWER_UNAUTHORIZED);
     }
     *request = request_new(feed, connection);
@@ -301,7 +315,7 @@ static bool is_further(const struct rsw_feed *feed, const char *url) {
 }
 
 static enum MHD_Result begin_further(struct rsw_feed *feed, struct MHD_Connection *connection, void **ptr) {
-    if (!has_right_token(feed, connection)) {
+    if (!carries(feed, connection, &feed->further_token)) {
         return answer(feed, connection, RSW_ANSWER_UNAUTHORIZED);
     }
     struct request *request = request_new(feed, connection);

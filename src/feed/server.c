@@ -67,7 +67,7 @@ static int start_server(struct rsw_feed *feed, const struct rsw_feed_options *op
     if (rsw_tls_read(&tls, options->tls_cert_file, options->tls_key_file, err) != 0) {
         return -1;
     }
-    if (rsw_listen(&fd, feed->address, options->listen, !feed->has_token, err) != 0) {
+    if (rsw_listen(&fd, feed->address, options->listen, !feed->token.asked, err) != 0) {
         return -1;
     }
     /* MHD gets a descriptor of its own: where it fails to start it closes it in some cases and not in others.
@@ -85,6 +85,19 @@ static int start_server(struct rsw_feed *feed, const struct rsw_feed_options *op
                              feed->said);
     }
     return 0;
+}
+
+static int set_tokens(struct rsw_feed *feed, const struct rsw_feed_options *options, struct rsw_error *err) {
+    if (rsw_feed_token_set(&feed->token, options->token, err) != 0 ||
+        rsw_feed_token_set(&feed->further_token, options->further_token, err) != 0) {
+        return -1;
+    }
+    return !rsw_feed_token_equal(&feed->token, &feed->further_token)
+               ? 0
+               : rsw_error_set(err, RSW_EINVAL, 0,
+                               "the token for %s is the one that events carry; it must be another, for who "
+                               "may send events may not do more",
+                               options->further_path);
 }
 
 static void feed_free(struct rsw_feed *feed) {
@@ -116,8 +129,7 @@ int rsw_feed_start(struct rsw_feed **out, struct rsw_index *index, const struct 
     pthread_cond_init(&feed->idle, &monotonic);
     pthread_condattr_destroy(&monotonic);
     if ((feed->mhd = rsw_mhd(err)) == NULL || rsw_feed_answers_init(feed, err) != 0 ||
-        rsw_feed_token_set(feed, options->token, err) != 0 ||
-        rsw_writer_start(&feed->writer, index, &writer, err) != 0) {
+        set_tokens(feed, options, err) != 0 || rsw_writer_start(&feed->writer, index, &writer, err) != 0) {
         feed_free(feed);
         return -1;
     }

@@ -28,6 +28,13 @@ enum rsw_answer_kind {
 
 #define RSW_TOKEN_SUM 32 /* SHA-256 */
 
+struct rsw_feed_token {
+    bool asked;
+    uint8_t sum[RSW_TOKEN_SUM];   /* the token itself is not kept */
+    atomic_uint_fast64_t refused; /* requests that did not carry it */
+    atomic_int_fast64_t told_ms;  /* monotonic; when one of them was last told of */
+};
+
 struct rsw_feed {
     struct rsw_index *index;
     const struct rsw_clock *clock;
@@ -36,8 +43,8 @@ struct rsw_feed {
     const char *further_path;
     void (*further)(void *arg, const struct rsw_feed_request *request, struct rsw_feed_reply *reply);
     void *arg;
-    bool has_token;
-    uint8_t token_sum[RSW_TOKEN_SUM]; /* the token itself is not kept */
+    struct rsw_feed_token token;
+    struct rsw_feed_token further_token;
     char address[RSW_ADDRESS_MAX];
     struct rsw_writer *writer;
     const struct rsw_mhd *mhd;
@@ -45,8 +52,7 @@ struct rsw_feed {
     struct MHD_Response *answers[RSW_ANSWER_KINDS];
     atomic_uint_fast64_t answered[RSW_ANSWER_KINDS]; /* POST /events, by answer */
     pthread_mutex_t mutex;
-    pthread_cond_t idle;                 /* active became 0 */
-    atomic_int_fast64_t refusal_told_ms; /* monotonic; when a wrong token was last told of */
+    pthread_cond_t idle;  /* active became 0 */
     unsigned active;      /* requests between their first line and their end; under the mutex */
     atomic_bool starting; /* MHD's words are for `said` yet */
     char said[256];       /* by MHD while it starts */
@@ -61,9 +67,10 @@ void rsw_feed_completed(void *cls, struct MHD_Connection *connection, void **ptr
 int rsw_feed_answers_init(struct rsw_feed *feed, struct rsw_error *err);
 void rsw_feed_answers_release(struct rsw_feed *feed);
 /* token.c */
-int rsw_feed_token_set(struct rsw_feed *feed, const char *token, struct rsw_error *err);
+int rsw_feed_token_set(struct rsw_feed_token *out, const char *token, struct rsw_error *err);
+bool rsw_feed_token_equal(const struct rsw_feed_token *a, const struct rsw_feed_token *b);
 /* Takes the value of the header Authorization, NULL if there is none. In constant time of the token. */
-bool rsw_feed_token_right(const struct rsw_feed *feed, const char *authorization);
+bool rsw_feed_token_right(const struct rsw_feed_token *token, const char *authorization);
 /* metrics.c: Prometheus text, with a NUL behind. */
 int rsw_feed_metrics(struct rsw_feed *feed, struct rsw_buf *out, struct rsw_error *err);
 

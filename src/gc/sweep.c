@@ -180,12 +180,18 @@ static int sweep_online(struct rsw_sweep_result *result, struct rsw_index *index
     return 0;
 }
 
-/* A client is told of something, and acts on it, within a settle: what it was told of must still be young. */
+/* A client is told of something, and acts on it, within a settle: what it was told of must still be young. So
+ * must what it uploads. */
 static int check_times(const struct rsw_sweep_options *options, struct rsw_error *err) {
-    int64_t grace_ms = options->grace_ms < 0 ? RSW_GRACE_DEFAULT_MS : options->grace_ms;
-    int64_t settle_ms = options->settle_ms < 0 ? RSW_SETTLE_DEFAULT_MS : options->settle_ms;
-    return grace_ms >= settle_ms ? 0
-                                 : rsw_error_set(err, RSW_EINVAL, 0, "grace must not be shorter than settle");
+    struct rsw_mark_options mark;
+    rsw_decide_options(&mark, options);
+    if (mark.grace_ms < (options->settle_ms < 0 ? RSW_SETTLE_DEFAULT_MS : options->settle_ms)) {
+        return rsw_error_set(err, RSW_EINVAL, 0, "grace must not be shorter than settle");
+    }
+    return mark.upload_max_age_ms >= mark.grace_ms
+               ? 0
+               : rsw_error_set(err, RSW_EINVAL, 0,
+                               "the maximum age of uploads must not be shorter than grace");
 }
 
 int rsw_sweep(struct rsw_sweep_result *result, struct rsw_index *index, struct rsw_storage *storage,

@@ -4,7 +4,7 @@
 
 #include "registry/http.h"
 
-#define RSW_SERVER_BODY_MAX ((size_t)256 * 1024 * 1024) /* of an answer: what is beyond is not read */
+#define RSW_SERVER_BODY_MAX ((size_t)64 * 1024 * 1024) /* of an answer: what is beyond is not read */
 
 struct rsw_server;
 

@@ -26,7 +26,8 @@ sweep_until_gone() {
     done
 }
 
-# A registry that reports to serve, both with what the online sweep needs. EVENTS may be set before, to a proxy.
+# A registry that reports to serve, both with what the online sweep needs; serve with what else is given. EVENTS may be
+# set before, to a proxy.
 start_online() {
     TOKEN=online-secret
     printf '%s\n' "$TOKEN" >"$WORK/token"
@@ -34,7 +35,7 @@ start_online() {
     registry_config >"$WORK/registry.yml"
     rs scan --quiet
     start_serve --token-file "$WORK/token" --registry-config "$WORK/registry.yml" \
-        --registry "http://127.0.0.1:$REGISTRY_PORT" --settle 1s --quarantine 1s
+        --registry "http://127.0.0.1:$REGISTRY_PORT" --settle 1s --quarantine 1s "$@"
     EVENTS=${EVENTS:-$SERVE/events}
     start_registry
 }

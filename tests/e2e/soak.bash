@@ -1,12 +1,22 @@
-# Helpers of soak.bats and chaos.bats: soaks of SOAK_SECONDS, two of them side by side where a test asks for it.
+# Helpers of tests with soaks: of SOAK_SECONDS each, two of them under load at a time. One whose load is over only waits, for
+# settles and quarantines, so the next one begins.
 # shellcheck shell=bash
 
 SOAK_SECONDS=${SOAK_SECONDS:-60}
 
-# start_soak NAME OPTIONS…: in the background; its result goes to $WORK/NAME.json.
+has_room() {
+    local soak loaded=0
+    for soak in "${SOAKS[@]}"; do
+        [ -e "$WORK/${soak%:*}/load-is-over" ] || is_gone "${soak#*:}" || loaded=$((loaded + 1))
+    done
+    ((loaded < 2))
+}
+
+# start_soak NAME OPTIONS…: in the background, as soon as there is room; its result goes to $WORK/NAME.json.
 start_soak() {
     local name=$1
     shift
+    wait_until $((SOAK_SECONDS + TIMEOUT)) has_room
     mkdir "$WORK/$name"
     python3 "$E2E_DIR/soak.py" --work "$WORK/$name" --regsweep "$REGSWEEP" --seconds "$SOAK_SECONDS" "$@" \
         >"$WORK/$name.json" 2>"$WORK/$name.err" 3>&- &

@@ -7,19 +7,11 @@ load soak
 setup() { soak_setup; }
 teardown() { e2e_teardown; }
 
-@test "without a cache, and with the inmemory cache, nothing is lost and nothing stays" {
+@test "without a cache, with inmemory, with Redis, and with two replicas on one storage nothing is lost and nothing stays" {
     start_soak none --cache none --seed 1 --threads 3
     start_soak inmemory --cache inmemory --seed 2 --threads 3
-    soaks_are_clean
-}
-
-@test "with Redis as cache nothing is lost and nothing stays" {
+    start_soak replicas --cache none --replicas 2 --seed 4 --threads 3
+    start_soak replicas-inmemory --cache inmemory --replicas 2 --seed 5 --threads 3
     start_soak redis --cache redis --seed 3
-    soaks_are_clean
-}
-
-@test "with two replicas on one storage nothing is lost and nothing stays" {
-    start_soak none --cache none --replicas 2 --seed 4 --threads 3
-    start_soak inmemory --cache inmemory --replicas 2 --seed 5 --threads 3
     soaks_are_clean
 }

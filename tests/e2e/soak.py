@@ -159,6 +159,8 @@ class Soak:
             thread.start()
         time.sleep(self.args.seconds)
         self.over.set()
+        with open(os.path.join(self.args.work, "load-is-over"), "w", encoding="ascii"):
+            pass  # whoever starts soaks may start another one: this one mostly waits from here on
         for chaos in self.chaos:
             if chaos.is_alive():
                 chaos.stop()

@@ -13,6 +13,7 @@
 
 #define OCTETS "application/octet-stream"
 #define TOKEN "correct-horse"
+#define OTHER "battery-staple"
 
 static struct rsw_feed *start_with(struct place *place, const struct rsw_feed_options *options) {
     struct rsw_feed *feed = NULL;
@@ -181,13 +182,16 @@ static void repeat(void *arg, const struct rsw_feed_request *request, struct rsw
 
 static void ask(struct rsw_feed *feed, const char *method, const char *path, const char *body,
                 struct reply *reply) {
-    http_request(rsw_feed_address(feed), method, path, TOKEN, body, strlen(body), reply);
+    http_request(rsw_feed_address(feed), method, path, OTHER, body, strlen(body), reply);
 }
 
 static void further_requests_are_answered_by_others(void **state) {
     struct place *place = *state;
-    const struct rsw_feed_options options = {
-        .listen = "127.0.0.1:0", .token = TOKEN, .further_path = "/mine", .further = repeat};
+    const struct rsw_feed_options options = {.listen = "127.0.0.1:0",
+                                             .token = TOKEN,
+                                             .further_path = "/mine",
+                                             .further_token = OTHER,
+                                             .further = repeat};
     struct rsw_feed *feed = start_with(place, &options);
     struct reply reply;
     ask(feed, "POST", "/mine", "hello", &reply);
@@ -200,6 +204,15 @@ static void further_requests_are_answered_by_others(void **state) {
     assert_string_equal(reply.body, "[GET /mine/a/b 0 ]");
     expect_status(feed, "POST", "/mine", 401, &reply);
     expect_status(feed, "GET", "/mine/7", 401, &reply);
+    expect_status(feed, "GET", "/nonsense", 404, &reply);
+    assert_string_equal(reply.body,
+                        "there is POST /events, GET /healthz, GET /readyz, GET /metrics, /mine\n");
+    http_request(rsw_feed_address(feed), "POST", "/mine", TOKEN, "", 0, &reply); /* that of events */
+    assert_int_equal(reply.status, 401);
+    assert_int_equal(http_post(rsw_feed_address(feed), OTHER, push_text(1)), 401);
+    expect_status(feed, "GET", "/metrics", 200, &reply);
+    assert_non_null(strstr(reply.body, "\nregsweep_requests_refused_total{path=\"/events\"} 1\n"));
+    assert_non_null(strstr(reply.body, "\nregsweep_requests_refused_total{path=\"/mine\"} 3\n"));
     ask(feed, "GET", "/mines", "", &reply);
     assert_int_equal(reply.status, 404);
     ask(feed, "GET", "/healthz", "", &reply);
@@ -208,13 +221,32 @@ static void further_requests_are_answered_by_others(void **state) {
     feed = start(place); /* where nobody else answers there is nothing */
     ask(feed, "GET", "/mine", "", &reply);
     assert_int_equal(reply.status, 404);
+    assert_string_equal(reply.body, "there is POST /events, GET /healthz, GET /readyz, GET /metrics\n");
     rsw_feed_stop(feed);
+}
+
+static void who_may_send_events_may_do_nothing_else(void **state) {
+    struct place *place = *state;
+    struct rsw_feed *feed = NULL;
+    struct rsw_error err = RSW_ERROR_INIT;
+    const struct rsw_feed_options options = {.listen = "127.0.0.1:0",
+                                             .token = TOKEN,
+                                             .further_path = "/mine",
+                                             .further_token = TOKEN,
+                                             .further = repeat,
+                                             .clock = &place->clock};
+    assert_int_equal(rsw_feed_start(&feed, place->index, &options, &err), -1);
+    assert_int_equal(err.code, RSW_EINVAL);
+    assert_non_null(strstr(err.message, "/mine"));
 }
 
 static void the_body_of_a_further_request_has_a_maximum(void **state) {
     struct place *place = *state;
-    const struct rsw_feed_options options = {
-        .listen = "127.0.0.1:0", .token = TOKEN, .further_path = "/mine", .further = repeat};
+    const struct rsw_feed_options options = {.listen = "127.0.0.1:0",
+                                             .token = TOKEN,
+                                             .further_path = "/mine",
+                                             .further_token = OTHER,
+                                             .further = repeat};
     struct rsw_feed *feed = start_with(place, &options);
     struct reply reply;
     char *body = calloc(1, RSW_FEED_BODY_MAX + 2);
@@ -662,6 +694,7 @@ int main(void) {
         TEST(ipv6_works),
         TEST(every_endpoint_answers),
         TEST(further_requests_are_answered_by_others),
+        TEST(who_may_send_events_may_do_nothing_else),
         TEST(the_body_of_a_further_request_has_a_maximum),
         TEST(metrics_tell_what_happened),
         TEST(recorded_events_and_their_repeats_are_taken_in),

@@ -152,6 +152,10 @@ static void wrong_usage_ends_with_64_and_a_hint(void **state) {
     expect("sweep now", RSW_EXIT_USAGE, "", "sweep takes no argument, and \"now\" is too much");
     expect("scan --confirm", RSW_EXIT_USAGE, "", "scan takes no --confirm");
     expect("inspect stats --grace 1h", RSW_EXIT_USAGE, "", "stats takes no --grace");
+    expect("sweep --confirm --offline --upload-max-age 0", RSW_EXIT_USAGE, "",
+           "--upload-max-age 0s is shorter than --grace 1d");
+    expect("sweep --confirm --grace 8d", RSW_EXIT_USAGE, "",
+           "--upload-max-age 7d is shorter than --grace 8d");
     expect("scan", RSW_EXIT_USAGE, "", "where is the registry's storage?");
     expect("scan --storage ftp://x", RSW_EXIT_FAILED, "", "regsweep: ");
     expect("sweep --config /nonexistent/regsweep.yml", RSW_EXIT_FAILED, "",
@@ -249,7 +253,7 @@ static void a_pin_that_is_no_digest_is_told(void **state) {
     assert_true(rsw_digest_equal(&mark.pins[0].digest, &mark.pins[1].digest));
     assert_int_equal(rsw_option_set(&cli.options, pin, RSW_SOURCE_FLAG, "--pin", "a/b:tag", &err), 0);
     assert_int_equal(rsw_cli_mark_options(&cli, &mark, &err), -1);
-    assert_non_null(strstr(err.message, "--pin: \"a/b:tag\" is not a digest or NAME@DIGEST"));
+    assert_non_null(strstr(err.message, "pin: \"a/b:tag\" is not a digest or NAME@DIGEST"));
     rsw_cli_release(&cli);
 }
 

@@ -270,6 +270,31 @@ static void a_run_that_only_waits_says_what_for(void **state) {
     release_print(&printed);
 }
 
+static void of_long_lists_the_first_are_told_and_how_many_more_there_are(void **state) {
+    (void)state;
+    struct printed json;
+    struct printed there;
+    const struct rsw_sweep_result result = {.generation = 7, .state = "unlinked"};
+    begin_print(&json, true);
+    json.cli.list_max = 1;
+    print_sweep(&json, &result, &(struct rsw_sweep_options){.confirm = true});
+    end_print(&json);
+    json_t *root = json_loads(json.out, 0, NULL);
+    const json_t *condemned = json_object_get(root, "condemned");
+    assert_int_equal(json_array_size(json_object_get(condemned, "blobs")), 1);
+    assert_int_equal(json_array_size(json_object_get(condemned, "uploads")), 1);
+    assert_int_equal(json_array_size(json_object_get(root, "warnings")), 1);
+    assert_int_equal(json_integer_value(json_object_get(root, "left_out")), 3);
+    begin_print(&there, false);
+    assert_int_equal(rsw_sweep_answer_tell(&there.cli, root, NULL), 0);
+    end_print(&there);
+    assert_non_null(
+        strstr(there.talk, "3 more are not listed here; where the index is: regsweep inspect generations 7"));
+    release_print(&json);
+    release_print(&there);
+    json_decref(root);
+}
+
 static void an_answer_of_something_else_is_an_error(void **state) {
     static const char *const texts[] = {
         "{}", "[]", "{\"dry_run\": true}",
@@ -386,37 +411,56 @@ static void only_the_last_runs_are_remembered(void **state) {
     assert_int_equal(rsw_sweep_runs_tell(world->runs, "0123", &text, &len), RSW_ABSENT);
 }
 
+static void expect_refused(struct world *world, const char *body, enum rsw_code code, const char *words) {
+    struct rsw_error err = RSW_ERROR_INIT;
+    char id[RSW_SWEEP_ID_MAX];
+    if (ask(world, body, id, &err) == 0) {
+        fail_msg("%s was begun", body);
+    }
+    if (err.code != code || strstr(err.message, words) == NULL) {
+        fail_msg("%s: %s", body, err.message);
+    }
+}
+
+static void set_for_serve(struct world *world, const char *name, const char *value) {
+    assert_int_equal(
+        rsw_option_set(&world->cli.options, rsw_option_find(name), RSW_SOURCE_FLAG, name, value, NULL), 0);
+}
+
 static void what_cannot_be_is_refused_before_it_begins(void **state) {
     struct world *world = *state;
-    char id[RSW_SWEEP_ID_MAX];
-    struct rsw_error err = RSW_ERROR_INIT;
-    assert_int_equal(ask(world, "{\"confirm\": true}", id, &err), -1);
-    assert_int_equal(err.code, RSW_EREFUSED);
-    assert_non_null(strstr(err.message, "--registry URL"));
-    rsw_error_clear(&err);
-    assert_int_equal(ask(world, "{\"pin\": [\"latest\"]}", id, &err), -1);
-    assert_int_equal(err.code, RSW_EINVAL);
-    assert_non_null(strstr(err.message, "pin: \"latest\""));
-    rsw_error_clear(&err);
-    rsw_option_set(&world->cli.options, rsw_option_find("registry"), RSW_SOURCE_FLAG, "registry",
-                   "http://127.0.0.1:1", &err);
-    assert_int_equal(ask(world, "{\"confirm\": true, \"grace\": \"1m\"}", id, &err), -1);
-    assert_int_equal(err.code, RSW_EINVAL);
-    assert_non_null(strstr(err.message, "--grace 1m is shorter than --settle 10m"));
-    rsw_error_clear(&err);
-    assert_int_equal(ask(world, "{\"confirm\": true, \"settle\": \"9m\"}", id, &err), -1);
-    assert_int_equal(err.code, RSW_EINVAL);
-    assert_non_null(strstr(err.message, "settle: 9m is shorter than the 10m of serve"));
-    rsw_error_clear(&err);
-    assert_int_equal(ask(world, "{\"confirm\": true, \"quarantine\": \"0\"}", id, &err), -1);
-    assert_int_equal(err.code, RSW_EINVAL);
-    assert_non_null(strstr(err.message, "quarantine: 0s is shorter than the 1d of serve"));
-    rsw_error_clear(&err);
+    expect_refused(world, "{\"confirm\": true}", RSW_EREFUSED, "--registry URL");
+    expect_refused(world, "{\"pin\": [\"latest\"]}", RSW_EINVAL, "pin: \"latest\"");
+    set_for_serve(world, "registry", "http://127.0.0.1:1");
+    expect_refused(world, "{\"confirm\": true, \"settle\": \"25h\"}", RSW_EINVAL,
+                   "--grace 1d is shorter than --settle 25h");
     rsw_sweep_runs_stop(world->runs);
-    assert_int_equal(ask(world, "{}", id, &err), -1);
-    assert_int_equal(err.code, RSW_ESTOPPED);
+    expect_refused(world, "{}", RSW_ESTOPPED, "stopped");
     rsw_sweep_runs_free(world->runs);
     world->runs = NULL;
+}
+
+static void no_run_goes_beyond_what_serve_was_started_with(void **state) {
+    struct world *world = *state;
+    set_for_serve(world, "registry", "http://127.0.0.1:1");
+    expect_refused(world, "{\"confirm\": true, \"grace\": \"23h\"}", RSW_EINVAL,
+                   "grace: 23h is shorter than the 1d of serve");
+    expect_refused(world, "{\"confirm\": true, \"settle\": \"9m\"}", RSW_EINVAL,
+                   "settle: 9m is shorter than the 10m of serve");
+    expect_refused(world, "{\"confirm\": true, \"quarantine\": \"0\"}", RSW_EINVAL,
+                   "quarantine: 0s is shorter than the 1d of serve");
+    expect_refused(world, "{\"confirm\": true, \"upload_max_age\": \"0\"}", RSW_EINVAL,
+                   "upload_max_age: 0s is shorter than the 7d of serve");
+    expect_refused(world, "{\"confirm\": true, \"max_delete\": 31}", RSW_EINVAL,
+                   "max_delete: 31 is more than the 30 of serve");
+    expect_refused(world, "{\"confirm\": true, \"untagged\": \"remove\"}", RSW_EINVAL,
+                   "untagged: serve keeps them");
+    set_for_serve(world, "untagged", "remove");
+    set_for_serve(world, "max-delete", "50");
+    /* These it may have now; it is the rest that is wrong. */
+    expect_refused(world,
+                   "{\"confirm\": true, \"untagged\": \"remove\", \"max_delete\": 50, \"settle\": \"25h\"}",
+                   RSW_EINVAL, "--grace 1d is shorter than --settle 25h");
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
@@ -430,10 +474,12 @@ int main(void) {
         cmocka_unit_test(what_was_given_is_asked_for_and_nothing_else),
         cmocka_unit_test(what_was_done_elsewhere_is_told_as_if_it_were_done_here),
         cmocka_unit_test(a_run_that_only_waits_says_what_for),
+        cmocka_unit_test(of_long_lists_the_first_are_told_and_how_many_more_there_are),
         cmocka_unit_test(an_answer_of_something_else_is_an_error),
         TEST(a_run_ends_as_the_command_would),
         TEST(only_the_last_runs_are_remembered),
         TEST(what_cannot_be_is_refused_before_it_begins),
+        TEST(no_run_goes_beyond_what_serve_was_started_with),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
