@@ -7,6 +7,7 @@
 #include "registry_config.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -172,6 +173,22 @@ static int finish_output(struct rsw_cli *cli, int status) {
     return status != RSW_EXIT_DONE ? status : RSW_EXIT_FAILED;
 }
 
+/* Of an object store: they cost. */
+static void tell_requests(struct rsw_cli *cli) {
+    struct rsw_storage_requests asked = {.lists = 0};
+    if (cli->storage != NULL) {
+        rsw_storage_requests(cli->storage, &asked);
+    }
+    uint64_t sum = rsw_storage_requests_sum(&asked);
+    if (sum > 0) {
+        rsw_log(&cli->log, RSW_LOG_INFO,
+                "asked %s %" PRIu64 " times: %" PRIu64 " pages of lists, %" PRIu64 " reads, %" PRIu64
+                " looks, %" PRIu64 " writes and copies, %" PRIu64 " removals",
+                rsw_storage_url(cli->storage), sum, asked.lists, asked.reads, asked.looks, asked.writes,
+                asked.removals);
+    }
+}
+
 static int dispatch(struct rsw_cli *cli, struct rsw_words *words, char **environment) {
     if (cli->options.version) {
         fprintf(cli->out, "regsweep %s\n", REGSWEEP_VERSION);
@@ -186,7 +203,9 @@ static int dispatch(struct rsw_cli *cli, struct rsw_words *words, char **environ
         (status = open_needs(cli)) != RSW_EXIT_DONE) {
         return status;
     }
-    return cli->command->run(cli);
+    status = cli->command->run(cli);
+    tell_requests(cli);
+    return status;
 }
 
 int rsw_cli_main(struct rsw_cli *cli, int argc, char **argv, char **environment) {

@@ -71,7 +71,8 @@ static int open_url(struct rsw_cli *cli, const char *url, struct rsw_error *err)
                                          : strcmp(options->s3_style, "path") == 0 ? RSW_S3_STYLE_PATH
                                                                                   : RSW_S3_STYLE_AUTO,
                                 .ca_file = options->s3_ca,
-                                .proxy = options->s3_proxy};
+                                .proxy = options->s3_proxy,
+                                .requests_per_second = (unsigned)options->s3_requests_per_second};
     if (strncmp(url, "s3://", strlen("s3://")) != 0) {
         return rsw_storage_open(&cli->storage, url, err);
     }

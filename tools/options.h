@@ -51,6 +51,7 @@ struct rsw_options {
     char *s3_style; /* "auto", "host" or "path" */
     char *s3_ca;
     char *s3_proxy;
+    uint64_t s3_requests_per_second; /* 0: no limit */
     char *config;
     char *registry_config;
     bool json;

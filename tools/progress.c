@@ -11,6 +11,7 @@
 
 const char *rsw_progress_format(const struct rsw_scan_progress *seen, char *text, size_t size) {
     char left[48] = "";
+    char requests[48] = "";
     char time[32];
     uint64_t objects = seen->blobs + seen->links;
     int64_t elapsed = seen->elapsed_ms > 0 ? seen->elapsed_ms : 1;
@@ -23,9 +24,13 @@ const char *rsw_progress_format(const struct rsw_scan_progress *seen, char *text
         snprintf(left, sizeof left, ", about %s left",
                  rsw_duration_format(rounded * 1000, time, sizeof time));
     }
+    if (seen->requests > 0) {
+        snprintf(requests, sizeof requests, ", %" PRIu64 " requests", seen->requests);
+    }
     snprintf(text, size,
-             "%" PRIu64 " of %" PRIu64 " repositories, %" PRIu64 " blobs, %" PRIu64 " links, %" PRIu64 "/s%s",
-             seen->repositories, seen->repositories_known, seen->blobs, seen->links, rate, left);
+             "%" PRIu64 " of %" PRIu64 " repositories, %" PRIu64 " blobs, %" PRIu64 " links, %" PRIu64
+             "/s%s%s",
+             seen->repositories, seen->repositories_known, seen->blobs, seen->links, rate, requests, left);
     return text;
 }
 

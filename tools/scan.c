@@ -11,6 +11,22 @@ static void on_progress(void *arg, const struct rsw_scan_progress *seen) {
     rsw_progress_show(arg, seen);
 }
 
+/* NULL where storage is a filesystem. */
+static json_t *requests_to_json(const struct rsw_storage *storage) {
+    struct rsw_storage_requests asked;
+    rsw_storage_requests(storage, &asked);
+    if (rsw_storage_requests_sum(&asked) == 0) {
+        return json_null();
+    }
+    json_t *object = json_object();
+    rsw_json_set(&object, "lists", rsw_json_number(asked.lists));
+    rsw_json_set(&object, "reads", rsw_json_number(asked.reads));
+    rsw_json_set(&object, "looks", rsw_json_number(asked.looks));
+    rsw_json_set(&object, "writes", rsw_json_number(asked.writes));
+    rsw_json_set(&object, "removals", rsw_json_number(asked.removals));
+    return object;
+}
+
 static json_t *to_json(const struct rsw_cli *cli, const struct rsw_scan_result *result) {
     json_t *root = json_object();
     rsw_json_set(&root, "complete", json_boolean(result->complete));
@@ -28,6 +44,7 @@ static json_t *to_json(const struct rsw_cli *cli, const struct rsw_scan_result *
     rsw_json_set(&root, "vanished", rsw_json_number(result->vanished));
     rsw_json_set(&root, "problems", rsw_json_number(result->problems));
     rsw_json_set(&root, "folders_unread", rsw_json_number(result->folders_unread));
+    rsw_json_set(&root, "requests", requests_to_json(cli->storage));
     rsw_json_set(&root, "elapsed_ms", json_integer(result->elapsed_ms));
     return root;
 }
@@ -79,6 +96,7 @@ int rsw_command_scan(struct rsw_cli *cli) {
     rsw_progress_init(&progress, cli);
     const struct rsw_scan_options options = {
         .threads = (unsigned)cli->options.threads,
+        .settle_ms = cli->options.settle_ms,
         .clock = cli->clock,
         .log = &progress.log,
         .progress = on_progress,

@@ -22,6 +22,7 @@ struct rsw_scan_progress {
     uint64_t repositories_known; /* found so far: the total once all folders are known */
     uint64_t links;              /* layer links and revisions seen so far */
     uint64_t manifests;          /* read and parsed so far */
+    uint64_t requests;           /* to an object store so far, through this handle */
     int64_t elapsed_ms;
     bool finished;
 };

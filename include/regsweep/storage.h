@@ -5,6 +5,7 @@
 #include <regsweep/error.h>
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -38,12 +39,28 @@ struct rsw_s3_options {
                                (AWS_SHARED_CREDENTIALS_FILE) */
     const char *secret_key;
     const char *session_token;
+    unsigned requests_per_second; /* all threads together; 0: no limit */
 };
 
 /* Opens `s3://bucket/rootdirectory`, and asks the store for a key of it, so that what is wrong is told at
- * once. `options` may be NULL. 0 or -1, as above; RSW_EINVAL also for credentials that cannot be had. */
+ * once. `options` may be NULL. 0 or -1, as above; RSW_EINVAL also for credentials that cannot be had;
+ * RSW_EREFUSED if the store's clock and ours are more than 5 minutes apart, for ages are told by both. */
 RSW_API int rsw_storage_open_s3(struct rsw_storage **out, const char *url,
                                 const struct rsw_s3_options *options, struct rsw_error *err);
+/* What was asked of an object store through this handle so far, each try counted: it costs. */
+struct rsw_storage_requests {
+    uint64_t lists; /* pages of listings */
+    uint64_t reads;
+    uint64_t looks;
+    uint64_t writes; /* copies too */
+    uint64_t removals;
+};
+/* All zero where storage is a filesystem. Any thread, at any time. */
+RSW_API void rsw_storage_requests(const struct rsw_storage *storage, struct rsw_storage_requests *out);
+static inline uint64_t rsw_storage_requests_sum(const struct rsw_storage_requests *requests) {
+    return requests->lists + requests->reads + requests->looks + requests->writes + requests->removals;
+}
+
 /* NULL is allowed. No call may be under way. */
 RSW_API void rsw_storage_close(struct rsw_storage *storage);
 /* As opened. Borrowed from the handle. */

@@ -50,12 +50,15 @@ static void tell_progress(struct scan *scan) {
     if (scan->options->progress == NULL) {
         return;
     }
+    struct rsw_storage_requests requests;
+    rsw_storage_requests(scan->reading.storage, &requests);
     struct rsw_scan_progress progress = {
         .blobs = atomic_load(&scan->reading.blobs),
         .repositories = atomic_load(&scan->reading.repositories),
         .repositories_known = scan->repos == NULL ? 0 : scan->names.count,
         .links = atomic_load(&scan->reading.links) + atomic_load(&scan->reading.revisions),
         .manifests = atomic_load(&scan->reading.manifests_read),
+        .requests = rsw_storage_requests_sum(&requests),
         .elapsed_ms = rsw_monotonic_ms() - scan->began,
         .finished = scan->finished,
     };

@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -47,6 +48,7 @@ struct rsw_s3_request {
     struct rsw_buf bytes; /* the body of a success; its maximum is of no matter. The caller releases it */
     uint64_t size;        /* Content-Length */
     int64_t mtime_ms;     /* Last-Modified; 0: none */
+    int64_t date_ms;      /* by the store's clock, to the second; 0: it does not say */
     struct rsw_s3_answer answer; /* an error, or the document that was expected */
     char region[64];             /* of the bucket, if the store says that it is another one; else "" */
     char said[CURL_ERROR_SIZE];  /* by libcurl, if there is no answer */
@@ -60,9 +62,16 @@ struct rsw_s3_request {
     char payload[65]; /* sha256 of the body, in hex */
 };
 
+/* What a request is counted as: rsw_storage_requests has the same. */
+enum rsw_s3_cost { RSW_S3_LISTS, RSW_S3_READS, RSW_S3_LOOKS, RSW_S3_WRITES, RSW_S3_REMOVALS, RSW_S3_COSTS };
+
 /* The thread and its handle. */
 struct rsw_s3_io {
     pthread_t thread;
+    unsigned per_second; /* requests begun, at most; 0: no limit */
+    int64_t next_ns;     /* by the monotonic clock, the thread's alone: none is begun before */
+    atomic_uint_fast64_t asked[RSW_S3_COSTS];
+    atomic_int_fast64_t ahead_ms; /* by so much the store's clock was ahead of ours, as of its last answer */
     pthread_mutex_t lock; /* over all below, but for `multi` and `active`, which are the thread's alone */
     pthread_cond_t done;
     CURLM *multi;
@@ -94,7 +103,7 @@ struct rsw_s3 {
 
 /* ---- asking (s3_send.c) ---- */
 
-int rsw_s3_io_start(struct rsw_s3_io *io, struct rsw_error *err);
+int rsw_s3_io_start(struct rsw_s3_io *io, unsigned per_second, struct rsw_error *err);
 void rsw_s3_io_stop(struct rsw_s3_io *io);
 /* Any number, at once as far as the limit allows; each is asked again where that may help, as often as
  * s3->tries. Each has its answer when this returns. For any number of threads. */

@@ -3,6 +3,7 @@
 
 #include "util/cleanup.h"
 #include "util/crypto.h"
+#include "util/text.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 
 #define TRIES 8
 #define PAUSE_MS 100
+#define SKEW_MAX_MS (5 * 60 * INT64_C(1000))
 #define REGION_DEFAULT "us-east-1"
 #define SCHEME "s3://"
 
@@ -179,7 +181,35 @@ static int fill(struct rsw_s3 *s3, const char *url, const struct rsw_s3_options 
         copy_or_none(&s3->proxy, options->proxy, "", err) != 0 || rsw_crypto(err) == NULL) {
         return -1;
     }
-    return rsw_s3_io_start(&s3->io, err);
+    return rsw_s3_io_start(&s3->io, options->requests_per_second, err);
+}
+
+static void s3_requests(const struct rsw_storage *storage, struct rsw_storage_requests *out) {
+    const atomic_uint_fast64_t *asked = ((const struct rsw_s3 *)storage)->io.asked;
+    *out = (struct rsw_storage_requests){.lists = atomic_load(&asked[RSW_S3_LISTS]),
+                                         .reads = atomic_load(&asked[RSW_S3_READS]),
+                                         .looks = atomic_load(&asked[RSW_S3_LOOKS]),
+                                         .writes = atomic_load(&asked[RSW_S3_WRITES]),
+                                         .removals = atomic_load(&asked[RSW_S3_REMOVALS])};
+}
+
+/* One look, which tells what is wrong with bucket, credentials and clocks. */
+static int try_it(struct rsw_s3 *s3, struct rsw_error *err) {
+    char apart[32];
+    if (rsw_s3_prune(&s3->base, "", err) == RSW_FAILED) {
+        return -1;
+    }
+    int64_t ahead_ms = atomic_load(&s3->io.ahead_ms);
+    if (ahead_ms >= -SKEW_MAX_MS && ahead_ms <= SKEW_MAX_MS) {
+        return 0;
+    }
+    return rsw_error_set(
+        err, RSW_EREFUSED, 0,
+        "the clock of %s is %s %s ours, and what is young is told by both: set the one that is wrong "
+        "(timedatectl shows whether this machine keeps its own right)",
+        s3->origin,
+        rsw_duration_format((ahead_ms > 0 ? ahead_ms : -ahead_ms) / 1000 * 1000, apart, sizeof apart),
+        ahead_ms > 0 ? "ahead of" : "behind");
 }
 
 void rsw_s3_set_patience(struct rsw_storage *storage, unsigned tries, int64_t pause_ms) {
@@ -199,6 +229,7 @@ int rsw_storage_open_s3(struct rsw_storage **out, const char *url, const struct 
                                                .move = rsw_s3_move,
                                                .copy = rsw_s3_copy,
                                                .write = rsw_s3_write,
+                                               .requests = s3_requests,
                                                .free = s3_free};
     static const struct rsw_s3_options none = {.endpoint = NULL};
     *out = NULL;
@@ -218,7 +249,7 @@ int rsw_storage_open_s3(struct rsw_storage **out, const char *url, const struct 
         return -1;
     }
     *out = &s3->base;
-    if (rsw_s3_prune(*out, "", err) == RSW_FAILED) {
+    if (try_it(s3, err) != 0) {
         rsw_storage_close(*out);
         *out = NULL;
         return -1;

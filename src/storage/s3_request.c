@@ -213,12 +213,18 @@ void rsw_s3_request_take(struct rsw_s3_request *request, CURLcode rc) {
     curl_off_t size = -1;
     curl_off_t seconds = -1;
     struct curl_header *region = NULL;
+    struct curl_header *date = NULL;
     l->curl_easy_getinfo(request->curl, CURLINFO_RESPONSE_CODE, &status);
     l->curl_easy_getinfo(request->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &size);
     l->curl_easy_getinfo(request->curl, CURLINFO_FILETIME_T, &seconds);
     request->status = (int)status;
     request->size = size >= 0 ? (uint64_t)size : 0;
     request->mtime_ms = seconds >= 0 ? (int64_t)seconds * 1000 : 0;
+    request->date_ms = 0;
+    if (l->curl_easy_header(request->curl, "date", 0, CURLH_HEADER, -1, &date) == CURLHE_OK) {
+        time_t then = l->curl_getdate(date->value, NULL);
+        request->date_ms = then > 0 ? (int64_t)then * 1000 : 0;
+    }
     request->region[0] = 0;
     if (l->curl_easy_header(request->curl, "x-amz-bucket-region", 0, CURLH_HEADER, -1, &region) ==
         CURLHE_OK) {

@@ -10,6 +10,8 @@
 
 #define POLL_MS 60000
 #define PAUSE_MAX_MS 4000
+#define SECOND_NS INT64_C(1000000000)
+#define BURST_NS (SECOND_NS / 10) /* what was not asked for so long may be asked at once */
 
 /* What one caller waits for. */
 struct rsw_s3_round {
@@ -62,12 +64,58 @@ static void end_all(struct rsw_s3_io *io, CURLMcode why) {
     }
 }
 
+/* ---- so many a second ---- */
+
+static int64_t monotonic_ns(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * SECOND_NS + now.tv_nsec;
+}
+
+/* True: one more may be begun now, and is counted. */
+static bool is_its_turn(struct rsw_s3_io *io) {
+    int64_t now_ns = monotonic_ns();
+    if (io->per_second == 0) {
+        return true;
+    }
+    if (io->next_ns > now_ns) {
+        return false;
+    }
+    int64_t from_ns = io->next_ns > now_ns - BURST_NS ? io->next_ns : now_ns - BURST_NS;
+    io->next_ns = from_ns + SECOND_NS / io->per_second;
+    return true;
+}
+
+/* How long to wait for answers: until another may be begun, if some wait for that. */
+static int wait_ms(struct rsw_s3_io *io) {
+    pthread_mutex_lock(&io->lock);
+    bool waiting = io->first != NULL && io->active_count < io->limit;
+    pthread_mutex_unlock(&io->lock);
+    int64_t left_ns = waiting ? io->next_ns - monotonic_ns() : 0;
+    return !waiting ? POLL_MS : left_ns > 0 ? (int)(left_ns / 1000000) + 1 : 1;
+}
+
+/* ---- the transfers ---- */
+
+static enum rsw_s3_cost cost_of(const struct rsw_s3_request *request) {
+    switch (request->method[0]) {
+    case 'H':
+        return RSW_S3_LOOKS;
+    case 'G':
+        return request->expected == RSW_S3_LIST ? RSW_S3_LISTS : RSW_S3_READS;
+    case 'P':
+        return strcmp(request->method, "PUT") == 0 ? RSW_S3_WRITES : RSW_S3_REMOVALS;
+    default:
+        return RSW_S3_REMOVALS;
+    }
+}
+
 /* The next that waits, if it may be sent now. */
 static struct rsw_s3_request *next(struct rsw_s3_io *io, CURL **curl) {
     struct rsw_s3_request *request = NULL;
     *curl = NULL;
     pthread_mutex_lock(&io->lock);
-    if (io->first != NULL && io->active_count < io->limit) {
+    if (io->first != NULL && io->active_count < io->limit && is_its_turn(io)) {
         request = io->first;
         io->first = request->next;
         if (io->idle_count > 0) {
@@ -82,6 +130,7 @@ static void begin(struct rsw_s3_io *io) {
     struct rsw_s3_request *request;
     CURL *curl;
     while ((request = next(io, &curl)) != NULL) {
+        atomic_fetch_add_explicit(&io->asked[cost_of(request)], 1, memory_order_relaxed);
         request->curl = curl != NULL ? curl : rsw_s3_curl()->curl_easy_init();
         int errnum = request->curl == NULL ? ENOMEM : rsw_s3_request_prepare(request->round->s3, request);
         if (errnum == 0 && rsw_s3_curl()->curl_multi_add_handle(io->multi, request->curl) != CURLM_OK) {
@@ -109,6 +158,9 @@ static size_t collect(struct rsw_s3_io *io) {
         CURLcode rc = message->data.result; /* the message goes with the handle */
         rsw_s3_curl()->curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &request);
         rsw_s3_request_take(request, rc);
+        if (request->date_ms != 0) {
+            atomic_store(&io->ahead_ms, request->date_ms - rsw_clock_now_ms(NULL));
+        }
         rsw_s3_curl()->curl_multi_remove_handle(io->multi, request->curl);
         leave(io, request);
         io->active_count--;
@@ -132,7 +184,7 @@ static void *drive(void *arg) {
         begin(io);
         CURLMcode rc = rsw_s3_curl()->curl_multi_perform(io->multi, &running);
         if (collect(io) == 0 && rc == CURLM_OK) { /* else there may be room for those that wait */
-            rc = rsw_s3_curl()->curl_multi_poll(io->multi, NULL, 0, POLL_MS, NULL);
+            rc = rsw_s3_curl()->curl_multi_poll(io->multi, NULL, 0, wait_ms(io), NULL);
         }
         if (rc != CURLM_OK) {
             end_all(io, rc);
@@ -141,14 +193,14 @@ static void *drive(void *arg) {
     return NULL;
 }
 
-int rsw_s3_io_start(struct rsw_s3_io *io, struct rsw_error *err) {
+int rsw_s3_io_start(struct rsw_s3_io *io, unsigned per_second, struct rsw_error *err) {
     if (rsw_curl(err) == NULL) {
         return -1;
     }
     if (rsw_s3_curl()->curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
         return rsw_error_set(err, RSW_EIO, 0, "libcurl cannot start");
     }
-    *io = (struct rsw_s3_io){.limit = RSW_S3_AT_ONCE};
+    *io = (struct rsw_s3_io){.limit = RSW_S3_AT_ONCE, .per_second = per_second};
     io->multi = rsw_s3_curl()->curl_multi_init();
     if (io->multi == NULL) {
         rsw_s3_curl()->curl_global_cleanup();

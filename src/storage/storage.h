@@ -160,6 +160,8 @@ struct rsw_storage_ops {
     /* Looks at folders from outside. NULL: a backend that has none; rsw_storage_survey then says RSW_ABSENT.
      */
     void (*survey)(struct rsw_storage *storage, struct rsw_survey *surveys, size_t count);
+    /* NULL: nothing is counted. */
+    void (*requests)(const struct rsw_storage *storage, struct rsw_storage_requests *out);
     void (*free)(struct rsw_storage *storage);
 };
 

@@ -1,9 +1,12 @@
 /* A store that is overburdened, cuts short, repeats itself, or says one thing and means another. */
 #include "s3_mock.h"
 
+#include "util/clock.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #define ANSWER(status, body) "HTTP/1.1 " status "\r\nConnection: close\r\n\r\n" body
 #define OK(body) ANSWER("200 OK", body)
@@ -249,6 +252,88 @@ static void requests_are_signed_and_no_message_holds_a_secret(void **state) {
     assert_null(strstr(seen.err.message, "token-of-the-mock"));
 }
 
+/* ---- cost and clocks ---- */
+
+static void each_try_is_counted_by_its_kind(void **state) {
+    struct s3_mock *mock = *state;
+    char text[256];
+    struct rsw_storage_requests before;
+    struct rsw_storage_requests after;
+    SCRIPT(mock, SLOW_DOWN, HEAD_FOUND, OK("sha256:ab"), LIST(LAST, KEY("a/link")));
+    rsw_storage_requests(mock->storage, &before);
+    help_look(mock->storage, "a/link");
+    help_read(mock->storage, "a/link", text, NULL);
+    struct seen seen = {.count = 0};
+    help_list(&seen, mock->storage, "a", 0);
+    help_forget(&seen);
+    rsw_storage_requests(mock->storage, &after);
+    assert_int_equal(after.looks - before.looks, 2);
+    assert_int_equal(after.reads - before.reads, 1);
+    assert_int_equal(after.lists - before.lists, 1);
+    assert_int_equal(rsw_storage_requests_sum(&after) - rsw_storage_requests_sum(&before), 4);
+}
+
+static void no_more_are_asked_a_second_than_is_allowed(void **state) {
+    struct s3_mock *mock = *state;
+    struct rsw_storage *storage = NULL;
+    struct rsw_error err = RSW_ERROR_INIT;
+    const struct rsw_s3_options options = {.endpoint = mock->endpoint,
+                                           .region = "here",
+                                           .access_key = "key",
+                                           .secret_key = S3_MOCK_SECRET,
+                                           .requests_per_second = 20};
+    SCRIPT(mock, LIST(LAST, KEY("a/link")), HEAD_FOUND);
+    assert_int_equal(rsw_storage_open_s3(&storage, "s3://bucket/root", &options, &err), 0);
+    struct rsw_look looks[11];
+    for (size_t i = 0; i < 11; i++) {
+        looks[i] = (struct rsw_look){.key = "a/link"};
+    }
+    int64_t began_ms = rsw_monotonic_ms();
+    rsw_storage_look(storage, looks, 11);
+    /* Two at most were saved up. */
+    assert_true(rsw_monotonic_ms() - began_ms >= 400);
+    for (size_t i = 0; i < 11; i++) {
+        assert_int_equal(looks[i].answer, RSW_FOUND);
+    }
+    rsw_storage_close(storage);
+}
+
+static int open_at(struct s3_mock *mock, int64_t ahead_ms, struct rsw_error *err) {
+    static char answer[512];
+    static const char *script[] = {answer, NULL};
+    char date[64];
+    time_t then = (time_t)((rsw_clock_now_ms(NULL) + ahead_ms) / 1000);
+    struct tm tm;
+    gmtime_r(&then, &tm);
+    strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", &tm);
+    snprintf(answer, sizeof answer,
+             "HTTP/1.1 200 OK\r\nConnection: close\r\nDate: %s\r\n\r\n<ListBucketResult>" LAST
+             "</ListBucketResult>",
+             date);
+    s3_mock_answers(mock, script);
+    const struct rsw_s3_options options = {
+        .endpoint = mock->endpoint, .region = "here", .access_key = "key", .secret_key = S3_MOCK_SECRET};
+    struct rsw_storage *storage = NULL;
+    int rc = rsw_storage_open_s3(&storage, "s3://bucket/root", &options, err);
+    rsw_storage_close(storage);
+    return rc;
+}
+
+static void a_store_with_another_clock_is_refused(void **state) {
+    struct s3_mock *mock = *state;
+    struct rsw_error err = RSW_ERROR_INIT;
+    assert_int_equal(open_at(mock, 0, &err), 0);
+    assert_int_equal(open_at(mock, 4 * 60000, &err), 0);
+    assert_int_equal(open_at(mock, -4 * 60000, &err), 0);
+    assert_int_equal(open_at(mock, 6 * 60000, &err), -1);
+    assert_int_equal(err.code, RSW_EREFUSED);
+    assert_non_null(strstr(err.message, "ahead of ours"));
+    rsw_error_clear(&err);
+    assert_int_equal(open_at(mock, -6 * 60000, &err), -1);
+    assert_int_equal(err.code, RSW_EREFUSED);
+    assert_non_null(strstr(err.message, "behind ours"));
+}
+
 static void the_region_of_a_bucket_elsewhere_is_told(void **state) {
     struct s3_mock *mock = *state;
     SCRIPT(mock, "HTTP/1.1 301 Moved\r\nConnection: close\r\nx-amz-bucket-region: eu-west-3\r\n\r\n" ERROR(
@@ -277,6 +362,9 @@ int main(void) {
         TEST(a_copy_that_fails_after_its_200_failed),
         TEST(requests_are_signed_and_no_message_holds_a_secret),
         TEST(the_region_of_a_bucket_elsewhere_is_told),
+        TEST(each_try_is_counted_by_its_kind),
+        TEST(no_more_are_asked_a_second_than_is_allowed),
+        TEST(a_store_with_another_clock_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -183,6 +183,9 @@ static void progress_tells_rate_and_time_left(void **state) {
     seen.repositories = 400;
     assert_string_equal(rsw_progress_format(&seen, text, sizeof text),
                         "400 of 400 repositories, 9000 blobs, 1000 links, 1000/s");
+    seen.requests = 1234;
+    assert_string_equal(rsw_progress_format(&seen, text, sizeof text),
+                        "400 of 400 repositories, 9000 blobs, 1000 links, 1000/s, 1234 requests");
     seen = (struct rsw_scan_progress){.blobs = 0};
     assert_string_equal(rsw_progress_format(&seen, text, sizeof text),
                         "0 of 0 repositories, 0 blobs, 0 links, 0/s");
