@@ -65,6 +65,10 @@ struct rsw_s3_request {
 /* What a request is counted as: rsw_storage_requests has the same. */
 enum rsw_s3_cost { RSW_S3_LISTS, RSW_S3_READS, RSW_S3_LOOKS, RSW_S3_WRITES, RSW_S3_REMOVALS, RSW_S3_COSTS };
 
+/* What is lent is asked for again so long before it ends, and no more often than that. */
+#define RSW_S3_RENEW_MS (5 * 60 * INT64_C(1000))
+#define RSW_S3_RENEW_AGAIN_MS (30 * INT64_C(1000))
+
 /* The thread and its handle. */
 struct rsw_s3_io {
     pthread_t thread;
@@ -87,12 +91,13 @@ struct rsw_s3_io {
 struct rsw_s3 {
     struct rsw_storage base; /* first member */
     struct rsw_s3_io io;
-    struct rsw_s3_credentials credentials;
-    char *bucket;      /* owned, as the other strings */
-    char *prefix;      /* of every key, with a slash at its end; or "" */
-    char *origin;      /* "https://host:port": of the bucket, or of the endpoint */
-    char *bucket_path; /* "/bucket", or "" where the host names it */
-    char *signing;     /* "aws:amz:REGION:s3" */
+    struct rsw_s3_credentials credentials; /* once it runs, the thread's alone */
+    int64_t renewed_ms;                    /* monotonic, the thread's alone: last tried */
+    char *bucket;                          /* owned, as the other strings */
+    char *prefix;                          /* of every key, with a slash at its end; or "" */
+    char *origin;                          /* "https://host:port": of the bucket, or of the endpoint */
+    char *bucket_path;                     /* "/bucket", or "" where the host names it */
+    char *signing;                         /* "aws:amz:REGION:s3" */
     char *region;
     char *ca_file; /* NULL: the system's */
     char *proxy;   /* "" for none */
@@ -127,8 +132,6 @@ void rsw_s3_request_take(struct rsw_s3_request *request, CURLcode rc);
 void rsw_s3_request_judge(struct rsw_s3_request *request);
 /* What a code of S3's is as an errno, EIO if we know none; *again: another try may help. */
 int rsw_s3_errno_of(const char *code, bool *again);
-/* `text` as it stands in a path ('/' stays) or, with `slash`, in a query. */
-int rsw_s3_encode(struct rsw_buf *out, const char *text, bool slash, struct rsw_error *err);
 
 /* ---- the operations ---- */
 

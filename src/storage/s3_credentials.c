@@ -22,18 +22,18 @@ static void free_secret(char **text) {
     }
 }
 
-static void release_secret_buf(struct rsw_buf *buf) {
+void rsw_s3_secret_release(struct rsw_buf *buf) {
     if (buf->data != NULL) {
         explicit_bzero(buf->data, buf->room);
     }
     rsw_buf_release(buf);
 }
-#define AUTO_SECRET_BUF __attribute__((cleanup(release_secret_buf))) struct rsw_buf
 
 void rsw_s3_credentials_release(struct rsw_s3_credentials *credentials) {
     free_secret(&credentials->access_key);
     free_secret(&credentials->secret_key);
     free_secret(&credentials->token);
+    credentials->until_ms = 0;
 }
 
 static bool is_set(const char *text) {
@@ -45,6 +45,7 @@ int rsw_s3_credentials_set(struct rsw_s3_credentials *out, const char *access_ke
     out->access_key = strdup(access_key);
     out->secret_key = strdup(secret_key);
     out->token = is_set(token) ? strdup(token) : NULL;
+    out->until_ms = 0;
     bool whole = out->access_key != NULL && out->secret_key != NULL && is_set(token) == (out->token != NULL);
     return whole ? 0 : no_memory(err);
 }
@@ -114,8 +115,7 @@ int rsw_s3_ini_get(struct rsw_buf *out, const char *bytes, size_t len, const cha
     return rsw_buf_add(out, found.at, found.len, err) == 0 ? RSW_FOUND : RSW_FAILED;
 }
 
-/* RSW_ABSENT: there is no such file. */
-static int read_file(struct rsw_buf *out, const char *path, struct rsw_error *err) {
+int rsw_s3_secret_read(struct rsw_buf *out, const char *path, struct rsw_error *err) {
     RSW_AUTO_FILE *file = fopen(path, "re");
     if (file == NULL) {
         return errno == ENOENT || errno == ENOTDIR
@@ -162,7 +162,7 @@ static const char *profile_of(rsw_environment_fn *get) {
 static int get_from(char **out, const struct rsw_buf *file, const char *profile, bool config,
                     const char *name, struct rsw_error *err) {
     RSW_AUTO_FREE char *section = NULL;
-    AUTO_SECRET_BUF value = RSW_BUF_INIT;
+    RSW_AUTO_S3_SECRET value = RSW_BUF_INIT;
     bool titled = config && strcmp(profile, "default") != 0;
     if (asprintf(&section, "%s%s", titled ? "profile " : "", profile) < 0) {
         section = NULL;
@@ -179,8 +179,8 @@ static int get_from(char **out, const struct rsw_buf *file, const char *profile,
 
 static int take_from_file(struct rsw_s3_credentials *out, const char *path, const char *profile, bool config,
                           struct rsw_error *err) {
-    AUTO_SECRET_BUF file = RSW_BUF_INIT;
-    int answer = read_file(&file, path, err);
+    RSW_AUTO_S3_SECRET file = RSW_BUF_INIT;
+    int answer = rsw_s3_secret_read(&file, path, err);
     if (answer != RSW_FOUND) {
         return answer;
     }
@@ -214,24 +214,37 @@ static int take_from_files(struct rsw_s3_credentials *out, rsw_environment_fn *g
         }
         int answer = path == NULL ? RSW_ABSENT : take_from_file(out, path, profile, files[i].config, err);
         if (answer != RSW_ABSENT) {
-            return answer == RSW_FOUND ? 0 : -1;
+            return answer;
         }
     }
-    return rsw_error_set(err, RSW_EINVAL, 0,
-                         "no credentials for S3: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give "
-                         "profile \"%s\" an aws_access_key_id in ~/.aws/credentials "
-                         "(AWS_SHARED_CREDENTIALS_FILE)",
-                         profile);
+    return RSW_ABSENT;
 }
 
-/* ---- the environment ---- */
+/* ---- one after the other ---- */
 
-static int take(struct rsw_s3_credentials *out, rsw_environment_fn *get, struct rsw_error *err) {
+static int take_lent_or_kept(struct rsw_s3_credentials *out, rsw_environment_fn *get, const char *region,
+                             struct rsw_error *err) {
+    int answer = rsw_s3_web_identity_load(out, get, region, err);
+    answer = answer == RSW_ABSENT ? take_from_files(out, get, err) : answer;
+    answer = answer == RSW_ABSENT ? rsw_s3_container_load(out, get, err) : answer;
+    answer = answer == RSW_ABSENT ? rsw_s3_instance_load(out, get, err) : answer;
+    if (answer == RSW_ABSENT) {
+        rsw_error_set(err, RSW_EINVAL, 0,
+                      "no credentials for S3: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give "
+                      "profile \"%s\" an aws_access_key_id in ~/.aws/credentials "
+                      "(AWS_SHARED_CREDENTIALS_FILE), or this machine, pod or job a role",
+                      profile_of(get));
+    }
+    return answer == RSW_FOUND ? 0 : -1;
+}
+
+static int take(struct rsw_s3_credentials *out, rsw_environment_fn *get, const char *region,
+                struct rsw_error *err) {
     const char *access = get("AWS_ACCESS_KEY_ID");
     const char *secret = get("AWS_SECRET_ACCESS_KEY");
     const char *token = get("AWS_SESSION_TOKEN");
     if (!is_set(access) && !is_set(secret)) {
-        return take_from_files(out, get, err);
+        return take_lent_or_kept(out, get, region, err);
     }
     if (!is_set(access) || !is_set(secret)) {
         return rsw_error_set(err, RSW_EINVAL, 0, "%s is set, but %s is not",
@@ -241,9 +254,10 @@ static int take(struct rsw_s3_credentials *out, rsw_environment_fn *get, struct 
     return rsw_s3_credentials_set(out, access, secret, token, err);
 }
 
-int rsw_s3_credentials_load(struct rsw_s3_credentials *out, rsw_environment_fn *get, struct rsw_error *err) {
+int rsw_s3_credentials_load(struct rsw_s3_credentials *out, rsw_environment_fn *get, const char *region,
+                            struct rsw_error *err) {
     memset(out, 0, sizeof *out);
-    if (take(out, get, err) != 0) {
+    if (take(out, get, region, err) != 0) {
         rsw_s3_credentials_release(out);
         return -1;
     }
@@ -253,7 +267,7 @@ int rsw_s3_credentials_load(struct rsw_s3_credentials *out, rsw_environment_fn *
 int rsw_s3_region_load(char **out, rsw_environment_fn *get, struct rsw_error *err) {
     const char *said = is_set(get("AWS_REGION")) ? get("AWS_REGION") : get("AWS_DEFAULT_REGION");
     RSW_AUTO_FREE char *path = NULL;
-    AUTO_SECRET_BUF file = RSW_BUF_INIT;
+    RSW_AUTO_S3_SECRET file = RSW_BUF_INIT;
     *out = NULL;
     if (is_set(said)) {
         *out = strdup(said);
@@ -262,7 +276,7 @@ int rsw_s3_region_load(char **out, rsw_environment_fn *get, struct rsw_error *er
     if (find_file(&path, get, "AWS_CONFIG_FILE", "config", err) != 0) {
         return -1;
     }
-    int answer = path == NULL ? RSW_ABSENT : read_file(&file, path, err);
+    int answer = path == NULL ? RSW_ABSENT : rsw_s3_secret_read(&file, path, err);
     if (answer == RSW_FOUND) {
         answer = get_from(out, &file, profile_of(get), true, "region", err);
     }

@@ -1,4 +1,4 @@
-/* Who we are to S3: from the environment, or the files of the AWS tools. */
+/* Who we are to S3: from the environment, the files of the AWS tools, or lent to where we run. */
 #ifndef REGSWEEP_STORAGE_S3_CREDENTIALS_H
 #define REGSWEEP_STORAGE_S3_CREDENTIALS_H
 
@@ -8,25 +8,43 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct rsw_s3_credentials {
     char *access_key; /* owned, as the others; never NULL once loaded */
     char *secret_key; /* likewise */
     char *token;      /* NULL: none */
+    int64_t until_ms; /* lent until then, by the clock on the wall; 0: for good */
 };
 
 typedef char *rsw_environment_fn(const char *name);
 
-/* AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, with AWS_SESSION_TOKEN; else the section of AWS_PROFILE
- * (`default`) in AWS_SHARED_CREDENTIALS_FILE (~/.aws/credentials) or AWS_CONFIG_FILE (~/.aws/config). `get`
- * as getenv. 0, or -1: RSW_EINVAL that says where was looked and that nothing is there, or half of it;
- * RSW_EIO, RSW_EACCESS for a file; RSW_ENOMEM. No message holds a secret. */
-int rsw_s3_credentials_load(struct rsw_s3_credentials *out, rsw_environment_fn *get, struct rsw_error *err);
+/* AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, with AWS_SESSION_TOKEN; else what is lent for a token of web
+ * identity; else the section of AWS_PROFILE (`default`) in AWS_SHARED_CREDENTIALS_FILE (~/.aws/credentials)
+ * or AWS_CONFIG_FILE (~/.aws/config); else what is lent to the container, or to the instance. The tools of
+ * AWS look in the same order. `get` as getenv. 0, or -1: RSW_EINVAL that says where was looked and that
+ * nothing is there, or half of it; RSW_EIO, RSW_EACCESS for a file or who lends; RSW_ENOMEM. No message holds
+ * a secret. */
+int rsw_s3_credentials_load(struct rsw_s3_credentials *out, rsw_environment_fn *get, const char *region,
+                            struct rsw_error *err);
+/* The parts that are lent (s3_roles.c). RSW_FOUND; RSW_ABSENT: the environment does not speak of it, or, of
+ * the instance, nobody lends; RSW_FAILED. */
+int rsw_s3_web_identity_load(struct rsw_s3_credentials *out, rsw_environment_fn *get, const char *region,
+                             struct rsw_error *err);
+int rsw_s3_container_load(struct rsw_s3_credentials *out, rsw_environment_fn *get, struct rsw_error *err);
+int rsw_s3_instance_load(struct rsw_s3_credentials *out, rsw_environment_fn *get, struct rsw_error *err);
 /* Copies. 0, or -1: RSW_ENOMEM. */
 int rsw_s3_credentials_set(struct rsw_s3_credentials *out, const char *access_key, const char *secret_key,
                            const char *token, struct rsw_error *err);
 /* Wiped first. */
 void rsw_s3_credentials_release(struct rsw_s3_credentials *credentials);
+void rsw_s3_secret_release(struct rsw_buf *buf);
+#define RSW_AUTO_S3_SECRET __attribute__((cleanup(rsw_s3_secret_release))) struct rsw_buf
+/* A file of at most 1 MiB. RSW_FOUND, RSW_ABSENT or RSW_FAILED. */
+int rsw_s3_secret_read(struct rsw_buf *out, const char *path, struct rsw_error *err);
+
+/* `text` as it stands in a path ('/' stays) or, with `slash`, in a query. */
+int rsw_s3_encode(struct rsw_buf *out, const char *text, bool slash, struct rsw_error *err);
 
 /* AWS_REGION, AWS_DEFAULT_REGION, or what AWS_CONFIG_FILE has for the profile. 0 and *out owned, NULL: nobody
  * says; or -1. */

@@ -167,7 +167,7 @@ static int take_credentials(struct rsw_s3 *s3, const struct rsw_s3_options *opti
     return options->access_key != NULL && options->secret_key != NULL
                ? rsw_s3_credentials_set(&s3->credentials, options->access_key, options->secret_key,
                                         options->session_token, err)
-               : rsw_s3_credentials_load(&s3->credentials, getenv, err);
+               : rsw_s3_credentials_load(&s3->credentials, getenv, s3->region, err);
 }
 
 static int fill(struct rsw_s3 *s3, const char *url, const struct rsw_s3_options *options,

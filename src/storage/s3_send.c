@@ -15,7 +15,7 @@
 
 /* What one caller waits for. */
 struct rsw_s3_round {
-    const struct rsw_s3 *s3;
+    struct rsw_s3 *s3;
     size_t left; /* under the lock */
 };
 
@@ -126,12 +126,30 @@ static struct rsw_s3_request *next(struct rsw_s3_io *io, CURL **curl) {
     return request;
 }
 
+/* Credentials that are lent end. While nobody lends new ones the old ones are used, and the store says what
+ * it thinks of that. */
+static void renew(struct rsw_s3 *s3) {
+    struct rsw_s3_credentials lent;
+    int64_t now_ms = rsw_monotonic_ms();
+    if (s3->credentials.until_ms == 0 ||
+        rsw_clock_now_ms(NULL) < s3->credentials.until_ms - RSW_S3_RENEW_MS ||
+        (s3->renewed_ms != 0 && now_ms - s3->renewed_ms < RSW_S3_RENEW_AGAIN_MS)) {
+        return;
+    }
+    s3->renewed_ms = now_ms;
+    if (rsw_s3_credentials_load(&lent, getenv, s3->region, NULL) == 0) {
+        rsw_s3_credentials_release(&s3->credentials);
+        s3->credentials = lent;
+    }
+}
+
 static void begin(struct rsw_s3_io *io) {
     struct rsw_s3_request *request;
     CURL *curl;
     while ((request = next(io, &curl)) != NULL) {
         atomic_fetch_add_explicit(&io->asked[cost_of(request)], 1, memory_order_relaxed);
         request->curl = curl != NULL ? curl : rsw_s3_curl()->curl_easy_init();
+        renew(request->round->s3);
         int errnum = request->curl == NULL ? ENOMEM : rsw_s3_request_prepare(request->round->s3, request);
         if (errnum == 0 && rsw_s3_curl()->curl_multi_add_handle(io->multi, request->curl) != CURLM_OK) {
             errnum = ENOMEM;

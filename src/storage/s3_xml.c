@@ -267,3 +267,65 @@ int rsw_s3_xml_read(struct rsw_s3_answer *out, const void *bytes, size_t len, rs
     expat.XML_ParserFree(reader.parser);
     return rc;
 }
+
+/* ---- one element ---- */
+
+struct finder {
+    XML_Parser parser;
+    const char *name;
+    struct rsw_buf *out;
+    bool inside;
+    bool found;
+    bool broken;
+};
+
+static void find_start(void *arg, const XML_Char *name, const XML_Char **attributes) {
+    struct finder *finder = arg;
+    (void)attributes;
+    finder->inside = !finder->found && strcmp(name, finder->name) == 0;
+}
+
+static void find_text(void *arg, const XML_Char *text, int len) {
+    struct finder *finder = arg;
+    if (finder->inside && rsw_buf_add(finder->out, text, (size_t)len, NULL) != 0) {
+        finder->broken = true;
+        expat.XML_StopParser(finder->parser, XML_FALSE);
+    }
+}
+
+static void find_end(void *arg, const XML_Char *name) {
+    struct finder *finder = arg;
+    (void)name;
+    finder->found = finder->found || finder->inside;
+    finder->inside = false;
+}
+
+static void find_doctype(void *arg, const XML_Char *name, const XML_Char *sysid, const XML_Char *pubid,
+                         int has_internal) {
+    struct finder *finder = arg;
+    (void)name, (void)sysid, (void)pubid, (void)has_internal;
+    finder->broken = true;
+    expat.XML_StopParser(finder->parser, XML_FALSE);
+}
+
+int rsw_s3_xml_find(struct rsw_buf *out, const void *bytes, size_t len, const char *name,
+                    struct rsw_error *err) {
+    struct finder finder = {.name = name, .out = out};
+    if (rsw_library_load(&library, err) != 0) {
+        return RSW_FAILED;
+    }
+    if (len == 0 || len > RSW_BUF_MAX_DEFAULT) {
+        return RSW_ABSENT;
+    }
+    finder.parser = expat.XML_ParserCreate(NULL);
+    if (finder.parser == NULL) {
+        return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
+    }
+    expat.XML_SetUserData(finder.parser, &finder);
+    expat.XML_SetElementHandler(finder.parser, find_start, find_end);
+    expat.XML_SetCharacterDataHandler(finder.parser, find_text);
+    expat.XML_SetDoctypeDeclHandler(finder.parser, find_doctype, NULL);
+    bool whole = expat.XML_Parse(finder.parser, bytes, (int)len, 1) == XML_STATUS_OK && !finder.broken;
+    expat.XML_ParserFree(finder.parser);
+    return whole && finder.found && out->len > 0 ? RSW_FOUND : RSW_ABSENT;
+}

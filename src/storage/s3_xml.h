@@ -5,6 +5,8 @@
 
 #include <regsweep/error.h>
 
+#include "util/buf.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -46,6 +48,11 @@ typedef int rsw_s3_object_fn(void *arg, const struct rsw_s3_object *object, stru
  * cannot be loaded, or `object` said so. */
 int rsw_s3_xml_read(struct rsw_s3_answer *out, const void *bytes, size_t len, rsw_s3_object_fn *object,
                     void *arg, struct rsw_error *err);
+
+/* The text of the first element of that name, whatever the document is; a name has no prefix. RSW_FOUND and
+ * *out filled; RSW_ABSENT: there is none, or the document is not whole; RSW_FAILED. */
+int rsw_s3_xml_find(struct rsw_buf *out, const void *bytes, size_t len, const char *name,
+                    struct rsw_error *err);
 
 /* In place: %XX and, as forms have it, '+' for a blank. False: a broken escape, or one for NUL. */
 bool rsw_s3_decode(char *text);

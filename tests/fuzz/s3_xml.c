@@ -1,5 +1,5 @@
-/* rsw_s3_xml_read: ends, whatever it is given; what it gives are texts; a document that is none tells
- * nothing. */
+/* rsw_s3_xml_read and _find: end, whatever they are given; what they give are texts; a document that is none
+ * tells nothing. */
 #include "storage/s3_xml.h"
 
 #include <stdbool.h>
@@ -30,9 +30,19 @@ static int on_object(void *arg, const struct rsw_s3_object *object, struct rsw_e
     return ++*count > 10000 ? rsw_error_set(err, RSW_ESTOPPED, 0, "enough") : 0;
 }
 
+static void find(const uint8_t *data, size_t size) {
+    struct rsw_error err = RSW_ERROR_INIT;
+    struct rsw_buf text = RSW_BUF_INIT;
+    int answer = rsw_s3_xml_find(&text, data, size, "Expiration", &err);
+    require((answer == RSW_FAILED) == (err.code != RSW_OK));
+    require(answer != RSW_FOUND || (text.len > 0 && text.len < size));
+    rsw_buf_release(&text);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct rsw_error err = RSW_ERROR_INIT;
     struct rsw_s3_answer answer;
+    find(data, size);
     size_t count = 1;
     if (rsw_s3_xml_read(&answer, data, size, on_object, &count, &err) != 0) {
         require(err.code != RSW_OK);

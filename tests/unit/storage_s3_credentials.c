@@ -12,7 +12,12 @@ static const char *root;
 /* The environment of a test: name, value, name, value …, NULL. */
 static const char *const *environment;
 
+/* Nobody asks for the role of the machine that the tests run on. */
 static char *get(const char *name) {
+    static char disabled[] = "true";
+    if (strcmp(name, "AWS_EC2_METADATA_DISABLED") == 0) {
+        return disabled;
+    }
     for (const char *const *at = environment; *at != NULL; at += 2) {
         if (strcmp(at[0], name) == 0) {
             return (char *)(uintptr_t)at[1];
@@ -36,7 +41,7 @@ static int tear_down(void **state) {
 static void expect(const char *access, const char *secret, const char *token) {
     struct rsw_s3_credentials found;
     struct rsw_error err = RSW_ERROR_INIT;
-    if (rsw_s3_credentials_load(&found, get, &err) != 0) {
+    if (rsw_s3_credentials_load(&found, get, "eu-1", &err) != 0) {
         fail_msg("%s", err.message);
     }
     assert_string_equal(found.access_key, access);
@@ -48,7 +53,7 @@ static void expect(const char *access, const char *secret, const char *token) {
 static void expect_error(const char *words) {
     struct rsw_s3_credentials found;
     struct rsw_error err = RSW_ERROR_INIT;
-    assert_int_equal(rsw_s3_credentials_load(&found, get, &err), -1);
+    assert_int_equal(rsw_s3_credentials_load(&found, get, "eu-1", &err), -1);
     assert_null(found.access_key);
     if (strstr(err.message, words) == NULL || strstr(err.message, "hush") != NULL) {
         fail_msg("not \"%s\" but: %s", words, err.message);

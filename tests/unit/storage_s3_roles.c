@@ -1,0 +1,196 @@
+/* Credentials that are lent: to a token of web identity, to a container, to an instance. */
+#include "s3_mock.h"
+
+#include "storage/s3_credentials.h"
+#include "util/clock.h"
+#include "util/text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define OK(body) "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" body
+#define NOT_FOUND "HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n"
+#define LENT                                                                                                 \
+    "{\"Code\":\"Success\",\"AccessKeyId\":\"lent\",\"SecretAccessKey\":\"hush\",\"Token\":\"brief\","       \
+    "\"Expiration\":\"2026-11-28T08:00:00Z\"}"
+#define UNTIL_MS INT64_C(1795852800000)
+
+/* Name, value, name, value …, NULL. */
+static const char *const *environment;
+
+static char *get(const char *name) {
+    for (const char *const *at = environment; *at != NULL; at += 2) {
+        if (strcmp(at[0], name) == 0) {
+            return (char *)(uintptr_t)at[1];
+        }
+    }
+    return NULL;
+}
+
+static void expect_lent(struct s3_mock *mock, const char *const *script) {
+    struct rsw_s3_credentials found;
+    struct rsw_error err = RSW_ERROR_INIT;
+    s3_mock_answers(mock, script);
+    if (rsw_s3_credentials_load(&found, get, "eu-1", &err) != 0) {
+        fail_msg("%s", err.message);
+    }
+    assert_string_equal(found.access_key, "lent");
+    assert_string_equal(found.secret_key, "hush");
+    assert_string_equal(found.token, "brief");
+    assert_true(found.until_ms == UNTIL_MS);
+    rsw_s3_credentials_release(&found);
+}
+
+static void expect_error(struct s3_mock *mock, const char *const *script, const char *words) {
+    struct rsw_s3_credentials found;
+    struct rsw_error err = RSW_ERROR_INIT;
+    s3_mock_answers(mock, script);
+    assert_int_equal(rsw_s3_credentials_load(&found, get, "eu-1", &err), -1);
+    assert_null(found.access_key);
+    if (strstr(err.message, words) == NULL || strstr(err.message, "hush") != NULL ||
+        strstr(err.message, "paper") != NULL) {
+        fail_msg("not \"%s\" but: %s", words, err.message);
+    }
+}
+
+static void asked(const struct s3_mock *mock, size_t number, const char *text) {
+    assert_true(number < mock->count);
+    if (strstr(mock->notes[number], text) == NULL) {
+        fail_msg("not \"%s\" but: %s", text, mock->notes[number]);
+    }
+}
+
+static void an_instance_has_a_role(void **state) {
+    struct s3_mock *mock = *state;
+    const char *const here[] = {"AWS_EC2_METADATA_SERVICE_ENDPOINT", mock->endpoint, NULL};
+    static const char *const script[] = {OK("ticket"), OK("the-role\n"), OK(LENT), NULL};
+    environment = here;
+    expect_lent(mock, script);
+    asked(mock, 0, "PUT /latest/api/token ");
+    asked(mock, 0, "x-aws-ec2-metadata-token-ttl-seconds: 300");
+    asked(mock, 1, "GET /latest/meta-data/iam/security-credentials/ ");
+    asked(mock, 1, "x-aws-ec2-metadata-token: ticket");
+    asked(mock, 2, "GET /latest/meta-data/iam/security-credentials/the-role ");
+    asked(mock, 2, "x-aws-ec2-metadata-token: ticket");
+    static const char *const none[] = {OK("ticket"), NOT_FOUND, NULL};
+    expect_error(mock, none, "answered 404");
+    static const char *const odd[] = {OK("ticket"), OK("the-role"), OK("{\"SecretAccessKey\":\"hush\"}"),
+                                      NULL};
+    expect_error(mock, odd, "answered something else");
+}
+
+static void without_anybody_who_lends_it_is_said_what_to_do(void **state) {
+    struct s3_mock *mock = *state;
+    static const char *const script[] = {OK("ticket"), NULL};
+    const char *const disabled[] = {"AWS_EC2_METADATA_SERVICE_ENDPOINT", mock->endpoint,
+                                    "AWS_EC2_METADATA_DISABLED", "true", NULL};
+    environment = disabled;
+    expect_error(mock, script, "no credentials for S3");
+    assert_int_equal(mock->count, 0);
+    const char *const nobody[] = {"AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:1", NULL};
+    environment = nobody;
+    expect_error(mock, script, "or this machine, pod or job a role");
+}
+
+static void a_container_has_one(void **state) {
+    struct s3_mock *mock = *state;
+    char url[128];
+    static const char *const script[] = {OK(LENT), NULL};
+    static const char *const gone[] = {NOT_FOUND, NULL};
+    snprintf(url, sizeof url, "%s/v2/credentials/1", mock->endpoint);
+    const char *const here[] = {"AWS_CONTAINER_CREDENTIALS_FULL_URI", url,
+                                "AWS_CONTAINER_AUTHORIZATION_TOKEN", "paper", NULL};
+    environment = here;
+    expect_lent(mock, script);
+    asked(mock, 0, "GET /v2/credentials/1 ");
+    asked(mock, 0, "Authorization: paper");
+    expect_error(mock, gone, "answered 404");
+}
+
+static void a_token_of_web_identity_has_one(void **state) {
+    struct s3_mock *mock = *state;
+    const char *root = help_make_root();
+    char path[256];
+    static const char *const script[] = {
+        OK("<AssumeRoleWithWebIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">"
+           "<AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>lent</AccessKeyId>"
+           "<SecretAccessKey>hush</SecretAccessKey><SessionToken>brief</SessionToken>"
+           "<Expiration>2026-11-28T08:00:00Z</Expiration></Credentials>"
+           "</AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>"),
+        NULL};
+    static const char *const cut[] = {OK("<A><AccessKeyId>lent</AccessKeyId><SecretAccessKey>hush"), NULL};
+    static const char *const denied[] = {"HTTP/1.1 403 Forbidden\r\nConnection: close\r\n\r\n", NULL};
+    help_put(root, "token", "pa/per\n", 7, 0);
+    snprintf(path, sizeof path, "%s/token", root);
+    const char *const here[] = {"AWS_WEB_IDENTITY_TOKEN_FILE",
+                                path,
+                                "AWS_ROLE_ARN",
+                                "arn:aws:iam::1:role/r",
+                                "AWS_ENDPOINT_URL_STS",
+                                mock->endpoint,
+                                NULL};
+    environment = here;
+    expect_lent(mock, script);
+    asked(mock, 0, "POST / ");
+    asked(mock, 0,
+          "Action=AssumeRoleWithWebIdentity&Version=2011-06-15&RoleArn=arn%3Aaws%3Aiam%3A%3A1%3Arole%2Fr"
+          "&RoleSessionName=regsweep&WebIdentityToken=pa%2Fper");
+    expect_error(mock, cut, "answered something else");
+    expect_error(mock, denied, "answered 403");
+    const char *const missing[] = {"AWS_WEB_IDENTITY_TOKEN_FILE", "/nowhere/token", "AWS_ROLE_ARN", "r",
+                                   NULL};
+    environment = missing;
+    expect_error(mock, script, "there is no token in '/nowhere/token'");
+    help_remove_root(root);
+}
+
+static void what_is_lent_is_asked_for_again_before_it_ends(void **state) {
+    struct s3_mock *mock = *state;
+    const char *root = help_make_root();
+    char url[128];
+    struct rsw_storage *storage = NULL;
+    struct rsw_error err = RSW_ERROR_INIT;
+    static const char *const script[] = {
+        OK("{\"AccessKeyId\":\"old\",\"SecretAccessKey\":\"hush\",\"Token\":\"brief\","
+           "\"Expiration\":\"2026-01-01T00:00:00Z\"}"),
+        OK("{\"AccessKeyId\":\"new\",\"SecretAccessKey\":\"hush\",\"Token\":\"brief\","
+           "\"Expiration\":\"2096-01-01T00:00:00Z\"}"),
+        OK("<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"), NULL};
+    snprintf(url, sizeof url, "%s/lend", mock->endpoint);
+    setenv("HOME", root, 1);
+    setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", url, 1);
+    unsetenv("AWS_ACCESS_KEY_ID");
+    unsetenv("AWS_SECRET_ACCESS_KEY");
+    unsetenv("AWS_PROFILE");
+    unsetenv("AWS_WEB_IDENTITY_TOKEN_FILE");
+    s3_mock_answers(mock, script);
+    const struct rsw_s3_options options = {.endpoint = mock->endpoint, .region = "eu-test-1"};
+    if (rsw_storage_open_s3(&storage, "s3://bucket/root", &options, &err) != 0) {
+        fail_msg("%s", err.message);
+    }
+    assert_int_equal(mock->count, 3);
+    asked(mock, 1, "GET /lend ");
+    asked(mock, 2, "Credential=new/");
+    struct seen seen = {.count = 0};
+    assert_int_equal(help_list(&seen, storage, "a", 0), RSW_ABSENT);
+    help_forget(&seen);
+    assert_int_equal(mock->count, 4);
+    asked(mock, 3, "Credential=new/");
+    rsw_storage_close(storage);
+    unsetenv("AWS_CONTAINER_CREDENTIALS_FULL_URI");
+    help_remove_root(root);
+}
+
+#define TEST(test) cmocka_unit_test_setup_teardown(test, s3_mock_setup, s3_mock_teardown)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(an_instance_has_a_role),
+        TEST(without_anybody_who_lends_it_is_said_what_to_do),
+        TEST(a_container_has_one),
+        TEST(a_token_of_web_identity_has_one),
+        TEST(what_is_lent_is_asked_for_again_before_it_ends),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
