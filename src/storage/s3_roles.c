@@ -245,10 +245,9 @@ static int ask_instance(struct rsw_s3_credentials *out, const char *host, struct
                       .url = url,
                       .header = "x-aws-ec2-metadata-token-ttl-seconds: 300",
                       .timeout_ms = NEAR_MS};
-    int answer = ask_for(&token, &nobody);
-    if (answer != RSW_FOUND) {
-        *err = answer == RSW_FAILED ? nobody : *err;
-        return answer;
+    if (ask_for(&token, &nobody) != RSW_FOUND) {
+        return nobody.code == RSW_ENOMEM ? no_memory(err)
+                                         : RSW_ABSENT; /* other clouds have something there too */
     }
     if (rsw_buf_addf(&header, err, "x-aws-ec2-metadata-token: %s", (const char *)token.answer.data) != 0 ||
         asprintf(&role_url, "%s" ROLE_PATH, host) < 0) {

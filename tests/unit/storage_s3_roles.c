@@ -88,6 +88,10 @@ static void without_anybody_who_lends_it_is_said_what_to_do(void **state) {
     environment = disabled;
     expect_error(mock, script, "no credentials for S3");
     assert_int_equal(mock->count, 0);
+    static const char *const refused[] = {"HTTP/1.1 403 Forbidden\r\nConnection: close\r\n\r\n", NULL};
+    const char *const other[] = {"AWS_EC2_METADATA_SERVICE_ENDPOINT", mock->endpoint, NULL};
+    environment = other;
+    expect_error(mock, refused, "no credentials for S3");
     const char *const nobody[] = {"AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:1", NULL};
     environment = nobody;
     expect_error(mock, script, "or this machine, pod or job a role");
