@@ -47,12 +47,32 @@ static void answer_failure(struct rsw_feed_reply *reply, const struct rsw_error 
     }
 }
 
+/* What was not asked for is as without serve; what serve allows for those who ask is not given to those who
+ * do not. */
+static int forget_what_is_allowed(struct rsw_options *options, struct rsw_error *err) {
+    struct rsw_options usual;
+    char *keep = strdup("keep");
+    if (keep == NULL || rsw_options_init(&usual, err) != 0) {
+        free(keep);
+        return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
+    }
+    free(options->untagged);
+    options->untagged = keep;
+    options->grace_ms = options->grace_ms > usual.grace_ms ? options->grace_ms : usual.grace_ms;
+    options->upload_max_age_ms = options->upload_max_age_ms > usual.upload_max_age_ms
+                                     ? options->upload_max_age_ms
+                                     : usual.upload_max_age_ms;
+    options->max_delete = options->max_delete < usual.max_delete ? options->max_delete : usual.max_delete;
+    rsw_options_release(&usual);
+    return 0;
+}
+
 static void post(struct rsw_sweep_runs *runs, const struct rsw_options *options,
                  const struct rsw_feed_request *request, struct rsw_feed_reply *reply) {
     struct rsw_error err = RSW_ERROR_INIT;
     RSW_AUTO_OPTIONS asked = {.sources = NULL};
     char id[RSW_SWEEP_ID_MAX] = "";
-    if (rsw_options_copy(&asked, options, &err) != 0 ||
+    if (rsw_options_copy(&asked, options, &err) != 0 || forget_what_is_allowed(&asked, &err) != 0 ||
         rsw_sweep_request_read(&asked, request->body, request->body_len, &err) != 0 ||
         rsw_sweep_runs_begin(runs, &asked, id, &err) != 0) {
         answer_failure(reply, &err, id);

@@ -273,11 +273,51 @@ static int hear_all(struct rsw_online *online, const struct rsw_generation *gene
     return drain(online, err) == 0 ? look_again(online, generation, err) : -1;
 }
 
+/* Asks for a look at every repository that loses something of this kind; then, with `spare`, keeps it where
+ * the repository could not be read. */
+static void each_losing(struct rsw_txn *txn, uint64_t id, enum rsw_item_kind kind, int64_t now_ms,
+                        bool spare) {
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    struct rsw_item item;
+    struct rsw_check check = {.kind = RSW_CHECK_REPOSITORY, .due_ms = now_ms, .seq = rsw_txn_seq(txn)};
+    rsw_iter_items(&iter, txn, id, kind);
+    while (rsw_item_next(&iter, &item) == RSW_FOUND) {
+        struct rsw_check left;
+        if (spare && rsw_check_get(txn, RSW_CHECK_REPOSITORY, item.repo, 0, "", &left) != RSW_ABSENT) {
+            rsw_touch_item(txn, &item, false);
+        } else if (!spare && item.repo != check.repo) {
+            check.repo = item.repo;
+            rsw_check_put(txn, &check);
+        }
+    }
+}
+
+static int mark_losing(struct rsw_online *online, uint64_t id, bool spare, struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    int64_t now_ms = rsw_clock_now_ms(online->options->clock);
+    if (rsw_txn_begin_write(&txn, online->index, err) != 0) {
+        return -1;
+    }
+    each_losing(txn, id, RSW_ITEM_REVISION, now_ms, spare);
+    each_losing(txn, id, RSW_ITEM_LINK, now_ms, spare);
+    return rsw_txn_commit(&txn, err);
+}
+
+/* What the index knows may be older than grace: a tag is written after its event, and an event can be lost.
+ * So before anything of a repository goes, its tags, revisions and links are read. */
+static int read_losing(struct rsw_online *online, const struct rsw_generation *generation,
+                       struct rsw_error *err) {
+    return mark_losing(online, generation->id, false, err) != 0 || read_pushed(online, err) != 0
+               ? -1
+               : mark_losing(online, generation->id, true, err);
+}
+
 /* What a client can name goes before what it leads to. */
 static int unlink_all(struct rsw_online *online, struct rsw_generation *generation, struct rsw_error *err) {
     struct rsw_known known = {.count = 0};
     tell(online, generation, "unlinking");
-    if (look_again(online, generation, err) != 0 || take(online, generation, RSW_ITEM_TAG, err) != 0 ||
+    if (read_losing(online, generation, err) != 0 || look_again(online, generation, err) != 0 ||
+        take(online, generation, RSW_ITEM_TAG, err) != 0 ||
         take(online, generation, RSW_ITEM_REVISION, err) != 0 ||
         take(online, generation, RSW_ITEM_LINK, err) != 0) {
         return -1;

@@ -21,10 +21,20 @@ struct run {
     struct rsw_check_result *result;
     struct rsw_check_item *items; /* owned; a page of what is due */
     size_t count;
+    struct rsw_check *needless; /* owned; as many at most: what they are about was forgotten */
+    size_t needless_count;
     struct rsw_error *err;
 };
 
 /* ---- the queue ---- */
+
+/* A repository or blob that the index knows nothing of any more: nothing depends on the answer. */
+static bool is_needless(struct rsw_txn *txn, const struct rsw_check *check) {
+    struct rsw_repo repo;
+    struct rsw_blob blob;
+    return (check->repo != 0 && rsw_repo_get(txn, check->repo, &repo) == RSW_ABSENT) ||
+           (check->blob != 0 && rsw_blob_get(txn, check->blob, &blob) == RSW_ABSENT);
+}
 
 static int gather(struct run *run, int64_t now_ms) {
     RSW_AUTO_TXN txn = NULL;
@@ -34,9 +44,12 @@ static int gather(struct run *run, int64_t now_ms) {
     RSW_AUTO_ITER iter = RSW_ITER_INIT;
     struct rsw_check check;
     rsw_iter_checks(&iter, txn);
-    run->count = 0;
-    while (run->count < RSW_READING_PAGE && rsw_check_next(&iter, &check) == RSW_FOUND) {
-        if (check.due_ms <= now_ms) {
+    run->count = run->needless_count = 0;
+    while (run->count + run->needless_count < RSW_READING_PAGE &&
+           rsw_check_next(&iter, &check) == RSW_FOUND) {
+        if (check.due_ms <= now_ms && is_needless(txn, &check)) {
+            run->needless[run->needless_count++] = check;
+        } else if (check.due_ms <= now_ms) {
             struct rsw_check_item *item = &run->items[run->count++];
             memset(item, 0, sizeof *item);
             item->check = check;
@@ -87,6 +100,19 @@ static void end_item(struct rsw_txn *txn, struct run *run, const struct rsw_chec
     rsw_check_put(txn, &check);
 }
 
+/* Unless somebody asked for it anew. */
+static void drop_needless(struct rsw_txn *txn, struct run *run) {
+    for (size_t i = 0; i < run->needless_count; i++) {
+        const struct rsw_check *asked = &run->needless[i];
+        struct rsw_check check;
+        if (rsw_check_get(txn, asked->kind, asked->repo, asked->blob, asked->tag, &check) == RSW_FOUND &&
+            check.seq == asked->seq) {
+            run->result->done++;
+            rsw_check_drop(txn, &check);
+        }
+    }
+}
+
 static int end_page(struct run *run) {
     RSW_AUTO_TXN txn = NULL;
     int64_t now_ms = rsw_clock_now_ms(run->reading->clock);
@@ -96,6 +122,7 @@ static int end_page(struct run *run) {
     for (size_t i = 0; i < run->count; i++) {
         end_item(txn, run, &run->items[i], now_ms);
     }
+    drop_needless(txn, run);
     return rsw_txn_commit(&txn, run->err);
 }
 
@@ -351,7 +378,10 @@ int rsw_check_run(struct rsw_check_result *result, struct rsw_index *index, stru
     struct run run = {.reading = &reading, .result = result, .err = err == NULL ? &own : err};
     memset(result, 0, sizeof *result);
     run.items = calloc(RSW_READING_PAGE, sizeof *run.items);
-    if (run.items == NULL) {
+    run.needless = calloc(RSW_READING_PAGE, sizeof *run.needless);
+    if (run.items == NULL || run.needless == NULL) {
+        free(run.items);
+        free(run.needless);
         return rsw_error_set(run.err, RSW_ENOMEM, 0, "out of memory");
     }
     /* What comes due while this runs is for the next run, so that this one ends. */
@@ -365,11 +395,12 @@ int rsw_check_run(struct rsw_check_result *result, struct rsw_index *index, stru
         reading.emit = write_batch;
         reading.to = &reading;
         rc = gather(&run, now_ms);
-        rc = rc == 0 && run.count > 0 ? run_page(&run) : rc;
+        rc = rc == 0 && run.count + run.needless_count > 0 ? run_page(&run) : rc;
         rsw_reading_release(&reading);
-    } while (rc == 0 && run.count == RSW_READING_PAGE);
+    } while (rc == 0 && run.count + run.needless_count == RSW_READING_PAGE);
     rc = rc == 0 ? count_left(&run) : rc;
     free(run.items);
+    free(run.needless);
     return rc;
 }
 

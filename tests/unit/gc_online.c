@@ -318,6 +318,45 @@ static void what_nobody_told_of_is_found_in_storage(void **state) {
     assert_true(is_whole(r, "app", &image));
 }
 
+/* Whatever became of its event: before a revision goes the tags of its repository are read. */
+static void a_tag_that_nobody_told_of_keeps_its_image(void **state) {
+    struct registry *r = *state;
+    struct tree_image tagged = tree_image(&r->tree, "app", NULL, "old", 2);
+    struct tree_image moved = tree_image(&r->tree, "app", NULL, "older", 2);
+    struct tree_image stable = tree_image(&r->tree, "app", "stable", "new", 2);
+    struct tree_image other = tree_image(&r->tree, "other", NULL, "rest", 2);
+    tree_tag(&r->tree, "app", "1", &stable.manifest);
+    scan_long_ago(r);
+    tree_tag(&r->tree, "app", "late", &tagged.manifest);
+    tree_tag(&r->tree, "app", "stable", &moved.manifest);
+    step(r, "unlinked");
+    assert_true(is_whole(r, "app", &tagged) && is_whole(r, "app", &moved) && is_whole(r, "app", &stable));
+    assert_false(has_revision(r, "other", &other.manifest));
+    later(r);
+    step(r, "hidden");
+    later(r);
+    step(r, "purged");
+    assert_true(is_whole(r, "app", &tagged) && is_whole(r, "app", &moved));
+    assert_false(has_blob(r, &other.manifest));
+}
+
+/* Nor does one go whose tags cannot be read. */
+static void where_tags_cannot_be_read_no_revision_goes(void **state) {
+    struct registry *r = *state;
+    if (r->backend != IN_MEMORY) {
+        return; /* faults of single keys are for memory to make */
+    }
+    struct tree_image image = tree_image(&r->tree, "app", NULL, "old", 2);
+    struct tree_image other = tree_image(&r->tree, "other", NULL, "rest", 2);
+    char key[RSW_KEY_MAX];
+    scan_long_ago(r);
+    rsw_memory_fail_key(r->real, rsw_key_repository_sub(key, "app", "_manifests"), EIO);
+    step(r, "unlinked");
+    assert_true(is_whole(r, "app", &image));
+    assert_false(has_revision(r, "other", &other.manifest));
+    rsw_memory_fail_key(r->real, key, 0);
+}
+
 /* The registry tells of a push before it writes the tag; grace is over before the tag is asked for once more.
  */
 static void a_tag_that_is_written_late_keeps_its_image(void **state) {
@@ -1065,6 +1104,8 @@ int main(void) {
         in_either(an_index_gives_back_its_children_and_theirs),
         in_either(what_nobody_told_of_is_found_in_storage),
         in_either(a_tag_that_is_written_late_keeps_its_image),
+        in_either(where_tags_cannot_be_read_no_revision_goes),
+        in_either(a_tag_that_nobody_told_of_keeps_its_image),
         in_either(what_a_push_names_that_nobody_has_read_yet_is_given_back),
         in_either(a_clock_that_is_set_ahead_ends_no_wait),
         in_either(a_clock_that_is_set_back_makes_no_wait_longer),

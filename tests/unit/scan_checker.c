@@ -206,6 +206,26 @@ static void a_clock_that_is_set_ahead_does_not_end_the_wait(void **state) {
     expect(w, "tag app late = %s", text(&image.manifest));
 }
 
+static void what_was_forgotten_is_not_waited_for(void **state) {
+    struct world *w = *state;
+    struct tree_image image = tree_image(&w->tree, "app", "1", "seed", 1);
+    struct rsw_digest nothing = tree_digest_of("nothing");
+    scan(w);
+    queue(w, RSW_CHECK_TAGGING, "app", &nothing);
+    queue(w, RSW_CHECK_OBJECT, "nobody", &image.manifest);
+    RSW_AUTO_TXN txn = NULL;
+    assert_int_equal(rsw_txn_begin_write(&txn, w->index, &w->err), 0);
+    struct rsw_repo repo;
+    assert_int_equal(rsw_repo_find(txn, "nobody", &repo), RSW_FOUND);
+    rsw_blob_drop(txn, blob_of(w, &nothing).id);
+    rsw_repo_drop(txn, repo.id);
+    assert_int_equal(rsw_txn_commit(&txn, &w->err), 0);
+    struct rsw_check_result result = check(w);
+    assert_int_equal(result.failed, 0);
+    assert_int_equal(result.left, 0);
+    assert_null(strstr(w->said, "could not be looked at"));
+}
+
 static void with_the_registry_stopped_nothing_is_written_late(void **state) {
     struct world *w = *state;
     struct tree_image image = tree_image(&w->tree, "app", NULL, "seed", 1);
@@ -470,6 +490,7 @@ int main(void) {
         test_everywhere(a_tag_event_for_what_was_never_written_is_taken_back),
         test_everywhere(a_tag_that_is_written_late_is_found),
         test_everywhere(a_scan_does_not_end_the_wait_for_it),
+        test_everywhere(what_was_forgotten_is_not_waited_for),
         test_everywhere(a_clock_that_is_set_ahead_does_not_end_the_wait),
         test_everywhere(another_push_of_the_tag_does_not_either),
         test_memory(it_is_waited_for_until_storage_can_tell),
