@@ -104,8 +104,8 @@ static void tell_findings(struct rsw_cli *cli) {
     const struct rsw_registry_config *config = cli->registry_config;
     for (size_t i = 0; config != NULL && i < config->finding_count; i++) {
         const struct rsw_registry_finding *finding = &config->findings[i];
-        if (finding->refuse) {
-            continue; /* comes as an error */
+        if (finding->refuse || (finding->offline && !cli->options.offline)) {
+            continue; /* comes as an error, or does not concern this run */
         }
         if (finding->line > 0) {
             rsw_log(&cli->log, RSW_LOG_WARNING, "%s:%lu: %s; %s", config->name, finding->line, finding->what,

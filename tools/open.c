@@ -83,6 +83,19 @@ static int open_url(struct rsw_cli *cli, const char *url, struct rsw_error *err)
     return rsw_storage_open_s3(&cli->storage, url, &s3, err);
 }
 
+/* The storage that the index is of, before anybody has opened it; "" if there is no index yet, or none that
+ * can be read: who needs it says so. */
+static void look_up_storage(struct rsw_cli *cli, struct rsw_state *state) {
+    const struct rsw_index_options look = {.read_only = true};
+    state->storage_url[0] = 0;
+    if (rsw_cli_open_index(cli, &look, NULL) == 0 && rsw_cli_state(cli, state, NULL) != 0) {
+        state->storage_url[0] = 0;
+    }
+    rsw_damage_unwatch();
+    rsw_index_close(cli->index);
+    cli->index = NULL;
+}
+
 int rsw_cli_open_storage(struct rsw_cli *cli, struct rsw_error *err) {
     const struct rsw_registry_config *config = cli->registry_config;
     char url[4200];
@@ -101,6 +114,9 @@ int rsw_cli_open_storage(struct rsw_cli *cli, struct rsw_error *err) {
         if (rsw_cli_state(cli, &state, err) != 0) {
             return -1;
         }
+        from = state.storage_url[0] != 0 ? state.storage_url : NULL;
+    } else if (from == NULL) {
+        look_up_storage(cli, &state);
         from = state.storage_url[0] != 0 ? state.storage_url : NULL;
     }
     if (from == NULL) {

@@ -30,6 +30,7 @@ struct rsw_registry_endpoint {
 /* Something that would hurt, or forbids sweeping. */
 struct rsw_registry_finding {
     bool refuse;        /* regsweep must not work beside such a registry */
+    bool offline;       /* hurts after a sweep --offline, and nobody else */
     unsigned long line; /* 0: something is not there */
     char *what;         /* owned; what is so and what comes of it */
     const char *remedy; /* static */

@@ -27,7 +27,8 @@ static int add(struct rsw_registry_config *config, bool refuse, unsigned long li
     if (what == NULL) {
         return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
     }
-    findings[config->finding_count++] = (struct rsw_registry_finding){refuse, line, what, remedy};
+    findings[config->finding_count++] =
+        (struct rsw_registry_finding){.refuse = refuse, .line = line, .what = what, .remedy = remedy};
     return 0;
 }
 
@@ -57,13 +58,9 @@ static int judge_refusals(struct rsw_registry_config *config, struct rsw_yaml *y
     return 0;
 }
 
-static int judge_storage(struct rsw_registry_config *config, struct rsw_yaml *yaml, struct rsw_error *err) {
-    if (!config->delete_enabled && !config->read_only &&
-        add(config, false, line_of(yaml, "storage", "delete"), "set storage.delete.enabled: true", err,
-            "storage.delete.enabled is not true: nobody can delete a manifest, and sweeping beside a running "
-            "registry is not possible") != 0) {
-        return -1;
-    }
+/* What a cache forgets online is seen to; offline nobody is there to be asked. */
+static int judge_cache(struct rsw_registry_config *config, struct rsw_yaml *yaml, struct rsw_error *err) {
+    size_t before = config->finding_count;
     unsigned long line = line_of(yaml, "storage", "cache");
     if (config->cache == RSW_CONFIG_CACHE_MEMORY &&
         add(config, false, line,
@@ -87,7 +84,20 @@ static int judge_storage(struct rsw_registry_config *config, struct rsw_yaml *ya
             "the registry caches what is in storage in a way that regsweep does not know") != 0) {
         return -1;
     }
+    for (size_t i = before; i < config->finding_count; i++) {
+        config->findings[i].offline = true;
+    }
     return 0;
+}
+
+static int judge_storage(struct rsw_registry_config *config, struct rsw_yaml *yaml, struct rsw_error *err) {
+    if (!config->delete_enabled && !config->read_only &&
+        add(config, false, line_of(yaml, "storage", "delete"), "set storage.delete.enabled: true", err,
+            "storage.delete.enabled is not true: nobody can delete a manifest, and sweeping beside a running "
+            "registry is not possible") != 0) {
+        return -1;
+    }
+    return judge_cache(config, yaml, err);
 }
 
 /* Commas between what is left out; false if nothing is. */

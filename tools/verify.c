@@ -18,7 +18,7 @@ static int on_finding(void *arg, const struct rsw_finding *finding) {
         if (finding->needs != NULL) {
             rsw_digest_format(finding->needs, needs);
         }
-        rsw_cli_line(printer->cli, "%s\t%s%s%s%s%s\t%s%s%s", rsw_finding_name(finding->kind),
+        rsw_cli_line(printer->cli, "%s  %s%s%s%s%s  %s%s%s", rsw_finding_name(finding->kind),
                      finding->repo != NULL ? finding->repo : "", finding->tag != NULL ? ":" : "",
                      finding->tag != NULL ? finding->tag : "", finding->repo != NULL ? "@" : "",
                      rsw_digest_format(finding->digest, digest), finding->problem, needs[0] != 0 ? ": " : "",

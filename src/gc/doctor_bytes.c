@@ -138,6 +138,25 @@ struct missing {
     int64_t since_ms; /* of the former, the first */
 };
 
+/* A repository has it, or storage has a manifest that names it. What a sweep of ours took is still named by
+ * manifests that wait in quarantine. */
+static bool is_wanted(struct rsw_txn *txn, uint32_t blob) {
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    uint32_t manifest;
+    enum rsw_ref_kind kind;
+    if (was_seen(txn, RSW_LINK, blob) || was_seen(txn, RSW_REVISION, blob)) {
+        return true;
+    }
+    rsw_iter_named_by(&iter, txn, blob);
+    while (rsw_named_by_next(&iter, &manifest, &kind) == RSW_FOUND) {
+        struct rsw_blob by;
+        if (rsw_blob_get(txn, manifest, &by) == RSW_FOUND && (by.flags & RSW_BLOB_PRESENT) != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void count_missing(struct missing *missing, struct rsw_txn *txn, const struct rsw_blobs *blobs) {
     for (uint32_t i = 0; i < RSW_BLOBS_EACH; i++) {
         struct rsw_blob blob;
@@ -146,6 +165,9 @@ static void count_missing(struct missing *missing, struct rsw_txn *txn, const st
             continue;
         }
         bool lost = blob.seq != 0; /* somebody claimed that storage has it */
+        if (lost && !is_wanted(txn, blob.id)) {
+            continue;
+        }
         missing->lost += lost;
         missing->never += !lost;
         if (lost && blob.missing_since_ms < missing->since_ms) {

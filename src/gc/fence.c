@@ -206,7 +206,8 @@ static int no_answer(const struct fence *fence, struct rsw_error *err) {
         : answer->manifest
             ? "the event of its layer did not come, that of its manifest did: application/octet-stream is in "
               "ignore.mediatypes or ignoredmediatypes of the registry's endpoint; take it out"
-            : "none of its events came: its notifications.endpoints must name the url and the token of "
+            : "none of its events came: serve must be running, and its notifications.endpoints must name the "
+              "url and the token of "
               "regsweep "
               "serve, and must not ignore pull; is it another URL of a replica given before? If it has much "
               "to send, give --fence-timeout more time";

@@ -35,7 +35,8 @@ static void add(struct discovery *d, const char *key, const char *name, size_t l
         text[len] = 0;
     }
     if (len > RSW_REPO_NAME_MAX || rsw_key_repository(built, text) == NULL) {
-        rsw_reading_unread(d->reading, key, "the repository's name is too long, or no name");
+        rsw_reading_unread(d->reading, key,
+                           "the repository's name is too long, or no name: rename or remove the folder");
         return;
     }
     d->failed = rsw_names_add(d->found, name, len, d->err) != 0;

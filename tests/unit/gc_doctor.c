@@ -680,6 +680,29 @@ static void what_a_scan_found_missing_is_told_if_it_was_there_once(void **unused
     says("missing", RSW_HEALTH_OK, "1 blobs that something names were never in storage");
 }
 
+/* A manifest that waits in quarantine for stale caches still names what went with it. */
+static void what_a_sweep_took_is_not_missing(void **unused) {
+    (void)unused;
+    RSW_AUTO_TXN txn = begin_write(c->index);
+    struct rsw_digest manifest = digest_number(200);
+    struct rsw_digest layer = digest_number(201);
+    uint32_t held = rsw_fact_blob(txn, &manifest, 7, 1);
+    struct rsw_ref ref = {.digest = layer, .kind = RSW_REF_LAYER};
+    rsw_fact_blob(txn, &layer, 7, 1);
+    rsw_refs_put(txn, held, RSW_TYPE_MANIFEST, true, &ref, 1, 1);
+    struct rsw_blob blob;
+    assert_int_equal(rsw_blob_find(txn, &layer, &blob), RSW_FOUND);
+    rsw_fact_blob_absent(txn, held, rsw_txn_seq(txn), MINUTE(50), false);
+    rsw_fact_blob_absent(txn, blob.id, rsw_txn_seq(txn), MINUTE(50), false);
+    commit(&txn);
+    finds_nothing();
+    txn = begin_write(c->index);
+    rsw_fact_blob(txn, &manifest, 7, 1);
+    commit(&txn);
+    examine();
+    says("missing", RSW_HEALTH_WARNING, "1 blobs that something names were in storage");
+}
+
 /* ---- generations ---- */
 
 static uint64_t open_generation(int64_t changed_ms, int64_t due_ms) {
@@ -802,6 +825,7 @@ int main(void) {
         TEST(bytes_that_only_an_event_told_of_have_not_vanished),
         TEST(bytes_that_cannot_be_looked_for_have_not_vanished),
         TEST(what_a_scan_found_missing_is_told_if_it_was_there_once),
+        TEST(what_a_sweep_took_is_not_missing),
         TEST(a_generation_that_does_not_go_on_is_found),
         TEST(one_that_settles_anew_for_ever_is_found),
         TEST(no_more_than_so_many_generations_are_begun),
