@@ -23,7 +23,7 @@ at_server() {
 
 # With --confirm, as short as tests want it.
 confirmed() {
-    at_server --confirm --settle 1s --grace 1s --untagged remove --max-delete 100
+    at_server --confirm --settle 1s --grace 1s --untagged remove --max-delete 100 "$@"
 }
 
 # ask METHOD PATH [CURL OPTIONS]: the answer's body, and its status in a line of its own.
@@ -329,4 +329,15 @@ is_waiting_with_generation() {
     run at_server
     status_is 1
     at_server --server-ca "$WORK/cert.pem" --json | jq -e .dry_run
+}
+
+@test "what serve allows for those who ask is not given to those who do not" {
+    start_online_for_sweeps
+    client image app:1 --seed 1
+    client image app:1 --seed 2 # the first has no tag any more
+    wait_until "$TIMEOUT" queue_is_empty
+    is_past_grace() { at_server --grace 1s --untagged remove --json | jq -e '.totals.revisions == 1'; }
+    wait_until "$TIMEOUT" is_past_grace
+    at_server --grace 1s --json | jq -e '.totals.revisions == 0'
+    at_server --untagged remove --json | jq -e '.totals.revisions == 0' # young, by the grace that a sweep has by itself
 }
