@@ -3,7 +3,7 @@
 load lib
 load soak
 # shellcheck disable=SC2034 # soak.bash reads it
-SOAK_SECONDS=45
+SOAK_SECONDS=60
 
 setup() { soak_setup; }
 teardown() { e2e_teardown; }

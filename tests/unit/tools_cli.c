@@ -156,7 +156,7 @@ static void wrong_usage_ends_with_64_and_a_hint(void **state) {
            "--upload-max-age 0s is shorter than --grace 1d");
     expect("sweep --confirm --grace 8d", RSW_EXIT_USAGE, "",
            "--upload-max-age 7d is shorter than --grace 8d");
-    expect("scan", RSW_EXIT_USAGE, "", "where is the registry's storage?");
+    expect("scan --index /nowhere", RSW_EXIT_USAGE, "", "where is the registry's storage?");
     expect("scan --storage ftp://x", RSW_EXIT_FAILED, "", "regsweep: ");
     expect("sweep --config /nonexistent/regsweep.yml", RSW_EXIT_FAILED, "",
            "cannot read /nonexistent/regsweep.yml: No such file or directory");
