@@ -177,7 +177,7 @@ static int finish_output(struct rsw_cli *cli, int status) {
 static void tell_requests(struct rsw_cli *cli) {
     struct rsw_storage_requests asked = {.lists = 0};
     if (cli->storage != NULL) {
-        rsw_storage_requests(cli->storage, &asked);
+        rsw_storage_asked(cli->storage, &asked);
     }
     uint64_t sum = rsw_storage_requests_sum(&asked);
     if (sum > 0) {

@@ -14,7 +14,7 @@ static void on_progress(void *arg, const struct rsw_scan_progress *seen) {
 /* NULL where storage is a filesystem. */
 static json_t *requests_to_json(const struct rsw_storage *storage) {
     struct rsw_storage_requests asked;
-    rsw_storage_requests(storage, &asked);
+    rsw_storage_asked(storage, &asked);
     if (rsw_storage_requests_sum(&asked) == 0) {
         return json_null();
     }

@@ -56,7 +56,7 @@ struct rsw_storage_requests {
     uint64_t removals;
 };
 /* All zero where storage is a filesystem. Any thread, at any time. */
-RSW_API void rsw_storage_requests(const struct rsw_storage *storage, struct rsw_storage_requests *out);
+RSW_API void rsw_storage_asked(const struct rsw_storage *storage, struct rsw_storage_requests *out);
 static inline uint64_t rsw_storage_requests_sum(const struct rsw_storage_requests *requests) {
     return requests->lists + requests->reads + requests->looks + requests->writes + requests->removals;
 }

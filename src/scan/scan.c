@@ -51,7 +51,7 @@ static void tell_progress(struct scan *scan) {
         return;
     }
     struct rsw_storage_requests requests;
-    rsw_storage_requests(scan->reading.storage, &requests);
+    rsw_storage_asked(scan->reading.storage, &requests);
     struct rsw_scan_progress progress = {
         .blobs = atomic_load(&scan->reading.blobs),
         .repositories = atomic_load(&scan->reading.repositories),

@@ -219,7 +219,7 @@ int rsw_storage_open(struct rsw_storage **out, const char *url, struct rsw_error
     return 0;
 }
 
-void rsw_storage_requests(const struct rsw_storage *storage, struct rsw_storage_requests *out) {
+void rsw_storage_asked(const struct rsw_storage *storage, struct rsw_storage_requests *out) {
     *out = (struct rsw_storage_requests){.lists = 0};
     if (storage->ops->requests != NULL) {
         storage->ops->requests(storage, out);

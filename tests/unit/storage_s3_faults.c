@@ -260,13 +260,13 @@ static void each_try_is_counted_by_its_kind(void **state) {
     struct rsw_storage_requests before;
     struct rsw_storage_requests after;
     SCRIPT(mock, SLOW_DOWN, HEAD_FOUND, OK("sha256:ab"), LIST(LAST, KEY("a/link")));
-    rsw_storage_requests(mock->storage, &before);
+    rsw_storage_asked(mock->storage, &before);
     help_look(mock->storage, "a/link");
     help_read(mock->storage, "a/link", text, NULL);
     struct seen seen = {.count = 0};
     help_list(&seen, mock->storage, "a", 0);
     help_forget(&seen);
-    rsw_storage_requests(mock->storage, &after);
+    rsw_storage_asked(mock->storage, &after);
     assert_int_equal(after.looks - before.looks, 2);
     assert_int_equal(after.reads - before.reads, 1);
     assert_int_equal(after.lists - before.lists, 1);
