@@ -206,11 +206,9 @@ static int no_answer(const struct fence *fence, struct rsw_error *err) {
         : answer->manifest
             ? "the event of its layer did not come, that of its manifest did: application/octet-stream is in "
               "ignore.mediatypes or ignoredmediatypes of the registry's endpoint; take it out"
-            : "none of its events came: serve must be running, and its notifications.endpoints must name the "
-              "url and the token of "
-              "regsweep "
-              "serve, and must not ignore pull; is it another URL of a replica given before? If it has much "
-              "to send, give --fence-timeout more time";
+            : "none of its events came: is regsweep serve running? The notifications.endpoints of that "
+              "replica must name serve's url and token, and must not ignore pull; is it another URL of a "
+              "replica given before? If it has much to send, give --fence-timeout more time";
     return rsw_error_set(err, RSW_EREFUSED, 0, "no fence: %s did not answer within %s: %s",
                          rsw_replica_name(fence->replicas, number, name, sizeof name),
                          rsw_duration_format(fence->options->timeout_ms, waited, sizeof waited), cause);

@@ -93,8 +93,10 @@ static bool name(struct recheck *recheck, uint32_t repo, uint32_t blob, struct r
 }
 
 /* It is in place only because it was not taken yet. */
-static bool is_condemned(struct recheck *recheck, enum rsw_item_kind kind, uint32_t repo, uint32_t blob) {
+static bool is_condemned(struct recheck *recheck, enum rsw_item_kind kind, uint32_t repo, uint32_t blob,
+                         const char *tag) {
     struct rsw_item item = {.generation = recheck->generation, .kind = kind, .repo = repo, .blob = blob};
+    memcpy(item.name, tag, strlen(tag) + 1);
     return rsw_item_get(recheck->txn, &item) == RSW_FOUND && item.state == RSW_ITEM_PENDING &&
            (item.flags & RSW_ITEM_TOUCHED) == 0;
 }
@@ -102,7 +104,7 @@ static bool is_condemned(struct recheck *recheck, enum rsw_item_kind kind, uint3
 static void ask_link(struct recheck *recheck, uint32_t repo, uint32_t blob) {
     char key[RSW_KEY_MAX];
     struct rsw_digest digest;
-    if (!is_condemned(recheck, RSW_ITEM_LINK, repo, blob) && name(recheck, repo, blob, &digest)) {
+    if (!is_condemned(recheck, RSW_ITEM_LINK, repo, blob, "") && name(recheck, repo, blob, &digest)) {
         ask_key(recheck, ASK_LINK, rsw_key_layer_link(key, recheck->repo.name, &digest), repo, blob, &digest);
     }
 }
@@ -113,7 +115,7 @@ static void ask_revision(struct recheck *recheck, uint32_t repo, uint32_t blob) 
     struct rsw_digest digest;
     struct rsw_member member;
     if (rsw_member_get(recheck->txn, RSW_REVISION, repo, blob, &member) == RSW_FOUND &&
-        !is_condemned(recheck, RSW_ITEM_REVISION, repo, blob) && name(recheck, repo, blob, &digest)) {
+        !is_condemned(recheck, RSW_ITEM_REVISION, repo, blob, "") && name(recheck, repo, blob, &digest)) {
         ask_key(recheck, ASK_REVISION, rsw_key_revision_link(key, recheck->repo.name, &digest), repo, blob,
                 &digest);
     }
@@ -191,12 +193,7 @@ static void ask_tag(struct recheck *recheck, enum what what, const struct rsw_it
 
 /* Does this tag point at it? One that is condemned itself is in place only because it was not taken yet. */
 static void ask_head(struct recheck *recheck, const struct rsw_item *item, const char *name) {
-    struct rsw_item tag = {
-        .generation = recheck->generation, .kind = RSW_ITEM_TAG, .repo = item->repo, .blob = item->blob};
-    memcpy(tag.name, name, strlen(name) + 1);
-    bool condemned = rsw_item_get(recheck->txn, &tag) == RSW_FOUND && tag.state == RSW_ITEM_PENDING &&
-                     (tag.flags & RSW_ITEM_TOUCHED) == 0;
-    if (!condemned) {
+    if (!is_condemned(recheck, RSW_ITEM_TAG, item->repo, item->blob, name)) {
         ask_tag(recheck, ASK_HEAD, item, name);
     }
 }

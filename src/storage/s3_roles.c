@@ -249,8 +249,11 @@ static int ask_instance(struct rsw_s3_credentials *out, const char *host, struct
         return nobody.code == RSW_ENOMEM ? no_memory(err)
                                          : RSW_ABSENT; /* other clouds have something there too */
     }
-    if (rsw_buf_addf(&header, err, "x-aws-ec2-metadata-token: %s", (const char *)token.answer.data) != 0 ||
-        asprintf(&role_url, "%s" ROLE_PATH, host) < 0) {
+    if (rsw_buf_addf(&header, err, "x-aws-ec2-metadata-token: %s", (const char *)token.answer.data) != 0) {
+        return RSW_FAILED;
+    }
+    if (asprintf(&role_url, "%s" ROLE_PATH, host) < 0) {
+        role_url = NULL;
         return no_memory(err);
     }
     AUTO_ASK name = {

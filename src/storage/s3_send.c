@@ -74,10 +74,10 @@ static int64_t monotonic_ns(void) {
 
 /* True: one more may be begun now, and is counted. */
 static bool is_its_turn(struct rsw_s3_io *io) {
-    int64_t now_ns = monotonic_ns();
     if (io->per_second == 0) {
         return true;
     }
+    int64_t now_ns = monotonic_ns();
     if (io->next_ns > now_ns) {
         return false;
     }
@@ -130,7 +130,7 @@ static struct rsw_s3_request *next(struct rsw_s3_io *io, CURL **curl) {
  * it thinks of that. */
 static void renew(struct rsw_s3 *s3) {
     struct rsw_s3_credentials lent;
-    int64_t now_ms = rsw_monotonic_ms();
+    int64_t now_ms = s3->credentials.until_ms == 0 ? 0 : rsw_monotonic_ms();
     if (s3->credentials.until_ms == 0 ||
         rsw_clock_now_ms(NULL) < s3->credentials.until_ms - RSW_S3_RENEW_MS ||
         (s3->renewed_ms != 0 && now_ms - s3->renewed_ms < RSW_S3_RENEW_AGAIN_MS)) {

@@ -69,6 +69,13 @@ void s3_mock_answers(struct s3_mock *mock, const char *const *script) {
     mock->count = 0;
 }
 
+void s3_mock_asked(const struct s3_mock *mock, size_t number, const char *text) {
+    assert_true(number < mock->count);
+    if (strstr(mock->notes[number], text) == NULL) {
+        fail_msg("not \"%s\" but: %s", text, mock->notes[number]);
+    }
+}
+
 int s3_mock_setup(void **state) {
     static const char *const empty[] = {EMPTY_LIST, NULL};
     struct s3_mock *mock = calloc(1, sizeof *mock);

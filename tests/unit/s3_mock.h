@@ -28,5 +28,7 @@ int s3_mock_setup(void **state);
 int s3_mock_teardown(void **state);
 /* From now on these are the answers; the notes are forgotten. */
 void s3_mock_answers(struct s3_mock *mock, const char *const *script);
+/* Fails the test unless that request, counted from 0, came and has this text in it. */
+void s3_mock_asked(const struct s3_mock *mock, size_t number, const char *text);
 
 #endif

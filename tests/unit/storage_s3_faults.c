@@ -28,13 +28,6 @@
     static const char *const script[] = {__VA_ARGS__, NULL};                                                 \
     s3_mock_answers(mock, script)
 
-static void asked(const struct s3_mock *mock, size_t number, const char *text) {
-    assert_true(number < mock->count);
-    if (strstr(mock->notes[number], text) == NULL) {
-        fail_msg("not \"%s\" but: %s", text, mock->notes[number]);
-    }
-}
-
 /* ---- asking again ---- */
 
 static void a_store_that_is_overburdened_is_asked_again(void **state) {
@@ -129,9 +122,10 @@ static void a_page_that_is_cut_short_is_asked_for_again_and_told_once(void **sta
     assert_non_null(help_find(&seen, "d/3"));
     assert_non_null(help_find(&seen, "d/4 x"));
     assert_int_equal(help_find(&seen, "d/1")->mtime_ms, INT64_C(1795832441250));
-    asked(mock, 0, "GET /bucket/?encoding-type=url&list-type=2&max-keys=1000&prefix=root%2Fd%2F HTTP");
-    asked(mock, 1, "?continuation-token=there%2B1&encoding-type=url&");
-    asked(mock, 2, "?continuation-token=there%2B1&encoding-type=url&");
+    s3_mock_asked(mock, 0,
+                  "GET /bucket/?encoding-type=url&list-type=2&max-keys=1000&prefix=root%2Fd%2F HTTP");
+    s3_mock_asked(mock, 1, "?continuation-token=there%2B1&encoding-type=url&");
+    s3_mock_asked(mock, 2, "?continuation-token=there%2B1&encoding-type=url&");
     help_forget(&seen);
 }
 
@@ -170,8 +164,9 @@ static void a_folder_that_is_passed_over_is_not_listed(void **state) {
     struct seen seen = {.skip = "d/b"};
     assert_int_equal(list_all(mock, &seen), RSW_FOUND);
     assert_int_equal(seen.count, 2);
-    asked(mock, 1,
-          "?encoding-type=url&list-type=2&max-keys=1000&prefix=root%2Fd%2F&start-after=root%2Fd%2Fb0 ");
+    s3_mock_asked(
+        mock, 1,
+        "?encoding-type=url&list-type=2&max-keys=1000&prefix=root%2Fd%2F&start-after=root%2Fd%2Fb0 ");
     help_forget(&seen);
 }
 
@@ -207,9 +202,9 @@ static void each_key_of_a_removal_has_its_own_answer(void **state) {
     assert_int_equal(removals[4].answer, RSW_ABSENT);
     assert_int_equal(removals[5].errnum, EINVAL);
     assert_int_equal(mock->count, 4);
-    asked(mock, 1, "POST /bucket/?delete= HTTP");
-    asked(mock, 1, "<Object><Key>root/e&amp;</Key></Object></Delete>");
-    asked(
+    s3_mock_asked(mock, 1, "POST /bucket/?delete= HTTP");
+    s3_mock_asked(mock, 1, "<Object><Key>root/e&amp;</Key></Object></Delete>");
+    s3_mock_asked(
         mock, 2,
         "<Quiet>false</Quiet><Object><Key>root/c</Key></Object><Object><Key>root/d</Key></Object></Delete>");
 }
@@ -231,7 +226,7 @@ static void a_copy_that_fails_after_its_200_failed(void **state) {
     rsw_storage_move(mock->storage, &move, 1);
     assert_int_equal(move.answer, RSW_FAILED);
     assert_int_equal(mock->count, 6); /* the last three are one copy; nothing was removed */
-    asked(mock, 5, "PUT /bucket/root/b HTTP");
+    s3_mock_asked(mock, 5, "PUT /bucket/root/b HTTP");
 }
 
 /* ---- secrets ---- */
@@ -241,11 +236,11 @@ static void requests_are_signed_and_no_message_holds_a_secret(void **state) {
     SCRIPT(mock, ANSWER("403 Forbidden", ERROR("SignatureDoesNotMatch")));
     struct seen seen = {.count = 0};
     assert_int_equal(list_all(mock, &seen), RSW_FAILED);
-    asked(mock, 0, "Authorization: AWS4-HMAC-SHA256 Credential=access/");
-    asked(mock, 0,
-          "/eu-test-1/s3/aws4_request, "
-          "SignedHeaders=host;x-amz-content-sha256;x-amz-date;x-amz-security-token");
-    asked(mock, 0, "x-amz-security-token: token-of-the-mock");
+    s3_mock_asked(mock, 0, "Authorization: AWS4-HMAC-SHA256 Credential=access/");
+    s3_mock_asked(mock, 0,
+                  "/eu-test-1/s3/aws4_request, "
+                  "SignedHeaders=host;x-amz-content-sha256;x-amz-date;x-amz-security-token");
+    s3_mock_asked(mock, 0, "x-amz-security-token: token-of-the-mock");
     assert_null(strstr(mock->notes[0], S3_MOCK_SECRET));
     assert_non_null(strstr(seen.err.message, "SignatureDoesNotMatch"));
     assert_null(strstr(seen.err.message, S3_MOCK_SECRET));

@@ -54,25 +54,18 @@ static void expect_error(struct s3_mock *mock, const char *const *script, const 
     }
 }
 
-static void asked(const struct s3_mock *mock, size_t number, const char *text) {
-    assert_true(number < mock->count);
-    if (strstr(mock->notes[number], text) == NULL) {
-        fail_msg("not \"%s\" but: %s", text, mock->notes[number]);
-    }
-}
-
 static void an_instance_has_a_role(void **state) {
     struct s3_mock *mock = *state;
     const char *const here[] = {"AWS_EC2_METADATA_SERVICE_ENDPOINT", mock->endpoint, NULL};
     static const char *const script[] = {OK("ticket"), OK("the-role\n"), OK(LENT), NULL};
     environment = here;
     expect_lent(mock, script);
-    asked(mock, 0, "PUT /latest/api/token ");
-    asked(mock, 0, "x-aws-ec2-metadata-token-ttl-seconds: 300");
-    asked(mock, 1, "GET /latest/meta-data/iam/security-credentials/ ");
-    asked(mock, 1, "x-aws-ec2-metadata-token: ticket");
-    asked(mock, 2, "GET /latest/meta-data/iam/security-credentials/the-role ");
-    asked(mock, 2, "x-aws-ec2-metadata-token: ticket");
+    s3_mock_asked(mock, 0, "PUT /latest/api/token ");
+    s3_mock_asked(mock, 0, "x-aws-ec2-metadata-token-ttl-seconds: 300");
+    s3_mock_asked(mock, 1, "GET /latest/meta-data/iam/security-credentials/ ");
+    s3_mock_asked(mock, 1, "x-aws-ec2-metadata-token: ticket");
+    s3_mock_asked(mock, 2, "GET /latest/meta-data/iam/security-credentials/the-role ");
+    s3_mock_asked(mock, 2, "x-aws-ec2-metadata-token: ticket");
     static const char *const none[] = {OK("ticket"), NOT_FOUND, NULL};
     expect_error(mock, none, "answered 404");
     static const char *const odd[] = {OK("ticket"), OK("the-role"), OK("{\"SecretAccessKey\":\"hush\"}"),
@@ -107,8 +100,8 @@ static void a_container_has_one(void **state) {
                                 "AWS_CONTAINER_AUTHORIZATION_TOKEN", "paper", NULL};
     environment = here;
     expect_lent(mock, script);
-    asked(mock, 0, "GET /v2/credentials/1 ");
-    asked(mock, 0, "Authorization: paper");
+    s3_mock_asked(mock, 0, "GET /v2/credentials/1 ");
+    s3_mock_asked(mock, 0, "Authorization: paper");
     expect_error(mock, gone, "answered 404");
 }
 
@@ -136,10 +129,11 @@ static void a_token_of_web_identity_has_one(void **state) {
                                 NULL};
     environment = here;
     expect_lent(mock, script);
-    asked(mock, 0, "POST / ");
-    asked(mock, 0,
-          "Action=AssumeRoleWithWebIdentity&Version=2011-06-15&RoleArn=arn%3Aaws%3Aiam%3A%3A1%3Arole%2Fr"
-          "&RoleSessionName=regsweep&WebIdentityToken=pa%2Fper");
+    s3_mock_asked(mock, 0, "POST / ");
+    s3_mock_asked(
+        mock, 0,
+        "Action=AssumeRoleWithWebIdentity&Version=2011-06-15&RoleArn=arn%3Aaws%3Aiam%3A%3A1%3Arole%2Fr"
+        "&RoleSessionName=regsweep&WebIdentityToken=pa%2Fper");
     expect_error(mock, cut, "answered something else");
     expect_error(mock, denied, "answered 403");
     const char *const missing[] = {"AWS_WEB_IDENTITY_TOKEN_FILE", "/nowhere/token", "AWS_ROLE_ARN", "r",
@@ -174,13 +168,13 @@ static void what_is_lent_is_asked_for_again_before_it_ends(void **state) {
         fail_msg("%s", err.message);
     }
     assert_int_equal(mock->count, 3);
-    asked(mock, 1, "GET /lend ");
-    asked(mock, 2, "Credential=new/");
+    s3_mock_asked(mock, 1, "GET /lend ");
+    s3_mock_asked(mock, 2, "Credential=new/");
     struct seen seen = {.count = 0};
     assert_int_equal(help_list(&seen, storage, "a", 0), RSW_ABSENT);
     help_forget(&seen);
     assert_int_equal(mock->count, 4);
-    asked(mock, 3, "Credential=new/");
+    s3_mock_asked(mock, 3, "Credential=new/");
     rsw_storage_close(storage);
     unsetenv("AWS_CONTAINER_CREDENTIALS_FULL_URI");
     help_remove_root(root);
