@@ -132,48 +132,6 @@ int rsw_cli_open_storage(struct rsw_cli *cli, struct rsw_error *err) {
     return 0;
 }
 
-static void release_pins(struct rsw_cli *cli) {
-    for (size_t i = 0; i < cli->pin_count; i++) {
-        free((void *)(uintptr_t)cli->pins[i].repo); /* const for mark, ours to free */
-    }
-    free(cli->pins);
-    cli->pins = NULL;
-    cli->pin_count = 0;
-}
-
-static int read_pin(struct rsw_pin *out, const char *text, struct rsw_error *err) {
-    struct rsw_reference reference;
-    *out = (struct rsw_pin){.repo = NULL};
-    if (rsw_digest_parse(&out->digest, text, strlen(text))) {
-        return 0;
-    }
-    struct rsw_error why = RSW_ERROR_INIT;
-    if (strchr(text, '@') == NULL || rsw_reference_parse(&reference, text, &why) != 0 ||
-        !reference.has_digest || reference.tag[0] != 0) {
-        return rsw_error_set(err, RSW_EINVAL, 0, "pin: \"%s\" is not a digest or NAME@DIGEST%s%s", text,
-                             why.message[0] != 0 ? ": " : "", why.message);
-    }
-    out->digest = reference.digest;
-    out->repo = strdup(reference.repository);
-    return out->repo == NULL ? rsw_error_set(err, RSW_ENOMEM, 0, "out of memory") : 0;
-}
-
-static int read_pins(struct rsw_cli *cli, struct rsw_error *err) {
-    const struct rsw_strings *texts = &cli->options.pins;
-    release_pins(cli);
-    cli->pins = calloc(texts->count + 1, sizeof *cli->pins);
-    if (cli->pins == NULL) {
-        return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
-    }
-    for (size_t i = 0; i < texts->count; i++) {
-        if (read_pin(&cli->pins[i], texts->items[i], err) != 0) {
-            return -1;
-        }
-        cli->pin_count++;
-    }
-    return 0;
-}
-
 /* An upload that is under way keeps what its client was told of. One that counts as stale keeps nothing, so
  * none may before its client's grace is over. Where a server does it, its own values count, and it looks. */
 static int check_upload_age(const struct rsw_options *options, struct rsw_error *err) {
@@ -190,7 +148,8 @@ static int check_upload_age(const struct rsw_options *options, struct rsw_error 
 }
 
 int rsw_cli_mark_options(struct rsw_cli *cli, struct rsw_mark_options *out, struct rsw_error *err) {
-    if (read_pins(cli, err) != 0 || check_upload_age(&cli->options, err) != 0) {
+    rsw_pins_release(&cli->pins);
+    if (rsw_pins_read(&cli->pins, &cli->options, err) != 0 || check_upload_age(&cli->options, err) != 0) {
         return -1;
     }
     *out = (struct rsw_mark_options){
@@ -199,39 +158,17 @@ int rsw_cli_mark_options(struct rsw_cli *cli, struct rsw_mark_options *out, stru
         .upload_max_age_ms = cli->options.upload_max_age_ms,
         .untagged_remove = strcmp(cli->options.untagged, "remove") == 0,
         .offline = cli->options.offline,
-        .pins = cli->pins,
-        .pin_count = cli->pin_count,
+        .pins = cli->pins.items,
+        .pin_count = cli->pins.count,
     };
     return 0;
 }
 
-static bool pin_hits(struct rsw_txn *txn, const struct rsw_pin *pin) {
-    struct rsw_repo repo;
-    struct rsw_blob blob;
-    struct rsw_member member;
-    if (rsw_blob_find(txn, &pin->digest, &blob) != RSW_FOUND) {
-        return false;
-    }
-    return pin->repo == NULL || (rsw_repo_find(txn, pin->repo, &repo) == RSW_FOUND &&
-                                 (rsw_member_get(txn, RSW_REVISION, repo.id, blob.id, &member) == RSW_FOUND ||
-                                  rsw_member_get(txn, RSW_LINK, repo.id, blob.id, &member) == RSW_FOUND));
-}
-
 int rsw_cli_warn_pins(struct rsw_cli *cli, struct rsw_error *err) {
     RSW_AUTO_TXN txn = NULL;
-    if (cli->pin_count == 0) {
-        return 0;
-    }
-    if (rsw_txn_begin_read(&txn, cli->index, err) != 0) {
-        return -1;
-    }
-    for (size_t i = 0; i < cli->pin_count; i++) {
-        if (!pin_hits(txn, &cli->pins[i])) {
-            rsw_log(&cli->log, RSW_LOG_WARNING, "--pin %s keeps nothing: the index does not know it",
-                    cli->options.pins.items[i]);
-        }
-    }
-    return rsw_txn_failed(txn, err) ? -1 : 0;
+    return cli->pins.count == 0                             ? 0
+           : rsw_txn_begin_read(&txn, cli->index, err) != 0 ? -1
+                                                            : rsw_pins_warn(&cli->pins, txn, &cli->log, err);
 }
 
 void rsw_cli_init(struct rsw_cli *cli) {
@@ -244,7 +181,7 @@ void rsw_cli_init(struct rsw_cli *cli) {
 }
 
 void rsw_cli_release_options(struct rsw_cli *cli) {
-    release_pins(cli);
+    rsw_pins_release(&cli->pins);
     rsw_options_release(&cli->options);
 }
 

@@ -83,8 +83,11 @@ const struct rsw_option rsw_option_table[] = {
      "What a client was told of within this time stays."},
     {"upload-max-age", 0, RSW_OPTION_DURATION, LIMITED, RSW_IN_ALL | SENT, AT(upload_max_age_ms), 0, "168h",
      "DURATION", "Uploads begun longer ago are stale. With --confirm at least as long as --grace."},
-    {"pin", 0, RSW_OPTION_STRINGS, LIMITED, RSW_IN_ALL | SENT, AT(pins), 0, NULL, "[NAME@]DIGEST",
-     "Keep this manifest, in this repository or wherever it is, and all that it needs. May be given again."},
+    {"pin", 0, RSW_OPTION_STRINGS, LIMITED, RSW_IN_ALL | SENT, AT(pins), 0, NULL, "PIN",
+     "Keep what this names, and all that it needs: DIGEST, wherever it is, NAME@DIGEST in one repository, or "
+     "NAME:TAG, a tag and whatever it points at. May be given again."},
+    {"pins", 0, RSW_OPTION_STRINGS, LIMITED, RSW_IN_ALL, AT(pin_files), 0, NULL, "FILE",
+     "File with such pins, one a line; what begins with # is a remark. May be given again."},
     {"max-delete", 0, RSW_OPTION_PERCENT, ONLINE, RSW_IN_ALL | SENT, AT(max_delete), 0, "30", "PERCENT",
      "Refuse a run that would let more than this part of the blobs, bytes, tags or manifests go. Runs of "
      "under "

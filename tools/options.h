@@ -78,9 +78,10 @@ struct rsw_options {
     char *untagged; /* "keep" or "remove" */
     int64_t grace_ms;
     int64_t upload_max_age_ms;
-    struct rsw_strings pins; /* "DIGEST" or "NAME@DIGEST" */
-    uint64_t max_delete;     /* percent */
-    char *audit;             /* NULL: `audit.jsonl` in the index's directory */
+    struct rsw_strings pins; /* "DIGEST", "NAME@DIGEST" or "NAME:TAG" */
+    struct rsw_strings pin_files;
+    uint64_t max_delete; /* percent */
+    char *audit;         /* NULL: `audit.jsonl` in the index's directory */
 
     struct rsw_strings registry; /* serve, sweep, doctor; one URL a replica */
     char *registry_user;

@@ -169,6 +169,9 @@ int rsw_command_sweep(struct rsw_cli *cli) {
         return rsw_cli_fail_usage(cli, &err);
     }
     if (cli->options.server != NULL) {
+        if (rsw_pins_to_options(&cli->pins, &cli->options, &err) != 0) {
+            return rsw_cli_fail(cli, &err);
+        }
         return rsw_sweep_at_server(cli);
     }
     for (size_t i = 0; i < sizeof with_server / sizeof *with_server; i++) {

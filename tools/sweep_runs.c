@@ -278,8 +278,7 @@ int rsw_sweep_runs_begin(struct rsw_sweep_runs *runs, struct rsw_options *option
     cli.options = *options;
     cli.options.json = true;
     cli.list_max = RSW_SWEEP_LIST_MAX;
-    cli.pins = NULL;
-    cli.pin_count = 0;
+    cli.pins = (struct rsw_pins){.count = 0};
     *options = (struct rsw_options){.sources = NULL};
     pthread_mutex_lock(&runs->worker.lock);
     int rc = begin(runs, &cli, id, err);

@@ -19,10 +19,11 @@ struct rsw_log;
 struct rsw_replicas;
 struct rsw_scan_progress;
 
-/* A digest that an operator, a policy or a running workload names: it stays, with all that it needs. */
+/* What an operator or a running workload names: it stays, with all that it needs. */
 struct rsw_pin {
-    const char *repo; /* NULL: wherever it is */
-    struct rsw_digest digest;
+    const char *repo;         /* NULL: wherever the digest is; never NULL with a tag */
+    const char *tag;          /* this tag, whatever it points at; NULL: the digest */
+    struct rsw_digest digest; /* where there is no tag */
 };
 
 /* One object that is let go, in words. Everything is borrowed until the callback returns. */

@@ -100,8 +100,9 @@ static int read_all(struct rsw_marker *marker, struct rsw_error *err) {
 
 static void keep_pinned_bytes(struct rsw_marker *marker) {
     for (size_t i = 0; i < marker->options->pin_count; i++) {
+        const struct rsw_pin *pin = &marker->options->pins[i];
         struct rsw_blob blob;
-        if (rsw_blob_find(marker->txn, &marker->options->pins[i].digest, &blob) == RSW_FOUND) {
+        if (pin->tag == NULL && rsw_blob_find(marker->txn, &pin->digest, &blob) == RSW_FOUND) {
             rsw_marker_flag(marker, blob.id, RSW_MARK_LIVE);
         }
     }

@@ -40,6 +40,7 @@ struct rsw_view_tag {
     uint32_t name;    /* offset into names */
     uint32_t subject; /* of a weak tag: blob id; 0: an ordinary tag */
     bool young;
+    bool pinned;
 };
 
 /* Leader keeps follower: subject and referrer, subject and what its weak tag points at. */

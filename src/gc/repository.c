@@ -234,10 +234,11 @@ static int keep_unsure_tag(struct rsw_marker *marker, const struct rsw_view_tag 
     return tag->head == 0 ? warn(marker, 0, "tag without a current link", err) : 0;
 }
 
-/* A weak tag follows its subject; but it is a root while it is young, and where what it points at is not sure
- * or cannot be read. */
+/* A weak tag follows its subject; but it is a root while it is young or pinned, and where what it points at
+ * is not sure or cannot be read. */
 static bool stays_by_itself(const struct rsw_marker *marker, const struct rsw_view_tag *tag) {
-    return (marker->view.repo.flags & RSW_REPO_ODD) != 0 || tag->young || rsw_tag_unsure(tag) ||
+    return (marker->view.repo.flags & RSW_REPO_ODD) != 0 || tag->young || tag->pinned ||
+           rsw_tag_unsure(tag) ||
            ((rsw_marker_flags(marker, tag->head) & RSW_BLOB_PARSED) == 0 && !gone(marker, tag->head));
 }
 
@@ -262,7 +263,7 @@ static int root_pins(struct rsw_marker *marker, struct rsw_error *err) {
     for (size_t i = 0; i < marker->options->pin_count; i++) {
         const struct rsw_pin *pin = &marker->options->pins[i];
         struct rsw_blob blob;
-        if ((pin->repo != NULL && strcmp(pin->repo, marker->view.repo.name) != 0) ||
+        if (pin->tag != NULL || (pin->repo != NULL && strcmp(pin->repo, marker->view.repo.name) != 0) ||
             rsw_blob_find(marker->txn, &pin->digest, &blob) != RSW_FOUND ||
             !rsw_view_readable(marker, blob.id)) {
             continue;

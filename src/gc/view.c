@@ -246,6 +246,19 @@ const struct rsw_view_tag *rsw_view_find_tag(const struct rsw_view *view, const 
     return NULL;
 }
 
+static void load_pins(struct rsw_marker *marker) {
+    const struct rsw_view *view = &marker->view;
+    for (size_t i = 0; i < marker->options->pin_count; i++) {
+        const struct rsw_pin *pin = &marker->options->pins[i];
+        if (pin->tag != NULL && strcmp(pin->repo, view->repo.name) == 0) {
+            const struct rsw_view_tag *tag = rsw_view_find_tag(view, pin->tag);
+            if (tag != NULL) {
+                view->tags[tag - view->tags].pinned = true;
+            }
+        }
+    }
+}
+
 static struct rsw_view_revision *revision_of(struct rsw_view *view, uint32_t blob) {
     size_t at = lower_bound(view->revisions, view->revision_count, sizeof *view->revisions, blob);
     return at < view->revision_count && view->revisions[at].blob == blob ? &view->revisions[at] : NULL;
@@ -385,6 +398,7 @@ int rsw_view_load(struct rsw_marker *marker, const struct rsw_repo *repo, struct
         load_weak_tags(marker, err) != 0 || break_rings(view, err) != 0) {
         return -1;
     }
+    load_pins(marker);
     load_uploads(marker);
     if (view->follower_count > 1) {
         qsort(view->followers, view->follower_count, sizeof *view->followers, by_leader);

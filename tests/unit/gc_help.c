@@ -270,6 +270,12 @@ void pin(struct world *w, const char *repo_name, const char *name) {
     pins[w->options.pin_count++] = (struct rsw_pin){.repo = repo_name, .digest = digest_named(name)};
 }
 
+void pin_tag(struct world *w, const char *repo_name, const char *tag_name) {
+    unmark(w);
+    assert_true(w->options.pin_count < PINS_MAX);
+    pins[w->options.pin_count++] = (struct rsw_pin){.repo = repo_name, .tag = tag_name};
+}
+
 /* ---- the plan ---- */
 
 const struct rsw_plan *plan_of(struct world *w) {

@@ -77,6 +77,7 @@ void history(struct world *w, const char *repo_name, const char *tag_name, const
 const char *weak(const char *subject, const char *suffix);
 void upload(struct world *w, const char *repo_name, const char *id, int64_t started_ms);
 void pin(struct world *w, const char *repo_name, const char *name);
+void pin_tag(struct world *w, const char *repo_name, const char *tag_name);
 
 /* ---- what a mark makes of it ---- */
 const struct rsw_plan *plan_of(struct world *w);

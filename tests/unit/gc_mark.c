@@ -101,6 +101,29 @@ static void a_pin_of_an_unknown_digest_harms_nothing(void **state) {
     assert_int_equal(out.verdict, RSW_WHY_UNKNOWN);
 }
 
+static void a_pinned_tag_keeps_what_it_points_at_and_nothing_else(void **state) {
+    struct world *w = *state;
+    w->options.untagged_remove = true;
+    image(w, "a", "v", "m", "l");
+    image(w, "a", NULL, "n", "k");
+    tag(w, "a", "v", "m");
+    pin_tag(w, "a", "v");
+    pin_tag(w, "a", "never");
+    pin_tag(w, "never", "v");
+    goes(w, "revision a n untagged", "link a n.config", "link a k", "blob n", "blob n.config", "blob k",
+         NULL);
+}
+
+static void a_pinned_weak_tag_outlives_its_subject(void **state) {
+    struct world *w = *state;
+    w->options.untagged_remove = true;
+    image(w, "a", NULL, "m", "l");
+    pushed(w, "a", weak("m", ".sig"), "s", "");
+    pin_tag(w, "a", weak("m", ".sig"));
+    goes(w, "revision a m untagged", "link a m.config", "link a l", "blob m", "blob m.config", "blob l",
+         NULL);
+}
+
 static void adding_a_tag_keeps_what_untagged_remove_would_let_go(void **state) {
     struct world *w = *state;
     w->options.untagged_remove = true;
@@ -1155,6 +1178,8 @@ int main(void) {
         MARK(a_pinned_layer_stays_with_its_link),
         MARK(a_pinned_blob_that_nobody_links_keeps_its_bytes),
         MARK(a_pin_of_an_unknown_digest_harms_nothing),
+        MARK(a_pinned_tag_keeps_what_it_points_at_and_nothing_else),
+        MARK(a_pinned_weak_tag_outlives_its_subject),
         MARK(adding_a_tag_keeps_what_untagged_remove_would_let_go),
         MARK(a_tag_keeps_an_image_that_has_no_revision_at_all),
         MARK(a_tagged_index_keeps_its_untagged_children),

@@ -235,7 +235,7 @@ static void names_out_of_storage_cannot_steer_the_terminal_or_break_json(void **
     free(out);
 }
 
-static void a_pin_that_is_no_digest_is_told(void **state) {
+static void a_pin_that_is_none_is_told(void **state) {
     (void)state;
     struct rsw_error err = RSW_ERROR_INIT;
     struct rsw_mark_options mark;
@@ -252,9 +252,37 @@ static void a_pin_that_is_no_digest_is_told(void **state) {
     assert_null(mark.pins[1].repo);
     assert_true(rsw_digest_equal(&mark.pins[0].digest, &mark.pins[1].digest));
     assert_int_equal(rsw_option_set(&cli.options, pin, RSW_SOURCE_FLAG, "--pin", "a/b:tag", &err), 0);
+    assert_int_equal(rsw_cli_mark_options(&cli, &mark, &err), 0);
+    assert_string_equal(mark.pins[2].tag, "tag");
+    assert_int_equal(rsw_option_set(&cli.options, pin, RSW_SOURCE_FLAG, "--pin", "a/b", &err), 0);
     assert_int_equal(rsw_cli_mark_options(&cli, &mark, &err), -1);
-    assert_non_null(strstr(err.message, "pin: \"a/b:tag\" is not a digest or NAME@DIGEST"));
+    assert_non_null(strstr(err.message, "--pin: \"a/b\" is not a digest, NAME@DIGEST or NAME:TAG"));
     rsw_cli_release(&cli);
+}
+
+static int parse(struct rsw_pins *out, const char *text, struct rsw_error *err) {
+    *out = (struct rsw_pins){.count = 0};
+    *err = (struct rsw_error)RSW_ERROR_INIT;
+    return rsw_pins_parse(out, "pins", text, strlen(text), err);
+}
+
+static void a_file_of_pins_has_one_a_line(void **state) {
+    (void)state;
+    struct rsw_error err;
+    struct rsw_pins pins;
+    assert_int_equal(parse(&pins, "# ours\n\n  a/b:v1 \r\n\ta:v2", &err), 0);
+    assert_int_equal(pins.count, 2);
+    assert_string_equal(pins.items[0].repo, "a/b");
+    assert_string_equal(pins.items[0].tag, "v1");
+    assert_string_equal(pins.words[1].where, "pins:4");
+    assert_string_equal(pins.words[1].text, "a:v2");
+    rsw_pins_release(&pins);
+    assert_int_equal(parse(&pins, "a:v1\na b", &err), -1);
+    assert_non_null(strstr(err.message, "pins:2: \"a b\" is not a digest"));
+    rsw_pins_release(&pins);
+    static const char with_nul[] = "a:v1\0b\n";
+    assert_int_equal(rsw_pins_parse(&pins, "pins", with_nul, sizeof with_nul - 1, &err), -1);
+    rsw_pins_release(&pins);
 }
 
 /* In a child: opens an index and does what shows that it is damaged. */
@@ -363,7 +391,8 @@ int main(void) {
         cmocka_unit_test(a_registry_that_must_not_be_swept_is_refused_with_3),
         cmocka_unit_test(errors_end_with_the_status_that_goes_with_them),
         cmocka_unit_test(names_out_of_storage_cannot_steer_the_terminal_or_break_json),
-        cmocka_unit_test(a_pin_that_is_no_digest_is_told),
+        cmocka_unit_test(a_pin_that_is_none_is_told),
+        cmocka_unit_test(a_file_of_pins_has_one_a_line),
         cmocka_unit_test(a_fault_inside_the_index_is_told_with_its_remedy),
         cmocka_unit_test(an_abort_of_the_index_ends_as_a_failure),
         cmocka_unit_test(a_result_that_cannot_be_written_is_a_failure),
