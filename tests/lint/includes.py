@@ -22,7 +22,7 @@ MAY_USE = {
 INCLUDE = re.compile(r'^\s*#\s*include\s+(["<])([^">]+)[">]', re.M)
 # Who alone may include a library, so that it can be replaced in one place.
 ONLY = {"lmdb.h": "src/index/", "microhttpd.h": ("src/feed/", "tests/"), "jansson.h": ("src/oci/", "src/storage/", "src/feed/", "src/gc/", "src/registry/", "tools/", "tests/"),
-        "cyaml/cyaml.h": ("tools/", "tests/"), "expat.h": "src/storage/s3_xml.c", "xxhash.h": "src/index/", "curl/curl.h": "src/util/curl.h", "util/curl.h": ("src/util/", "src/registry/", "src/storage/"), "hiredis/hiredis.h": "src/registry/redis_wire.c"}
+        "cyaml/cyaml.h": ("tools/", "tests/"), "expat.h": "src/storage/s3_xml.c", "xxhash.h": "src/index/", "curl/curl.h": "src/util/curl.h", "util/curl.h": ("src/util/", "src/registry/", "src/storage/"), "yaml.h": "src/util/yaml_tree.h", "hiredis/hiredis.h": "src/registry/redis_wire.c"}
 
 
 def check(path, text, wrong):

@@ -1,4 +1,4 @@
-#include "yaml_tree.h"
+#include "util/yaml_tree.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* A YAML document as a tree that knows its lines. */
-#ifndef REGSWEEP_TOOLS_YAML_TREE_H
-#define REGSWEEP_TOOLS_YAML_TREE_H
+#ifndef REGSWEEP_UTIL_YAML_TREE_H
+#define REGSWEEP_UTIL_YAML_TREE_H
 
 #include <regsweep/error.h>
 
