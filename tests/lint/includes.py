@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Includes point one way: a folder of src/ uses those below it, never one above; nothing includes a file that is not there.
 
-    util <- index, oci, storage, registry <- scan, feed, gc <- tools
+    util <- index, oci, policy, storage, registry <- scan, feed, gc <- tools
 """
 
 import os
@@ -13,11 +13,12 @@ MAY_USE = {
     "util": {"util"},
     "index": {"util", "index"},
     "oci": {"util", "oci"},
+    "policy": {"util", "policy"},
     "storage": {"util", "storage"},
     "registry": {"util", "registry"},
     "feed": {"util", "index", "oci", "storage", "feed"},
     "scan": {"util", "index", "oci", "storage", "scan"},
-    "gc": {"util", "index", "oci", "storage", "registry", "scan", "gc"},
+    "gc": {"util", "index", "oci", "storage", "policy", "registry", "scan", "gc"},
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s+(["<])([^">]+)[">]', re.M)
 # Who alone may include a library, so that it can be replaced in one place.
