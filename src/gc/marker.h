@@ -8,6 +8,7 @@
 
 #include "gc/mark.h"
 #include "gc/why.h"
+#include "policy/policy.h"
 
 #include <string.h>
 
@@ -24,11 +25,20 @@ struct rsw_trace {
     struct rsw_cause *named;    /* by blob id: who names it here, where somebody does */
 };
 
+/* Of the policy. */
+enum rsw_verdict {
+    RSW_VERDICT_NONE = 0, /* it does not say */
+    RSW_VERDICT_KEEP,
+    RSW_VERDICT_LET_GO, /* unless something else keeps it */
+};
+
 struct rsw_view_revision {
     uint32_t blob;
     uint32_t target;  /* what its link names: another blob only where the link is bad */
     uint32_t flags;   /* enum rsw_member_flag */
     uint32_t subject; /* blob id that it has as its subject and that was in this repository; 0: none */
+    int64_t touched_ms;
+    enum rsw_verdict verdict;
     bool young;
     bool tagged;   /* an ordinary tag points at it now */
     bool follower; /* lives and dies with another revision: a referrer, or carried by weak tags alone */
@@ -37,8 +47,10 @@ struct rsw_view_revision {
 struct rsw_view_tag {
     uint32_t head;
     uint32_t flags;
-    uint32_t name;    /* offset into names */
-    uint32_t subject; /* of a weak tag: blob id; 0: an ordinary tag */
+    uint32_t name;                   /* offset into names */
+    uint32_t subject;                /* of a weak tag: blob id; 0: an ordinary tag */
+    const struct rsw_tag_rule *rule; /* of the policy; NULL: none speaks of it */
+    enum rsw_ground ground;          /* why it stays, or LET_GO */
     bool young;
     bool pinned;
 };
@@ -107,6 +119,7 @@ struct rsw_marker {
     struct rsw_blobs *facts;     /* by id / RSW_BLOBS_EACH: they belong to the transaction */
     uint32_t epoch;              /* of the repository at hand */
     struct rsw_trace *trace;     /* NULL: nobody asked */
+    struct rsw_judge judge;      /* of this moment */
     struct rsw_view view;
 };
 
@@ -119,6 +132,12 @@ void rsw_marker_release(struct rsw_marker *marker);
 
 /* A second thread is worth it, or asked for. */
 bool rsw_marker_wants_two(const struct rsw_marker *marker);
+
+/* Sets rule, ground and verdict of the tags and revisions in the view, where the policy speaks of them. The
+ * last thing that is loaded. */
+int rsw_view_judge(struct rsw_marker *marker, struct rsw_error *err);
+/* The policy lets this tag go, and nothing else keeps it. */
+bool rsw_marker_lets_go(const struct rsw_marker *marker, const struct rsw_view_tag *tag);
 
 /* Loads one repository into marker->view and decides what is live in it. Afterwards
  * rsw_marker_manifest_live and _named tell of its manifests and of what they name. */
@@ -134,8 +153,12 @@ int rsw_plan_repositories(struct rsw_marker *marker, struct rsw_error *err);
 enum rsw_why_step_kind rsw_marker_link_step(const struct rsw_marker *marker, const struct rsw_member *link);
 /* The same, with what led there. Needs a trace. */
 struct rsw_cause rsw_marker_link_cause(const struct rsw_marker *marker, const struct rsw_member *link);
+/* Of one that is not live. */
+enum rsw_reason rsw_marker_revision_reason(const struct rsw_marker *marker,
+                                           const struct rsw_view_revision *revision);
 bool rsw_marker_tag_live(const struct rsw_marker *marker, const struct rsw_view_tag *tag);
 const struct rsw_view_revision *rsw_view_find_revision(const struct rsw_view *view, uint32_t blob);
+struct rsw_view_revision *rsw_view_revision_of(struct rsw_view *view, uint32_t blob); /* to be changed */
 bool rsw_view_find_link(const struct rsw_view *view, uint32_t blob, struct rsw_member *out);
 const struct rsw_view_tag *rsw_view_find_tag(const struct rsw_view *view, const char *name);
 /* Can this blob be read as a manifest in the repository at hand, through a revision or a layer link? */

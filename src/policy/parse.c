@@ -10,8 +10,7 @@
 #include <string.h>
 
 #define VALUES_MAX 100000 /* of all kinds: a file can name one value at many places by aliases */
-#define REPEATS_MAX                                                                                          \
-    4096 /* what all bounds {m,n} of an expression multiply to: it grows by that when compiled */
+#define REPEATS_MAX 512   /* sum of all bounds {m,n} of an expression: it grows by that when compiled */
 #define NEWEST_MAX 1000000000
 
 struct reader {
@@ -133,22 +132,18 @@ static int read_number(struct reader *reader, yaml_node_t *node, uint32_t *out) 
 
 /* ---- patterns ---- */
 
-/* Product of the upper bounds of all {m,n}, at most REPEATS_MAX + 1. */
-static unsigned long repeats_of(const char *expression) {
-    unsigned long product = 1;
+/* What the C library makes of a repeated group grows beyond all bounds when groups lie in each other. */
+static bool repeats_too_much(const char *expression) {
+    uint64_t sum = 0;
     for (const char *brace = strchr(expression, '{'); brace != NULL; brace = strchr(brace + 1, '{')) {
-        unsigned long bound = 1;
-        for (const char *at = brace + 1; *at != 0 && *at != '}';
-             at += strspn(at, "0123456789") > 0 ? strspn(at, "0123456789") : 1) {
-            unsigned long number = strtoul(at, NULL, 10);
-            bound = number > bound ? number : bound;
+        if (brace > expression && (brace[-1] == ')' || brace[-1] == '}')) {
+            return true;
         }
-        product = bound > REPEATS_MAX || product * bound > REPEATS_MAX ? REPEATS_MAX + 1 : product * bound;
-        if (product > REPEATS_MAX) {
-            break;
+        for (const char *at = brace + 1; *at != 0 && *at != '}'; at++) {
+            sum += at[-1] == '{' || at[-1] == ',' ? strtoul(at, NULL, 10) : 0;
         }
     }
-    return product;
+    return sum > REPEATS_MAX;
 }
 
 static bool has_back_reference(const char *expression) {
@@ -164,8 +159,11 @@ static int compile(const struct reader *reader, const yaml_node_t *node, struct 
                    const char *expression) {
     char whole[RSW_PATTERN_MAX + 8];
     char why[128];
-    if (repeats_of(expression) > REPEATS_MAX) {
-        return wrong(reader, node, "this expression repeats too much");
+    if (repeats_too_much(expression)) {
+        return wrong(reader, node,
+                     "{m,n} can stand behind one character or bracket, not behind a group, and up to "
+                     "%d in all",
+                     REPEATS_MAX);
     }
     if (has_back_reference(expression)) {
         return wrong(reader, node, "back references are not taken");
