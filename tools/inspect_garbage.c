@@ -152,6 +152,7 @@ int rsw_inspect_garbage(struct rsw_cli *cli) {
         .max_delete = 100,
         .pins = mark.pins,
         .pin_count = mark.pin_count,
+        .policy = mark.policy,
         .clock = cli->clock,
         .item = on_item,
         .arg = &garbage,

@@ -80,6 +80,7 @@ struct rsw_options {
     int64_t upload_max_age_ms;
     struct rsw_strings pins; /* "DIGEST", "NAME@DIGEST" or "NAME:TAG" */
     struct rsw_strings pin_files;
+    char *policy;
     uint64_t max_delete; /* percent */
     char *audit;         /* NULL: `audit.jsonl` in the index's directory */
 

@@ -50,6 +50,7 @@ static int judge_tags(struct rsw_marker *marker, const struct rsw_repository_rul
         struct rsw_view_tag *tag = &view->tags[i];
         if (tag->subject == 0) {
             tag->rule = judged[count].rule;
+            tag->pushed_ms = judged[count].pushed_ms;
             tag->ground = judged[count++].ground;
         }
     }

@@ -51,6 +51,7 @@ struct rsw_view_tag {
     uint32_t subject;                /* of a weak tag: blob id; 0: an ordinary tag */
     const struct rsw_tag_rule *rule; /* of the policy; NULL: none speaks of it */
     enum rsw_ground ground;          /* why it stays, or LET_GO */
+    int64_t pushed_ms;               /* 0: not known; set where the policy speaks of the repository */
     bool young;
     bool pinned;
 };

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #define VALUES_MAX 100000 /* of all kinds: a file can name one value at many places by aliases */
-#define REPEATS_MAX 512   /* sum of all bounds {m,n} of an expression: it grows by that when compiled */
+#define SIZE_LIMIT 512    /* of an expression, as it is compiled */
 #define NEWEST_MAX 1000000000
 
 struct reader {
@@ -132,18 +132,75 @@ static int read_number(struct reader *reader, yaml_node_t *node, uint32_t *out) 
 
 /* ---- patterns ---- */
 
-/* What the C library makes of a repeated group grows beyond all bounds when groups lie in each other. */
-static bool repeats_too_much(const char *expression) {
-    uint64_t sum = 0;
-    for (const char *brace = strchr(expression, '{'); brace != NULL; brace = strchr(brace + 1, '{')) {
-        if (brace > expression && (brace[-1] == ')' || brace[-1] == '}')) {
-            return true;
-        }
-        for (const char *at = brace + 1; *at != 0 && *at != '}'; at++) {
-            sum += at[-1] == '{' || at[-1] == ',' ? strtoul(at, NULL, 10) : 0;
+/* How large the C library makes it: '+' doubles what it stands behind, {m,n} makes n of it, and in groups
+ * within groups that multiplies. More than SIZE_LIMIT: not to be compiled. */
+struct measure {
+    const char *at;
+    bool repeated; /* behind a '*', '?', '+' or {…} */
+    bool group;    /* behind a ')' */
+};
+
+static size_t bound_of(struct measure *m) {
+    size_t most = 1;
+    for (; *m->at != 0 && *m->at != '}'; m->at++) {
+        if (m->at[-1] == '{' || m->at[-1] == ',') {
+            size_t bound = strtoul(m->at, NULL, 10);
+            most = bound > most ? bound : most;
         }
     }
-    return sum > REPEATS_MAX;
+    return most;
+}
+
+static void skip_bracket(struct measure *m) {
+    m->at += *m->at == '^' ? 1 : 0;
+    m->at += *m->at == ']' ? 1 : 0;
+    m->at += strcspn(m->at, "]");
+    m->at += *m->at == ']' ? 1 : 0;
+}
+
+static size_t measure(struct measure *m);
+
+static size_t measure_one(struct measure *m, char c) {
+    size_t size = 1;
+    m->repeated = m->group = false;
+    if (c == '(') {
+        size = measure(m);
+        m->at += *m->at == ')' ? 1 : 0;
+        m->repeated = false;
+        m->group = true;
+    } else if (c == '[') {
+        skip_bracket(m);
+    } else if (c == '\\' && *m->at != 0) {
+        m->at++;
+    }
+    return size;
+}
+
+/* Up to a ')' or the end. */
+static size_t measure(struct measure *m) {
+    size_t total = 0;
+    size_t last = 0;
+    while (*m->at != 0 && *m->at != ')' && total <= SIZE_LIMIT) {
+        char c = *m->at++;
+        if (strchr("*?+{", c) == NULL) {
+            last = measure_one(m, c);
+            total += last;
+            continue;
+        }
+        size_t times = c == '{' ? bound_of(m) : c == '+' ? 2 : 1;
+        if (m->repeated || (c == '{' && m->group) || times > SIZE_LIMIT) {
+            return SIZE_LIMIT + 1;
+        }
+        total += last * (times - 1);
+        m->at += c == '{' && *m->at == '}' ? 1 : 0;
+        m->repeated = true;
+    }
+    return total;
+}
+
+static bool grows_too_large(const char *expression) {
+    struct measure m = {.at = expression};
+    return measure(&m) > SIZE_LIMIT; /* a ')' without its '(' is where compiling ends, too */
 }
 
 static bool has_back_reference(const char *expression) {
@@ -159,11 +216,11 @@ static int compile(const struct reader *reader, const yaml_node_t *node, struct 
                    const char *expression) {
     char whole[RSW_PATTERN_MAX + 8];
     char why[128];
-    if (repeats_too_much(expression)) {
+    if (grows_too_large(expression)) {
         return wrong(reader, node,
-                     "{m,n} can stand behind one character or bracket, not behind a group, and up to "
-                     "%d in all",
-                     REPEATS_MAX);
+                     "this expression repeats too much: {m,n} can stand behind a character or "
+                     "bracket, and up to %d in all; no repetition behind another",
+                     SIZE_LIMIT);
     }
     if (has_back_reference(expression)) {
         return wrong(reader, node, "back references are not taken");

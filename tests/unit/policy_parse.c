@@ -85,9 +85,11 @@ static void what_is_wrong_is_told_with_line_and_column(void **state) {
         {"repositories:\n  - match: {regex: \"a(\"}\n", "p:2:20: no regular expression"},
         {"repositories:\n  - match: {regex: \"a)(b\"}\n", "p:2:20: no regular expression"},
         {"repositories:\n  - match: {regex: \"(a{1,99}){1,99}\"}\n",
-         "p:2:20: {m,n} can stand behind one character"},
+         "p:2:20: this expression repeats too much"},
         {"repositories:\n  - match: {regex: \"a{1,255}b{1,255}c{1,255}\"}\n",
-         "p:2:20: {m,n} can stand behind"},
+         "p:2:20: this expression repeats too much"},
+        {"repositories:\n  - match: {regex: \"a+++b\"}\n", "p:2:20: this expression repeats too much"},
+        {"repositories:\n  - match: {regex: \"((((((((((a+)+)+)+)+)+)+)+)+)+)\"}\n", "repeats too much"},
         {"repositories:\n  - match: {regex: '(a)\\1'}\n", "p:2:20: back references"},
         {"repositories:\n  - match: a\n    younger-than: 10\n", "p:3:19: expected a duration"},
         {"repositories:\n  - match: a\n    tags:\n      - match: b\n", "p:4:9: keep is missing"},
@@ -173,7 +175,12 @@ static void globs_know_the_parts_of_a_name(void **state) {
 
 static void an_expression_must_fit_the_whole_name(void **state) {
     (void)state;
-    struct rsw_policy *policy = parsed("repositories:\n  - match: {regex: \"a|b\"}\n");
+    struct rsw_policy *policy =
+        parsed("repositories:\n  - match: {regex: \"v([0-9]+[.])+[0-9]{1,4}(-[a-z]*)?\"}\n");
+    assert_non_null(rsw_policy_find(policy, "v1.2.3-rc"));
+    assert_null(rsw_policy_find(policy, "v1"));
+    rsw_policy_free(policy);
+    policy = parsed("repositories:\n  - match: {regex: \"a|b\"}\n");
     assert_non_null(rsw_policy_find(policy, "b"));
     assert_null(rsw_policy_find(policy, "ab"));
     assert_null(rsw_policy_find(policy, "bc"));
