@@ -212,25 +212,30 @@ static int tell_all(struct explaining *e) {
     return rsw_txn_failed(e->marker.txn, e->err) ? -1 : 0;
 }
 
+static int prepare(struct explaining *e, struct rsw_txn *txn, const struct rsw_mark_options *options) {
+    if (rsw_marker_init(&e->marker, txn, options, e->err) != 0) {
+        return -1;
+    }
+    e->users = calloc(e->marker.blob_count + (size_t)1, sizeof *e->users);
+    e->sizes = calloc(e->marker.blob_count + (size_t)1, sizeof *e->sizes);
+    if (e->users == NULL || e->sizes == NULL || !rsw_bitmap_init(&e->seen, e->marker.blob_count)) {
+        out_of_memory(e);
+        return -1;
+    }
+    return 0;
+}
+
 int rsw_explain(struct rsw_explain *explain, struct rsw_txn *txn, const struct rsw_mark_options *options,
                 struct rsw_error *err) {
     struct explaining e = {.out = explain, .err = err};
     if (rsw_mark(&e.plan, txn, options, err) != 0) {
         return -1;
     }
-    int rc = rsw_marker_init(&e.marker, txn, options, err);
-    if (rc == 0) {
-        e.users = calloc(e.marker.blob_count + (size_t)1, sizeof *e.users);
-        e.sizes = calloc(e.marker.blob_count + (size_t)1, sizeof *e.sizes);
-        rc = e.users == NULL || e.sizes == NULL || !rsw_bitmap_init(&e.seen, e.marker.blob_count)
-                 ? out_of_memory(&e)
-                 : 0;
-    }
     explain->blobs = e.plan.counts[RSW_ITEM_BLOB];
     explain->bytes = e.plan.bytes;
-    if (rc == 0 && (read_plan(&e) != 0 || count_users(&e) != 0 || tell_all(&e) != 0)) {
-        rc = -1;
-    }
+    int rc = prepare(&e, txn, options) != 0 || read_plan(&e) != 0 || count_users(&e) != 0 || tell_all(&e) != 0
+                 ? -1
+                 : 0;
     release(&e);
     return rc;
 }

@@ -93,6 +93,9 @@ static void keep_newest(const struct rsw_keep *keep, const struct rsw_tag_rule *
 static int judge_group(const struct rsw_keep *keep, const struct rsw_tag_rule *rule,
                        const struct rsw_judge *judge, struct rsw_judged *all, size_t count,
                        struct rsw_error *err) {
+    if (count == 0) {
+        return 0;
+    }
     for (size_t i = 0; i < count; i++) {
         if (all[i].rule == rule && all[i].ground == RSW_GROUND_LET_GO) {
             all[i].ground = judge_one(keep, judge, &all[i]);
