@@ -77,9 +77,6 @@ void sim_ledger_put(struct sim_ledger *ledger, const struct sim_request *request
     }
     ledger->made++;
     ledger->promises[repo][request->blob] = (struct sim_promise){true, request->began_ms};
-    if (request->tag == SIM_TAG_LET_GO) {
-        ledger->was_let_go_tag[repo][request->blob] = true;
-    }
     if (request->tag >= 0 && repo_of(ledger, repo)->written[request->tag] == request->blob &&
         ledger->tag_deleted_at[repo][request->tag] < began) {
         ledger->tags[repo][request->tag] = true;
@@ -113,10 +110,18 @@ static uint32_t kept(const struct sim_ledger *ledger, int repo) {
     return kept;
 }
 
+/* Itself, or what it follows. */
+static bool is_let_go(const struct sim_ledger *ledger, int repo, int blob) {
+    int subject = sim_contents[blob].subject;
+    uint32_t let_go = repo_of(ledger, repo)->ever[SIM_TAG_LET_GO];
+    return ledger->policy &&
+           ((let_go & SIM_BIT(blob)) != 0 || (subject >= 0 && (let_go & SIM_BIT(subject)) != 0));
+}
+
 /* True if it is not promised any more: no tag keeps it, and it is not young. */
 static bool lapses(struct sim_ledger *ledger, int repo, int blob) {
-    bool can = ledger->untagged_remove || (ledger->policy && ledger->was_let_go_tag[repo][blob]);
-    if (!can || (kept(ledger, repo) & SIM_BIT(blob)) != 0) {
+    if ((!ledger->untagged_remove && !is_let_go(ledger, repo, blob)) ||
+        (kept(ledger, repo) & SIM_BIT(blob)) != 0) {
         return false;
     }
     withdraw(ledger, repo, blob);

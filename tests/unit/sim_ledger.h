@@ -15,7 +15,6 @@ struct sim_ledger {
     bool untagged_remove; /* what no tag keeps is promised for `grace_ms` only */
     int64_t grace_ms;
     bool policy; /* lets SIM_TAG_LET_GO go, with all that it ever pointed at: promised for `grace_ms` only */
-    bool was_let_go_tag[SIM_REPOS][SIM_BLOBS];
     int64_t tag_made_ms[SIM_REPOS][SIM_TAGS];
     struct sim_promise promises[SIM_REPOS][SIM_BLOBS];
     bool tags[SIM_REPOS][SIM_TAGS];            /* the tag as the registry wrote it last is promised */
