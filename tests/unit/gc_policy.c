@@ -2,6 +2,8 @@
  * keeps it. tests/unit/policy_judge.c has the rules themselves. docs/policy.md describes both. */
 #include "gc_help.h"
 
+#include "gc/explain.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -272,6 +274,71 @@ static void after_a_gap_nobody_knows_what_was_pulled(void **state) {
     goes(w, NULL);
 }
 
+/* ---- explaining ---- */
+
+struct told {
+    char text[1024];
+    size_t len;
+};
+
+static int tell_repo(void *arg, const struct rsw_explained_repo *repo) {
+    struct told *told = arg;
+    told->len += (size_t)snprintf(told->text + told->len, sizeof told->text - told->len, "%s:%u ", repo->name,
+                                  (unsigned)repo->tags);
+    return 0;
+}
+
+static int tell_tag(void *arg, const struct rsw_explained_tag *tag) {
+    struct told *told = arg;
+    told->len += (size_t)snprintf(told->text + told->len, sizeof told->text - told->len, "%s=%s,%u+%u ",
+                                  tag->name, tag->kept ? rsw_ground_name(tag->ground) : "goes",
+                                  (unsigned)tag->exclusive, (unsigned)tag->shared);
+    return 0;
+}
+
+static void explained_as(struct world *w, const char *repo_name, const char *expected, unsigned blobs) {
+    struct told told = {.len = 0};
+    struct rsw_error err = RSW_ERROR_INIT;
+    struct rsw_explain explain = {.repo = repo_name, .on_repo = tell_repo, .on_tag = tell_tag, .arg = &told};
+    if (rsw_explain(&explain, w->txn, &w->options, &err) != 0) {
+        fail_msg("%s", err.message);
+    }
+    assert_string_equal(told.text, expected);
+    assert_int_equal(explain.blobs, blobs);
+    assert_int_equal(explain.bytes, 100 * blobs);
+}
+
+/* Every blob of these worlds has 100 bytes; each image has its manifest and its config to itself. */
+static void bytes_that_come_free_are_told_apart(void **state) {
+    struct world *w = *state;
+    policy(w, "repositories:\n  - match: a\n" RULE("pr-*", "none") "  - match: b\n" RULE("*", "none"));
+    image(w, "a", "v1", "kept", "base");
+    image(w, "a", "pr-1", "m", "base own both");
+    image(w, "a", "pr-2", "n", "base both");
+    image(w, "b", "x", "o", "both");
+    explained_as(w, NULL, "a:3 pr-1=goes,300+100 pr-2=goes,200+100 v1=no rule,0+0 b:1 x=goes,200+100 ", 8);
+    explained_as(w, "b", "b:1 x=goes,200+100 ", 8);
+    explained_as(w, "c", "", 8);
+}
+
+static void two_tags_of_one_image_share_nothing(void **state) {
+    struct world *w = *state;
+    policy(w, POLICY(RULE("pr-*", "none")));
+    image(w, "a", "pr-1", "m", "l");
+    tag(w, "a", "pr-2", "m");
+    explained_as(w, NULL, "a:2 pr-1=goes,300+0 pr-2=goes,300+0 ", 3);
+}
+
+static void what_grace_or_a_pin_keeps_is_told(void **state) {
+    struct world *w = *state;
+    policy(w, POLICY(RULE("*", "none")));
+    image(w, "a", "pinned", "m", "l");
+    pin_tag(w, "a", "pinned");
+    w->touched_ms = NOW_MS - HOUR_MS;
+    image(w, "a", "young", "n", "k");
+    explained_as(w, NULL, "a:2 pinned=let go,0+0 young=let go,0+0 ", 0);
+}
+
 #define RUN(test) cmocka_unit_test_setup_teardown(test, world_begin, world_end)
 
 int main(void) {
@@ -299,6 +366,9 @@ int main(void) {
         RUN(children_and_heads_do_not_count_among_the_untagged),
         RUN(what_is_pulled_stays),
         RUN(after_a_gap_nobody_knows_what_was_pulled),
+        RUN(bytes_that_come_free_are_told_apart),
+        RUN(two_tags_of_one_image_share_nothing),
+        RUN(what_grace_or_a_pin_keeps_is_told),
     };
     return cmocka_run_group_tests(tests, world_open, world_close);
 }
