@@ -16,7 +16,7 @@ policy() {
 # One generation by the policy, seen through; all that it may take is older than grace.
 policy_sweep() {
     rs sweep --confirm --wait --settle 1s --quarantine 1s --grace 1s --max-delete 100 --policy "$WORK/policy.yml" \
-        --registry-config "$WORK/registry.yml" --registry "$REGISTRY" --json "$@" >"$WORK/sweep.json" 2>>"$WORK/sweep.log" ||
+        --registry-config "$WORK/registry.yml" --registry "$REGISTRY" --json >"$WORK/sweep.json" 2>>"$WORK/sweep.log" ||
         { local status=$? && tail -n 20 "$WORK/sweep.log" >&2 && return "$status"; }
 }
 
