@@ -52,6 +52,7 @@ struct rsw_cli {
     size_t list_max;             /* of each list in the JSON of a sweep; 0: all */
     bool lost_output;            /* a line of the result could not even be made */
     struct rsw_pins pins;        /* what rsw_cli_mark_options pointed to */
+    struct rsw_lease *lease;     /* owned; NULL: none */
     struct rsw_policy *policy;   /* likewise, owned; NULL without --policy */
 };
 
@@ -73,6 +74,10 @@ char *rsw_cli_audit_file(const struct rsw_cli *cli);
  * cli->clock. Pins and policy belong to cli. 0, or -1 (RSW_EINVAL: a pin or the policy is none, or with
  * --confirm uploads are stale within grace; RSW_ENOMEM). */
 int rsw_cli_mark_options(struct rsw_cli *cli, struct rsw_mark_options *out, struct rsw_error *err);
+
+/* Opens the lease of the storage, by --lease, into cli->lease, and a thread that keeps it. The index is open
+ * for writing, storage too. 0 or -1. */
+int rsw_cli_open_lease(struct rsw_cli *cli, struct rsw_error *err);
 
 /* A pin that keeps nothing is a slip of the pen that costs an image: a warning each. After
  * rsw_cli_mark_options, with the index open. 0, or -1 on an index error. */

@@ -6,6 +6,7 @@
 #include "registry_config.h"
 #include "registry_schema.h"
 
+#include "gc/lease.h"
 #include "util/text.h"
 #include <regsweep/policy.h>
 
@@ -93,6 +94,8 @@ static void look_up_storage(struct rsw_cli *cli, struct rsw_state *state) {
         state->storage_url[0] = 0;
     }
     rsw_damage_unwatch();
+    rsw_lease_close(cli->lease);
+    cli->lease = NULL;
     rsw_index_close(cli->index);
     cli->index = NULL;
 }
@@ -183,6 +186,19 @@ int rsw_cli_warn_pins(struct rsw_cli *cli, struct rsw_error *err) {
     return cli->pins.count == 0                             ? 0
            : rsw_txn_begin_read(&txn, cli->index, err) != 0 ? -1
                                                             : rsw_pins_warn(&cli->pins, txn, &cli->log, err);
+}
+
+int rsw_cli_open_lease(struct rsw_cli *cli, struct rsw_error *err) {
+    char holder[RSW_IDENTITY_MAX];
+    if (cli->options.lease_ms == 0 || cli->lease != NULL) {
+        return 0;
+    }
+    if (rsw_index_identity(cli->index, holder, err) != 0) {
+        return -1;
+    }
+    const struct rsw_lease_options options = {
+        .storage = cli->storage, .holder = holder, .length_ms = cli->options.lease_ms, .log = &cli->log};
+    return rsw_lease_open(&cli->lease, &options, err) == 0 ? rsw_lease_keep(cli->lease, err) : -1;
 }
 
 void rsw_cli_init(struct rsw_cli *cli) {

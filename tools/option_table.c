@@ -128,6 +128,15 @@ const struct rsw_option rsw_option_table[] = {
      "How long what was taken out of the registry's sight can be put back before it is deleted."},
     {"fence-timeout", 0, RSW_OPTION_DURATION, ASKED, RSW_IN_ALL, AT(fence_timeout_ms), 0, "60s", "DURATION",
      "How long to wait for the registry's events to arrive. When they do not, nothing is deleted."},
+    {"lease", 0, RSW_OPTION_DURATION, ONLINE, RSW_IN_ALL, AT(lease_ms), 0, "5m", "DURATION",
+     "Of several regsweep on one storage, each with its own index, one sweeps at a time; one that says "
+     "nothing "
+     "for this long is taken for dead. 0: there is only this one."},
+    {"schedule", 0, RSW_OPTION_STRING, RSW_FOR_SERVE, RSW_IN_ALL, AT(schedule), 0, NULL, "TIME|DURATION",
+     "Sweep by itself: every day at this time of day (03:00), or as often as that (24h). The options of "
+     "sweeps that serve was given count. Needs --registry."},
+    {"schedule-delay", 0, RSW_OPTION_DURATION, RSW_FOR_SERVE, RSW_IN_ALL, AT(schedule_delay_ms), 0, "10m",
+     "DURATION", "Each time up to that much later, by chance, so that several do not begin at once."},
     {"wait", 0, RSW_OPTION_FLAG, RSW_FOR_SWEEP, ASKED_FOR | SENT, AT(wait), 0, NULL, NULL,
      "Stay until all that is under way is deleted, through the times of --settle and --quarantine."},
     {"server", 0, RSW_OPTION_STRING, RSW_FOR_SWEEP, RSW_IN_ALL, AT(server), 0, NULL, "URL",

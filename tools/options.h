@@ -98,6 +98,9 @@ struct rsw_options {
     int64_t settle_ms;
     int64_t quarantine_ms;
     int64_t fence_timeout_ms;
+    int64_t lease_ms; /* 0: none */
+    char *schedule;   /* serve; NULL: none */
+    int64_t schedule_delay_ms;
     bool wait;    /* sweep */
     char *server; /* sweep; NULL: here */
     char *server_ca;

@@ -5,6 +5,7 @@
 #include "registry.h"
 #include "secret.h"
 #include "serve_metrics.h"
+#include "serve_schedule.h"
 #include "serve_sweeps.h"
 #include "token.h"
 
@@ -31,7 +32,8 @@ struct server {
     struct rsw_sweep_runs *runs; /* fence through the feed, which answers for them */
     /* Fences through the feed, whose threads look at it, also before it runs. NULL: no registry was named. */
     _Atomic(struct rsw_sweeper *) sweeper;
-    char *audit_file; /* owned */
+    struct rsw_schedule *schedule; /* asks for runs */
+    char *audit_file;              /* owned */
     const char *notify_socket;
 };
 
@@ -126,6 +128,7 @@ static int start_sweeper(struct server *server, struct rsw_error *err) {
         .storage = cli->storage,
         .open = on_open,
         .arg = server,
+        .lease = cli->lease,
         .audit_file = server->audit_file,
         .fence_timeout_ms = cli->options.fence_timeout_ms,
         .clock = cli->clock,
@@ -160,6 +163,9 @@ static int start(struct server *server, const struct tokens *tokens, struct rsw_
         .further = tokens->sweeps != NULL ? on_sweeps : on_no_sweeps,
         .arg = server,
     };
+    if (rsw_cli_has_registry(cli) && rsw_cli_open_lease(cli, err) != 0) {
+        return -1;
+    }
     if (rsw_reviver_start(&server->reviver, cli->index, cli->storage, cli->clock, &cli->log, err) != 0 ||
         rsw_checker_start(&server->checker, cli->index, cli->storage, &checks, err) != 0 ||
         rsw_sweep_runs_start(&server->runs, cli, err) != 0 ||
@@ -170,13 +176,16 @@ static int start(struct server *server, const struct tokens *tokens, struct rsw_
     if (rsw_beat_first(cli->index, cli->clock, &cli->log, err) != 0 || tell_state(cli, err) != 0) {
         return -1;
     }
-    return rsw_beat_start(&server->beat, cli->index, cli->clock, &cli->log, err) == 0
-               ? start_sweeper(server, err)
-               : -1;
+    if (rsw_beat_start(&server->beat, cli->index, cli->clock, &cli->log, err) != 0 ||
+        start_sweeper(server, err) != 0) {
+        return -1;
+    }
+    return cli->options.schedule == NULL ? 0 : rsw_schedule_start(&server->schedule, cli, server->runs, err);
 }
 
 /* Each uses those behind it. Metrics and sweeps may be asked for until the feed has stopped. */
 static void stop(struct server *server) {
+    rsw_schedule_stop(server->schedule);
     rsw_sweep_runs_stop(server->runs);
     rsw_sweeper_stop(atomic_load(&server->sweeper));
     rsw_feed_stop(server->feed);
@@ -251,6 +260,10 @@ static int serve(struct rsw_cli *cli, struct tokens *tokens) {
     const struct rsw_index_options how = {.create = true};
     if ((cli->options.tls_cert == NULL) != (cli->options.tls_key == NULL)) {
         return rsw_cli_usage(cli, "--tls-cert and --tls-key go together");
+    }
+    if (cli->options.schedule != NULL && !rsw_cli_has_registry(cli)) {
+        return rsw_cli_usage(
+            cli, "--schedule needs the running registry: give --registry URL, once for each replica");
     }
     if (load(tokens, cli, &err) != 0) {
         return err.code == RSW_EINVAL ? rsw_cli_fail_usage(cli, &err) : rsw_cli_fail(cli, &err);

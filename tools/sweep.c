@@ -103,6 +103,9 @@ static int sweep_online(struct rsw_cli *cli, struct rsw_sweep_options *options,
     if (rsw_cli_check_times(cli, err) != 0) {
         return RSW_EXIT_USAGE;
     }
+    if (rsw_cli_open_lease(cli, err) != 0) {
+        return rsw_cli_exit_of(err);
+    }
     if (rsw_cli_open_replicas(&options->replicas, cli, err) != 0) {
         return err->code == RSW_EINVAL ? RSW_EXIT_USAGE : rsw_cli_exit_of(err);
     }
@@ -110,6 +113,7 @@ static int sweep_online(struct rsw_cli *cli, struct rsw_sweep_options *options,
     options->quarantine_ms = cli->options.quarantine_ms;
     options->fence_timeout_ms = cli->options.fence_timeout_ms;
     options->wait = cli->options.wait;
+    options->lease = cli->lease;
     int status = sweep(cli, options, watch, err);
     rsw_replicas_close(options->replicas);
     return status;

@@ -15,6 +15,7 @@ extern "C" {
 #endif
 
 struct rsw_clock;
+struct rsw_lease;
 struct rsw_log;
 struct rsw_policy;
 struct rsw_replicas;
@@ -72,6 +73,8 @@ struct rsw_sweep_options {
     int64_t quarantine_ms;    /* what is hidden can be given back for so long; below 0: 24 hours */
     int64_t fence_timeout_ms; /* below 0: 60 seconds */
     bool wait;                /* until the generation is purged */
+    struct rsw_lease
+        *lease; /* of the storage, where others may sweep it too; NULL: nobody else does. Borrowed */
     const struct rsw_pin *pins;
     size_t pin_count;
     const struct rsw_policy *policy; /* NULL: none; what it lets go goes too */

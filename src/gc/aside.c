@@ -1,5 +1,6 @@
 #include "gc/aside.h"
 
+#include "gc/decide.h"
 #include "gc/quarantine.h"
 #include "storage/layout.h"
 #include "util/clock.h"
@@ -144,8 +145,8 @@ static int take_all(struct rsw_aside *aside, struct rsw_removal_batch *batch, en
                     struct rsw_error *err) {
     struct rsw_item last;
     for (bool begun = false;;) {
-        if (aside->options->stopped != NULL && aside->options->stopped(aside->options->arg)) {
-            return rsw_error_set(err, RSW_ESTOPPED, 0, "stopped; the next sweep goes on with what is left");
+        if (rsw_sweep_go_on(aside->options, err) != 0) {
+            return -1;
         }
         if (load(aside, batch, kind, &last, &begun, err) != 0) {
             return -1;

@@ -1,5 +1,6 @@
 #include "gc/decide.h"
 
+#include "gc/lease.h"
 #include "gc/plan.h"
 
 #include "util/clock.h"
@@ -25,6 +26,18 @@ void rsw_decide_options(struct rsw_mark_options *out, const struct rsw_sweep_opt
         .pin_count = options->pin_count,
         .policy = options->policy,
     };
+}
+
+int rsw_sweep_go_on(const struct rsw_sweep_options *options, struct rsw_error *err) {
+    if (options->lease != NULL && !rsw_lease_is_held(options->lease)) {
+        return rsw_error_set(
+            err, RSW_EREFUSED, 0,
+            "this run has lost the lease of the storage, which another regsweep may sweep by now; "
+            "nothing more is taken before it is ours again");
+    }
+    return options->stopped != NULL && options->stopped(options->arg)
+               ? rsw_error_set(err, RSW_ESTOPPED, 0, "stopped; the next sweep goes on with what is left")
+               : 0;
 }
 
 /* ---- guards ---- */

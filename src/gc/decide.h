@@ -17,4 +17,8 @@ int rsw_decide(struct rsw_plan *plan, struct rsw_sweep_result *result, struct rs
 int rsw_decide_scan(struct rsw_index *index, struct rsw_storage *storage,
                     const struct rsw_sweep_options *options, bool stopped, struct rsw_error *err);
 
+/* -1: the run is to end, with RSW_ESTOPPED, or RSW_EREFUSED where it has lost the lease of the storage. Asked
+ * before every batch of deletions. */
+int rsw_sweep_go_on(const struct rsw_sweep_options *options, struct rsw_error *err);
+
 #endif

@@ -1,5 +1,6 @@
 #include "gc/forget.h"
 
+#include "gc/decide.h"
 #include "storage/layout.h"
 #include "util/log.h"
 
@@ -170,9 +171,7 @@ int rsw_forget(struct rsw_online *online, uint64_t id, enum rsw_item_kind kind, 
             *err = first;
             rc = -1;
         }
-        if (rc == 0 && online->options->stopped != NULL && online->options->stopped(online->options->arg)) {
-            rc = rsw_error_set(err, RSW_ESTOPPED, 0, "stopped; the next sweep goes on with what is left");
-        }
+        rc = rc == 0 ? rsw_sweep_go_on(online->options, err) : rc;
     }
     free(pairs);
     return rc;

@@ -1,5 +1,6 @@
 #include "gc/generation.h"
 
+#include "gc/decide.h"
 #include "gc/online.h"
 
 #include "gc/removal.h"
@@ -257,8 +258,8 @@ static int remove_kind(struct rsw_run *run, struct rsw_removal_batch *batch, enu
                        struct rsw_error *err) {
     struct rsw_item last;
     for (bool first = true;;) {
-        if (run->options->stopped != NULL && run->options->stopped(run->options->arg)) {
-            return rsw_error_set(err, RSW_ESTOPPED, 0, "stopped; the next sweep goes on with what is left");
+        if (rsw_sweep_go_on(run->options, err) != 0) {
+            return -1;
         }
         if (load_batch(run, batch, kind, &last, &first, err) != 0) {
             return -1;

@@ -553,6 +553,16 @@ int rsw_online_look(struct rsw_online *online, struct rsw_error *err) {
     return 0;
 }
 
+int rsw_online_is_open(struct rsw_index *index, bool *open, struct rsw_error *err) {
+    uint64_t ids[RSW_GENERATIONS_OPEN_MAX];
+    size_t count;
+    if (open_ids(index, ids, &count, err) != 0) {
+        return -1;
+    }
+    *open = count > 0;
+    return 0;
+}
+
 int rsw_online_is_busy(struct rsw_index *index, bool *busy, struct rsw_error *err) {
     RSW_AUTO_TXN txn = NULL;
     uint64_t ids[RSW_GENERATIONS_OPEN_MAX];

@@ -47,6 +47,8 @@ struct rsw_online {
  * RSW_EPARTIAL, RSW_ESTOPPED, or what index, storage and registry answer; then what is done is done, and a
  * later call goes on. Needs the lock "sweep" and no transaction. */
 int rsw_online_advance(struct rsw_online *online, int64_t *left_ms, struct rsw_error *err);
+/* Is there one that is not over? 0 or -1. */
+int rsw_online_is_open(struct rsw_index *index, bool *open, struct rsw_error *err);
 /* Is there one that has not hidden its bytes yet, or are there too many? No other may be begun then. 0 or -1.
  */
 int rsw_online_is_busy(struct rsw_index *index, bool *busy, struct rsw_error *err);

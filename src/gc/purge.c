@@ -1,5 +1,6 @@
 #include "gc/purge.h"
 
+#include "gc/decide.h"
 #include "gc/quarantine.h"
 #include "gc/removal.h"
 #include "gc/tidy.h"
@@ -39,11 +40,8 @@ static int load(struct purge *purge, enum rsw_item_kind kind, struct rsw_error *
     RSW_AUTO_ITER iter = RSW_ITER_INIT;
     struct rsw_item item;
     rsw_removal_batch_clear(purge->batch);
-    const struct rsw_sweep_options *options = purge->online->options;
-    if (options->stopped != NULL && options->stopped(options->arg)) {
-        return rsw_error_set(err, RSW_ESTOPPED, 0, "stopped; the next sweep goes on with what is left");
-    }
-    if (rsw_txn_begin_read(&txn, purge->online->index, err) != 0) {
+    if (rsw_sweep_go_on(purge->online->options, err) != 0 ||
+        rsw_txn_begin_read(&txn, purge->online->index, err) != 0) {
         return -1;
     }
     if (purge->begun) {

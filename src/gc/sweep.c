@@ -4,6 +4,7 @@
 #include "gc/decide.h"
 #include "gc/folders.h"
 #include "gc/generation.h"
+#include "gc/lease.h"
 #include "gc/online.h"
 #include "gc/tidy.h"
 #include "util/clock.h"
@@ -62,6 +63,7 @@ static int sweep_offline(struct rsw_sweep_result *result, struct rsw_index *inde
 #define BUSY_PAUSE_MS 200
 #define BUSY_MAX_MS 10000 /* serve works on a generation for so long at most, as a rule */
 #define WAIT_STEP_MS 200
+#define LEASE_PAUSE_MS 1000
 
 static bool is_stopped(const struct rsw_sweep_options *options) {
     return options->stopped != NULL && options->stopped(options->arg);
@@ -88,12 +90,51 @@ static int take_lock(struct rsw_lock *lock, const struct rsw_online *online, str
     }
 }
 
+/* Under the lock. Where another regsweep, on another index, has it, we wait until we know whether that one
+ * lives: then it works, perhaps for hours. */
+static int take_lease(const struct rsw_online *online, struct rsw_error *err) {
+    struct rsw_lease *lease = online->options->lease;
+    if (lease == NULL) {
+        return 0;
+    }
+    for (bool told = false;; told = true) {
+        struct rsw_error busy = RSW_ERROR_INIT;
+        if (rsw_lease_take(lease, &busy) == 0) {
+            return 0;
+        }
+        if (busy.code != RSW_EBUSY || rsw_lease_other_lives(lease) || is_stopped(online->options)) {
+            *err = busy;
+            return -1;
+        }
+        if (!told) {
+            rsw_log(online->options->log, RSW_LOG_INFO, "%s", busy.message);
+        }
+        pause_ms(LEASE_PAUSE_MS);
+    }
+}
+
+/* Under the lock. As long as a generation is open nobody else is to begin one. */
+static int settle_lease(const struct rsw_online *online, struct rsw_error *err) {
+    bool open;
+    struct rsw_lease *lease = online->options->lease;
+    if (lease == NULL) {
+        return 0;
+    }
+    if (rsw_online_is_open(online->index, &open, err) != 0) {
+        return -1;
+    }
+    if (!open) {
+        rsw_lease_give_back(lease);
+    }
+    return 0;
+}
+
 /* Goes on with what is open, and begins another if nothing is in its way. */
 static int advance_and_begin(struct rsw_online *online, int64_t *left_ms, struct rsw_error *err) {
     RSW_AUTO_LOCK lock = RSW_LOCK_INIT;
     bool busy;
-    if (take_lock(&lock, online, err) != 0 || rsw_online_advance(online, left_ms, err) != 0 ||
-        rsw_online_is_busy(online->index, &busy, err) != 0) {
+    if (take_lock(&lock, online, err) != 0 || take_lease(online, err) != 0 ||
+        rsw_online_advance(online, left_ms, err) != 0 || rsw_online_is_busy(online->index, &busy, err) != 0) {
         return -1;
     }
     if (busy) {
@@ -115,12 +156,15 @@ static int advance_and_begin(struct rsw_online *online, int64_t *left_ms, struct
         result->spared = older.spared;
         result->freed = older.freed;
     }
-    return rc;
+    return settle_lease(online, rc == 0 ? err : NULL) == 0 ? rc : -1;
 }
 
 static int advance(struct rsw_online *online, int64_t *left_ms, struct rsw_error *err) {
     RSW_AUTO_LOCK lock = RSW_LOCK_INIT;
-    return take_lock(&lock, online, err) == 0 ? rsw_online_advance(online, left_ms, err) : -1;
+    return take_lock(&lock, online, err) == 0 && take_lease(online, err) == 0 &&
+                   rsw_online_advance(online, left_ms, err) == 0 && settle_lease(online, err) == 0
+               ? 0
+               : -1;
 }
 
 static void tell_wait(const struct rsw_online *online, int64_t wait_ms) {

@@ -1,5 +1,6 @@
 #include "gc/sweeper.h"
 
+#include "gc/lease.h"
 #include "index/time.h"
 #include "util/worker.h"
 
@@ -10,6 +11,7 @@
 #define BREATH_MS 50 /* never busier than this, whatever is due */
 #define PAUSE_FIRST_MS 5000
 #define PAUSE_MAX_MS 60000
+#define LEASE_PAUSE_MS 5000
 #define TELL_MS 60000 /* between two log lines about the same trouble */
 
 struct rsw_sweeper {
@@ -57,6 +59,7 @@ static int advance(struct rsw_sweeper *sweeper, struct rsw_error *err) {
         .grace_ms = -1,
         .upload_max_age_ms = -1,
         .fence_timeout_ms = options->fence_timeout_ms,
+        .lease = options->lease,
         .clock = options->clock,
         .log = options->log,
         .stopped = is_stopping,
@@ -92,6 +95,21 @@ static void count(struct rsw_sweeper *sweeper, bool failed, const struct rsw_err
     }
 }
 
+/* As long as a generation is open nobody else is to begin one. */
+static int settle_lease(struct rsw_sweeper *sweeper, struct rsw_error *err) {
+    bool open;
+    if (sweeper->options.lease == NULL) {
+        return 0;
+    }
+    if (rsw_online_is_open(sweeper->options.index, &open, err) != 0) {
+        return -1;
+    }
+    if (!open) {
+        rsw_lease_give_back(sweeper->options.lease);
+    }
+    return 0;
+}
+
 /* One look: what is due is done, unless a sweep of somebody else is at it. Gives the pause to the next. */
 static int64_t look(struct rsw_sweeper *sweeper) {
     RSW_AUTO_LOCK lock = RSW_LOCK_INIT;
@@ -106,7 +124,16 @@ static int64_t look(struct rsw_sweeper *sweeper) {
         if (rc != 0 && err.code == RSW_EBUSY) {
             return LOOK_MS;
         }
+        if (rc == 0 && sweeper->options.lease != NULL && rsw_lease_take(sweeper->options.lease, &err) != 0) {
+            if (err.code == RSW_EBUSY) {
+                return LEASE_PAUSE_MS; /* ours waits until the other one is done, or dead */
+            }
+            rc = -1;
+        }
         rc = rc == 0 ? advance(sweeper, &err) : rc;
+        if (rc == 0) {
+            rc = settle_lease(sweeper, &err);
+        }
     }
     bool failed = rc != 0 && err.code != RSW_ESTOPPED;
     count(sweeper, failed, &err);

@@ -14,6 +14,7 @@ struct rsw_sweeper_options {
      * may start later than `serve`. From the sweeper's thread. */
     int (*open)(void *arg, struct rsw_replicas **out, struct rsw_error *err);
     void *arg;
+    struct rsw_lease *lease;  /* of the storage; NULL: nobody else sweeps it. Outlives the sweeper */
     const char *audit_file;   /* borrowed until the stop */
     int64_t fence_timeout_ms; /* below 0: the default */
     const struct rsw_clock *clock;

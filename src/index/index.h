@@ -89,6 +89,11 @@ struct rsw_state {
 };
 #define RSW_BEAT_STEP_MS (10 * INT64_C(1000)) /* `serve` says so this often */
 #define RSW_BEAT_OLD_MS (60 * INT64_C(1000))  /* if it last did longer ago, it does not run */
+/* A name of this index that no other has, made when it is asked for first. 0 or -1. No transaction may be
+ * open.
+ */
+#define RSW_IDENTITY_MAX 33
+int rsw_index_identity(struct rsw_index *index, char out[RSW_IDENTITY_MAX], struct rsw_error *err);
 int rsw_state_get(struct rsw_txn *txn, struct rsw_state *out); /* RSW_FOUND or RSW_FAILED */
 void rsw_state_put(struct rsw_txn *txn, const struct rsw_state *state);
 /* Records a gap at this transaction's seq. */

@@ -28,7 +28,8 @@
 #define RSW_SUM_SIZE 4
 
 enum rsw_table {
-    RSW_T_META = 0,          /* name → what it says: "schema", "counters", "state", "time" */
+    RSW_T_META = 0,          /* name → what it says: "schema", "counters", "state", "time",
+                                "identity" (32 hexadecimal digits) */
     RSW_T_DIGEST = 1,        /* algorithm (1), digest → id */
     RSW_T_BLOB = 2,          /* id / RSW_BLOBS_EACH → what is known of so many ids */
     RSW_T_REFS = 3,          /* manifest → what it names; there if and only if the blob is PARSED */

@@ -1,8 +1,13 @@
 /* Tables META: counters and the state of the whole. */
 #include "index/txn.h"
 
+#include <errno.h>
+#include <stdio.h>
+#include <sys/random.h>
+
 static const char counters_key[] = "counters";
 static const char state_key[] = "state";
+static const char identity_key[] = "identity";
 
 int rsw_counters_load(struct rsw_txn *txn) {
     struct rsw_span key = rsw_span_of(counters_key, sizeof counters_key - 1);
@@ -116,4 +121,41 @@ void rsw_state_gap(struct rsw_txn *txn, int64_t now_ms, const char *reason) {
     state.gap_ms = now_ms;
     rsw_text_out(state.gap_reason, sizeof state.gap_reason, (const uint8_t *)reason, strlen(reason));
     rsw_state_put(txn, &state);
+}
+
+/* ---- identity ---- */
+
+static int read_identity(struct rsw_txn *txn, char out[RSW_IDENTITY_MAX]) {
+    struct rsw_span key = rsw_span_of(identity_key, sizeof identity_key - 1);
+    struct rsw_span value;
+    int answer = rsw_txn_get(txn, RSW_T_META, key, &value);
+    if (answer == RSW_FOUND && !rsw_value_open(txn, RSW_T_META, key, &value, RSW_IDENTITY_MAX - 1, true)) {
+        return RSW_FAILED;
+    }
+    if (answer == RSW_FOUND) {
+        rsw_text_out(out, RSW_IDENTITY_MAX, value.data, RSW_IDENTITY_MAX - 1);
+    }
+    return answer;
+}
+
+int rsw_index_identity(struct rsw_index *index, char out[RSW_IDENTITY_MAX], struct rsw_error *err) {
+    uint8_t bytes[(RSW_IDENTITY_MAX - 1) / 2];
+    uint8_t value[RSW_IDENTITY_MAX - 1 + RSW_SUM_SIZE];
+    struct rsw_key key = {.len = 0};
+    RSW_AUTO_TXN txn = NULL;
+    if (rsw_txn_begin_write(&txn, index, err) != 0) {
+        return -1;
+    }
+    if (read_identity(txn, out) == RSW_ABSENT) {
+        if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes) {
+            return rsw_error_set(err, RSW_EIO, errno, "no random bytes for the name of the index");
+        }
+        for (size_t i = 0; i < sizeof bytes; i++) {
+            snprintf(out + 2 * i, 3, "%02x", bytes[i]);
+        }
+        memcpy(value, out, RSW_IDENTITY_MAX - 1);
+        rsw_key_bytes(&key, identity_key, sizeof identity_key - 1);
+        rsw_value_put(txn, RSW_T_META, &key, value, RSW_IDENTITY_MAX - 1);
+    }
+    return rsw_txn_commit(&txn, err);
 }

@@ -1,3 +1,4 @@
+regsweep_unit_test(gc_lease SOURCES gc_lease.c MODULES gc scan policy oci registry storage index util)
 regsweep_unit_test(gc_policy
     SOURCES gc_policy.c gc_help.c
     MODULES gc scan policy oci registry storage index util)

@@ -1,0 +1,25 @@
+/* Sweeps of serve's own, by --schedule: at a time of day or every so often, each a little later by chance.
+ * Where several share a storage, whoever has the lease of it first sweeps for all. */
+#ifndef REGSWEEP_TOOLS_SERVE_SCHEDULE_H
+#define REGSWEEP_TOOLS_SERVE_SCHEDULE_H
+
+#include "cli.h"
+#include "sweep_runs.h"
+
+struct rsw_schedule_time {
+    int64_t every_ms; /* 0: at a time of day */
+    int hour, minute; /* local time */
+};
+
+/* "03:00", or a duration of a minute at least. 0, or -1 (RSW_EINVAL). */
+int rsw_schedule_parse(struct rsw_schedule_time *out, const char *text, struct rsw_error *err);
+/* When the next is, behind `after_ms`, on the wall. A day on which the clocks are set has that time once. */
+int64_t rsw_schedule_next_ms(const struct rsw_schedule_time *time, int64_t after_ms);
+
+struct rsw_schedule;
+/* The thread; `serve` has its lease open, if there is one, and outlives it, as `runs`. 0 or -1. */
+int rsw_schedule_start(struct rsw_schedule **out, struct rsw_cli *serve, struct rsw_sweep_runs *runs,
+                       struct rsw_error *err);
+void rsw_schedule_stop(struct rsw_schedule *schedule); /* NULL is allowed */
+
+#endif
