@@ -197,11 +197,10 @@ static int take(struct rsw_lease *lease, struct rsw_error *err) {
         *err = why;
         return -1;
     }
-    if (list(lease, &row, err) != 0) {
+    /* Ours, or of another process on our index; or ours was an old number. */
+    if (list(lease, &row, err) != 0 || read_record(lease, row.last, &last, err) != 0) {
         return -1;
     }
-    read_record(lease, row.last,
-                &last); /* ours, or of another process on our index; or ours was an old number */
     if (strcmp(last.holder, lease->holder) != 0 || last.free) {
         lease->until_ms = 0;
         return rsw_error_set(err, RSW_EBUSY, 0, "another regsweep has taken the lease of this storage");
