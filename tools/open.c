@@ -196,8 +196,11 @@ int rsw_cli_open_lease(struct rsw_cli *cli, struct rsw_error *err) {
     if (rsw_index_identity(cli->index, holder, err) != 0) {
         return -1;
     }
-    const struct rsw_lease_options options = {
-        .storage = cli->storage, .holder = holder, .length_ms = cli->options.lease_ms, .log = &cli->log};
+    const struct rsw_lease_options options = {.index = cli->index,
+                                              .storage = cli->storage,
+                                              .holder = holder,
+                                              .length_ms = cli->options.lease_ms,
+                                              .log = &cli->log};
     return rsw_lease_open(&cli->lease, &options, err) == 0 ? rsw_lease_keep(cli->lease, err) : -1;
 }
 

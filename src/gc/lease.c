@@ -180,6 +180,18 @@ static int may_take(struct rsw_lease *lease, const struct record *last, struct r
     return 0;
 }
 
+static int note_gap(struct rsw_lease *lease, struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    if (lease->options.index == NULL) {
+        return 0;
+    }
+    if (rsw_txn_begin_write(&txn, lease->options.index, err) != 0) {
+        return -1;
+    }
+    rsw_state_gap(txn, rsw_clock_now_ms(NULL), RSW_LEASE_GAP);
+    return rsw_txn_commit(&txn, err);
+}
+
 /* Under the lock. */
 static int take(struct rsw_lease *lease, struct rsw_error *err) {
     struct row row;
@@ -189,6 +201,9 @@ static int take(struct rsw_lease *lease, struct rsw_error *err) {
         return -1;
     }
     if (read_record(lease, row.last, &last, err) != 0 || may_take(lease, &last, err) != 0) {
+        return -1;
+    }
+    if (last.number != 0 && strcmp(last.holder, lease->holder) != 0 && note_gap(lease, err) != 0) {
         return -1;
     }
     lease->swept_ms = last.swept_ms > lease->swept_ms ? last.swept_ms : lease->swept_ms;

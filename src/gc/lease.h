@@ -5,7 +5,7 @@
  * again. Who finds that a record of somebody else has been the last for as long as a lease, by a clock of its
  * own, takes that one for dead, and makes the next. So no two clocks are compared, and nothing is ever
  * overwritten. Holders are told apart by their index, so that another process on the same index goes on at
- * once.
+ * once. Whoever takes over from another index has to read storage first, for that one may have swept: a gap.
  *
  * A holder that could not renew it knows by itself when its time is over: it asks rsw_lease_is_held before it
  * deletes.
@@ -13,13 +13,18 @@
 #ifndef REGSWEEP_GC_LEASE_H
 #define REGSWEEP_GC_LEASE_H
 
+#include "index/index.h"
 #include "storage/storage.h"
 #include "util/clock.h"
 #include "util/log.h"
 
 #define RSW_LEASE_DEFAULT_MS (300 * INT64_C(1000))
 
+/* Reason of the gap that begins where we take over from another index. */
+#define RSW_LEASE_GAP "another regsweep has swept this storage"
+
 struct rsw_lease_options {
+    struct rsw_index *index; /* NULL, in tests: no gap is written down */
     struct rsw_storage *storage;
     const char *holder; /* of whoever may go on with it: rsw_index_identity. Copied */
     int64_t length_ms;

@@ -5,6 +5,7 @@
 #include "gc/doctor.h"
 #include "gc/forget.h"
 #include "gc/generation.h"
+#include "gc/lease.h"
 #include "gc/purge.h"
 #include "gc/quarantine.h"
 #include "gc/recheck.h"
@@ -593,11 +594,27 @@ static void lengthen_grace(struct rsw_online *online, struct rsw_mark_options *m
     mark->grace_ms += ahead_ms;
 }
 
+/* What another index let go is missing from ours, and nobody else took it. */
+static int scan_after_others(struct rsw_online *online, struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    struct rsw_state state;
+    if (rsw_txn_begin_read(&txn, online->index, err) != 0 || rsw_state_get(txn, &state) != RSW_FOUND) {
+        rsw_txn_failed(txn, err);
+        return -1;
+    }
+    rsw_txn_abort(&txn);
+    if (state.gap_seq <= state.scan_seq || strcmp(state.gap_reason, RSW_LEASE_GAP) != 0) {
+        return 0;
+    }
+    rsw_log(online->options->log, RSW_LOG_INFO, RSW_LEASE_GAP ": reading it");
+    return rsw_decide_scan(online->index, online->storage, online->options, false, err);
+}
+
 int rsw_online_begin(struct rsw_online *online, int64_t *left_ms, struct rsw_error *err) {
     struct rsw_mark_options mark;
     struct rsw_time time;
     RSW_AUTO_PLAN plan = {.count = 0};
-    if (rsw_quarantine_prepare(online->storage, err) != 0 ||
+    if (rsw_quarantine_prepare(online->storage, err) != 0 || scan_after_others(online, err) != 0 ||
         rsw_doctor_guard(online->index, online->storage, online->replicas, online->options->clock, err) !=
             0 ||
         drain(online, err) != 0 || rsw_purge_held(online, false, &online->result->held, err) != 0 ||

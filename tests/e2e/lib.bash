@@ -133,19 +133,20 @@ YAML
         printf 'redis:\n  addr: 127.0.0.1:%s\n  addrs: ["127.0.0.1:%s"]\n' "$REDIS_PORT" "$REDIS_PORT" # 2.8, 3.x
     fi
     printf 'http:\n  addr: 127.0.0.1:%s\n  debug:\n    addr: 127.0.0.1:%s\n' "${REGISTRY_PORT:-0}" "${DEBUG_PORT:-0}"
-    if [ -n "${EVENTS:-}" ]; then
+    local url number=''
+    [ -z "${EVENTS:-}" ] || printf 'notifications:\n  endpoints:\n'
+    for url in ${EVENTS:-}; do # one or more
         cat <<YAML
-notifications:
-  endpoints:
-    - name: regsweep
-      url: $EVENTS
+    - name: regsweep$number
+      url: $url
       headers:
         Authorization: ["Bearer ${TOKEN:-none}"]
       timeout: 5s
       threshold: 3
       backoff: 100ms
 YAML
-    fi
+        number=$((number + 1))
+    done
 }
 
 # Starts a registry over $ROOT; sets REGISTRY, REGISTRY_PID. The port stays the same over a restart.

@@ -1,0 +1,144 @@
+#!/usr/bin/env bats
+# Two regsweep, each with its own index, on one storage: one sweeps at a time.
+# shellcheck disable=SC2154,SC2034 # bats sets status, output and stderr; lib.bash reads EVENTS
+load lib
+load online
+bats_require_minimum_version 1.5.0
+
+setup() {
+    e2e_setup
+    TOKEN=online-secret
+    printf '%s\n' "$TOKEN" >"$WORK/token"
+    REGISTRY_PORT=$(free_port)
+    REGISTRY=http://127.0.0.1:$REGISTRY_PORT
+    registry_config >"$WORK/registry.yml"
+}
+teardown() { e2e_teardown; }
+
+# serve_of NAME OPTIONS…: a regsweep of its own, on $WORK/NAME; sets PID_NAME and PORT_NAME.
+serve_of() {
+    local name=$1 port
+    shift
+    port=$(free_port)
+    regsweep scan --quiet --index "$WORK/$name" --storage "$ROOT"
+    "$REGSWEEP" serve --index "$WORK/$name" --storage "$ROOT" --listen "127.0.0.1:$port" --token-file "$WORK/token" \
+        --registry-config "$WORK/registry.yml" --registry "$REGISTRY" --settle 1s --quarantine 1s --grace 1s \
+        --untagged remove --max-delete 100 --lease 4s "$@" >>"$WORK/$name.log" 2>&1 3>&- &
+    PIDS+=("$!")
+    printf -v "PID_$name" %s "$!"
+    printf -v "PORT_$name" %s "$port"
+    wait_until "$TIMEOUT" answers "http://127.0.0.1:$port/readyz"
+}
+
+start_two() {
+    serve_of a "$@"
+    serve_of b "$@"
+    EVENTS="http://127.0.0.1:$PORT_a/events http://127.0.0.1:$PORT_b/events"
+    start_registry
+}
+
+# sweep_of NAME OPTIONS…
+sweep_of() {
+    local name=$1
+    shift
+    regsweep sweep --index "$WORK/$name" --storage "$ROOT" --confirm --settle 1s --grace 1s --untagged remove \
+        --max-delete 100 --registry-config "$WORK/registry.yml" --registry "$REGISTRY" --lease 4s "$@" 2>&1
+}
+
+# How many generations of that index took anything.
+generations_of() {
+    regsweep inspect generations --index "$WORK/$1" --json | jq '[.generations[] | select(.offline | not)] | length'
+}
+
+generation_of() { # NAME MEMBER
+    regsweep inspect generations --index "$WORK/$1" --json | jq -r ".generations[-1].$2"
+}
+
+# An image that nothing needs, known to both.
+push_garbage() { # SEED
+    client image team/app:1 --seed "$1" --layers 2
+    client image team/app:1 --seed "$(($1 + 1))" --layers 2
+    wait_until "$TIMEOUT" garbage_is_old a
+    wait_until "$TIMEOUT" garbage_is_old b
+}
+
+garbage_is_old() {
+    regsweep sweep --index "$WORK/$1" --untagged remove --grace 1s --json 2>/dev/null | jq -e '.totals.revisions == 1'
+}
+
+is_hidden() {
+    [ "$(generation_of "$1" state)" = hidden ]
+}
+
+@test "while one sweeps the other is refused; one that was killed is taken for dead after its lease" {
+    start_two
+    push_garbage 1
+    sweep_of a --quarantine 1h
+    wait_until "$TIMEOUT" is_hidden a
+    run sweep_of b --quarantine 1s
+    status_is 3
+    says "another regsweep (index"
+    [ "$(generations_of b)" = 0 ]
+
+    kill -KILL "$PID_a"
+    push_garbage_b 10
+    run sweep_of b --quarantine 1s --wait
+    status_is 0
+    says "is taken for dead"
+    [ "$(generations_of b)" = 1 ]
+    client pull team/app 1
+}
+
+push_garbage_b() {
+    client image team/app:1 --seed "$1" --layers 2
+    client image team/app:1 --seed "$(($1 + 1))" --layers 2
+    wait_until "$TIMEOUT" more_garbage
+}
+
+more_garbage() {
+    regsweep sweep --index "$WORK/b" --untagged remove --grace 1s --json 2>/dev/null | jq -e '.totals.revisions >= 1'
+}
+
+@test "one that was stopped and goes on does not delete while another has the lease" {
+    start_two
+    push_garbage 1
+    sweep_of a --quarantine 1s >/dev/null
+    wait_until "$TIMEOUT" is_hidden a
+    kill -STOP "$PID_a"
+    push_garbage_b 10
+    sweep_of b --quarantine 1h
+    wait_until "$TIMEOUT" is_hidden b
+    kill -CONT "$PID_a"
+    sleep 8 # two leases: its generation is long due
+    is_hidden a
+    kill -TERM "$PID_b"
+    wait_until "$TIMEOUT" purged a
+    client pull team/app 1
+}
+
+purged() {
+    [ "$(generation_of "$1" state)" = purged ]
+}
+
+@test "by one schedule exactly one of two sweeps" {
+    # So that both are up, and the garbage old, before it is time.
+    local now at
+    now=$(date +%s)
+    at=$(((now + 50) / 60 * 60 + 60))
+    TZ=UTC start_two --schedule "$(date -u -d "@$at" +%H:%M)" --schedule-delay 3s
+    push_garbage 1
+    [ "$(date +%s)" -lt "$at" ] || fail "this machine is too slow: the time has come before the garbage"
+    sleep $((at - $(date +%s) + 4))
+    wait_until "$TIMEOUT" both_have_looked
+    sleep 5
+    [ $(($(generations_of a) + $(generations_of b))) = 1 ]
+    cat "$WORK/a.log" "$WORK/b.log" | grep -c 'sweep [0-9a-f]*, which was asked for, begins' | grep -qx 1
+    client pull team/app 1
+}
+
+both_have_looked() {
+    local name
+    for name in a b; do
+        grep -qE 'no scheduled sweep now|which was asked for, begins' "$WORK/$name.log" || return 1
+    done
+}
