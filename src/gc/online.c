@@ -610,6 +610,21 @@ static int scan_after_others(struct rsw_online *online, struct rsw_error *err) {
     return rsw_decide_scan(online->index, online->storage, online->options, false, err);
 }
 
+/* Another index can have generations in the same quarantine: ours takes a folder that is nobody's. */
+static int pass_by_others(struct rsw_online *online, struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    uint64_t highest;
+    if (online->options->lease == NULL) {
+        return 0;
+    }
+    if (rsw_quarantine_highest(online->storage, &highest, err) != 0 ||
+        rsw_txn_begin_write(&txn, online->index, err) != 0) {
+        return -1;
+    }
+    rsw_generation_skip(txn, highest);
+    return rsw_txn_commit(&txn, err);
+}
+
 int rsw_online_begin(struct rsw_online *online, int64_t *left_ms, struct rsw_error *err) {
     struct rsw_mark_options mark;
     struct rsw_time time;
@@ -641,7 +656,7 @@ int rsw_online_begin(struct rsw_online *online, int64_t *left_ms, struct rsw_err
                           .audit = online->audit,
                           .result = online->result};
     memcpy(run.generation.run, online->replicas->run, sizeof run.generation.run);
-    return rsw_generation_begin(&run, &plan, &mark, err) == 0
+    return pass_by_others(online, err) == 0 && rsw_generation_begin(&run, &plan, &mark, err) == 0
                ? advance(online, run.generation.id, left_ms, err)
                : -1;
 }

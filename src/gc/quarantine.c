@@ -1,5 +1,7 @@
 #include "gc/quarantine.h"
 
+#include "util/text.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -352,4 +354,33 @@ int rsw_quarantine_clean(struct rsw_storage *storage, uint64_t generation, uint6
         return 0;
     }
     return listed == RSW_FAILED || rsw_storage_prune(storage, dir, err) == RSW_FAILED ? -1 : 0;
+}
+
+/* ---- who else is here ---- */
+
+static enum rsw_descend note_folder(void *arg, const char *dir_key, const char **leaf) {
+    uint64_t *highest = arg;
+    uint64_t number;
+    (void)leaf;
+    if (rsw_number_parse(&number, dir_key + strlen(QUARANTINE) + 1, UINT64_MAX) && number > *highest) {
+        *highest = number;
+    }
+    return RSW_DESCEND_SKIP;
+}
+
+static int pass_over(void *arg, const struct rsw_entry *entries, size_t count, struct rsw_error *err) {
+    (void)arg;
+    for (size_t i = 0; i < count; i++) {
+        if (entries[i].kind == RSW_ENTRY_DIR) {
+            return cannot_clean(entries[i].key, entries[i].errnum, err);
+        }
+    }
+    return 0;
+}
+
+int rsw_quarantine_highest(struct rsw_storage *storage, uint64_t *highest, struct rsw_error *err) {
+    const struct rsw_listing listing = {
+        .prefix = QUARANTINE, .descend = note_folder, .page = pass_over, .arg = highest};
+    *highest = 0;
+    return rsw_storage_list(storage, &listing, err) == RSW_FAILED ? -1 : 0;
 }

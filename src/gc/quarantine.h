@@ -55,4 +55,7 @@ void rsw_quarantine_purge(struct rsw_storage *storage, uint64_t generation, stru
 int rsw_quarantine_clean(struct rsw_storage *storage, uint64_t generation, uint64_t *strange,
                          struct rsw_error *err);
 
+/* The highest number of a generation that has a folder in the quarantine; 0: none has. 0 or -1. */
+int rsw_quarantine_highest(struct rsw_storage *storage, uint64_t *highest, struct rsw_error *err);
+
 #endif

@@ -121,6 +121,13 @@ bool rsw_run_is_ours(struct rsw_txn *txn, const char *run) {
     return false;
 }
 
+void rsw_generation_skip(struct rsw_txn *txn, uint64_t id) {
+    if (id >= txn->counters.next_generation && id < UINT64_MAX) {
+        txn->counters.next_generation = id + 1;
+        txn->handed_out = true;
+    }
+}
+
 void rsw_generation_add(struct rsw_txn *txn, struct rsw_generation *generation) {
     generation->id = txn->counters.next_generation++;
     txn->handed_out = true;

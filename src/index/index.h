@@ -422,6 +422,8 @@ struct rsw_generation {
     uint64_t freed;        /* bytes */
     char run[RSW_RUN_MAX]; /* nonce of the process that works on it: requests with it are our own, no touch */
 };
+/* No id up to this one is handed out any more. */
+void rsw_generation_skip(struct rsw_txn *txn, uint64_t id);
 /* Hands out the next id in generation->id and writes it. */
 void rsw_generation_add(struct rsw_txn *txn, struct rsw_generation *generation);
 int rsw_generation_get(struct rsw_txn *txn, uint64_t id, struct rsw_generation *out);

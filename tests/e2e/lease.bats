@@ -111,6 +111,7 @@ more_garbage() {
     kill -CONT "$PID_a"
     sleep 8 # two leases: its generation is long due
     is_hidden a
+    [ "$(generation_of a generation)" != "$(generation_of b generation)" ] # each has a folder of its own in the quarantine
     kill -TERM "$PID_b"
     wait_until "$TIMEOUT" purged a
     client pull team/app 1

@@ -504,6 +504,23 @@ static void the_readme_puts_back_one_file_and_gives_it_to_the_registrys_user(voi
     }
 }
 
+static void the_highest_generation_is_found_whoever_made_it(void **state) {
+    struct place *p = *state;
+    uint64_t highest = 99;
+    assert_int_equal(rsw_quarantine_highest(p->storage, &highest, NULL), 0);
+    assert_int_equal(highest, 0);
+    const char *keys[] = {"regsweep/quarantine/9/docker/registry/v2/x", "regsweep/quarantine/12/docker/y",
+                          "regsweep/quarantine/README", "regsweep/quarantine/strange/99",
+                          "regsweep/lease/77"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        struct rsw_write write = {.key = keys[i], .bytes = "x", .len = 1};
+        rsw_storage_write(p->storage, &write, 1);
+        assert_int_equal(write.answer, RSW_FOUND);
+    }
+    assert_int_equal(rsw_quarantine_highest(p->storage, &highest, NULL), 0);
+    assert_int_equal(highest, 12);
+}
+
 #define IN_MEMORY(test) cmocka_unit_test_setup_teardown(test, open_memory, close_place)
 #define IN_DIRECTORY(test) cmocka_unit_test_setup_teardown(test, open_directory, close_place)
 
@@ -530,6 +547,8 @@ int main(void) {
         IN_MEMORY(a_generation_without_data_leaves_no_folder),
         IN_DIRECTORY(a_generation_without_data_leaves_no_folder),
         IN_MEMORY(a_folder_that_cannot_be_read_is_not_clean),
+        IN_MEMORY(the_highest_generation_is_found_whoever_made_it),
+        IN_DIRECTORY(the_highest_generation_is_found_whoever_made_it),
         IN_MEMORY(the_readme_is_written_once),
         IN_DIRECTORY(the_readme_is_written_once),
         IN_MEMORY(a_quarantine_that_cannot_be_written_says_where_and_what_to_do),
