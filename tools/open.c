@@ -2,6 +2,7 @@
 #include "cli.h"
 
 #include "damage.h"
+#include "in_use.h"
 #include "registry_config.h"
 #include "registry_schema.h"
 
@@ -149,7 +150,8 @@ static int check_upload_age(const struct rsw_options *options, struct rsw_error 
 
 int rsw_cli_mark_options(struct rsw_cli *cli, struct rsw_mark_options *out, struct rsw_error *err) {
     rsw_pins_release(&cli->pins);
-    if (rsw_pins_read(&cli->pins, &cli->options, err) != 0 || check_upload_age(&cli->options, err) != 0) {
+    if (rsw_pins_read(&cli->pins, &cli->options, err) != 0 || check_upload_age(&cli->options, err) != 0 ||
+        rsw_in_use_check(&cli->options, err) != 0) {
         return -1;
     }
     *out = (struct rsw_mark_options){

@@ -40,8 +40,25 @@ static void cleanup_json(json_t **json) {
 
 /* Those of a sweep that are about this end. */
 static bool is_of_here(const struct rsw_option *option) {
-    static const char *const names[] = {"config",  "json",   "quiet",     "verbose",          "help",
-                                        "version", "server", "server-ca", "sweep-token-file", "sweep-token"};
+    static const char *const names[] = {"config",
+                                        "json",
+                                        "quiet",
+                                        "verbose",
+                                        "help",
+                                        "version",
+                                        "server",
+                                        "server-ca",
+                                        "sweep-token-file",
+                                        "sweep-token",
+                                        "pins",
+                                        "in-use",
+                                        "in-use-api",
+                                        "in-use-token-file",
+                                        "in-use-ca",
+                                        "registry-name",
+                                        "image-stream-revisions",
+                                        "in-use-young",
+                                        "ignore-bad-references"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (strcmp(option->name, names[i]) == 0) {
             return true;
