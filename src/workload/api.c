@@ -198,7 +198,7 @@ static int has_group(struct server *server, const struct resource *of, struct rs
 }
 
 static int read_all(struct rsw_walk *walk, struct server *server, struct rsw_error *err) {
-    const char *absent = NULL; /* group */
+    bool there = true; /* the group */
     for (size_t i = 0; i < sizeof resources / sizeof *resources; i++) {
         const struct resource *of = &resources[i];
         bool new_group = i == 0 || strcmp(of->group, resources[i - 1].group) != 0;
@@ -207,9 +207,9 @@ static int read_all(struct rsw_walk *walk, struct server *server, struct rsw_err
             if (answer == RSW_FAILED) {
                 return -1;
             }
-            absent = answer == RSW_ABSENT ? of->group : NULL;
+            there = answer == RSW_FOUND;
         }
-        if (absent == NULL && read_list(walk, server, of, err) != 0) {
+        if (there && read_list(walk, server, of, err) != 0) {
             return -1;
         }
     }

@@ -1,5 +1,6 @@
 #include "workload/documents.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,8 +22,7 @@ struct input {
 };
 
 static int refuse(struct input *in, const char *why) {
-    return rsw_error_set(in->err, RSW_EREFUSED, 0, "%s, near byte %llu", why,
-                         (unsigned long long)(in->offset + in->at));
+    return rsw_error_set(in->err, RSW_EREFUSED, 0, "%s, near byte %" PRIu64, why, in->offset + in->at);
 }
 
 /* ---- bytes ---- */
