@@ -100,6 +100,13 @@ static int failed(const struct asked *asked, const char *what, int status, const
                              "--sweep-token-file or REGSWEEP_SWEEP_TOKEN",
                              url);
     }
+    if (status == 413) {
+        return rsw_error_set(
+            err, RSW_EREFUSED, 0,
+            "%s takes no request of this length: what is in use is too much to send; let the "
+            "serve there ask for it (--in-use, --in-use-api)",
+            url);
+    }
     if (said == NULL) {
         return rsw_error_set(err, RSW_EIO, 0, "answer %d to %s %s%s: is that the URL of regsweep serve?",
                              status, what, url, asked->path);
