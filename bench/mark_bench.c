@@ -1,18 +1,21 @@
 /* mark_bench: how fast is the mark, beside a bare walk over the same records of the same index?
  *
- *     mark_bench DIRECTORY [--blobs N] [--references N] [--repositories N] [--rounds N] [--seed N]
+ *     mark_bench DIRECTORY [--blobs N] [--references N] [--repositories N] [--rounds N] [--seed N] [--policy
+ * 1]
  *
  * Builds an index in DIRECTORY (must not exist), through the same functions that scan and feed use: manifests
  * with as many references as asked for in the mean, half of them to a pool of shared blobs; layer links and
  * revisions in the repositories; one manifest in eight without a tag. Then measures in turn: a bare walk with
  * an iterator over all the records that a mark reads (blobs, repositories, revisions, links, tags, and the
- * references of every manifest), and rsw_mark. Prints medians and the memory of the mark as JSON.
+ * references of every manifest), and rsw_mark. Prints medians and the memory of the mark as JSON. With
+ * --policy the mark goes by one, every manifest has a tag with a history, and one in three was pulled.
  */
 #include "bench_util.h"
 
 #include "gc/mark.h"
 #include "index/facts.h"
 #include "index/index.h"
+#include "policy/policy.h"
 #include "util/bytes.h"
 
 #include <malloc.h>
@@ -21,8 +24,21 @@
 #define ROUNDS_MAX 99
 
 struct shape {
-    unsigned long blobs, references, repositories, rounds, seed;
+    unsigned long blobs, references, repositories, rounds, seed, policy;
 };
+
+/* Three rules: by a glob, by an expression, by what is left. */
+static const char policy_text[] =
+    "protect: \"*-lts\"\n"
+    "repositories:\n"
+    "  - match: \"bench/**\"\n"
+    "    tags:\n"
+    "      - {match: \"pr-*\", keep: {pushed-within: 14d, pulled-within: 7d}}\n"
+    "      - {match: {regex: \"v[0-9]+([.][0-9]+)*\"}, keep: {newest: 1000, by: pull}}\n"
+    "      - {match: \"*\", keep: {newest: 100}, revisions: 3}\n"
+    "    untagged: {newest: 100}\n";
+#define NOW_MS (OLD_MS + 400 * DAY_MS)
+#define DAY_MS INT64_C(86400000)
 
 struct builder {
     struct rsw_index *index;
@@ -58,6 +74,21 @@ static void renew(struct builder *builder) {
     }
 }
 
+static void add_tag_with_history(struct builder *builder, uint32_t repo, uint32_t blob, uint64_t number) {
+    static const char *const forms[] = {"pr-%llu", "v1.%llu", "build-%llu"};
+    int64_t pushed_ms = OLD_MS + (int64_t)bench_below(&builder->random, 400) * DAY_MS;
+    struct rsw_tag tag = {
+        .repo = repo, .head = blob, .touched_ms = pushed_ms, .seq = rsw_txn_seq(builder->txn)};
+    struct rsw_history entry = {.repo = repo, .manifest = blob, .touched_ms = pushed_ms, .seq = tag.seq};
+    snprintf(tag.name, sizeof tag.name, forms[number % 3], (unsigned long long)number);
+    memcpy(entry.tag, tag.name, sizeof entry.tag);
+    rsw_tag_put(builder->txn, &tag);
+    rsw_history_put(builder->txn, &entry);
+    if (bench_below(&builder->random, 3) == 0) {
+        rsw_pull_note(builder->txn, repo, blob, pushed_ms + DAY_MS);
+    }
+}
+
 /* One manifest of a repository, with its links: half of what it names is its own, half out of the pool. */
 static void add_manifest(struct builder *builder, uint32_t repo, uint64_t number, unsigned long own,
                          unsigned long shared, uint64_t pool) {
@@ -81,7 +112,9 @@ static void add_manifest(struct builder *builder, uint32_t repo, uint64_t number
     struct rsw_member revision = {
         .repo = repo, .blob = blob, .target = blob, .flags = RSW_MEMBER_PRESENT, .touched_ms = OLD_MS};
     rsw_fact_member(builder->txn, RSW_REVISION, &revision);
-    if (bench_below(&builder->random, 8) != 0) {
+    if (builder->shape.policy != 0) {
+        add_tag_with_history(builder, repo, blob, number);
+    } else if (bench_below(&builder->random, 8) != 0) {
         struct rsw_tag tag = {
             .repo = repo, .head = blob, .touched_ms = OLD_MS, .seq = rsw_txn_seq(builder->txn)};
         snprintf(tag.name, sizeof tag.name, "v%llu", (unsigned long long)number);
@@ -212,8 +245,18 @@ static void measure(struct builder *builder) {
     double walks[ROUNDS_MAX], marks[ROUNDS_MAX];
     uint64_t records = 0, condemned = 0;
     size_t mark_bytes = 0;
-    const struct rsw_mark_options options = {
-        .now_ms = OLD_MS * 2, .grace_ms = 0, .untagged_remove = true, .offline = true, .threads = 1};
+    struct rsw_policy *policy = NULL;
+    if (builder->shape.policy != 0) {
+        check(builder,
+              rsw_policy_parse(&policy, "policy", policy_text, sizeof policy_text - 1, &builder->err),
+              "policy");
+    }
+    const struct rsw_mark_options options = {.now_ms = policy != NULL ? NOW_MS : OLD_MS * 2,
+                                             .grace_ms = 0,
+                                             .untagged_remove = true,
+                                             .offline = true,
+                                             .threads = 1,
+                                             .policy = policy};
     unsigned long rounds = builder->shape.rounds;
     for (unsigned long i = 0; i < rounds; i++) {
         RSW_AUTO_TXN txn = NULL;
@@ -229,6 +272,7 @@ static void measure(struct builder *builder) {
         mark_bytes = held_peak - before;
         condemned = plan.count;
     }
+    rsw_policy_free(policy);
     qsort(walks, rounds, sizeof *walks, by_value);
     qsort(marks, rounds, sizeof *marks, by_value);
     double walk_s = walks[rounds / 2];
@@ -244,19 +288,20 @@ static void measure(struct builder *builder) {
 }
 
 int main(int argc, char **argv) {
-    struct builder builder = {.shape = {500000, 5000000, 2000, 5, 1}, .err = RSW_ERROR_INIT};
+    struct builder builder = {.shape = {500000, 5000000, 2000, 5, 1, 0}, .err = RSW_ERROR_INIT};
     struct shape *shape = &builder.shape;
     const struct bench_option options[] = {{"--blobs", &shape->blobs},
                                            {"--references", &shape->references},
                                            {"--repositories", &shape->repositories},
                                            {"--rounds", &shape->rounds},
                                            {"--seed", &shape->seed},
+                                           {"--policy", &shape->policy},
                                            {NULL, NULL}};
     const char *dir = bench_arguments(argc, argv, options);
     if (dir == NULL || shape->rounds == 0 || shape->rounds > ROUNDS_MAX || shape->blobs < 100 ||
         shape->repositories == 0) {
         bench_die("usage: mark_bench DIRECTORY [--blobs N] [--references N] [--repositories N] [--rounds N] "
-                  "[--seed N]");
+                  "[--seed N] [--policy 1]");
     }
     if (access(dir, F_OK) == 0) {
         bench_die("%s is there already", dir);

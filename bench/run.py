@@ -219,6 +219,22 @@ def measure_mark(args, work, lines):
     lines += ["", "Goal: at least 0.5. Medians of 5 rounds on one core, taking turns; memory counted at malloc.", ""]
 
 
+def measure_policy(args, work, lines):
+    tags = 10000 if args.quick else 100000
+    index = os.path.join(work, "policy")
+    command = [os.path.join(BUILD, "bench", "mark_bench"), index, "--blobs", str(tags * 5 * 20 // 19 + 20), "--references",
+               str(tags * 8), "--repositories", "1", "--seed", str(args.seed), "--policy", "1"]
+    result = json.loads(output(command))
+    shutil.rmtree(index)
+    lines += ["## Policy, over one repository with very many tags", "",
+              "| tags | blobs | references | policy and mark together | let go | allocated |", "|---|---|---|---|---|---|",
+              f"| {result['manifests']:,} | {result['blobs']:,} | {result['references']:,} | **{result['mark_s'] * 1000:.0f} ms** | "
+              f"{result['condemned']:,} objects | {result['mark_bytes'] / 2**20:.0f} MiB |", "",
+              "Goal: under a second. Three rules (a glob with times of push and pull, an expression with the newest by pull, the rest by number "
+              "and with three revisions each) and one for what has no tag; every tag has a history. Median of 5 rounds on one core; memory "
+              "counted at malloc.", ""]
+
+
 def machine(work):
     cpu = [line.split(":", 1)[1].strip() for line in output(["lscpu"]).splitlines() if line.startswith("Model name")]
     with open("/proc/meminfo", encoding="ascii") as file:
@@ -251,7 +267,7 @@ def main():
     parser.add_argument("--large", action="store_true", help="also a mark over 10 million blobs; it takes an hour to make them")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--output", default=os.path.join(TOP, "bench", "RESULTS.md"))
-    parser.add_argument("--only", choices=("tree", "feed", "mark", *ALONE))
+    parser.add_argument("--only", choices=("tree", "feed", "mark", "policy", *ALONE))
     parser.add_argument("--soak-seconds", type=int, default=600, help="for each variant of the soak, which only runs when asked for")
     args = parser.parse_args()
     if args.only in ALONE:
@@ -264,7 +280,7 @@ def main():
         lines = ["# Results", "", "Written by `bench/run.py`; how it measures stands in [README.md](README.md).", "",
                  f"- Command: `./dev bench{flags}` (release build)", f"- Commit: {commit}",
                  f"- Date: {time.strftime('%Y-%m-%d', time.gmtime())}"] + machine(work) + [""]
-        for part, measure in (("tree", compare_tree), ("feed", measure_feed), ("mark", measure_mark)):
+        for part, measure in (("tree", compare_tree), ("feed", measure_feed), ("mark", measure_mark), ("policy", measure_policy)):
             if args.only in (None, part):
                 measure(args, work, lines)
                 write(args.output, lines)  # a run that is broken off leaves what it has

@@ -52,6 +52,7 @@ struct rsw_cli {
     size_t list_max;             /* of each list in the JSON of a sweep; 0: all */
     bool lost_output;            /* a line of the result could not even be made */
     struct rsw_pins pins;        /* what rsw_cli_mark_options pointed to */
+    struct rsw_policy *policy;   /* likewise, owned; NULL without --policy */
 };
 
 /* Opens what --index names into cli->index. `how` as for rsw_index_open; its map_size is filled in from the
@@ -68,9 +69,11 @@ int rsw_cli_open_storage(struct rsw_cli *cli, struct rsw_error *err);
 int rsw_cli_need_storage(struct rsw_cli *cli);
 /* --audit, or audit.jsonl in the index's directory. NULL: out of memory. The caller owns it. */
 char *rsw_cli_audit_file(const struct rsw_cli *cli);
-/* --untagged, --grace, --upload-max-age, --offline, --pin and --pins, as mark wants them, now by cli->clock.
- * The pins belong to cli; what workloads use is not asked for yet (rsw_in_use_read). 0, or -1 (RSW_EINVAL: a
- * pin is none, or with --confirm uploads are stale within grace; RSW_ENOMEM). */
+/* --untagged, --grace, --upload-max-age, --offline, --pin, --pins and --policy, as mark wants them, now by
+ * cli->clock. Pins and policy belong to cli; what
+ * workloads use is not asked for yet (rsw_in_use_read). 0, or -1 (RSW_EINVAL: a pin or the policy is none, or
+ * with
+ * --confirm uploads are stale within grace; RSW_ENOMEM). */
 int rsw_cli_mark_options(struct rsw_cli *cli, struct rsw_mark_options *out, struct rsw_error *err);
 
 /* A pin that keeps nothing is a slip of the pen that costs an image: a warning each. After

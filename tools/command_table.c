@@ -29,6 +29,15 @@ static const struct rsw_command inspect_forms[] = {
     END,
 };
 
+static const struct rsw_command policy_forms[] = {
+    {"check", rsw_policy_check, "read a policy, and say which repositories each part of it speaks of", NULL,
+     0, 0, RSW_FOR_POLICY, 0, NULL},
+    {"explain", rsw_policy_explain,
+     "what stays of every tag and what goes, by which rule, and what comes free", "[NAME]", 0, 1,
+     RSW_FOR_POLICY, RSW_NEEDS_INDEX, NULL},
+    END,
+};
+
 const struct rsw_command rsw_command_table[] = {
     {"scan", rsw_command_scan, "build the index from storage, or reconcile it", NULL, 0, 0, RSW_FOR_SCAN,
      RSW_NEEDS_STORAGE, NULL},
@@ -38,6 +47,7 @@ const struct rsw_command rsw_command_table[] = {
      RSW_FOR_SWEEP, 0, NULL},
     {"inspect", NULL, "ask the index", NULL, 0, 0, RSW_FOR_INSPECT | RSW_FOR_WHY | RSW_FOR_GARBAGE, 0,
      inspect_forms},
+    {"policy", NULL, "what a policy keeps and lets go", NULL, 0, 0, RSW_FOR_POLICY, 0, policy_forms},
     {"verify", rsw_command_verify, "compare the index with storage", NULL, 0, 0, RSW_FOR_VERIFY,
      RSW_NEEDS_INDEX | RSW_NEEDS_STORAGE, NULL},
     {"restore", rsw_command_restore, "put back what a sweep has in quarantine",

@@ -15,7 +15,8 @@ enum rsw_command_bit {
     RSW_FOR_GARBAGE = 1 << 6,
     RSW_FOR_RESTORE = 1 << 7,
     RSW_FOR_DOCTOR = 1 << 8,
-    RSW_FOR_ALL = (1 << 9) - 1,
+    RSW_FOR_POLICY = 1 << 9,
+    RSW_FOR_ALL = (1 << 10) - 1,
 };
 
 /* What is opened before a command's function is called. Commands that open the index for writing, or need
@@ -49,6 +50,8 @@ int rsw_command_sweep(struct rsw_cli *cli);
 int rsw_command_verify(struct rsw_cli *cli);
 int rsw_command_restore(struct rsw_cli *cli);
 int rsw_command_doctor(struct rsw_cli *cli);
+int rsw_policy_check(struct rsw_cli *cli);
+int rsw_policy_explain(struct rsw_cli *cli);
 int rsw_inspect_stats(struct rsw_cli *cli);
 int rsw_inspect_types(struct rsw_cli *cli);
 int rsw_inspect_blob(struct rsw_cli *cli);

@@ -2,7 +2,7 @@
 
 #include "file.h"
 #include "help.h"
-#include "yaml_tree.h"
+#include "util/yaml_tree.h"
 
 #include <stdio.h>
 #include <string.h>

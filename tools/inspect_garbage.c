@@ -156,6 +156,7 @@ int rsw_inspect_garbage(struct rsw_cli *cli) {
         .max_delete = 100,
         .pins = cli->pins.items,
         .pin_count = cli->pins.count,
+        .policy = mark.policy,
         .clock = cli->clock,
         .item = on_item,
         .arg = &garbage,

@@ -27,6 +27,8 @@ static const char *kind_name(enum rsw_why_step_kind kind) {
         return "tag_history";
     case RSW_STEP_PIN:
         return "pin";
+    case RSW_STEP_POLICY:
+        return "policy";
     case RSW_STEP_UNTAGGED_KEPT:
         return "untagged_kept";
     case RSW_STEP_YOUNG_REVISION:
@@ -99,6 +101,9 @@ static void print_step(struct rsw_cli *cli, const struct step *step) {
         break;
     case RSW_STEP_PIN:
         print_pin(cli, step, digest);
+        break;
+    case RSW_STEP_POLICY:
+        rsw_cli_line(cli, "  %s@%s is kept by the policy", repo, digest);
         break;
     case RSW_STEP_UNTAGGED_KEPT:
         rsw_cli_line(cli, "  %s@%s has no tag, and untagged revisions are kept", repo, digest);

@@ -1,13 +1,14 @@
 /* What commands work on: index, storage, the options of a mark. */
 #include "cli.h"
-
+#include "config.h"
 #include "damage.h"
+#include "file.h"
 #include "in_use.h"
 #include "registry_config.h"
 #include "registry_schema.h"
 
-#include "oci/reference.h"
 #include "util/text.h"
+#include <regsweep/policy.h>
 
 #include <stdlib.h>
 #include <string.h>
@@ -148,10 +149,21 @@ static int check_upload_age(const struct rsw_options *options, struct rsw_error 
                      rsw_duration_format(options->grace_ms, grace, sizeof grace));
 }
 
+static int read_policy(struct rsw_cli *cli, struct rsw_error *err) {
+    RSW_AUTO_BUF bytes = RSW_BUF_INIT;
+    const char *path = cli->options.policy;
+    rsw_policy_free(cli->policy);
+    cli->policy = NULL;
+    return path == NULL ? 0
+           : rsw_file_read(&bytes, path, RSW_CONFIG_MAX, NULL, err) != 0
+               ? -1
+               : rsw_policy_parse(&cli->policy, path, bytes.data, bytes.len, err);
+}
+
 int rsw_cli_mark_options(struct rsw_cli *cli, struct rsw_mark_options *out, struct rsw_error *err) {
     rsw_pins_release(&cli->pins);
-    if (rsw_pins_read(&cli->pins, &cli->options, err) != 0 || check_upload_age(&cli->options, err) != 0 ||
-        rsw_in_use_check(&cli->options, err) != 0) {
+    if (rsw_pins_read(&cli->pins, &cli->options, err) != 0 || read_policy(cli, err) != 0 ||
+        check_upload_age(&cli->options, err) != 0 || rsw_in_use_check(&cli->options, err) != 0) {
         return -1;
     }
     *out = (struct rsw_mark_options){
@@ -162,6 +174,7 @@ int rsw_cli_mark_options(struct rsw_cli *cli, struct rsw_mark_options *out, stru
         .offline = cli->options.offline,
         .pins = cli->pins.items,
         .pin_count = cli->pins.count,
+        .policy = cli->policy,
     };
     return 0;
 }
@@ -184,6 +197,8 @@ void rsw_cli_init(struct rsw_cli *cli) {
 
 void rsw_cli_release_options(struct rsw_cli *cli) {
     rsw_pins_release(&cli->pins);
+    rsw_policy_free(cli->policy);
+    cli->policy = NULL;
     rsw_options_release(&cli->options);
 }
 

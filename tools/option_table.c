@@ -5,7 +5,7 @@
 #define AT(member) offsetof(struct rsw_options, member)
 #define ONLINE (RSW_FOR_SERVE | RSW_FOR_SWEEP)
 #define ASKED (ONLINE | RSW_FOR_DOCTOR) /* the running registry is asked */
-#define MARK (RSW_FOR_SWEEP | RSW_FOR_WHY | RSW_FOR_GARBAGE)
+#define MARK (RSW_FOR_SWEEP | RSW_FOR_WHY | RSW_FOR_GARBAGE | RSW_FOR_POLICY)
 /* Those are the limits of what serve can be asked for. */
 #define LIMITED (MARK | RSW_FOR_SERVE)
 /* What lets a run delete is asked for where it is run: a forgotten variable or a line in a file that is
@@ -113,6 +113,8 @@ const struct rsw_option rsw_option_table[] = {
      "Go on though workloads name images in a way that nobody can read. Without it such a run is refused."},
     {"used", 0, RSW_OPTION_STRINGS, LIMITED, SENT, AT(used), 0, NULL, "PIN",
      "What sweep --server found in use."},
+    {"policy", 0, RSW_OPTION_STRING, LIMITED, RSW_IN_ALL, AT(policy), 0, NULL, "FILE",
+     "Which tags, and which manifests without a tag, nobody needs any more: YAML. Without it tags stay."},
     {"max-delete", 0, RSW_OPTION_PERCENT, ONLINE, RSW_IN_ALL | SENT, AT(max_delete), 0, "30", "PERCENT",
      "Refuse a run that would let more than this part of the blobs, bytes, tags or manifests go. Runs of "
      "under "

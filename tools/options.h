@@ -89,8 +89,9 @@ struct rsw_options {
     int64_t in_use_young_ms;
     bool ignore_bad_references;
     struct rsw_strings used; /* in a request alone: a pin, a blank, who names it */
-    uint64_t max_delete;     /* percent */
-    char *audit;             /* NULL: `audit.jsonl` in the index's directory */
+    char *policy;
+    uint64_t max_delete; /* percent */
+    char *audit;         /* NULL: `audit.jsonl` in the index's directory */
 
     struct rsw_strings registry; /* serve, sweep, doctor; one URL a replica */
     char *registry_user;

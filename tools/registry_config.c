@@ -3,7 +3,7 @@
 #include "file.h"
 #include "registry_findings.h"
 #include "registry_schema.h"
-#include "yaml_tree.h"
+#include "util/yaml_tree.h"
 
 #include "util/text.h"
 

@@ -3,7 +3,7 @@
 #define REGSWEEP_TOOLS_REGISTRY_FINDINGS_H
 
 #include "registry_config.h"
-#include "yaml_tree.h"
+#include "util/yaml_tree.h"
 
 /* Fills config->findings and the endpoints' `deaf`. 0, or -1 (RSW_ENOMEM). */
 int rsw_registry_findings(struct rsw_registry_config *config, struct rsw_yaml *yaml, struct rsw_error *err);

@@ -55,6 +55,7 @@ int rsw_sweep_read_options(struct rsw_sweep_options *out, struct rsw_cli *cli, s
         .max_delete = (unsigned)cli->options.max_delete,
         .pins = mark.pins,
         .pin_count = mark.pin_count,
+        .policy = mark.policy,
         .clock = cli->clock,
     };
     if (!cli->options.json && !cli->options.verbose) {
@@ -175,6 +176,9 @@ int rsw_command_sweep(struct rsw_cli *cli) {
         return rsw_cli_fail_usage(cli, &err);
     }
     if (cli->options.server != NULL) {
+        if (rsw_option_source(&cli->options, "policy") == RSW_SOURCE_FLAG) {
+            return rsw_cli_usage(cli, "--policy: a server goes by its own, give it to regsweep serve");
+        }
         if (rsw_in_use_read(cli, &err) != 0 || rsw_pins_to_options(&cli->pins, &cli->options, &err) != 0) {
             return rsw_cli_fail(cli, &err);
         }

@@ -279,6 +279,7 @@ int rsw_sweep_runs_begin(struct rsw_sweep_runs *runs, struct rsw_options *option
     cli.options.json = true;
     cli.list_max = RSW_SWEEP_LIST_MAX;
     cli.pins = (struct rsw_pins){.count = 0};
+    cli.policy = NULL;
     *options = (struct rsw_options){.sources = NULL};
     pthread_mutex_lock(&runs->worker.lock);
     int rc = begin(runs, &cli, id, err);

@@ -16,6 +16,7 @@ extern "C" {
 
 struct rsw_clock;
 struct rsw_log;
+struct rsw_policy;
 struct rsw_replicas;
 struct rsw_scan_progress;
 
@@ -74,9 +75,10 @@ struct rsw_sweep_options {
     bool wait;                /* until the generation is purged */
     const struct rsw_pin *pins;
     size_t pin_count;
-    const struct rsw_clock *clock; /* NULL: the system's */
-    const struct rsw_log *log;     /* NULL: silence */
-    unsigned item_kinds;           /* which are told to `item`: bits 1 << kind; 0: all */
+    const struct rsw_policy *policy; /* NULL: none; what it lets go goes too */
+    const struct rsw_clock *clock;   /* NULL: the system's */
+    const struct rsw_log *log;       /* NULL: silence */
+    unsigned item_kinds;             /* which are told to `item`: bits 1 << kind; 0: all */
     /* Each may be NULL. Items come by kind in the order of the enum, before anything is removed; non-zero
      * from item or warning ends the run with RSW_ESTOPPED. */
     int (*item)(void *arg, const struct rsw_sweep_item *item);

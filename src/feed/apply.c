@@ -201,6 +201,9 @@ static void apply_pull(struct applying *a) {
     if (repo == 0 || blob == 0) {
         return;
     }
+    if (rsw_event_is_manifest(a->event)) {
+        rsw_pull_note(a->txn, repo, blob, a->now_ms);
+    }
     if (renew_pulled(a, repo, blob)) {
         touch(a, repo, blob);
     } else {

@@ -23,6 +23,7 @@ void rsw_decide_options(struct rsw_mark_options *out, const struct rsw_sweep_opt
         .offline = options->offline,
         .pins = options->pins,
         .pin_count = options->pin_count,
+        .policy = options->policy,
     };
 }
 

@@ -98,6 +98,12 @@ static int read_all(struct rsw_marker *marker, struct rsw_error *err) {
     return rc;
 }
 
+/* A gap may have swallowed pulls. */
+static int64_t pulls_since(const struct rsw_state *state) {
+    return state->first_event_ms != 0 && state->gap_ms > state->first_event_ms ? state->gap_ms
+                                                                               : state->first_event_ms;
+}
+
 int rsw_marker_init(struct rsw_marker *marker, struct rsw_txn *txn, const struct rsw_mark_options *options,
                     struct rsw_error *err) {
     *marker = (struct rsw_marker){.txn = txn, .options = options};
@@ -107,6 +113,7 @@ int rsw_marker_init(struct rsw_marker *marker, struct rsw_txn *txn, const struct
         return -1;
     }
     marker->blob_count = state.next_blob;
+    marker->judge = (struct rsw_judge){.now_ms = options->now_ms, .pulls_since_ms = pulls_since(&state)};
     size_t size = (marker->blob_count + (size_t)1) * sizeof *marker->blobs;
     marker->blobs = rsw_large_alloc(size);
     marker->facts = calloc(marker->blob_count / RSW_BLOBS_EACH + (size_t)1, sizeof *marker->facts);
@@ -146,7 +153,8 @@ static int plan_tags(struct rsw_marker *marker, bool *left, struct rsw_error *er
         struct rsw_condemned item = {.repo = view->repo.id,
                                      .blob = tag->head,
                                      .kind = RSW_ITEM_TAG,
-                                     .reason = RSW_REASON_SUBJECT_GONE};
+                                     .reason =
+                                         tag->subject != 0 ? RSW_REASON_SUBJECT_GONE : RSW_REASON_POLICY};
         if (rsw_plan_condemn(plan, item, view->names + tag->name, err) != 0) {
             return -1;
         }
@@ -204,11 +212,10 @@ static int plan_revisions(struct rsw_marker *marker, bool *left, struct rsw_erro
             *left = true;
             continue;
         }
-        bool orphan = revision->follower && !rsw_marker_manifest_live(marker, revision->subject);
         struct rsw_condemned item = {.repo = view->repo.id,
                                      .blob = revision->blob,
                                      .kind = RSW_ITEM_REVISION,
-                                     .reason = orphan ? RSW_REASON_SUBJECT_GONE : RSW_REASON_UNTAGGED};
+                                     .reason = rsw_marker_revision_reason(marker, revision)};
         if (rsw_plan_condemn(plan, item, NULL, err) != 0) {
             return -1;
         }

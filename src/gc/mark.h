@@ -19,6 +19,7 @@ struct rsw_mark_options {
     unsigned threads;          /* 1 or 2; 0: as suits. The plan is the same */
     const struct rsw_pin *pins;
     size_t pin_count;
+    const struct rsw_policy *policy; /* NULL: none */
 };
 
 #define RSW_GRACE_DEFAULT_MS (24 * 3600 * INT64_C(1000))

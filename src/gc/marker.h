@@ -8,6 +8,7 @@
 
 #include "gc/mark.h"
 #include "gc/why.h"
+#include "policy/policy.h"
 
 #include <string.h>
 
@@ -25,11 +26,20 @@ struct rsw_trace {
     struct rsw_cause *named;    /* by blob id: who names it here, where somebody does */
 };
 
+/* Of the policy. */
+enum rsw_verdict {
+    RSW_VERDICT_NONE = 0, /* it does not say */
+    RSW_VERDICT_KEEP,
+    RSW_VERDICT_LET_GO, /* unless something else keeps it */
+};
+
 struct rsw_view_revision {
     uint32_t blob;
     uint32_t target;  /* what its link names: another blob only where the link is bad */
     uint32_t flags;   /* enum rsw_member_flag */
     uint32_t subject; /* blob id that it has as its subject and that was in this repository; 0: none */
+    int64_t touched_ms;
+    enum rsw_verdict verdict;
     bool young;
     bool tagged;   /* an ordinary tag points at it now */
     bool follower; /* lives and dies with another revision: a referrer, or carried by weak tags alone */
@@ -38,8 +48,11 @@ struct rsw_view_revision {
 struct rsw_view_tag {
     uint32_t head;
     uint32_t flags;
-    uint32_t name;    /* offset into names */
-    uint32_t subject; /* of a weak tag: blob id; 0: an ordinary tag */
+    uint32_t name;                   /* offset into names */
+    uint32_t subject;                /* of a weak tag: blob id; 0: an ordinary tag */
+    const struct rsw_tag_rule *rule; /* of the policy; NULL: none speaks of it */
+    enum rsw_ground ground;          /* why it stays, or LET_GO */
+    int64_t pushed_ms;               /* 0: not known; set where the policy speaks of the repository */
     bool young;
     uint32_t pin; /* number of one; 0: none */
 };
@@ -117,6 +130,7 @@ struct rsw_marker {
     struct rsw_trace *trace;     /* NULL: nobody asked */
     struct rsw_pinned *pins;     /* by repository; those in none that the index knows are left out */
     size_t pin_count, pin_room;
+    struct rsw_judge judge; /* of this moment */
     struct rsw_view view;
 };
 
@@ -137,6 +151,12 @@ const struct rsw_pin *rsw_marker_pin(const struct rsw_marker *marker, uint32_t n
 /* A second thread is worth it, or asked for. */
 bool rsw_marker_wants_two(const struct rsw_marker *marker);
 
+/* Sets rule, ground and verdict of the tags and revisions in the view, where the policy speaks of them. The
+ * last thing that is loaded. */
+int rsw_view_judge(struct rsw_marker *marker, struct rsw_error *err);
+/* The policy lets this tag go, and nothing else keeps it. */
+bool rsw_marker_lets_go(const struct rsw_marker *marker, const struct rsw_view_tag *tag);
+
 /* Loads one repository into marker->view and decides what is live in it. Afterwards
  * rsw_marker_manifest_live and _named tell of its manifests and of what they name. */
 int rsw_marker_repository(struct rsw_marker *marker, const struct rsw_repo *repo, struct rsw_error *err);
@@ -151,8 +171,12 @@ int rsw_plan_repositories(struct rsw_marker *marker, struct rsw_error *err);
 enum rsw_why_step_kind rsw_marker_link_step(const struct rsw_marker *marker, const struct rsw_member *link);
 /* The same, with what led there. Needs a trace. */
 struct rsw_cause rsw_marker_link_cause(const struct rsw_marker *marker, const struct rsw_member *link);
+/* Of one that is not live. */
+enum rsw_reason rsw_marker_revision_reason(const struct rsw_marker *marker,
+                                           const struct rsw_view_revision *revision);
 bool rsw_marker_tag_live(const struct rsw_marker *marker, const struct rsw_view_tag *tag);
 const struct rsw_view_revision *rsw_view_find_revision(const struct rsw_view *view, uint32_t blob);
+struct rsw_view_revision *rsw_view_revision_of(struct rsw_view *view, uint32_t blob); /* to be changed */
 bool rsw_view_find_link(const struct rsw_view *view, uint32_t blob, struct rsw_member *out);
 const struct rsw_view_tag *rsw_view_find_tag(const struct rsw_view *view, const char *name);
 /* Can this blob be read as a manifest in the repository at hand, through a revision or a layer link? */

@@ -247,7 +247,8 @@ static int root_tags(struct rsw_marker *marker, bool pinned, struct rsw_error *e
     const struct rsw_view *view = &marker->view;
     for (size_t i = 0; i < view->tag_count; i++) {
         const struct rsw_view_tag *tag = &view->tags[i];
-        if ((tag->pin != 0) != pinned || (tag->subject != 0 && !stays_by_itself(marker, tag))) {
+        bool goes = tag->subject != 0 || tag->ground == RSW_GROUND_LET_GO;
+        if ((tag->pin != 0) != pinned || (goes && !stays_by_itself(marker, tag))) {
             continue;
         }
         struct rsw_cause cause = {
@@ -292,7 +293,10 @@ static struct rsw_cause revision_root(const struct rsw_marker *marker,
         cause.kind = RSW_STEP_UNREADABLE;
     } else if (revision->young) {
         cause.kind = RSW_STEP_YOUNG_REVISION;
-    } else if (!marker->options->untagged_remove && !revision->follower) {
+    } else if (revision->verdict == RSW_VERDICT_KEEP) {
+        cause.kind = RSW_STEP_POLICY;
+    } else if (!marker->options->untagged_remove && !revision->follower &&
+               revision->verdict != RSW_VERDICT_LET_GO) {
         cause.kind = RSW_STEP_UNTAGGED_KEPT;
     }
     return cause;
@@ -398,9 +402,23 @@ static void keep_signatures(struct rsw_marker *marker) {
     }
 }
 
+bool rsw_marker_lets_go(const struct rsw_marker *marker, const struct rsw_view_tag *tag) {
+    return tag->ground == RSW_GROUND_LET_GO && !stays_by_itself(marker, tag);
+}
+
 bool rsw_marker_tag_live(const struct rsw_marker *marker, const struct rsw_view_tag *tag) {
-    return tag->subject == 0 || rsw_marker_manifest_live(marker, tag->subject) ||
-           stays_by_itself(marker, tag);
+    if (tag->subject == 0) {
+        return !rsw_marker_lets_go(marker, tag);
+    }
+    return rsw_marker_manifest_live(marker, tag->subject) || stays_by_itself(marker, tag);
+}
+
+enum rsw_reason rsw_marker_revision_reason(const struct rsw_marker *marker,
+                                           const struct rsw_view_revision *revision) {
+    if (revision->follower && !rsw_marker_manifest_live(marker, revision->subject)) {
+        return RSW_REASON_SUBJECT_GONE;
+    }
+    return revision->verdict == RSW_VERDICT_LET_GO ? RSW_REASON_POLICY : RSW_REASON_UNTAGGED;
 }
 
 static void begin_epoch(struct rsw_marker *marker) {

@@ -109,6 +109,7 @@ static int load_revisions(struct rsw_marker *marker, struct rsw_error *err) {
         struct rsw_view_revision *revision = &revisions[view->revision_count++];
         *revision =
             (struct rsw_view_revision){.blob = member.blob, .target = member.target, .flags = member.flags};
+        revision->touched_ms = member.touched_ms;
         revision->young = rsw_is_young(marker->options, member.touched_ms);
         if ((member.flags & RSW_MEMBER_PRESENT) != 0) {
             rsw_marker_flag(marker, member.blob, RSW_MARK_LINKED | RSW_MARK_REVISED);
@@ -259,7 +260,7 @@ static void load_pins(struct rsw_marker *marker) {
     }
 }
 
-static struct rsw_view_revision *revision_of(struct rsw_view *view, uint32_t blob) {
+struct rsw_view_revision *rsw_view_revision_of(struct rsw_view *view, uint32_t blob) {
     size_t at = lower_bound(view->revisions, view->revision_count, sizeof *view->revisions, blob);
     return at < view->revision_count && view->revisions[at].blob == blob ? &view->revisions[at] : NULL;
 }
@@ -292,7 +293,7 @@ static int follow_tag(struct rsw_marker *marker, const struct rsw_view_tag *tag,
                               err) != 0) {
         return -1;
     }
-    struct rsw_view_revision *revision = revision_of(view, manifest);
+    struct rsw_view_revision *revision = rsw_view_revision_of(view, manifest);
     if (revision != NULL && !revision->follower && !ever_ordinary(marker, revision)) {
         revision->follower = true;
         revision->subject = tag->subject;
@@ -307,7 +308,7 @@ static int load_weak_tags(struct rsw_marker *marker, struct rsw_error *err) {
         return 0;
     }
     for (size_t i = 0; i < view->tag_count; i++) {
-        struct rsw_view_revision *head = revision_of(view, view->tags[i].head);
+        struct rsw_view_revision *head = rsw_view_revision_of(view, view->tags[i].head);
         if (head != NULL && view->tags[i].subject == 0) {
             head->tagged = true;
         }
@@ -337,7 +338,7 @@ static int load_weak_tags(struct rsw_marker *marker, struct rsw_error *err) {
 static bool leads_back(struct rsw_view *view, const struct rsw_view_revision *revision) {
     const struct rsw_view_revision *at = revision;
     for (int steps = 0; at != NULL && at->follower && (at->flags & RSW_MEMBER_PRESENT) != 0; steps++) {
-        at = revision_of(view, at->subject);
+        at = rsw_view_revision_of(view, at->subject);
         if (at == revision || steps == CHAIN_MAX) {
             return true;
         }
@@ -403,5 +404,5 @@ int rsw_view_load(struct rsw_marker *marker, const struct rsw_repo *repo, struct
     if (view->follower_count > 1) {
         qsort(view->followers, view->follower_count, sizeof *view->followers, by_leader);
     }
-    return rsw_txn_failed(marker->txn, err) ? -1 : 0;
+    return rsw_view_judge(marker, err) != 0 || rsw_txn_failed(marker->txn, err) ? -1 : 0;
 }

@@ -58,8 +58,7 @@ static enum rsw_reason reason_here(const struct rsw_marker *marker, uint32_t blo
     if (revision == NULL || (revision->flags & RSW_MEMBER_PRESENT) == 0) {
         return RSW_REASON_UNREFERENCED;
     }
-    bool orphan = revision->follower && !rsw_marker_manifest_live(marker, revision->subject);
-    return orphan ? RSW_REASON_SUBJECT_GONE : RSW_REASON_UNTAGGED;
+    return rsw_marker_revision_reason(marker, revision);
 }
 
 static bool has_record(const struct rsw_marker *marker, uint32_t blob) {

@@ -16,6 +16,7 @@ enum rsw_why_step_kind {
     RSW_STEP_TAG = 1,        /* tag `tag` of `repo` points at `blob` */
     RSW_STEP_TAG_HISTORY,    /* the tag's head is not settled or cannot be read: it may point at `blob` */
     RSW_STEP_PIN,            /* pinned; by its tag `tag` of `repo`, if there is one */
+    RSW_STEP_POLICY,         /* the policy keeps revision `blob` of `repo` */
     RSW_STEP_UNTAGGED_KEPT,  /* untagged revision `blob` of `repo`; untagged revisions are kept */
     RSW_STEP_YOUNG_REVISION, /* touched within grace */
     RSW_STEP_UNREADABLE, /* manifest `blob` of `repo` cannot be read: kept, with every link of the repository

@@ -36,8 +36,9 @@ const char *const rsw_table_names[RSW_TABLE_COUNT] = {
     [RSW_T_TOUCHED] = "touched",
     [RSW_T_HELD] = "held",
     [RSW_T_DIGEST_OF] = "digest_of",
+    [RSW_T_PULL] = "pull",
 };
-_Static_assert(RSW_T_DIGEST_OF + 1 == RSW_TABLE_COUNT, "the table with the highest number");
+_Static_assert(RSW_T_PULL + 1 == RSW_TABLE_COUNT, "the table with the highest number");
 
 static const char schema_key[] = "schema";
 

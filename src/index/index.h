@@ -241,6 +241,13 @@ void rsw_member_put(struct rsw_txn *txn, enum rsw_member_kind kind, const struct
 /* Removes the record altogether; an absent one is no error. */
 void rsw_member_drop(struct rsw_txn *txn, enum rsw_member_kind kind, uint32_t repo, uint32_t blob);
 
+/* When a manifest was last pulled in a repository, by GET or HEAD. Coarse, so that pulls cost nothing: the
+ * time is renewed once it is a step old. Goes with the record of the revision. */
+#define RSW_PULL_STEP_MS (3600 * INT64_C(1000))
+int rsw_pull_get(struct rsw_txn *txn, uint32_t repo, uint32_t manifest, int64_t *at_ms);
+void rsw_pull_note(struct rsw_txn *txn, uint32_t repo, uint32_t manifest, int64_t now_ms);
+void rsw_pull_drop(struct rsw_txn *txn, uint32_t repo, uint32_t manifest);
+
 /* Schema 1 signatures of a revision. */
 void rsw_signature_put(struct rsw_txn *txn, uint32_t repo, uint32_t revision, uint32_t signature);
 void rsw_signature_drop(struct rsw_txn *txn, uint32_t repo, uint32_t revision, uint32_t signature);
@@ -607,7 +614,7 @@ struct rsw_index_stat {
     uint64_t file_size;
     unsigned schema;
     size_t table_count;
-    struct rsw_table_stat tables[27];
+    struct rsw_table_stat tables[28];
 };
 int rsw_index_stat(struct rsw_txn *txn, struct rsw_index_stat *out);
 

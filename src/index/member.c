@@ -239,6 +239,9 @@ void rsw_member_drop(struct rsw_txn *txn, enum rsw_member_kind kind, uint32_t re
     rsw_key_ids(&key, blob, repo);
     rsw_txn_del(txn, back_of(kind), rsw_key_span(&key));
     drop_row(txn, table_of(kind), repo, blob);
+    if (kind == RSW_REVISION) {
+        rsw_pull_drop(txn, repo, blob);
+    }
 }
 
 /* ---- walking ---- */

@@ -1,6 +1,6 @@
 /* The one home of every table, key and value of the index.
  *
- * Schema version 2. A program reads an index of its own version only and refuses every other one, a newer one
+ * Schema version 3. A program reads an index of its own version only and refuses every other one, a newer one
  * by name: what it does not know it could not keep.
  *
  * Common rules
@@ -23,7 +23,7 @@
 
 #include "index/index.h"
 
-#define RSW_SCHEMA 2
+#define RSW_SCHEMA 3
 #define RSW_KEY_MAX 511 /* LMDB's, as it is compiled everywhere */
 #define RSW_SUM_SIZE 4
 
@@ -57,8 +57,9 @@ enum rsw_table {
     RSW_T_TOUCHED = 24,      /* key of an item → record: it was touched and has to be given back */
     RSW_T_HELD = 25,         /* blob → record: bytes that stay in quarantine beyond their generation */
     RSW_T_DIGEST_OF = 26,    /* id / RSW_DIGESTS_EACH → the digests of so many ids */
+    RSW_T_PULL = 27,         /* repository, manifest → when it was last pulled there */
 };
-#define RSW_TABLE_COUNT 27
+#define RSW_TABLE_COUNT 28
 
 /* Ids in keys are 4 bytes wide unless another width stands there. */
 
@@ -256,6 +257,11 @@ enum {
 enum {
     RSW_V_TOUCHED_SEQ = 0, /* u64, of the transaction that queued it last */
     RSW_V_TOUCHED_SIZE = 8,
+};
+
+enum {
+    RSW_V_PULL_AT = 0, /* i64, within RSW_PULL_STEP_MS */
+    RSW_V_PULL_SIZE = 8,
 };
 
 enum rsw_generation_flag { RSW_GENERATION_CLEARING = 1 << 0, RSW_GENERATION_SETTLING = 1 << 1 };

@@ -31,6 +31,11 @@ static inline void rsw_bitmap_add(struct rsw_bitmap *map, uint32_t id) {
         map->words[id / 64] |= (uint64_t)1 << (id % 64);
     }
 }
+static inline void rsw_bitmap_drop(struct rsw_bitmap *map, uint32_t id) {
+    if (id < map->bits) {
+        map->words[id / 64] &= ~((uint64_t)1 << (id % 64));
+    }
+}
 
 #define RSW_AUTO_BITMAP __attribute__((cleanup(rsw_bitmap_release))) struct rsw_bitmap
 

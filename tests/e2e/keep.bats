@@ -185,3 +185,17 @@ start_cluster() {
     status_is 64
     says "standard input can be read once"
 }
+
+@test "what a policy lets go of stays while a workload names it" {
+    start_registry
+    push_images
+    stop_registry
+    rs scan
+    in_use
+    printf 'repositories:\n  - match: "**"\n    tags:\n      - {match: "*", keep: none}\n' >"$WORK/policy.yml"
+    by_policy=(--policy "$WORK/policy.yml" --grace 0 "${LISTS[@]}" "${NAMES[@]}")
+    regsweep policy explain --index "$INDEX" "${by_policy[@]}" --json | jq -e '.tags_let_go == 1'
+    same_lines "$(sweep_all --json "${by_policy[@]}" | jq -r '.condemned.tags[] | .repo + ":" + .tag')" shop/never:1
+    run rs inspect why shop/asleep:1 "${by_policy[@]}"
+    says "is pinned by Deployment shop/asleep container asleep"
+}

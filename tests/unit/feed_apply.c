@@ -258,6 +258,32 @@ static void pulls_touch_now_and_then(void **state) {
     assert_int_equal(count_checks(place, RSW_CHECK_OBJECT), 0);
 }
 
+static void when_a_manifest_was_pulled_is_written_down(void **state) {
+    struct place *place = *state;
+    struct body push = with(&push_layer, 1);
+    push.type = MANIFEST;
+    struct body pull = push;
+    struct body pull_layer = with(&push_layer, 2);
+    int64_t at_ms = 0;
+    pull.action = pull_layer.action = "pull";
+    apply(place, &push);
+    place->now_ms += 10 * RSW_PULL_STEP_MS;
+    apply(place, &pull);
+    apply(place, &pull_layer);
+    struct rsw_txn *txn = begin_write(place);
+    struct rsw_repo repo;
+    struct rsw_blob blob;
+    assert_int_equal(rsw_repo_find(txn, "a/b", &repo), RSW_FOUND);
+    struct rsw_digest digest = digest_number(1);
+    assert_int_equal(rsw_blob_find(txn, &digest, &blob), RSW_FOUND);
+    assert_int_equal(rsw_pull_get(txn, repo.id, blob.id, &at_ms), RSW_FOUND);
+    assert_true(at_ms == place->now_ms);
+    digest = digest_number(2);
+    assert_int_equal(rsw_blob_find(txn, &digest, &blob), RSW_FOUND);
+    assert_int_equal(rsw_pull_get(txn, repo.id, blob.id, &at_ms), RSW_ABSENT);
+    commit(&txn);
+}
+
 static void a_pull_of_what_the_index_does_not_know_is_believed_and_looked_at(void **state) {
     struct place *place = *state;
     struct body pull = with(&push_layer, 1);
@@ -446,6 +472,7 @@ int main(void) {
         TEST(a_tag_makes_a_manifest_of_octets),
         TEST(a_delete_does_not_hurry_a_tag_that_settles),
         TEST(pulls_touch_now_and_then),
+        TEST(when_a_manifest_was_pulled_is_written_down),
         TEST(a_pull_of_what_the_index_does_not_know_is_believed_and_looked_at),
         TEST(a_manifest_pulled_through_its_layer_link_touches_that),
         TEST(a_delete_takes_nothing_away),

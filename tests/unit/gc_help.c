@@ -70,6 +70,8 @@ static void unmark(struct world *w) {
 int world_end(void **state) {
     struct world *w = *state;
     unmark(w);
+    rsw_policy_free(w->policy);
+    w->policy = NULL;
     rsw_txn_abort(&w->txn);
     return 0;
 }
@@ -270,6 +272,22 @@ void pin(struct world *w, const char *repo_name, const char *name) {
     pins[w->options.pin_count++] = (struct rsw_pin){.repo = repo_name, .digest = digest_named(name)};
 }
 
+void policy(struct world *w, const char *text) {
+    struct rsw_error err = RSW_ERROR_INIT;
+    unmark(w);
+    rsw_policy_free(w->policy);
+    if (rsw_policy_parse(&w->policy, "policy", text, strlen(text), &err) != 0) {
+        fail_msg("%s", err.message);
+    }
+    w->options.policy = w->policy;
+}
+
+void pulled(struct world *w, const char *repo_name, const char *name) {
+    unmark(w);
+    rsw_pull_note(w->txn, repo(w, repo_name), id_of(w, name), w->touched_ms);
+    sound(w);
+}
+
 void pin_tag(struct world *w, const char *repo_name, const char *tag_name) {
     unmark(w);
     assert_true(w->options.pin_count < PINS_MAX);
@@ -335,8 +353,9 @@ static void expected_line(struct world *w, char line[LINE_MAX_LEN], const char *
     } else if (strcmp(words[0], "revision") == 0 && count == 4) {
         line_of(line, RSW_ITEM_REVISION, known_repo(w, words[1]), known_blob(w, words[2]), "",
                 reason_named(words[3]));
-    } else if (strcmp(words[0], "tag") == 0 && count == 3) {
-        line_of(line, RSW_ITEM_TAG, known_repo(w, words[1]), 0, words[2], RSW_REASON_SUBJECT_GONE);
+    } else if (strcmp(words[0], "tag") == 0 && count >= 3) {
+        line_of(line, RSW_ITEM_TAG, known_repo(w, words[1]), 0, words[2],
+                count == 4 ? reason_named(words[3]) : RSW_REASON_SUBJECT_GONE);
     } else if (strcmp(words[0], "repository") == 0 && count == 2) {
         line_of(line, RSW_ITEM_REPOSITORY, known_repo(w, words[1]), 0, "", RSW_REASON_EMPTY);
     } else if (strcmp(words[0], "upload") == 0 && count == 3) {
@@ -437,10 +456,11 @@ bool lets_go(struct world *w, enum rsw_item_kind kind, const char *repo_name, co
 /* ---- why ---- */
 
 const char *path_text(const struct rsw_why *path) {
-    static const char *const names[] = {
-        "?",          "tag",          "tag-history", "pin",      "untagged",  "young-revision",
-        "unreadable", "odd",          "child",       "referrer", "weak-tag",  "signature",
-        "young-link", "young-upload", "bad-link",    "alias",    "young-blob"};
+    static const char *const names[] = {"?",         "tag",        "tag-history",    "pin",
+                                        "policy",    "untagged",   "young-revision", "unreadable",
+                                        "odd",       "child",      "referrer",       "weak-tag",
+                                        "signature", "young-link", "young-upload",   "bad-link",
+                                        "alias",     "young-blob"};
     static char text[RSW_WHY_STEPS_MAX * 20];
     size_t len = 0;
     text[0] = 0;
@@ -466,6 +486,7 @@ static bool is_root(enum rsw_why_step_kind kind) {
     case RSW_STEP_TAG:
     case RSW_STEP_TAG_HISTORY:
     case RSW_STEP_PIN:
+    case RSW_STEP_POLICY:
     case RSW_STEP_UNTAGGED_KEPT:
     case RSW_STEP_YOUNG_REVISION:
     case RSW_STEP_UNREADABLE:

@@ -25,6 +25,7 @@
 #include "gc/why.h"
 #include "index/facts.h"
 #include "index/index.h"
+#include "policy/policy.h"
 
 #define HOUR_MS (3600 * INT64_C(1000))
 #define DAY_MS (24 * HOUR_MS)
@@ -38,7 +39,8 @@ struct world {
     struct rsw_mark_options options;
     int64_t touched_ms; /* of what is put from now on */
     bool marked;
-    struct rsw_plan plan; /* of the world as it is, while `marked` */
+    struct rsw_policy *policy; /* owned */
+    struct rsw_plan plan;      /* of the world as it is, while `marked` */
 };
 
 /* cmocka group fixtures: *state is a struct world with an index and no transaction. */
@@ -77,12 +79,15 @@ void history(struct world *w, const char *repo_name, const char *tag_name, const
 const char *weak(const char *subject, const char *suffix);
 void upload(struct world *w, const char *repo_name, const char *id, int64_t started_ms);
 void pin(struct world *w, const char *repo_name, const char *name);
+/* The policy of this text (YAML) counts from now on. */
+void policy(struct world *w, const char *text);
+void pulled(struct world *w, const char *repo_name, const char *name);
 void pin_tag(struct world *w, const char *repo_name, const char *tag_name);
 
 /* ---- what a mark makes of it ---- */
 const struct rsw_plan *plan_of(struct world *w);
 /* Exactly these go, in any order; NULL ends the list:
- *     "blob NAME" "link REPO NAME" "revision REPO NAME REASON" "tag REPO TAG" "repository REPO"
+ *     "blob NAME" "link REPO NAME" "revision REPO NAME REASON" "tag REPO TAG [REASON]" "repository REPO"
  *     "upload REPO ID"
  * The reason of all but revisions is the one that their kind always has, and is compared too. */
 void goes(struct world *w, ...) __attribute__((sentinel));

@@ -95,6 +95,29 @@ static void blobs_of_every_algorithm_come_back_by_id_and_by_digest(void **state)
     close_all(&txn, index);
 }
 
+static void pulls_are_written_down_now_and_then_and_go_with_their_revision(void **state) {
+    struct rsw_index *index = open_index(*state);
+    struct rsw_txn *txn = begin_write(index);
+    int64_t at_ms = 0;
+    assert_int_equal(rsw_pull_get(txn, 1, 2, &at_ms), RSW_ABSENT);
+    rsw_pull_note(txn, 1, 2, 1000);
+    rsw_pull_note(txn, 1, 2, 1000 + RSW_PULL_STEP_MS - 1);
+    rsw_pull_note(txn, 1, 3, 7);
+    commit(&txn);
+    index = reopen(index, *state);
+    txn = begin_write(index);
+    assert_int_equal(rsw_pull_get(txn, 1, 2, &at_ms), RSW_FOUND);
+    assert_int_equal(at_ms, 1000);
+    rsw_pull_note(txn, 1, 2, 1000 + RSW_PULL_STEP_MS);
+    assert_int_equal(rsw_pull_get(txn, 1, 2, &at_ms), RSW_FOUND);
+    assert_int_equal(at_ms, 1000 + RSW_PULL_STEP_MS);
+    rsw_member_put(txn, RSW_REVISION, &(struct rsw_member){.repo = 1, .blob = 2, .target = 2});
+    rsw_member_drop(txn, RSW_REVISION, 1, 2);
+    assert_int_equal(rsw_pull_get(txn, 1, 2, &at_ms), RSW_ABSENT);
+    assert_int_equal(rsw_pull_get(txn, 1, 3, &at_ms), RSW_FOUND);
+    close_all(&txn, index);
+}
+
 static void repositories_come_back_by_id_and_by_name(void **state) {
     struct rsw_index *index = open_index(*state);
     struct rsw_txn *txn = begin_write(index);
@@ -595,7 +618,7 @@ static void size_and_entries_of_tables_are_told(void **state) {
     txn = begin_read(index);
     struct rsw_index_stat stat;
     assert_int_equal(rsw_index_stat(txn, &stat), RSW_FOUND);
-    assert_int_equal(stat.schema, 2);
+    assert_int_equal(stat.schema, 3);
     assert_true(stat.used > 0 && stat.used <= stat.file_size && stat.file_size <= stat.map_size);
     size_t seen = 0;
     for (size_t i = 0; i < stat.table_count; i++) {
@@ -615,6 +638,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(state_comes_back_after_reopening),
         TEST(blobs_of_every_algorithm_come_back_by_id_and_by_digest),
+        TEST(pulls_are_written_down_now_and_then_and_go_with_their_revision),
         TEST(repositories_come_back_by_id_and_by_name),
         TEST(links_and_revisions_come_back_and_do_not_mix),
         TEST(tags_of_one_name_do_not_show_the_history_of_a_longer_one),

@@ -80,6 +80,7 @@ void sim_ledger_put(struct sim_ledger *ledger, const struct sim_request *request
     if (request->tag >= 0 && repo_of(ledger, repo)->written[request->tag] == request->blob &&
         ledger->tag_deleted_at[repo][request->tag] < began) {
         ledger->tags[repo][request->tag] = true;
+        ledger->tag_made_ms[repo][request->tag] = request->began_ms;
     }
 }
 
@@ -90,6 +91,9 @@ static uint32_t kept(const struct sim_ledger *ledger, int repo) {
     uint32_t kept = 0;
     for (int t = 0; t < SIM_TAGS; t++) {
         int head = repo_of(ledger, repo)->written[t];
+        if (ledger->policy && t == SIM_TAG_LET_GO) {
+            continue;
+        }
         kept |= head >= 0 && t != SIM_TAG_SIGNATURE ? sim_contents[head].needs_revisions : 0;
     }
     for (int i = SIM_IMAGE_1; i < SIM_BLOBS; i++) {
@@ -106,9 +110,18 @@ static uint32_t kept(const struct sim_ledger *ledger, int repo) {
     return kept;
 }
 
+/* Itself, or what it follows. */
+static bool is_let_go(const struct sim_ledger *ledger, int repo, int blob) {
+    int subject = sim_contents[blob].subject;
+    uint32_t let_go = repo_of(ledger, repo)->ever[SIM_TAG_LET_GO];
+    return ledger->policy &&
+           ((let_go & SIM_BIT(blob)) != 0 || (subject >= 0 && (let_go & SIM_BIT(subject)) != 0));
+}
+
 /* True if it is not promised any more: no tag keeps it, and it is not young. */
 static bool lapses(struct sim_ledger *ledger, int repo, int blob) {
-    if (!ledger->untagged_remove || (kept(ledger, repo) & SIM_BIT(blob)) != 0) {
+    if ((!ledger->untagged_remove && !is_let_go(ledger, repo, blob)) ||
+        (kept(ledger, repo) & SIM_BIT(blob)) != 0) {
         return false;
     }
     withdraw(ledger, repo, blob);
@@ -141,6 +154,10 @@ static bool tag_broken(struct sim_ledger *ledger, int repo, struct sim_breach *o
     const struct sim_repo *of = repo_of(ledger, repo);
     for (int t = 0; t < SIM_TAGS; t++) {
         int head = of->written[t];
+        if (ledger->policy && t == SIM_TAG_LET_GO &&
+            ledger->registry->now_ms - ledger->tag_made_ms[repo][t] >= ledger->grace_ms) {
+            ledger->tags[repo][t] = false;
+        }
         if (ledger->tags[repo][t] && head >= 0 && ledger->promises[repo][head].on && of->current[t] != head &&
             !lapses(ledger, repo, head)) {
             *out = (struct sim_breach){repo, head, head, "tag"};

@@ -14,6 +14,8 @@ struct sim_ledger {
     const struct sim_registry *registry;
     bool untagged_remove; /* what no tag keeps is promised for `grace_ms` only */
     int64_t grace_ms;
+    bool policy; /* lets SIM_TAG_LET_GO go, with all that it ever pointed at: promised for `grace_ms` only */
+    int64_t tag_made_ms[SIM_REPOS][SIM_TAGS];
     struct sim_promise promises[SIM_REPOS][SIM_BLOBS];
     bool tags[SIM_REPOS][SIM_TAGS];            /* the tag as the registry wrote it last is promised */
     unsigned deleting[SIM_REPOS][SIM_BLOBS];   /* DELETEs under way, of a manifest or a layer link */

@@ -92,6 +92,7 @@ static void seen_in_place(struct sim_registry *r, const char *key, const struct 
         of->current[tag] = link_of(r, key);
     } else if (path->place == RSW_PLACE_TAG_HISTORY && of != NULL && tag >= 0 && blob >= 0) {
         set(&of->history[tag], blob, is_there(r, key));
+        of->ever[tag] |= of->history[tag];
     }
 }
 

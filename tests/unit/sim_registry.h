@@ -48,6 +48,7 @@ struct sim_repo {
     int current[SIM_TAGS];               /* -1: none; -2: empty */
     int written[SIM_TAGS];               /* what the registry itself last made of it */
     uint32_t history[SIM_TAGS];
+    uint32_t ever[SIM_TAGS]; /* all that was ever in it */
 };
 
 struct sim_request;

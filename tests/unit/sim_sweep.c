@@ -19,6 +19,7 @@
 #include "gc/removal.h"
 #include "gc/revive.h"
 #include "index/time.h"
+#include "policy/policy.h"
 #include "scan/checker.h"
 #include "sim_clients.h"
 
@@ -63,6 +64,7 @@ struct world {
     char audit_file[80];
     struct rsw_audit audit;
     struct rsw_sweep_options options;
+    struct rsw_policy *policy; /* owned; NULL: none */
     struct rsw_sweep_result result;
     struct rsw_log log;
     struct rsw_tally feed;
@@ -560,6 +562,13 @@ static void world_init(struct world *w, uint64_t seed, enum mutant mutant, struc
     };
     w->clients.ledger.untagged_remove = w->options.untagged_remove;
     w->clients.ledger.grace_ms = w->options.grace_ms;
+    if (mutant == NO_MUTANT && seed % 3 == 1) { /* costs no other world its turn of chance */
+        static const char text[] =
+            "repositories:\n  - match: \"**\"\n    tags:\n      - {match: latest, keep: none}\n";
+        assert_int_equal(rsw_policy_parse(&w->policy, "policy", text, sizeof text - 1, &err), 0);
+        w->options.policy = w->policy;
+        w->clients.ledger.policy = true;
+    }
     if (mutant != NO_MUTANT) {
         tempt(w);
     }
@@ -583,6 +592,7 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 static void world_release(struct world *w) {
     sim_release(&w->sim);
     rsw_audit_close(&w->audit);
+    rsw_policy_free(w->policy);
     nftw(w->dir, remove_one, 32, FTW_DEPTH | FTW_PHYS);
 }
 

@@ -43,6 +43,7 @@ enum sim_blob {
 #define SIM_REPOS 3
 #define SIM_FENCE_REPO 2
 #define SIM_TAGS 4
+#define SIM_TAG_LET_GO 0 /* by the policy, where there is one */
 #define SIM_TAG_SIGNATURE 2
 #define SIM_TAG_FENCE 3
 

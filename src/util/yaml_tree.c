@@ -1,4 +1,4 @@
-#include "yaml_tree.h"
+#include "util/yaml_tree.h"
 
 #include <string.h>
 
@@ -88,4 +88,8 @@ bool rsw_yaml_is_null(const yaml_node_t *node) {
 
 unsigned long rsw_yaml_line(const yaml_node_t *node) {
     return node == NULL ? 0 : (unsigned long)node->start_mark.line + 1;
+}
+
+unsigned long rsw_yaml_column(const yaml_node_t *node) {
+    return node == NULL ? 0 : (unsigned long)node->start_mark.column + 1;
 }

@@ -1,6 +1,6 @@
 /* A YAML document as a tree that knows its lines. */
-#ifndef REGSWEEP_TOOLS_YAML_TREE_H
-#define REGSWEEP_TOOLS_YAML_TREE_H
+#ifndef REGSWEEP_UTIL_YAML_TREE_H
+#define REGSWEEP_UTIL_YAML_TREE_H
 
 #include <regsweep/error.h>
 
@@ -32,6 +32,7 @@ const char *rsw_yaml_text(const yaml_node_t *node);
 bool rsw_yaml_is_null(const yaml_node_t *node);
 /* From 1; 0 for no node. */
 unsigned long rsw_yaml_line(const yaml_node_t *node);
+unsigned long rsw_yaml_column(const yaml_node_t *node);
 
 #define RSW_AUTO_YAML __attribute__((cleanup(rsw_yaml_release))) struct rsw_yaml
 

@@ -1,0 +1,45 @@
+/* What a policy makes of every tag that it speaks of, and what would come free. */
+#ifndef REGSWEEP_GC_EXPLAIN_H
+#define REGSWEEP_GC_EXPLAIN_H
+
+#include "gc/mark.h"
+#include "policy/policy.h"
+
+/* Of one repository, before its tags. */
+struct rsw_explained_repo {
+    const char *name;
+    const struct rsw_repository_rules *rules;
+    uint64_t tags;             /* ordinary ones */
+    uint64_t revisions_let_go; /* without a tag that stays */
+    uint64_t revisions_kept;
+};
+
+/* One tag. Borrowed until the callback returns. */
+struct rsw_explained_tag {
+    const char *name;
+    const struct rsw_digest *digest; /* of its head; NULL: not known */
+    const struct rsw_tag_rule *rule; /* NULL: none speaks of it */
+    enum rsw_ground ground;
+    bool kept;         /* true with ground LET_GO: its age, a pin or something that cannot be read keeps it */
+    int64_t pushed_ms; /* 0: not known */
+    int64_t pulled_ms; /* 0: never, as far as we know */
+    uint64_t exclusive; /* bytes that come free, and that no other image that is let go has */
+    uint64_t shared;    /* bytes that come free once all that is let go and has them is gone */
+};
+
+struct rsw_explain {
+    const char *repo; /* this one alone; NULL: all that the policy speaks of */
+    int (*on_repo)(void *arg, const struct rsw_explained_repo *repo);
+    int (*on_tag)(void *arg, const struct rsw_explained_tag *tag);
+    void *arg;
+    /* Answers. Bytes and blobs each counted once, those that are garbage without the policy too. */
+    uint64_t repos, tags, tags_let_go, revisions_let_go;
+    uint64_t blobs, bytes;
+};
+
+/* By `options`, whose policy is not NULL. A callback that gives other than 0 ends it (RSW_ESTOPPED). 0 or -1
+ * (index error, RSW_ENOMEM). Needs a read transaction. */
+int rsw_explain(struct rsw_explain *explain, struct rsw_txn *txn, const struct rsw_mark_options *options,
+                struct rsw_error *err);
+
+#endif

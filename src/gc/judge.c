@@ -1,0 +1,213 @@
+/* What the policy says of the repository at hand. It lets tags go, and revisions: those that such tags point
+ * at or once pointed at, those that a tag which stays pointed at too long ago, and those without a tag, where
+ * the policy speaks of these. It keeps revisions, where a tag is to keep some of what it pointed at. What it
+ * does not speak of is for the other rules; and nothing that these keep goes for it. */
+#include "gc/marker.h"
+#include "util/grow.h"
+
+#include <stdlib.h>
+
+static int out_of_memory(struct rsw_error *err) {
+    return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory while judging by the policy");
+}
+
+static int64_t pulled_ms(struct rsw_marker *marker, uint32_t manifest) {
+    int64_t at_ms = 0;
+    return rsw_pull_get(marker->txn, marker->view.repo.id, manifest, &at_ms) == RSW_FOUND ? at_ms : 0;
+}
+
+/* A tag was pushed when its head came into its history. */
+static struct rsw_judged tag_to_judge(struct rsw_marker *marker, const struct rsw_view_tag *tag) {
+    const char *name = marker->view.names + tag->name;
+    struct rsw_judged judged = {.name = name};
+    struct rsw_history entry;
+    if (tag->head != 0 &&
+        rsw_history_get(marker->txn, marker->view.repo.id, name, tag->head, &entry) == RSW_FOUND) {
+        judged.pushed_ms = entry.touched_ms;
+        judged.pulled_ms = pulled_ms(marker, tag->head);
+    }
+    return judged;
+}
+
+/* ---- tags ---- */
+
+static int judge_tags(struct rsw_marker *marker, const struct rsw_repository_rules *rules,
+                      struct rsw_error *err) {
+    struct rsw_view *view = &marker->view;
+    struct rsw_judged *judged = calloc(view->tag_count + 1, sizeof *judged);
+    size_t count = 0;
+    if (judged == NULL) {
+        return out_of_memory(err);
+    }
+    for (size_t i = 0; i < view->tag_count; i++) {
+        if (view->tags[i].subject == 0) {
+            judged[count++] = tag_to_judge(marker, &view->tags[i]);
+        }
+    }
+    int rc = rsw_judge_tags(marker->options->policy, rules, &marker->judge, judged, count, err);
+    count = 0;
+    for (size_t i = 0; rc == 0 && i < view->tag_count; i++) {
+        struct rsw_view_tag *tag = &view->tags[i];
+        if (tag->subject == 0) {
+            tag->rule = judged[count].rule;
+            tag->pushed_ms = judged[count].pushed_ms;
+            tag->ground = judged[count++].ground;
+        }
+    }
+    free(judged);
+    return rc;
+}
+
+/* ---- what tags pointed at ---- */
+
+struct past {
+    int64_t at_ms;
+    uint32_t manifest;
+};
+
+static int latest_first(const void *a, const void *b) {
+    const struct past *left = a;
+    const struct past *right = b;
+    if (left->at_ms != right->at_ms) {
+        return left->at_ms > right->at_ms ? -1 : 1;
+    }
+    return left->manifest < right->manifest ? -1 : left->manifest > right->manifest;
+}
+
+static void judge_revision(struct rsw_view *view, uint32_t manifest, enum rsw_verdict verdict) {
+    struct rsw_view_revision *revision = rsw_view_revision_of(view, manifest);
+    if (revision != NULL && revision->verdict != RSW_VERDICT_KEEP) { /* what one tag keeps stays */
+        revision->verdict = verdict;
+    }
+}
+
+/* The head, and what came before it: the latest first. */
+static int judge_past(struct rsw_marker *marker, const struct rsw_view_tag *tag, struct past **past,
+                      size_t *room, struct rsw_error *err) {
+    struct rsw_view *view = &marker->view;
+    size_t count = 0;
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    struct rsw_history entry;
+    rsw_iter_history(&iter, marker->txn, view->repo.id, view->names + tag->name);
+    while (rsw_history_next(&iter, &entry) == RSW_FOUND) {
+        struct past *grown = rsw_grown(*past, room, count + 1, sizeof *grown);
+        if (grown == NULL) {
+            return out_of_memory(err);
+        }
+        *past = grown;
+        grown[count++] = (struct past){.at_ms = entry.manifest == tag->head ? INT64_MAX : entry.touched_ms,
+                                       .manifest = entry.manifest};
+    }
+    if (count > 1) {
+        qsort(*past, count, sizeof **past, latest_first);
+    }
+    size_t stay = rsw_marker_lets_go(marker, tag) ? 0 : tag->rule->revisions;
+    for (size_t i = 0; i < count; i++) {
+        judge_revision(view, (*past)[i].manifest, i < stay ? RSW_VERDICT_KEEP : RSW_VERDICT_LET_GO);
+    }
+    return 0;
+}
+
+static int judge_pasts(struct rsw_marker *marker, struct rsw_error *err) {
+    struct rsw_view *view = &marker->view;
+    struct past *past = NULL;
+    size_t room = 0;
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < view->tag_count; i++) {
+        const struct rsw_view_tag *tag = &view->tags[i];
+        bool says = rsw_marker_lets_go(marker, tag) ||
+                    (tag->rule != NULL && tag->rule->revisions > 0 && !rsw_tag_unsure(tag));
+        rc = says ? judge_past(marker, tag, &past, &room, err) : 0;
+    }
+    free(past);
+    return rc;
+}
+
+/* ---- revisions without a tag ---- */
+
+/* Those that a tag has as its head, and the children of what is here, are not asked about. */
+static void pass_over(struct rsw_marker *marker, bool *passed) {
+    struct rsw_view *view = &marker->view;
+    for (size_t i = 0; i < view->tag_count; i++) {
+        const struct rsw_view_revision *head = rsw_view_find_revision(view, view->tags[i].head);
+        if (head != NULL) {
+            passed[head - view->revisions] = true;
+        }
+    }
+    for (size_t i = 0; i < view->revision_count; i++) {
+        const uint8_t *packed = rsw_marker_refs(marker, view->revisions[i].blob);
+        if (packed == NULL || (view->revisions[i].flags & RSW_MEMBER_PRESENT) == 0) {
+            continue;
+        }
+        struct rsw_refs refs = rsw_refs_of(packed);
+        for (uint32_t at = 0; at < refs.count; at++) {
+            const struct rsw_view_revision *child =
+                rsw_refs_kind(&refs, at) == RSW_REF_SUBJECT
+                    ? NULL
+                    : rsw_view_find_revision(view, rsw_refs_child(&refs, at));
+            if (child != NULL) {
+                passed[child - view->revisions] = true;
+            }
+        }
+    }
+}
+
+static bool is_asked_about(const struct rsw_view_revision *revision) {
+    return (revision->flags & RSW_MEMBER_PRESENT) != 0 && !revision->follower &&
+           revision->verdict == RSW_VERDICT_NONE;
+}
+
+static int judge_listed(struct rsw_marker *marker, const struct rsw_repository_rules *rules,
+                        const bool *passed, struct rsw_judged *judged, struct rsw_error *err) {
+    struct rsw_view *view = &marker->view;
+    size_t count = 0;
+    for (size_t i = 0; i < view->revision_count; i++) {
+        const struct rsw_view_revision *revision = &view->revisions[i];
+        if (is_asked_about(revision) && !passed[i]) {
+            judged[count++] = (struct rsw_judged){.pushed_ms = revision->touched_ms,
+                                                  .pulled_ms = pulled_ms(marker, revision->blob)};
+        }
+    }
+    if (rsw_judge_untagged(rules, &marker->judge, judged, count, err) != 0) {
+        return -1;
+    }
+    count = 0;
+    for (size_t i = 0; i < view->revision_count; i++) {
+        struct rsw_view_revision *revision = &view->revisions[i];
+        if (is_asked_about(revision) && !passed[i]) {
+            revision->verdict =
+                judged[count++].ground == RSW_GROUND_LET_GO ? RSW_VERDICT_LET_GO : RSW_VERDICT_KEEP;
+        }
+    }
+    return 0;
+}
+
+static int judge_untagged(struct rsw_marker *marker, const struct rsw_repository_rules *rules,
+                          struct rsw_error *err) {
+    size_t room = marker->view.revision_count + 1;
+    bool *passed = calloc(room, sizeof *passed);
+    struct rsw_judged *judged = calloc(room, sizeof *judged);
+    int rc = -1;
+    if (passed == NULL || judged == NULL) {
+        out_of_memory(err);
+    } else {
+        pass_over(marker, passed);
+        rc = judge_listed(marker, rules, passed, judged, err);
+    }
+    free(passed);
+    free(judged);
+    return rc;
+}
+
+int rsw_view_judge(struct rsw_marker *marker, struct rsw_error *err) {
+    const struct rsw_policy *policy = marker->options->policy;
+    const struct rsw_repository_rules *rules =
+        policy != NULL ? rsw_policy_find(policy, marker->view.repo.name) : NULL;
+    if (rules == NULL) {
+        return 0;
+    }
+    return judge_tags(marker, rules, err) != 0 || judge_pasts(marker, err) != 0 ||
+                   (rules->untagged_said && judge_untagged(marker, rules, err) != 0)
+               ? -1
+               : 0;
+}
