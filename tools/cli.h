@@ -71,7 +71,9 @@ int rsw_cli_need_storage(struct rsw_cli *cli);
 /* --audit, or audit.jsonl in the index's directory. NULL: out of memory. The caller owns it. */
 char *rsw_cli_audit_file(const struct rsw_cli *cli);
 /* --untagged, --grace, --upload-max-age, --offline, --pin, --pins and --policy, as mark wants them, now by
- * cli->clock. Pins and policy belong to cli. 0, or -1 (RSW_EINVAL: a pin or the policy is none, or with
+ * cli->clock. Pins and policy belong to cli; what
+ * workloads use is not asked for yet (rsw_in_use_read). 0, or -1 (RSW_EINVAL: a pin or the policy is none, or
+ * with
  * --confirm uploads are stale within grace; RSW_ENOMEM). */
 int rsw_cli_mark_options(struct rsw_cli *cli, struct rsw_mark_options *out, struct rsw_error *err);
 

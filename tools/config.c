@@ -45,7 +45,7 @@ static const struct rsw_option *find_key(const char *name, const yaml_node_t *ke
         return NULL;
     }
     const struct rsw_option *option = rsw_option_find(text);
-    if (option == NULL) {
+    if (option == NULL || option->places == RSW_IN_REQUEST) {
         const char *close = rsw_closest_option(text);
         rsw_error_set(err, RSW_EINVAL, 0, "%s:%lu: unknown option \"%s\"%s%s%s", name, line, text,
                       close != NULL ? "; did you mean \"" : "", close != NULL ? close : "",

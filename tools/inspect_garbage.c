@@ -1,5 +1,6 @@
 /* regsweep inspect garbage: what nothing needs, summed up by type of blob and by repository. */
 #include "cli.h"
+#include "in_use.h"
 
 #include "util/grow.h"
 #include "util/text.h"
@@ -143,6 +144,9 @@ int rsw_inspect_garbage(struct rsw_cli *cli) {
     if (rsw_cli_mark_options(cli, &mark, &err) != 0) {
         return rsw_cli_fail_usage(cli, &err);
     }
+    if (rsw_in_use_read(cli, &err) != 0) {
+        return rsw_cli_fail(cli, &err);
+    }
     struct garbage garbage = {.repo_count = 0};
     const struct rsw_sweep_options options = {
         .offline = mark.offline,
@@ -150,8 +154,8 @@ int rsw_inspect_garbage(struct rsw_cli *cli) {
         .grace_ms = mark.grace_ms,
         .upload_max_age_ms = mark.upload_max_age_ms,
         .max_delete = 100,
-        .pins = mark.pins,
-        .pin_count = mark.pin_count,
+        .pins = cli->pins.items,
+        .pin_count = cli->pins.count,
         .policy = mark.policy,
         .clock = cli->clock,
         .item = on_item,

@@ -1,5 +1,6 @@
 /* regsweep inspect why: what keeps something, or which rule lets it go. */
 #include "cli.h"
+#include "in_use.h"
 
 #include "gc/why.h"
 #include "index/index.h"
@@ -15,6 +16,7 @@ struct step {
     struct rsw_digest digest;
     char repo[RSW_REPO_NAME_MAX + 1];
     char tag[RSW_TAG_NAME_MAX + 1];
+    const char *pinned_by; /* borrowed from the pin; NULL: nobody is told */
 };
 
 static const char *kind_name(enum rsw_why_step_kind kind) {
@@ -74,6 +76,17 @@ static const char *ref_name(enum rsw_ref_kind kind) {
     }
 }
 
+static void print_pin(struct rsw_cli *cli, const struct step *step, const char *digest) {
+    const char *by = step->pinned_by != NULL ? " by " : "";
+    const char *who = step->pinned_by != NULL ? step->pinned_by : "";
+    if (step->tag[0] != 0) {
+        rsw_cli_line(cli, "  tag %s:%s points at %s, and is pinned%s%s", step->repo, step->tag, digest, by,
+                     who);
+    } else {
+        rsw_cli_line(cli, "  %s is pinned%s%s", digest, by, who);
+    }
+}
+
 static void print_step(struct rsw_cli *cli, const struct step *step) {
     char digest[RSW_DIGEST_TEXT_MAX];
     const char *repo = step->repo;
@@ -87,7 +100,7 @@ static void print_step(struct rsw_cli *cli, const struct step *step) {
                      step->tag, digest);
         break;
     case RSW_STEP_PIN:
-        rsw_cli_line(cli, "  %s is pinned", digest);
+        print_pin(cli, step, digest);
         break;
     case RSW_STEP_POLICY:
         rsw_cli_line(cli, "  %s@%s is kept by the policy", repo, digest);
@@ -148,6 +161,9 @@ static json_t *step_to_json(const struct step *step) {
     }
     if (step->kind == RSW_STEP_CHILD) {
         rsw_json_set(&object, "as", json_string(ref_name(step->ref_kind)));
+    }
+    if (step->pinned_by != NULL) {
+        rsw_json_set(&object, "pinned_by", rsw_json_text(step->pinned_by));
     }
     return object;
 }
@@ -212,6 +228,7 @@ static int name_steps(struct rsw_txn *txn, struct answer *answer, struct rsw_err
         struct rsw_blob blob;
         to->kind = from->kind;
         to->ref_kind = from->ref_kind;
+        to->pinned_by = from->pin != NULL ? from->pin->why : NULL;
         memcpy(to->tag, from->tag, sizeof to->tag);
         if (rsw_blob_get(txn, from->blob, &blob) == RSW_FOUND) {
             to->digest = blob.digest;
@@ -223,14 +240,14 @@ static int name_steps(struct rsw_txn *txn, struct answer *answer, struct rsw_err
     return rsw_txn_failed(txn, err) ? -1 : 0;
 }
 
-static int gather(struct rsw_cli *cli, struct answer *answer, struct rsw_error *err) {
-    struct rsw_mark_options mark;
+static int gather(struct rsw_cli *cli, const struct rsw_mark_options *mark, struct answer *answer,
+                  struct rsw_error *err) {
     struct rsw_reference reference;
     const char *repo;
     RSW_AUTO_TXN txn = NULL;
-    if (rsw_cli_mark_options(cli, &mark, err) != 0 || rsw_txn_begin_read(&txn, cli->index, err) != 0 ||
+    if (rsw_txn_begin_read(&txn, cli->index, err) != 0 ||
         asked_for(cli, txn, &reference, &answer->digest, &repo, err) != 0 ||
-        rsw_why(&answer->why, txn, &mark, repo, &answer->digest, err) != 0) {
+        rsw_why(&answer->why, txn, mark, repo, &answer->digest, err) != 0) {
         return -1;
     }
     return name_steps(txn, answer, err);
@@ -303,7 +320,16 @@ static json_t *to_json(const struct answer *answer) {
 int rsw_inspect_why(struct rsw_cli *cli) {
     struct rsw_error err = RSW_ERROR_INIT;
     static struct answer answer; /* large, and there is one question a run */
-    if (gather(cli, &answer, &err) != 0) {
+    struct rsw_mark_options mark;
+    if (rsw_cli_mark_options(cli, &mark, &err) != 0) {
+        return rsw_cli_fail_usage(cli, &err);
+    }
+    if (rsw_in_use_read(cli, &err) != 0) {
+        return rsw_cli_fail(cli, &err);
+    }
+    mark.pins = cli->pins.items;
+    mark.pin_count = cli->pins.count;
+    if (gather(cli, &mark, &answer, &err) != 0) {
         return rsw_cli_fail(cli, &err);
     }
     return cli->options.json ? rsw_cli_json(cli, to_json(&answer)) : print_text(cli, &answer);

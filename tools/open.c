@@ -3,6 +3,7 @@
 #include "config.h"
 #include "damage.h"
 #include "file.h"
+#include "in_use.h"
 #include "registry_config.h"
 #include "registry_schema.h"
 
@@ -165,7 +166,7 @@ static int read_policy(struct rsw_cli *cli, struct rsw_error *err) {
 int rsw_cli_mark_options(struct rsw_cli *cli, struct rsw_mark_options *out, struct rsw_error *err) {
     rsw_pins_release(&cli->pins);
     if (rsw_pins_read(&cli->pins, &cli->options, err) != 0 || read_policy(cli, err) != 0 ||
-        check_upload_age(&cli->options, err) != 0) {
+        check_upload_age(&cli->options, err) != 0 || rsw_in_use_check(&cli->options, err) != 0) {
         return -1;
     }
     *out = (struct rsw_mark_options){

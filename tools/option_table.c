@@ -88,6 +88,31 @@ const struct rsw_option rsw_option_table[] = {
      "NAME:TAG, a tag and whatever it points at. May be given again."},
     {"pins", 0, RSW_OPTION_STRINGS, LIMITED, RSW_IN_ALL, AT(pin_files), 0, NULL, "FILE",
      "File with such pins, one a line; what begins with # is a remark. May be given again."},
+    {"in-use", 0, RSW_OPTION_STRINGS, LIMITED, RSW_IN_ALL, AT(in_use), 0, NULL, "FILE",
+     "Keep the images that the objects in it name: what kubectl get … -A -o json printed, - for standard "
+     "input. A file that cannot be read whole refuses the run. May be given again."},
+    {"in-use-api", 0, RSW_OPTION_STRING, LIMITED, RSW_IN_ALL, AT(in_use_api), 0, NULL, "URL|in-cluster",
+     "The same from the API server of a cluster: https://HOST:PORT, or in-cluster for that of the cluster "
+     "that "
+     "this runs in."},
+    {"in-use-token-file", 0, RSW_OPTION_STRING, LIMITED, RSW_IN_ALL, AT(in_use_token_file), 0, NULL, "FILE",
+     "File with the token for that server. Without it, in-cluster, that of the pod's service account."},
+    {"in-use-ca", 0, RSW_OPTION_STRING, LIMITED, RSW_IN_ALL, AT(in_use_ca), 0, NULL, "FILE",
+     "Authorities that its certificate is checked by, PEM. Without it, in-cluster, those of the pod's "
+     "service "
+     "account, else the system's."},
+    {"registry-name", 0, RSW_OPTION_STRINGS, LIMITED, RSW_IN_ALL, AT(registry_name), 0, NULL, "HOST[:PORT]",
+     "How workloads name this registry: what stands before the first / of their images. With --in-use and "
+     "--in-use-api. May be given again."},
+    {"image-stream-revisions", 0, RSW_OPTION_NUMBER, LIMITED, RSW_IN_ALL, AT(image_stream_revisions),
+     UINT32_MAX, "3", "N", "So many images of each tag of an image stream are in use, newest first. 0: all."},
+    {"in-use-young", 0, RSW_OPTION_DURATION, LIMITED, RSW_IN_ALL, AT(in_use_young_ms), 0, "60m", "DURATION",
+     "Pods that have finished use their images too if they were made within this time."},
+    {"ignore-bad-references", 0, RSW_OPTION_FLAG, LIMITED, ASKED_FOR, AT(ignore_bad_references), 0, NULL,
+     NULL,
+     "Go on though workloads name images in a way that nobody can read. Without it such a run is refused."},
+    {"used", 0, RSW_OPTION_STRINGS, LIMITED, SENT, AT(used), 0, NULL, "PIN",
+     "What sweep --server found in use."},
     {"policy", 0, RSW_OPTION_STRING, LIMITED, RSW_IN_ALL, AT(policy), 0, NULL, "FILE",
      "Which tags, and which manifests without a tag, nobody needs any more: YAML. Without it tags stay."},
     {"max-delete", 0, RSW_OPTION_PERCENT, ONLINE, RSW_IN_ALL | SENT, AT(max_delete), 0, "30", "PERCENT",

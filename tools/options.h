@@ -80,6 +80,15 @@ struct rsw_options {
     int64_t upload_max_age_ms;
     struct rsw_strings pins; /* "DIGEST", "NAME@DIGEST" or "NAME:TAG" */
     struct rsw_strings pin_files;
+    struct rsw_strings in_use; /* files; "-": standard input */
+    char *in_use_api;          /* "in-cluster" or a URL */
+    char *in_use_token_file;
+    char *in_use_ca;
+    struct rsw_strings registry_name; /* "HOST" or "HOST:PORT" */
+    uint64_t image_stream_revisions;  /* 0: all */
+    int64_t in_use_young_ms;
+    bool ignore_bad_references;
+    struct rsw_strings used; /* in a request alone: a pin, a blank, who names it */
     char *policy;
     uint64_t max_delete; /* percent */
     char *audit;         /* NULL: `audit.jsonl` in the index's directory */

@@ -157,7 +157,8 @@ int rsw_parse_environment(struct rsw_options *options, unsigned bit, char **envi
     for (const struct rsw_option *option = rsw_option_table; option->name != NULL; option++) {
         char name[64];
         const char *value = lookup(environment, rsw_option_variable(option, name, sizeof name));
-        if (value == NULL || *value == 0 || (option->commands & bit) == 0) {
+        if (value == NULL || *value == 0 || (option->commands & bit) == 0 ||
+            option->places == RSW_IN_REQUEST) {
             continue;
         }
         if ((option->places & RSW_IN_ENVIRONMENT) == 0) {

@@ -4,8 +4,10 @@
 #include "options.h"
 
 #include "oci/reference.h"
+#include "util/cleanup.h"
 #include "util/grow.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,9 +61,29 @@ int rsw_pins_add(struct rsw_pins *pins, const char *where, const char *text, str
     }
     size_t at = pins->count++;
     words[at] = (struct rsw_pin_words){.where = strdup(where), .text = strdup(text)};
-    items[at] = (struct rsw_pin){.repo = NULL};
+    items[at] = (struct rsw_pin){.repo = NULL, .why = words[at].where};
     return words[at].where == NULL || words[at].text == NULL ? no_memory(err)
                                                              : read_pin(&items[at], where, text, err);
+}
+
+int rsw_pins_add_used(struct rsw_pins *pins, const char *where, const char *text, struct rsw_error *err) {
+    if (rsw_pins_add(pins, where, text, err) != 0) {
+        return -1;
+    }
+    pins->words[pins->count - 1].used = true;
+    return 0;
+}
+
+/* As rsw_pins_to_options wrote it. */
+static int add_sent(struct rsw_pins *pins, const char *sent, struct rsw_error *err) {
+    char text[RSW_REPOSITORY_MAX + RSW_DIGEST_TEXT_MAX + 2];
+    size_t len = strcspn(sent, " ");
+    if (sent[len] == 0 || len >= sizeof text) {
+        return rsw_error_set(err, RSW_EINVAL, 0, "used: \"%.200s\" is not a pin and who names it", sent);
+    }
+    memcpy(text, sent, len);
+    text[len] = 0;
+    return rsw_pins_add_used(pins, sent + len + 1, text, err);
 }
 
 int rsw_pins_parse(struct rsw_pins *pins, const char *name, const char *bytes, size_t len,
@@ -111,15 +133,28 @@ int rsw_pins_read(struct rsw_pins *out, const struct rsw_options *options, struc
             return -1;
         }
     }
+    for (size_t i = 0; i < options->used.count; i++) {
+        if (add_sent(out, options->used.items[i], err) != 0) {
+            return -1;
+        }
+    }
     return 0;
 }
 
+static int send_one(struct rsw_options *options, const struct rsw_pin_words *words, struct rsw_error *err) {
+    const struct rsw_option *option = rsw_option_find(words->used ? "used" : "pin");
+    RSW_AUTO_FREE char *sent = NULL;
+    if (asprintf(&sent, "%s%s%s", words->text, words->used ? " " : "", words->used ? words->where : "") < 0) {
+        sent = NULL;
+        return no_memory(err);
+    }
+    options->sources[option - rsw_option_table] = RSW_SOURCE_FLAG;
+    return rsw_option_set(options, option, RSW_SOURCE_FLAG, words->where, sent, err);
+}
+
 int rsw_pins_to_options(const struct rsw_pins *pins, struct rsw_options *options, struct rsw_error *err) {
-    const struct rsw_option *option = rsw_option_find("pin");
     for (size_t i = options->pins.count; i < pins->count; i++) { /* those of --pin come first */
-        options->sources[option - rsw_option_table] = RSW_SOURCE_FLAG;
-        if (rsw_option_set(options, option, RSW_SOURCE_FLAG, pins->words[i].where, pins->words[i].text,
-                           err) != 0) {
+        if (send_one(options, &pins->words[i], err) != 0) {
             return -1;
         }
     }
@@ -144,11 +179,25 @@ static bool hits(struct rsw_txn *txn, const struct rsw_pin *pin) {
 
 int rsw_pins_warn(const struct rsw_pins *pins, struct rsw_txn *txn, const struct rsw_log *log,
                   struct rsw_error *err) {
+    uint64_t used = 0;
+    uint64_t unknown = 0;
     for (size_t i = 0; i < pins->count; i++) {
-        if (!hits(txn, &pins->items[i])) {
+        bool hit = hits(txn, &pins->items[i]);
+        used += pins->words[i].used;
+        unknown += pins->words[i].used && !hit;
+        if (!pins->words[i].used && !hit) {
             rsw_log(log, RSW_LOG_WARNING, "%s: %s keeps nothing: the index does not know it",
                     pins->words[i].where, pins->words[i].text);
         }
+    }
+    if (pins->objects > 0) {
+        rsw_log(log, RSW_LOG_INFO,
+                "%" PRIu64 " objects name %" PRIu64 " images of this registry; %" PRIu64
+                " of them are not in the index",
+                pins->objects, used, unknown);
+    } else if (used > 0) {
+        rsw_log(log, RSW_LOG_INFO, "%" PRIu64 " images are in use; %" PRIu64 " of them are not in the index",
+                used, unknown);
     }
     return rsw_txn_failed(txn, err) ? -1 : 0;
 }

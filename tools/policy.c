@@ -1,5 +1,6 @@
 /* regsweep policy check, and regsweep policy explain. */
 #include "cli.h"
+#include "in_use.h"
 
 #include "gc/explain.h"
 #include "util/text.h"
@@ -231,6 +232,11 @@ int rsw_policy_explain(struct rsw_cli *cli) {
     if (status != RSW_EXIT_DONE) {
         return status;
     }
+    if (rsw_in_use_read(cli, &err) != 0) {
+        return rsw_cli_fail(cli, &err);
+    }
+    mark.pins = cli->pins.items;
+    mark.pin_count = cli->pins.count;
     struct explanation explanation = {.cli = cli, .repos = cli->options.json ? json_array() : NULL};
     struct rsw_explain explain = {.repo = cli->argument_count > 0 ? cli->arguments[0] : NULL,
                                   .on_repo = cli->options.json ? on_repo_json : on_repo_text,

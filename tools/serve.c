@@ -247,6 +247,13 @@ static int run(struct server *server, const struct tokens *tokens) {
 /* What a sweep could not be asked for with would only be told to whoever asks. */
 static int load(struct tokens *tokens, struct rsw_cli *cli, struct rsw_error *err) {
     struct rsw_mark_options mark;
+    for (size_t i = 0; i < cli->options.in_use.count; i++) {
+        if (strcmp(cli->options.in_use.items[i], "-") == 0) {
+            return rsw_error_set(err, RSW_EINVAL, 0,
+                                 "--in-use -: each sweep asks anew what is in use, and standard input can be "
+                                 "read once; give a file or --in-use-api");
+        }
+    }
     return rsw_cli_mark_options(cli, &mark, err) != 0 ||
                    rsw_token_load(&tokens->feed, &cli->options, &cli->log, err) != 0 ||
                    rsw_sweep_token_load(&tokens->sweeps, &cli->options, &cli->log, err) != 0

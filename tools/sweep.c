@@ -1,6 +1,7 @@
 /* regsweep sweep: shows what nothing needs; with --confirm removes it. */
 #include "sweep.h"
 
+#include "in_use.h"
 #include "progress.h"
 #include "registry.h"
 #include "sweep_print.h"
@@ -121,6 +122,11 @@ static int sweep_online(struct rsw_cli *cli, struct rsw_sweep_options *options,
 
 int rsw_sweep_run(struct rsw_cli *cli, struct rsw_sweep_options *options, const struct rsw_sweep_watch *watch,
                   struct rsw_error *err) {
+    if (rsw_in_use_read(cli, err) != 0) {
+        return rsw_cli_exit_of(err);
+    }
+    options->pins = cli->pins.items;
+    options->pin_count = cli->pins.count;
     if (!options->confirm) {
         return sweep(cli, options, watch, err);
     }
@@ -177,7 +183,7 @@ int rsw_command_sweep(struct rsw_cli *cli) {
         if (rsw_option_source(&cli->options, "policy") == RSW_SOURCE_FLAG) {
             return rsw_cli_usage(cli, "--policy: a server goes by its own, give it to regsweep serve");
         }
-        if (rsw_pins_to_options(&cli->pins, &cli->options, &err) != 0) {
+        if (rsw_in_use_read(cli, &err) != 0 || rsw_pins_to_options(&cli->pins, &cli->options, &err) != 0) {
             return rsw_cli_fail(cli, &err);
         }
         return rsw_sweep_at_server(cli);

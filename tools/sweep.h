@@ -16,11 +16,12 @@ struct rsw_sweep_watch {
     void *arg;
 };
 
-/* What cli->options say; the pins belong to cli. 0, or -1 (RSW_EINVAL, RSW_ENOMEM). */
+/* What cli->options say, workloads not asked yet; the pins belong to cli. 0, or -1 (RSW_EINVAL, RSW_ENOMEM).
+ */
 int rsw_sweep_read_options(struct rsw_sweep_options *out, struct rsw_cli *cli, struct rsw_error *err);
-/* Sweeps over what is open: cli->index, with `confirm` for writing, and then cli->storage too; opens the
- * registry's replicas where it needs them. Results go to cli->out. Gives the exit status; if `err` is set
- * then, it says why, and nobody has told it yet. */
+/* Asks what is in use, then sweeps over what is open: cli->index, with `confirm` for writing, and then
+ * cli->storage too; opens the registry's replicas where it needs them. Results go to cli->out. Gives the exit
+ * status; if `err` is set then, it says why, and nobody has told it yet. */
 int rsw_sweep_run(struct rsw_cli *cli, struct rsw_sweep_options *options, const struct rsw_sweep_watch *watch,
                   struct rsw_error *err);
 

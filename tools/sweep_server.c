@@ -40,8 +40,25 @@ static void cleanup_json(json_t **json) {
 
 /* Those of a sweep that are about this end. */
 static bool is_of_here(const struct rsw_option *option) {
-    static const char *const names[] = {"config",  "json",   "quiet",     "verbose",          "help",
-                                        "version", "server", "server-ca", "sweep-token-file", "sweep-token"};
+    static const char *const names[] = {"config",
+                                        "json",
+                                        "quiet",
+                                        "verbose",
+                                        "help",
+                                        "version",
+                                        "server",
+                                        "server-ca",
+                                        "sweep-token-file",
+                                        "sweep-token",
+                                        "pins",
+                                        "in-use",
+                                        "in-use-api",
+                                        "in-use-token-file",
+                                        "in-use-ca",
+                                        "registry-name",
+                                        "image-stream-revisions",
+                                        "in-use-young",
+                                        "ignore-bad-references"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (strcmp(option->name, names[i]) == 0) {
             return true;
@@ -82,6 +99,13 @@ static int failed(const struct asked *asked, const char *what, int status, const
                              "%s does not take the token: give the one that serve has for sweeps, with "
                              "--sweep-token-file or REGSWEEP_SWEEP_TOKEN",
                              url);
+    }
+    if (status == 413) {
+        return rsw_error_set(
+            err, RSW_EREFUSED, 0,
+            "%s takes no request of this length: what is in use is too much to send; let the "
+            "serve there ask for it (--in-use, --in-use-api)",
+            url);
     }
     if (said == NULL) {
         return rsw_error_set(err, RSW_EIO, 0, "answer %d to %s %s%s: is that the URL of regsweep serve?",

@@ -17,7 +17,7 @@ struct rsw_clock;
 struct rsw_log;
 struct rsw_feed;
 
-#define RSW_FEED_BODY_MAX ((size_t)65536) /* of a further request */
+#define RSW_FEED_BODY_MAX ((size_t)16 << 20) /* of a further request that needs a token; else 64 KiB */
 
 /* A request that others than the feed answer, whole. Everything is borrowed until the call returns. */
 struct rsw_feed_request {

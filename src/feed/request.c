@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define BODY_OF_ANYBODY_MAX ((size_t)65536)
 #define EVENTS_AT_ONCE 32 /* of one body, with the writer */
 
 struct request {
@@ -323,7 +324,8 @@ static enum MHD_Result begin_further(struct rsw_feed *feed, struct MHD_Connectio
         return answer(feed, connection, RSW_ANSWER_FAULT);
     }
     request->further = true;
-    request->body.max = RSW_FEED_BODY_MAX;
+    /* What anybody may send must not take memory. */
+    request->body.max = feed->further_token.asked ? RSW_FEED_BODY_MAX : BODY_OF_ANYBODY_MAX;
     *ptr = request;
     return MHD_YES;
 }

@@ -98,16 +98,6 @@ static int read_all(struct rsw_marker *marker, struct rsw_error *err) {
     return rc;
 }
 
-static void keep_pinned_bytes(struct rsw_marker *marker) {
-    for (size_t i = 0; i < marker->options->pin_count; i++) {
-        const struct rsw_pin *pin = &marker->options->pins[i];
-        struct rsw_blob blob;
-        if (pin->tag == NULL && rsw_blob_find(marker->txn, &pin->digest, &blob) == RSW_FOUND) {
-            rsw_marker_flag(marker, blob.id, RSW_MARK_LIVE);
-        }
-    }
-}
-
 /* A gap may have swallowed pulls. */
 static int64_t pulls_since(const struct rsw_state *state) {
     return state->first_event_ms != 0 && state->gap_ms > state->first_event_ms ? state->gap_ms
@@ -132,17 +122,17 @@ int rsw_marker_init(struct rsw_marker *marker, struct rsw_txn *txn, const struct
         return out_of_memory(err);
     }
     memset(marker->blobs, 0, size);
-    if (read_all(marker, err) != 0) {
+    if (read_all(marker, err) != 0 || rsw_marker_load_pins(marker, err) != 0) {
         rsw_marker_release(marker);
         return -1;
     }
-    keep_pinned_bytes(marker);
     return 0;
 }
 
 void rsw_marker_release(struct rsw_marker *marker) {
     free(marker->blobs);
     free(marker->facts);
+    free(marker->pins);
     rsw_view_release(&marker->view);
     *marker = (struct rsw_marker){.txn = NULL};
 }

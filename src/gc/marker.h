@@ -18,6 +18,7 @@ struct rsw_cause {
     uint8_t ref_kind; /* for RSW_STEP_CHILD */
     uint32_t from;    /* blob of the step before; 0: this is a root */
     uint32_t tag;     /* offset into view.names, for steps with a tag */
+    uint32_t pin;     /* number of it, for RSW_STEP_PIN */
 };
 
 struct rsw_trace {
@@ -53,7 +54,7 @@ struct rsw_view_tag {
     enum rsw_ground ground;          /* why it stays, or LET_GO */
     int64_t pushed_ms;               /* 0: not known; set where the policy speaks of the repository */
     bool young;
-    bool pinned;
+    uint32_t pin; /* number of one; 0: none */
 };
 
 /* Leader keeps follower: subject and referrer, subject and what its weak tag points at. */
@@ -84,6 +85,13 @@ struct rsw_view {
     bool young_upload;
     bool keep_whole; /* something live may name anything here: every layer link and revision stays */
     struct rsw_cause keep_whole_cause;
+};
+
+/* A pin and what it hits. Pins are numbered from one, in the order of the options. */
+struct rsw_pinned {
+    uint32_t repo;
+    uint32_t blob; /* 0: it is a tag's */
+    uint32_t number;
 };
 
 /* What the mark knows of one blob: together, because ids are in no order that anything else has. */
@@ -120,7 +128,9 @@ struct rsw_marker {
     struct rsw_blobs *facts;     /* by id / RSW_BLOBS_EACH: they belong to the transaction */
     uint32_t epoch;              /* of the repository at hand */
     struct rsw_trace *trace;     /* NULL: nobody asked */
-    struct rsw_judge judge;      /* of this moment */
+    struct rsw_pinned *pins;     /* by repository; those in none that the index knows are left out */
+    size_t pin_count, pin_room;
+    struct rsw_judge judge; /* of this moment */
     struct rsw_view view;
 };
 
@@ -130,6 +140,13 @@ int rsw_marker_init(struct rsw_marker *marker, struct rsw_txn *txn, const struct
                     struct rsw_error *err);
 void rsw_marker_release(struct rsw_marker *marker);
 #define RSW_AUTO_MARKER __attribute__((cleanup(rsw_marker_release))) struct rsw_marker
+
+/* Looks all pins up; the bytes that they name are live from then on. Part of rsw_marker_init. */
+int rsw_marker_load_pins(struct rsw_marker *marker, struct rsw_error *err);
+/* Those of the repository at hand. */
+const struct rsw_pinned *rsw_marker_pins(const struct rsw_marker *marker, size_t *count);
+/* By its number; NULL for 0. */
+const struct rsw_pin *rsw_marker_pin(const struct rsw_marker *marker, uint32_t number);
 
 /* A second thread is worth it, or asked for. */
 bool rsw_marker_wants_two(const struct rsw_marker *marker);

@@ -9,6 +9,7 @@
 #include "gc/purge.h"
 #include "gc/quarantine.h"
 #include "gc/recheck.h"
+#include "gc/repin.h"
 #include "gc/revive.h"
 #include "gc/tidy.h"
 #include "gc/uploads.h"
@@ -526,12 +527,27 @@ static int open_ids(struct rsw_index *index, uint64_t *ids, size_t *count, struc
     return rsw_txn_failed(txn, err) ? -1 : 0;
 }
 
+/* Who needs it now may have found it gone: it does not wait for what is due. */
+static int give_back_pinned(struct rsw_online *online, struct rsw_error *err) {
+    const struct rsw_sweep_options *options = online->options;
+    uint64_t count;
+    if (rsw_repin(&count, online->index, options->pins, options->pin_count, err) != 0) {
+        return -1;
+    }
+    if (count == 0) {
+        return 0;
+    }
+    rsw_log(options->log, RSW_LOG_INFO,
+            "%" PRIu64 " pins name what a sweep has taken before: it is given back", count);
+    return rsw_online_give_back(online, err);
+}
+
 int rsw_online_advance(struct rsw_online *online, int64_t *left_ms, struct rsw_error *err) {
     uint64_t ids[RSW_GENERATIONS_OPEN_MAX];
     size_t count;
     *left_ms = INT64_MAX;
     if (rsw_time_note(online->index, online->options->clock, NULL, err) != 0 ||
-        open_ids(online->index, ids, &count, err) != 0) {
+        give_back_pinned(online, err) != 0 || open_ids(online->index, ids, &count, err) != 0) {
         return -1;
     }
     for (size_t i = 0; i < count; i++) {

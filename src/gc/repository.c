@@ -237,19 +237,22 @@ static int keep_unsure_tag(struct rsw_marker *marker, const struct rsw_view_tag 
 /* A weak tag follows its subject; but it is a root while it is young or pinned, and where what it points at
  * is not sure or cannot be read. */
 static bool stays_by_itself(const struct rsw_marker *marker, const struct rsw_view_tag *tag) {
-    return (marker->view.repo.flags & RSW_REPO_ODD) != 0 || tag->young || tag->pinned ||
+    return (marker->view.repo.flags & RSW_REPO_ODD) != 0 || tag->young || tag->pin != 0 ||
            rsw_tag_unsure(tag) ||
            ((rsw_marker_flags(marker, tag->head) & RSW_BLOB_PARSED) == 0 && !gone(marker, tag->head));
 }
 
-static int root_tags(struct rsw_marker *marker, struct rsw_error *err) {
+/* Those that are pinned, or those that are not. */
+static int root_tags(struct rsw_marker *marker, bool pinned, struct rsw_error *err) {
     const struct rsw_view *view = &marker->view;
     for (size_t i = 0; i < view->tag_count; i++) {
         const struct rsw_view_tag *tag = &view->tags[i];
-        if ((tag->subject != 0 || tag->ground == RSW_GROUND_LET_GO) && !stays_by_itself(marker, tag)) {
+        bool goes = tag->subject != 0 || tag->ground == RSW_GROUND_LET_GO;
+        if ((tag->pin != 0) != pinned || (goes && !stays_by_itself(marker, tag))) {
             continue;
         }
-        struct rsw_cause cause = {.kind = RSW_STEP_TAG, .tag = tag->name};
+        struct rsw_cause cause = {
+            .kind = pinned ? RSW_STEP_PIN : RSW_STEP_TAG, .tag = tag->name, .pin = tag->pin};
         int rc = rsw_tag_unsure(tag) ? keep_unsure_tag(marker, tag, err)
                                      : keep_manifest(marker, tag->head, &cause, err);
         if (rc != 0) {
@@ -260,23 +263,22 @@ static int root_tags(struct rsw_marker *marker, struct rsw_error *err) {
 }
 
 static int root_pins(struct rsw_marker *marker, struct rsw_error *err) {
-    for (size_t i = 0; i < marker->options->pin_count; i++) {
-        const struct rsw_pin *pin = &marker->options->pins[i];
-        struct rsw_blob blob;
-        if (pin->tag != NULL || (pin->repo != NULL && strcmp(pin->repo, marker->view.repo.name) != 0) ||
-            rsw_blob_find(marker->txn, &pin->digest, &blob) != RSW_FOUND ||
-            !rsw_view_readable(marker, blob.id)) {
+    size_t count;
+    const struct rsw_pinned *pins = rsw_marker_pins(marker, &count);
+    for (size_t i = 0; i < count; i++) {
+        uint32_t blob = pins[i].blob;
+        if (blob == 0 || !rsw_view_readable(marker, blob)) {
             continue;
         }
-        struct rsw_cause cause = {.kind = RSW_STEP_PIN};
-        keep_named(marker, blob.id, &cause);
-        bool revision = rsw_view_find_revision(&marker->view, blob.id) != NULL;
-        if ((revision || (blob.flags & RSW_BLOB_PARSED) != 0) &&
-            keep_manifest(marker, blob.id, &cause, err) != 0) {
+        struct rsw_cause cause = {.kind = RSW_STEP_PIN, .pin = pins[i].number};
+        keep_named(marker, blob, &cause);
+        bool revision = rsw_view_find_revision(&marker->view, blob) != NULL;
+        if ((revision || (rsw_marker_flags(marker, blob) & RSW_BLOB_PARSED) != 0) &&
+            keep_manifest(marker, blob, &cause, err) != 0) {
             return -1;
         }
     }
-    return 0;
+    return root_tags(marker, true, err);
 }
 
 /* Why a revision is a root by itself; kind 0: it is none. */
@@ -431,8 +433,10 @@ static void begin_epoch(struct rsw_marker *marker) {
 
 int rsw_marker_repository(struct rsw_marker *marker, const struct rsw_repo *repo, struct rsw_error *err) {
     begin_epoch(marker);
-    if (rsw_view_load(marker, repo, err) != 0 || root_tags(marker, err) != 0 || root_pins(marker, err) != 0 ||
-        root_revisions(marker, err) != 0 || expand_all(marker, err) != 0) {
+    /* Pins first: who asks why is told of them. */
+    if (rsw_view_load(marker, repo, err) != 0 || root_pins(marker, err) != 0 ||
+        root_tags(marker, false, err) != 0 || root_revisions(marker, err) != 0 ||
+        expand_all(marker, err) != 0) {
         return -1;
     }
     keep_signatures(marker);

@@ -249,13 +249,13 @@ const struct rsw_view_tag *rsw_view_find_tag(const struct rsw_view *view, const 
 
 static void load_pins(struct rsw_marker *marker) {
     const struct rsw_view *view = &marker->view;
-    for (size_t i = 0; i < marker->options->pin_count; i++) {
-        const struct rsw_pin *pin = &marker->options->pins[i];
-        if (pin->tag != NULL && strcmp(pin->repo, view->repo.name) == 0) {
-            const struct rsw_view_tag *tag = rsw_view_find_tag(view, pin->tag);
-            if (tag != NULL) {
-                view->tags[tag - view->tags].pinned = true;
-            }
+    size_t count;
+    const struct rsw_pinned *pins = rsw_marker_pins(marker, &count);
+    for (size_t i = 0; i < count; i++) {
+        const struct rsw_pin *pin = rsw_marker_pin(marker, pins[i].number);
+        const struct rsw_view_tag *tag = pin->tag != NULL ? rsw_view_find_tag(view, pin->tag) : NULL;
+        if (tag != NULL && tag->pin == 0) {
+            view->tags[tag - view->tags].pin = pins[i].number;
         }
     }
 }

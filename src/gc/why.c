@@ -27,6 +27,7 @@ static void add_step(struct rsw_why *out, const struct rsw_marker *marker, struc
         .repo = marker->view.repo.id,
         .blob = blob,
         .ref_kind = (enum rsw_ref_kind)cause.ref_kind,
+        .pin = rsw_marker_pin(marker, cause.pin),
     };
     const char *tag = marker->view.names + cause.tag;
     size_t len = strnlen(tag, sizeof step->tag - 1);
@@ -103,6 +104,16 @@ static int ask_repositories(struct rsw_why *out, struct rsw_marker *marker, cons
     return rsw_txn_failed(marker->txn, err) ? -1 : 0;
 }
 
+static const struct rsw_pin *pin_of(const struct rsw_marker *marker, const struct rsw_digest *digest) {
+    const struct rsw_mark_options *options = marker->options;
+    for (size_t i = 0; i < options->pin_count; i++) {
+        if (options->pins[i].tag == NULL && rsw_digest_equal(&options->pins[i].digest, digest)) {
+            return &options->pins[i];
+        }
+    }
+    return NULL;
+}
+
 /* What keeps bytes that no repository keeps. */
 static void ask_globally(struct rsw_why *out, const struct rsw_marker *marker) {
     struct rsw_cause cause = {0};
@@ -115,8 +126,10 @@ static void ask_globally(struct rsw_why *out, const struct rsw_marker *marker) {
     }
     if (cause.kind != 0) {
         out->verdict = RSW_WHY_KEPT;
-        out->steps[out->step_count++] =
-            (struct rsw_why_step){.kind = (enum rsw_why_step_kind)cause.kind, .blob = out->blob.id};
+        out->steps[out->step_count++] = (struct rsw_why_step){
+            .kind = (enum rsw_why_step_kind)cause.kind,
+            .blob = out->blob.id,
+            .pin = cause.kind == RSW_STEP_PIN ? pin_of(marker, &out->blob.digest) : NULL};
     }
 }
 

@@ -15,7 +15,7 @@ enum rsw_why_verdict {
 enum rsw_why_step_kind {
     RSW_STEP_TAG = 1,        /* tag `tag` of `repo` points at `blob` */
     RSW_STEP_TAG_HISTORY,    /* the tag's head is not settled or cannot be read: it may point at `blob` */
-    RSW_STEP_PIN,            /* pinned */
+    RSW_STEP_PIN,            /* pinned; by its tag `tag` of `repo`, if there is one */
     RSW_STEP_POLICY,         /* the policy keeps revision `blob` of `repo` */
     RSW_STEP_UNTAGGED_KEPT,  /* untagged revision `blob` of `repo`; untagged revisions are kept */
     RSW_STEP_YOUNG_REVISION, /* touched within grace */
@@ -38,6 +38,7 @@ struct rsw_why_step {
     uint32_t repo;
     uint32_t blob;
     enum rsw_ref_kind ref_kind; /* for CHILD */
+    const struct rsw_pin *pin;  /* for PIN: one of the options' */
     char tag[RSW_TAG_NAME_MAX + 1];
 };
 

@@ -201,9 +201,9 @@ is_waiting_with_generation() {
         ask POST /sweeps -d "$body" >"$WORK/answer"
         [ "$(tail -n 1 "$WORK/answer")" = 400 ] || fail "$body: $(cat "$WORK/answer")"
         member=$(jq -r 'keys | last' <<<"$body")
-        head -n 1 "$WORK/answer" | jq -e --arg member "$member" '.error | test("^(unknown member \")?" + $member)' || fail "$body: $(cat "$WORK/answer")"
+        head -n 1 "$WORK/answer" | jq -e --arg member "$member" '.error | test("^(--|unknown member \")?" + $member)' || fail "$body: $(cat "$WORK/answer")"
     done
-    [ "$(head -c 70000 /dev/zero | ask POST /sweeps --data-binary @- | tail -n 1)" = 413 ]
+    [ "$(head -c 17000000 /dev/zero | ask POST /sweeps --data-binary @- | tail -n 1)" = 413 ]
     [ "$(metric regsweep_asked_sweeps_total)" = 0 ]
 }
 

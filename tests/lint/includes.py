@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Includes point one way: a folder of src/ uses those below it, never one above; nothing includes a file that is not there.
 
-    util <- index, oci, policy, storage, registry <- scan, feed, gc <- tools
+    util <- index, oci, policy, storage, registry <- workload, scan, feed, gc <- tools
 """
 
 import os
@@ -16,13 +16,14 @@ MAY_USE = {
     "policy": {"util", "policy"},
     "storage": {"util", "storage"},
     "registry": {"util", "registry"},
+    "workload": {"util", "oci", "registry", "workload"},
     "feed": {"util", "index", "oci", "storage", "feed"},
     "scan": {"util", "index", "oci", "storage", "scan"},
     "gc": {"util", "index", "oci", "storage", "policy", "registry", "scan", "gc"},
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s+(["<])([^">]+)[">]', re.M)
 # Who alone may include a library, so that it can be replaced in one place.
-ONLY = {"lmdb.h": "src/index/", "microhttpd.h": ("src/feed/", "tests/"), "jansson.h": ("src/oci/", "src/storage/", "src/feed/", "src/gc/", "src/registry/", "tools/", "tests/"),
+ONLY = {"lmdb.h": "src/index/", "microhttpd.h": ("src/feed/", "tests/"), "jansson.h": ("src/oci/", "src/storage/", "src/feed/", "src/gc/", "src/registry/", "src/workload/", "tools/", "tests/"),
         "cyaml/cyaml.h": ("tools/", "tests/"), "expat.h": "src/storage/s3_xml.c", "xxhash.h": "src/index/", "curl/curl.h": "src/util/curl.h", "util/curl.h": ("src/util/", "src/registry/", "src/storage/"), "yaml.h": "src/util/yaml_tree.h", "hiredis/hiredis.h": "src/registry/redis_wire.c"}
 
 

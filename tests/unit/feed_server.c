@@ -252,8 +252,25 @@ static void the_body_of_a_further_request_has_a_maximum(void **state) {
     char *body = calloc(1, RSW_FEED_BODY_MAX + 2);
     memset(body, 'x', RSW_FEED_BODY_MAX);
     ask(feed, "POST", "/mine", body, &reply);
-    assert_string_equal(reply.body, "[POST /mine 65536 xxxxxxxxxxxxxxxxxxxx]");
+    assert_string_equal(reply.body, "[POST /mine 16777216 xxxxxxxxxxxxxxxxxxxx]");
     body[RSW_FEED_BODY_MAX] = 'x';
+    ask(feed, "POST", "/mine", body, &reply);
+    assert_int_equal(reply.status, 413);
+    free(body);
+    rsw_feed_stop(feed);
+}
+
+static void without_a_token_it_is_a_small_one(void **state) {
+    struct place *place = *state;
+    const struct rsw_feed_options options = {
+        .listen = "127.0.0.1:0", .token = TOKEN, .further_path = "/mine", .further = repeat};
+    struct rsw_feed *feed = start_with(place, &options);
+    struct reply reply;
+    char *body = calloc(1, 65536 + 2);
+    memset(body, 'x', 65536);
+    ask(feed, "POST", "/mine", body, &reply);
+    assert_string_equal(reply.body, "[POST /mine 65536 xxxxxxxxxxxxxxxxxxxx]");
+    body[65536] = 'x';
     ask(feed, "POST", "/mine", body, &reply);
     assert_int_equal(reply.status, 413);
     free(body);
@@ -696,6 +713,7 @@ int main(void) {
         TEST(further_requests_are_answered_by_others),
         TEST(who_may_send_events_may_do_nothing_else),
         TEST(the_body_of_a_further_request_has_a_maximum),
+        TEST(without_a_token_it_is_a_small_one),
         TEST(metrics_tell_what_happened),
         TEST(recorded_events_and_their_repeats_are_taken_in),
         TEST(what_is_known_costs_no_commit),

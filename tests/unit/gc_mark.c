@@ -124,6 +124,32 @@ static void a_pinned_weak_tag_outlives_its_subject(void **state) {
          NULL);
 }
 
+/* Before any tag that keeps it too: who asks wants to know who uses it. */
+static void why_tells_of_the_pin_and_who_it_is_of(void **state) {
+    struct world *w = *state;
+    image(w, "a", "v", "m", "l");
+    image(w, "b", "latest", "m", "l");
+    image(w, "b", "old", "n", "k");
+    struct rsw_pin pins[] = {{.repo = "b", .tag = "latest", .why = "Pod x"},
+                             {.repo = "a", .digest = digest_named("m"), .why = "Pod y"},
+                             {.digest = digest_named("k"), .why = "Image z"}};
+    w->options.pins = pins;
+    w->options.pin_count = 3;
+    struct rsw_why out = why(w, "b", "l");
+    assert_string_equal(path_text(&out), "pin child");
+    assert_ptr_equal(out.steps[0].pin, &pins[0]);
+    assert_string_equal(out.steps[0].tag, "latest");
+    assert_null(out.steps[1].pin);
+    out = why(w, "a", "m");
+    assert_string_equal(path_text(&out), "pin");
+    assert_ptr_equal(out.steps[0].pin, &pins[1]);
+    assert_string_equal(out.steps[0].tag, "");
+    out = why(w, NULL, "k");
+    assert_ptr_equal(out.steps[0].pin, &pins[2]);
+    out = why(w, "b", "n");
+    assert_string_equal(path_text(&out), "tag");
+}
+
 static void adding_a_tag_keeps_what_untagged_remove_would_let_go(void **state) {
     struct world *w = *state;
     w->options.untagged_remove = true;
@@ -1180,6 +1206,7 @@ int main(void) {
         MARK(a_pin_of_an_unknown_digest_harms_nothing),
         MARK(a_pinned_tag_keeps_what_it_points_at_and_nothing_else),
         MARK(a_pinned_weak_tag_outlives_its_subject),
+        MARK(why_tells_of_the_pin_and_who_it_is_of),
         MARK(adding_a_tag_keeps_what_untagged_remove_would_let_go),
         MARK(a_tag_keeps_an_image_that_has_no_revision_at_all),
         MARK(a_tagged_index_keeps_its_untagged_children),

@@ -263,6 +263,44 @@ static void a_manifest_touched_when_hidden_is_given_back_whole(void **state) {
     give_back_in(*state, 2);
 }
 
+/* A workload that came after the sweep had begun finds its image again. */
+static void pin_in(struct registry *r, int steps, struct rsw_pin *pin) {
+    struct tree_image image = tree_image(&r->tree, "app", NULL, "old", 2);
+    struct tree_image other = tree_image(&r->tree, "app", NULL, "other", 2);
+    scan_long_ago(r);
+    for (int i = 0; i < steps; i++) {
+        sweep_well(r);
+        if (i + 1 < steps) {
+            later(r);
+        }
+    }
+    assert_false(is_whole(r, "app", &image));
+    pin->digest = image.manifest;
+    r->options.pins = pin;
+    r->options.pin_count = 1;
+    do { /* the first of these comes before anything is due */
+        sweep_well(r);
+        assert_true(is_whole(r, "app", &image));
+        later(r);
+    } while (strcmp(r->result.state, "purged") != 0);
+    assert_false(has_blob(r, &other.manifest));
+    assert_false(has_link(r, "app", &other.layers[0]));
+    sweep_well(r);
+    assert_true(is_whole(r, "app", &image));
+}
+
+static void what_is_pinned_when_unlinked_is_given_back_whole(void **state) {
+    pin_in(*state, 1, &(struct rsw_pin){.repo = "app"});
+}
+
+static void what_is_pinned_when_hidden_is_given_back_whole(void **state) {
+    pin_in(*state, 2, &(struct rsw_pin){.repo = "app"});
+}
+
+static void what_is_pinned_anywhere_is_given_back_whole(void **state) {
+    pin_in(*state, 2, &(struct rsw_pin){.repo = NULL});
+}
+
 static void what_is_touched_before_it_is_taken_is_not_taken(void **state) {
     struct registry *r = *state;
     struct tree_image image = tree_image(&r->tree, "app", NULL, "old", 2);
@@ -1100,6 +1138,9 @@ int main(void) {
         in_either(until_it_is_due_nothing_happens),
         in_either(a_manifest_touched_when_unlinked_is_given_back_whole),
         in_either(a_manifest_touched_when_hidden_is_given_back_whole),
+        in_either(what_is_pinned_when_unlinked_is_given_back_whole),
+        in_either(what_is_pinned_when_hidden_is_given_back_whole),
+        in_either(what_is_pinned_anywhere_is_given_back_whole),
         in_either(what_is_touched_before_it_is_taken_is_not_taken),
         in_either(an_index_gives_back_its_children_and_theirs),
         in_either(what_nobody_told_of_is_found_in_storage),

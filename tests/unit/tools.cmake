@@ -1,5 +1,5 @@
 set(tools_data "REGSWEEP_TEST_DATA=\"${PROJECT_SOURCE_DIR}/tests/data\"")
-foreach(name IN ITEMS options registry_config cli service inspect sweep schedule)
+foreach(name IN ITEMS options registry_config cli service inspect sweep schedule in_use)
     regsweep_unit_test(tools_${name} SOURCES ${CMAKE_CURRENT_LIST_DIR}/tools_${name}.c LIBS regsweep_cli)
     target_compile_definitions(unit_tools_${name} PRIVATE ${tools_data})
 endforeach()
