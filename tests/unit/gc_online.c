@@ -22,20 +22,24 @@ struct fake {
     int forgotten;   /* requests to forget */
     int knows_again; /* of these, from now on so many find something */
     void (*in_forget)(struct fake *fake, const char *repo, const struct rsw_digest *digest);
+    void (*fails)(struct rsw_cached *cached);
 };
 
 static struct fake fake;
 
-static int fake_forget(struct rsw_replicas *replicas, const char *repo, const struct rsw_digest *digest,
-                       bool manifest, struct rsw_error *err) {
+static void fake_forget(struct rsw_replicas *replicas, struct rsw_cached *list, size_t count) {
     struct fake *self = (struct fake *)replicas;
-    (void)manifest;
-    (void)err;
-    self->forgotten++;
-    if (self->in_forget != NULL) {
-        self->in_forget(self, repo, digest);
+    for (size_t i = 0; i < count; i++) {
+        self->forgotten++;
+        if (self->in_forget != NULL) {
+            self->in_forget(self, list[i].repo, list[i].digest);
+        }
+        list[i].answer = self->knows_again > 0 && self->knows_again-- > 0 ? RSW_FOUND : RSW_ABSENT;
+        list[i].knower = 0;
+        if (self->fails != NULL) {
+            self->fails(&list[i]);
+        }
     }
-    return self->knows_again > 0 && self->knows_again-- > 0 ? RSW_FOUND : RSW_ABSENT;
 }
 
 static int fake_fence(struct rsw_replicas *replicas, const char *mark, struct rsw_error *err) {
@@ -674,6 +678,56 @@ static void what_a_delete_of_ours_took_from_somebody_is_given_back(void **state)
     assert_true(has_link(r, "app", &layer) && has_blob(r, &layer));
 }
 
+static void fail_some(struct rsw_cached *cached) {
+    bool denied = strcmp(cached->repo, "denied") == 0;
+    bool hung = strcmp(cached->repo, "hung") == 0;
+    if (denied || hung) {
+        cached->answer = RSW_FAILED;
+        rsw_error_set(&cached->err, denied ? RSW_EACCESS : RSW_EIO, 0, "no answer for %s", cached->repo);
+    }
+}
+
+static void what_cannot_be_cleared_stays_and_nothing_of_its_neighbours(void **state) {
+    struct registry *r = *state;
+    struct rsw_digest layer = tree_blob(&r->tree, "a layer");
+    tree_link(&r->tree, "app", &layer);
+    tree_link(&r->tree, "denied", &layer);
+    tree_link(&r->tree, "other", &layer);
+    fake.base.cache = RSW_CACHE_MEMORY;
+    fake.fails = fail_some;
+    scan_long_ago(r);
+    step(r, "unlinked");
+    assert_int_equal(fake.forgotten, 3);
+    assert_true(has_link(r, "denied", &layer) && has_blob(r, &layer));
+    assert_false(has_link(r, "app", &layer));
+    assert_false(has_link(r, "other", &layer));
+}
+
+/* What its neighbours said holds, though the run ends there. */
+static void one_without_an_answer_ends_the_run_and_no_answer_is_lost(void **state) {
+    struct registry *r = *state;
+    struct rsw_digest layer = tree_blob(&r->tree, "a layer");
+    tree_link(&r->tree, "denied", &layer);
+    tree_link(&r->tree, "hung", &layer);
+    tree_link(&r->tree, "other", &layer);
+    fake.base.cache = RSW_CACHE_MEMORY;
+    fake.fails = fail_some;
+    scan_long_ago(r);
+    assert_int_equal(sweep(r), -1);
+    assert_int_equal(r->err.code, RSW_EIO);
+    assert_non_null(strstr(r->err.message, "no answer for hung"));
+    assert_int_equal(fake.forgotten, 3);
+    assert_true(has_link(r, "denied", &layer));
+    fake.fails = NULL;
+    step(r, "condemned"); /* a DELETE may be under way: a settle comes first */
+    assert_int_equal(fake.forgotten, 3);
+    later(r);
+    step(r, "unlinked");
+    assert_int_equal(fake.forgotten, 5);
+    assert_true(has_link(r, "denied", &layer) && has_blob(r, &layer));
+    assert_false(has_link(r, "hung", &layer));
+}
+
 /* A manifest is bytes like others: somebody may push it as a layer where its revision is condemned. The
  * registry's answer to our DELETE would be to remove that link, of which nobody has a copy. */
 static struct rsw_digest pushed_as_layer;
@@ -1118,6 +1172,8 @@ int main(void) {
         in_either(what_a_cache_knew_again_begins_the_settle_anew),
         in_either(what_caches_learn_of_again_and_again_is_named),
         in_either(what_a_delete_of_ours_took_from_somebody_is_given_back),
+        in_either(what_cannot_be_cleared_stays_and_nothing_of_its_neighbours),
+        in_either(one_without_an_answer_ends_the_run_and_no_answer_is_lost),
         in_either(bytes_of_a_manifest_are_held_until_the_replicas_are_new),
         in_either(an_image_touched_in_the_midst_of_a_purge_is_whole_or_gone),
         in_either(what_is_taken_again_while_it_is_given_back_is_given_back_again),

@@ -1,7 +1,7 @@
 /* What replicas answer that are not as they should be. tests/e2e/replicas.bats has real ones. */
 #include "registry_mock.h"
 
-#include "gc/replicas.h"
+#include "gc/caches.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -24,8 +24,10 @@ static struct rsw_replicas *open_memory(struct mock *mock, const char *second) {
 
 static int forget(struct rsw_replicas *replicas, const char *repo, bool manifest, struct rsw_error *err) {
     struct rsw_digest digest = mock_digest("x");
-    rsw_error_clear(err);
-    return replicas->ops->forget(replicas, repo, &digest, manifest, err);
+    struct rsw_cached cached = {.repo = repo, .digest = &digest, .manifest = manifest};
+    replicas->ops->forget(replicas, &cached, 1);
+    *err = cached.err;
+    return cached.answer;
 }
 
 static void what_is_known_after_every_delete_is_an_error(void **state) {
@@ -104,6 +106,101 @@ static void one_that_does_not_delete_is_refused(void **state) {
     rsw_replicas_close(replicas);
 }
 
+/* ---- many ---- */
+
+#define MANY 40
+
+/* What the first is of is repeated to the end. */
+static void make_list(struct rsw_cached *list, struct rsw_digest *digests, size_t count,
+                      const char *const *repos, size_t repo_count) {
+    for (size_t i = 0; i < count; i++) {
+        char text[16];
+        snprintf(text, sizeof text, "%zu", i);
+        digests[i] = mock_digest(text);
+        list[i] = (struct rsw_cached){
+            .repo = repos[i < repo_count ? i : repo_count - 1], .digest = &digests[i], .answer = RSW_FAILED};
+    }
+}
+
+static void many_are_asked_for_at_once_but_not_too_many(void **state) {
+    static const char *const repos[] = {"absent"};
+    struct mock *mock = *state;
+    struct rsw_cached list[MANY];
+    struct rsw_digest digests[MANY];
+    struct rsw_replicas *replicas = open_memory(mock, NULL);
+    make_list(list, digests, MANY, repos, 1);
+    mock_forget(mock);
+    mock->pause_ms = 30;
+    replicas->ops->forget(replicas, list, MANY);
+    assert_true(mock->most > 1 && mock->most <= RSW_CACHES_AT_ONCE);
+    for (size_t i = 0; i < MANY; i++) {
+        char line[128];
+        char digest[RSW_DIGEST_TEXT_MAX];
+        snprintf(line, sizeof line, "HEAD /v2/absent/blobs/%s", rsw_digest_format(&digests[i], digest));
+        assert_int_equal(mock_count(mock, line), 1);
+        assert_int_equal(list[i].answer, RSW_ABSENT);
+    }
+    rsw_replicas_close(replicas);
+}
+
+static void what_one_repository_denies_is_no_answer_of_the_others(void **state) {
+    static const char *const repos[] = {"absent", "denied", "absent", "denied", "absent"};
+    struct mock *mock = *state;
+    struct rsw_cached list[MANY];
+    struct rsw_digest digests[MANY];
+    struct rsw_replicas *replicas = open_memory(mock, NULL);
+    make_list(list, digests, MANY, repos, 5);
+    replicas->ops->forget(replicas, list, MANY);
+    for (size_t i = 0; i < MANY; i++) {
+        bool denied = i == 1 || i == 3;
+        assert_int_equal(list[i].answer, denied ? RSW_FAILED : RSW_ABSENT);
+        assert_int_equal(list[i].err.code, denied ? RSW_EACCESS : RSW_OK);
+    }
+    rsw_replicas_close(replicas);
+}
+
+static void after_a_failure_nothing_more_is_begun(void **state) {
+    static const char *const repos[] = {"broken", "absent"};
+    struct mock *mock = *state;
+    struct rsw_cached list[MANY];
+    struct rsw_digest digests[MANY];
+    struct rsw_replicas *replicas = open_memory(mock, NULL);
+    make_list(list, digests, MANY, repos, 2);
+    mock_forget(mock);
+    mock->pause_ms = 30;
+    replicas->ops->forget(replicas, list, MANY);
+    assert_int_equal(list[0].answer, RSW_FAILED);
+    assert_int_equal(list[1].answer, RSW_ABSENT); /* was under way */
+    assert_int_equal(list[MANY - 1].answer, RSW_FAILED);
+    expect_words(&list[MANY - 1].err, RSW_EIO, "/v2/broken/");
+    assert_true(mock_count(mock, "HEAD") < MANY);
+    rsw_replicas_close(replicas);
+}
+
+/* libcurl's own second try, on a connection that was kept open, is among those that must not be. */
+static void of_many_each_delete_is_sent_once(void **state) {
+    static const char *const repos[] = {"found"};
+    struct mock *mock = *state;
+    struct rsw_cached list[RSW_CACHES_AT_ONCE];
+    struct rsw_digest digests[RSW_CACHES_AT_ONCE];
+    struct rsw_replicas *replicas = open_memory(mock, NULL);
+    make_list(list, digests, RSW_CACHES_AT_ONCE, repos, 1);
+    mock_forget(mock);
+    mock->hung_up = "DELETE";
+    mock->hang_ups = 1000;
+    replicas->ops->forget(replicas, list, RSW_CACHES_AT_ONCE);
+    for (size_t i = 0; i < RSW_CACHES_AT_ONCE; i++) {
+        char line[128];
+        char digest[RSW_DIGEST_TEXT_MAX];
+        snprintf(line, sizeof line, "DELETE /v2/found/blobs/%s", rsw_digest_format(&digests[i], digest));
+        assert_true(mock_count(mock, line) <= 1);
+        assert_int_equal(list[i].answer, RSW_FAILED);
+        assert_int_equal(list[i].err.code, RSW_EIO);
+    }
+    assert_true(mock_count(mock, "DELETE") >= 1);
+    rsw_replicas_close(replicas);
+}
+
 static void all_must_be_there_and_be_registries(void **state) {
     struct mock *mock = *state;
     struct mock other;
@@ -168,6 +265,12 @@ int main(void) {
                                         mock_teardown),
         cmocka_unit_test_setup_teardown(a_delete_without_an_answer_is_an_error, mock_setup, mock_teardown),
         cmocka_unit_test_setup_teardown(one_that_does_not_delete_is_refused, mock_setup, mock_teardown),
+        cmocka_unit_test_setup_teardown(many_are_asked_for_at_once_but_not_too_many, mock_setup,
+                                        mock_teardown),
+        cmocka_unit_test_setup_teardown(what_one_repository_denies_is_no_answer_of_the_others, mock_setup,
+                                        mock_teardown),
+        cmocka_unit_test_setup_teardown(after_a_failure_nothing_more_is_begun, mock_setup, mock_teardown),
+        cmocka_unit_test_setup_teardown(of_many_each_delete_is_sent_once, mock_setup, mock_teardown),
         cmocka_unit_test_setup_teardown(all_must_be_there_and_be_registries, mock_setup, mock_teardown),
         cmocka_unit_test_setup_teardown(every_run_has_a_nonce_of_its_own, mock_setup, mock_teardown),
         cmocka_unit_test_setup_teardown(a_fence_that_cannot_be_asked_for_is_an_error, mock_setup,

@@ -246,6 +246,17 @@ static bool hangs_up(struct mock *mock, const char *method) {
     return now;
 }
 
+static void take_time(struct mock *mock) {
+    pthread_mutex_lock(&mock->mutex);
+    mock->under_way++;
+    mock->most = mock->under_way > mock->most ? mock->under_way : mock->most;
+    pthread_mutex_unlock(&mock->mutex);
+    nanosleep(&(struct timespec){.tv_nsec = mock->pause_ms * 1000000L}, NULL);
+    pthread_mutex_lock(&mock->mutex);
+    mock->under_way--;
+    pthread_mutex_unlock(&mock->mutex);
+}
+
 static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, const char *url,
                                   const char *method, const char *version, const char *data, size_t *size,
                                   void **con_cls) {
@@ -263,6 +274,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
         return MHD_YES;
     }
     note(mock, connection, method, request->uri, request->body_len);
+    take_time(mock);
     if (hangs_up(mock, method)) {
         return MHD_NO;
     }

@@ -21,11 +21,14 @@ static int forget(struct rsw_replicas *replicas, const char *repo, const char *t
     if (!rsw_digest_parse(&digest, text, strlen(text))) {
         return rsw_error_set(err, RSW_EINVAL, 0, "%s is no digest", text);
     }
-    int answer = replicas->ops->forget(replicas, repo, &digest, manifest, err);
-    if (answer != RSW_FAILED) {
-        puts(answer == RSW_FOUND ? "found" : "absent");
+    struct rsw_cached cached = {.repo = repo, .digest = &digest, .manifest = manifest};
+    replicas->ops->forget(replicas, &cached, 1);
+    if (cached.answer == RSW_FAILED) {
+        *err = cached.err;
+        return -1;
     }
-    return answer == RSW_FAILED ? -1 : 0;
+    puts(cached.answer == RSW_FOUND ? "found" : "absent");
+    return 0;
 }
 
 static int print_gap(struct rsw_index *index, struct rsw_error *err) {
