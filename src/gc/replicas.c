@@ -75,21 +75,35 @@ static int ask_for(struct real *real, const struct fence_step *step, size_t numb
     return answer == RSW_FOUND ? 0 : -1;
 }
 
-static int fence(struct rsw_replicas *replicas, const char *mark, struct rsw_error *err) {
+static int ask_each(struct real *real, const char *mark, struct rsw_error *err) {
     static const struct fence_step layer = {rsw_beacon_get_layer, "layer"};
     static const struct fence_step manifest = {rsw_beacon_get_manifest, "manifest"};
+    size_t count = real->replicas.count;
+    int rc = 0;
+    for (size_t i = 0; i < 2 * count; i++) {
+        struct rsw_error why = RSW_ERROR_INIT;
+        bool back = i >= count;
+        if (ask_for(real, back ? &manifest : &layer, back ? 2 * count - 1 - i : i, mark, &why) != 0) {
+            rc = rsw_error_set(err, why.code, why.errnum, "no fence: %s", why.message);
+        }
+        if (why.code == RSW_ESTOPPED) {
+            break;
+        }
+    }
+    return rc;
+}
+
+static int fence(struct rsw_replicas *replicas, const char *mark, const struct rsw_patience *patience,
+                 struct rsw_error *err) {
     struct real *real = real_of(replicas);
     for (size_t i = 0; i < replicas->count; i++) {
-        if (ask_for(real, &layer, i, mark, err) != 0) {
-            return rsw_error_prefix(err, "no fence");
-        }
+        rsw_registry_patience(real->registries[i], patience);
     }
-    for (size_t i = replicas->count; i-- > 0;) {
-        if (ask_for(real, &manifest, i, mark, err) != 0) {
-            return rsw_error_prefix(err, "no fence");
-        }
+    int rc = ask_each(real, mark, err);
+    for (size_t i = 0; i < replicas->count; i++) {
+        rsw_registry_patience(real->registries[i], NULL);
     }
-    return 0;
+    return rc;
 }
 
 /* ---- what one replica tells of itself ---- */

@@ -48,8 +48,10 @@ struct rsw_replicas_ops {
     /* Sends, through each, a GET of our own object as a layer and as a manifest, with this mark and the
      * number of the replica, "MARK-0", in its User-Agent: the layers first, from the first replica to the
      * last, then the manifests, the other way round, so that one which stands behind two numbers is left with
-     * two. Makes that object where there is none. 0 or -1. */
-    int (*fence)(struct rsw_replicas *replicas, const char *mark, struct rsw_error *err);
+     * two. Makes that object where there is none. 0; or -1: one did not answer, and was passed over, or the
+     * patience came to its end. */
+    int (*fence)(struct rsw_replicas *replicas, const char *mark, const struct rsw_patience *patience,
+                 struct rsw_error *err);
     /* Makes a shared cache forget that there are such bytes at all; touches no link. What each
      * replica keeps for itself by digest alone nobody can clear. NULL: there is no shared one. RSW_FOUND,
      * RSW_ABSENT, RSW_FAILED. */
@@ -115,10 +117,11 @@ struct rsw_fence_options {
     bool (*stopped)(void *arg); /* may be NULL; true ends the wait with RSW_ESTOPPED */
     void *arg;
 };
-/* Sends the fence and waits, at most `timeout_ms`, until serve has taken in its events from each replica. It
- * is sent anew every few seconds, for a registry that is killed takes an event with it. Then every instance
- * heard since the last complete scan began must be among those that answered, and none of those may be newer
- * than that scan: else it is a gap. RSW_EREFUSED with the remedy, nothing recorded:
+/* Sends the fence and waits until serve has taken in its events from each replica; for all of it, a request
+ * that is not answered too, at most `timeout_ms`. It is sent anew every few seconds, for a registry that is
+ * killed takes an event with it; then no request of it waits longer than for the next time. Then every
+ * instance heard since the last complete scan began must be among those that answered, and none of those may
+ * be newer than that scan: else it is a gap. RSW_EREFUSED with the remedy, nothing recorded:
  * - an answer did not come. The message says of which replica, and what to look at: serve not running (its
  *   heartbeat), the webhook not configured, a filter for layers or for manifests;
  * - two URLs lead to one replica, or one to several;

@@ -42,7 +42,9 @@ static void fake_forget(struct rsw_replicas *replicas, struct rsw_cached *list, 
     }
 }
 
-static int fake_fence(struct rsw_replicas *replicas, const char *mark, struct rsw_error *err) {
+static int fake_fence(struct rsw_replicas *replicas, const char *mark, const struct rsw_patience *patience,
+                      struct rsw_error *err) {
+    (void)patience;
     struct fake *self = (struct fake *)replicas;
     struct registry *r = self->r;
     if (self->fence_fails) {

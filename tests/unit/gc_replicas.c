@@ -249,9 +249,68 @@ static void a_fence_that_cannot_be_asked_for_is_an_error(void **state) {
         .urls = urls, .count = 1, .cache = RSW_CACHE_NONE, .fence_repo = "gateway"};
     struct rsw_replicas *replicas = NULL;
     assert_int_equal(rsw_replicas_open(&replicas, &options, &err), 0);
-    assert_int_equal(replicas->ops->fence(replicas, "mark", &err), -1);
+    const struct rsw_patience patience = {.until_ms = rsw_monotonic_ms() + 30000};
+    assert_int_equal(replicas->ops->fence(replicas, "mark", &patience, &err), -1);
     expect_words(&err, RSW_EIO, "no fence: ");
     assert_int_equal(mock_count(mock, "POST"), 0);
+    rsw_replicas_close(replicas);
+}
+
+static struct rsw_replicas *open_fence(struct mock *mock, const char *second) {
+    const char *urls[] = {mock->url, second};
+    const struct rsw_replicas_options options = {
+        .urls = urls, .count = second != NULL ? 2 : 1, .cache = RSW_CACHE_NONE, .fence_repo = "found"};
+    struct rsw_error err = RSW_ERROR_INIT;
+    struct rsw_replicas *replicas = NULL;
+    if (rsw_replicas_open(&replicas, &options, &err) != 0) {
+        fail_msg("%s", err.message);
+    }
+    return replicas;
+}
+
+static void one_that_does_not_answer_does_not_keep_the_others_from_being_asked(void **state) {
+    struct mock *mock = *state;
+    struct mock other;
+    struct rsw_error err = RSW_ERROR_INIT;
+    const struct rsw_patience patience = {.until_ms = rsw_monotonic_ms() + 30000};
+    mock_start(&other, NULL, NULL);
+    struct rsw_replicas *replicas = open_fence(mock, other.url);
+    mock_forget(&other);
+    mock->hung_up = "GET";
+    mock->hang_ups = 1000;
+    assert_int_equal(replicas->ops->fence(replicas, "mark", &patience, &err), -1);
+    expect_words(&err, RSW_EIO, mock->url);
+    assert_int_equal(mock_count(&other, "GET /v2/found/blobs/"), 1);
+    assert_int_equal(mock_count(&other, "GET /v2/found/manifests/"), 1);
+    rsw_replicas_close(replicas);
+    mock_stop(&other);
+}
+
+static bool stop(void *arg) {
+    return rsw_monotonic_ms() >= *(int64_t *)arg;
+}
+
+/* One that takes a connection and does not answer for a while. */
+static void whoever_asks_waits_no_longer_than_its_patience(void **state) {
+    struct mock *mock = *state;
+    int64_t soon_ms = rsw_monotonic_ms() + 300;
+    const struct {
+        struct rsw_patience patience;
+        enum rsw_code code;
+    } table[] = {
+        {{.until_ms = soon_ms}, RSW_EIO},
+        {{.until_ms = soon_ms + 60000, .each_ms = 100}, RSW_EIO},
+        {{.until_ms = soon_ms + 60000, .stopped = stop, .arg = &soon_ms}, RSW_ESTOPPED},
+    };
+    struct rsw_replicas *replicas = open_fence(mock, NULL);
+    mock->pause_ms = 5000;
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        struct rsw_error err = RSW_ERROR_INIT;
+        int64_t began_ms = rsw_monotonic_ms();
+        assert_int_equal(replicas->ops->fence(replicas, "mark", &table[i].patience, &err), -1);
+        expect_words(&err, table[i].code, "/v2/found/blobs/");
+        assert_true(rsw_monotonic_ms() - began_ms < 3000);
+    }
     rsw_replicas_close(replicas);
 }
 
@@ -274,6 +333,10 @@ int main(void) {
         cmocka_unit_test_setup_teardown(all_must_be_there_and_be_registries, mock_setup, mock_teardown),
         cmocka_unit_test_setup_teardown(every_run_has_a_nonce_of_its_own, mock_setup, mock_teardown),
         cmocka_unit_test_setup_teardown(a_fence_that_cannot_be_asked_for_is_an_error, mock_setup,
+                                        mock_teardown),
+        cmocka_unit_test_setup_teardown(one_that_does_not_answer_does_not_keep_the_others_from_being_asked,
+                                        mock_setup, mock_teardown),
+        cmocka_unit_test_setup_teardown(whoever_asks_waits_no_longer_than_its_patience, mock_setup,
                                         mock_teardown),
     };
     return cmocka_run_group_tests_name("replicas", tests, NULL, NULL);

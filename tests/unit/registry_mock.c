@@ -251,7 +251,7 @@ static void take_time(struct mock *mock) {
     mock->under_way++;
     mock->most = mock->under_way > mock->most ? mock->under_way : mock->most;
     pthread_mutex_unlock(&mock->mutex);
-    nanosleep(&(struct timespec){.tv_nsec = mock->pause_ms * 1000000L}, NULL);
+    nanosleep(&(struct timespec){mock->pause_ms / 1000, mock->pause_ms % 1000 * 1000000L}, NULL);
     pthread_mutex_lock(&mock->mutex);
     mock->under_way--;
     pthread_mutex_unlock(&mock->mutex);

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #define URLS_MAX 8
+#define ASK_MS 30000
 
 static int forget(struct rsw_replicas *replicas, const char *repo, const char *text, bool manifest,
                   struct rsw_error *err) {
@@ -63,7 +64,8 @@ static int fence(struct rsw_replicas *replicas, const char *dir, const char *tim
 static int run(struct rsw_replicas *replicas, int argc, char **argv, struct rsw_error *err) {
     const char *command = argv[2];
     if (argc == 4 && strcmp(command, "ask") == 0) {
-        return replicas->ops->fence(replicas, argv[3], err);
+        const struct rsw_patience patience = {.until_ms = rsw_monotonic_ms() + ASK_MS};
+        return replicas->ops->fence(replicas, argv[3], &patience, err);
     }
     if (argc == 5 && strcmp(command, "fence") == 0) {
         return fence(replicas, argv[3], argv[4], err);

@@ -244,7 +244,9 @@ static int get(struct sim_replicas *replicas, enum sim_request_kind kind, int re
     return fence_ask(replicas, kind, replica, blob, -1, mark, err);
 }
 
-static int sim_fence(struct rsw_replicas *base, const char *mark, struct rsw_error *err) {
+static int sim_fence(struct rsw_replicas *base, const char *mark, const struct rsw_patience *patience,
+                     struct rsw_error *err) {
+    (void)patience;
     struct sim_replicas *replicas = of(base);
     int count = replicas->sim->registry.replica_count;
     for (int i = 0; i < count; i++) {
