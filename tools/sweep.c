@@ -186,6 +186,9 @@ int rsw_command_sweep(struct rsw_cli *cli) {
     if (rsw_cli_open_index(cli, &how, &err) != 0) {
         return rsw_cli_fail(cli, &err);
     }
+    if (!options.confirm && rsw_cli_check_storage(cli, &err) != 0) {
+        return rsw_cli_fail(cli, &err);
+    }
     int status = options.confirm ? rsw_cli_need_storage(cli) : RSW_EXIT_DONE;
     return status == RSW_EXIT_DONE ? sweep_here(cli, &options) : status;
 }

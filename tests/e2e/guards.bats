@@ -64,6 +64,13 @@ refuses_and_touches_nothing() {
     status_is 3
     run regsweep scan --index "$INDEX" --storage "$WORK/other"
     status_is 3
+    for other in "$WORK/other" "file://$WORK/not/there" s3://bucket/path; do # nothing is asked of it
+        run regsweep sweep --index "$INDEX" --storage "$other" --offline --grace 0
+        status_is 3
+        says "is of the storage $ROOT, not of $other"
+    done
+    run regsweep sweep --index "$INDEX" --storage "file://$ROOT/" --offline --grace 0
+    status_is 0
     [ "$tree" = "$(disk hash "$WORK/other")" ]
 }
 

@@ -5,6 +5,7 @@
 #include "gc/online.h"
 #include "gc/quarantine.h"
 #include "gc/revive.h"
+#include "gc/why.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -1104,6 +1105,91 @@ static void a_stopped_registry_gets_back_what_was_taken_and_is_swept_anew(void *
     expect_swept_clean_online(r);
 }
 
+static struct rsw_why why(struct registry *r, const char *repo, const struct rsw_digest *digest) {
+    RSW_AUTO_TXN txn = NULL;
+    struct rsw_why out;
+    const struct rsw_mark_options mark = {.now_ms = r->now_ms, .untagged_remove = true};
+    assert_int_equal(rsw_txn_begin_read(&txn, r->index, &r->err), 0);
+    assert_int_equal(rsw_why(&out, txn, &mark, repo, digest, &r->err), 0);
+    return out;
+}
+
+static void why_tells_of_what_lies_in_quarantine(void **state) {
+    struct registry *r = *state;
+    struct tree_image image = tree_image(&r->tree, "app", NULL, "old", 1);
+    struct tree_image kept = tree_image(&r->tree, "app", "1", "kept", 1);
+    fake.base.cache = RSW_CACHE_MEMORY;
+    scan_long_ago(r);
+    assert_int_equal(why(r, NULL, &image.layers[0]).aside_links, 0);
+    step(r, "unlinked");
+    struct rsw_why told = why(r, "app", &image.layers[0]);
+    assert_true(told.aside_links == 1 && told.aside_bytes == 0);
+    assert_int_equal(why(r, "regsweep/fence", &image.layers[0]).aside_links, 0);
+    later(r);
+    step(r, "hidden");
+    told = why(r, NULL, &image.layers[0]);
+    assert_true(told.verdict == RSW_WHY_ABSENT && told.aside_bytes == 1 && told.aside_links == 1);
+    assert_int_equal(why(r, NULL, &kept.layers[0]).aside_bytes, 0);
+    later(r);
+    step(r, "purged");
+    assert_int_equal(why(r, NULL, &image.manifest).aside_bytes, 1); /* held */
+}
+
+/* What a dry run --offline shows is what a confirmed one then takes. */
+static void dry_run_tells_what_goes_after(struct registry *r, int steps) {
+    put_what_stays(&r->tree);
+    put_what_goes(&r->tree);
+    struct tree_image back = tree_image(&r->tree, "app", NULL, "back", 2);
+    scan_long_ago(r);
+    for (int i = 0; i < steps; i++) {
+        sweep_well(r);
+        later(r);
+    }
+    touch(r, RSW_REVISION, "app", &back.manifest);
+    revive(r);
+    r->options.offline = true;
+    r->options.confirm = false;
+    sweep_well(r);
+    const struct rsw_sweep_result told = r->result;
+    assert_true(r->items > 10);
+    r->options.confirm = true;
+    sweep_well(r);
+    for (unsigned kind = 1; kind < RSW_ITEM_KINDS; kind++) {
+        if (told.counts[kind] != r->result.counts[kind] || told.totals[kind] != r->result.totals[kind]) {
+            fail_msg("kind %u: told %d of %d, took %d of %d", kind, (int)told.counts[kind],
+                     (int)told.totals[kind], (int)r->result.counts[kind], (int)r->result.totals[kind]);
+        }
+    }
+    assert_int_equal(told.bytes, r->result.bytes);
+    assert_true(is_whole(r, "app", &back));
+}
+
+static void a_dry_run_tells_what_goes_of_what_is_unlinked(void **state) {
+    dry_run_tells_what_goes_after(*state, 1);
+}
+
+static void a_dry_run_tells_what_goes_of_what_is_hidden(void **state) {
+    dry_run_tells_what_goes_after(*state, 2);
+}
+
+/* Untagged revisions went by the generation, and stay by these options: nobody can tell from the index what of
+ * it needs what. */
+static void a_dry_run_says_that_it_cannot_tell(void **state) {
+    const struct rsw_log log = {.level = RSW_LOG_INFO, .write = listen};
+    struct registry *r = *state;
+    tree_image(&r->tree, "app", NULL, "old", 2);
+    scan_long_ago(r);
+    step(r, "unlinked");
+    r->options.offline = true;
+    r->options.confirm = false;
+    r->options.untagged_remove = false;
+    r->options.log = &log;
+    said[0] = 0;
+    sweep_well(r);
+    assert_int_equal(r->items, 0);
+    assert_non_null(strstr(said, "generation 1 let go of more than these options do"));
+}
+
 static void an_upload_that_is_young_by_now_outlasts_the_undoing(void **state) {
     struct registry *r = *state;
     tree_image(&r->tree, "app", "1", "new", 1);
@@ -1190,6 +1276,10 @@ int main(void) {
         in_either(a_fence_that_fails_refuses_and_takes_nothing),
         in_either(grace_is_never_shorter_than_settle),
         in_either(a_stopped_registry_gets_back_what_was_taken_and_is_swept_anew),
+        in_either(why_tells_of_what_lies_in_quarantine),
+        in_either(a_dry_run_tells_what_goes_of_what_is_unlinked),
+        in_either(a_dry_run_tells_what_goes_of_what_is_hidden),
+        in_either(a_dry_run_says_that_it_cannot_tell),
         in_either(an_upload_that_is_young_by_now_outlasts_the_undoing),
         in_either(a_run_that_ends_anywhere_is_gone_on_with),
     };
