@@ -98,8 +98,8 @@ static void look_up_storage(struct rsw_cli *cli, struct rsw_state *state) {
 
 #define URL_MAX 4200
 
-/* What --storage, or the registry's configuration, names; `url` is room for it. RSW_FOUND; RSW_ABSENT: neither
- * does; RSW_FAILED. */
+/* What --storage, or the registry's configuration, names; `url` is room for it. RSW_FOUND; RSW_ABSENT:
+ * neither does; RSW_FAILED. */
 static int told_storage(const char **out, const struct rsw_cli *cli, char url[URL_MAX],
                         struct rsw_error *err) {
     const struct rsw_registry_config *config = cli->registry_config;

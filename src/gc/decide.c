@@ -189,8 +189,7 @@ int rsw_decide(struct rsw_plan *plan, struct rsw_sweep_result *result, struct rs
                struct rsw_error *err) {
     RSW_AUTO_TXN txn = NULL;
     if (rsw_txn_begin_read(&txn, index, err) != 0 || guard_scanned(txn, options->log, err) != 0 ||
-        rsw_mark(plan, txn, mark, err) != 0 ||
-        leave_or_add_open(plan, txn, mark, options->log, err) != 0) {
+        rsw_mark(plan, txn, mark, err) != 0 || leave_or_add_open(plan, txn, mark, options->log, err) != 0) {
         return -1;
     }
     fill_result(result, plan);

@@ -28,7 +28,7 @@ struct rsw_http {
 };
 
 struct rsw_http_request {
-    const char *method; /* HEAD, GET, POST, PUT, DELETE */
+    const char *method; /* HEAD, GET, POST, PUT, PATCH, DELETE */
     const char *url;
     const char *user_agent;    /* NULL: that of rsw_http */
     const char *authorization; /* value of the header, NULL: none */

@@ -93,6 +93,11 @@ int rsw_registry_put_blob(struct rsw_registry *registry, const char *repo, const
 int rsw_registry_put_manifest(struct rsw_registry *registry, const char *repo, const char *reference,
                               const char *media_type, const void *bytes, size_t len, struct rsw_error *err);
 
+/* Does it take pushes? Asks it to go on with an upload in `repo` that there is not, which changes nothing.
+ * RSW_FOUND: it would; RSW_ABSENT: it is read-only (405); RSW_FAILED: no answer, or one that does not tell.
+ * Needs the scope `pull,push`. */
+int rsw_registry_takes_pushes(struct rsw_registry *registry, const char *repo, struct rsw_error *err);
+
 #define RSW_AUTO_REGISTRY __attribute__((cleanup(rsw_registry_cleanup))) struct rsw_registry *
 static inline void rsw_registry_cleanup(struct rsw_registry **registry) {
     rsw_registry_close(*registry);

@@ -1,8 +1,9 @@
 #!/usr/bin/env bats
 # When a run refuses, nothing was touched and a word says why.
-# shellcheck disable=SC2154,SC2030,SC2031 # bats sets status and output, and each test is a subshell
+# shellcheck disable=SC2154,SC2034,SC2030,SC2031 # bats sets status and output, and each test is a subshell
 load lib
 load online
+bats_require_minimum_version 1.5.0
 
 setup() {
     e2e_setup
@@ -104,6 +105,38 @@ sweep_with_clock() {
     sweep_with_clock +10m "the clock of storage is" "behind ours" "let NTP"
     online_sweep
     regsweep inspect generations --index "$INDEX" --json | jq -e '.generations[0].state == "purged"'
+}
+
+@test "an offline sweep is refused while the registry takes pushes, and goes on when it is read-only or stopped" {
+    start_registry
+    rs scan --quiet
+    before=$(disk hash "$ROOT")
+    for where in "--registry $REGISTRY" "--registry-config $WORK/registry.yml"; do
+        # shellcheck disable=SC2086 # two words
+        run sweep_all --confirm $where
+        status_is 3
+        says "the registry $REGISTRY takes pushes"
+        says "make it read-only"
+        [ "$before" = "$(disk hash "$ROOT")" ]
+    done
+    stop_registry
+    READONLY=true
+    start_registry
+    run sweep_all --confirm --registry "$REGISTRY"
+    status_is 0
+    [ "$before" != "$(disk hash "$ROOT")" ]
+    stop_registry
+    run --separate-stderr sweep_all --confirm --registry "$REGISTRY"
+    status_is 0
+    [[ $stderr != *"cannot be told"* ]]
+}
+
+@test "an offline sweep goes on with a warning where something else answers than a registry" {
+    rs scan --quiet
+    start_serve
+    run sweep_all --confirm --registry "$SERVE"
+    status_is 0
+    says "whether the registry takes pushes cannot be told"
 }
 
 @test "a second sweep at once is refused" {

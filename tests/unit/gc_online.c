@@ -1172,8 +1172,8 @@ static void a_dry_run_tells_what_goes_of_what_is_hidden(void **state) {
     dry_run_tells_what_goes_after(*state, 2);
 }
 
-/* Untagged revisions went by the generation, and stay by these options: nobody can tell from the index what of
- * it needs what. */
+/* Untagged revisions went by the generation, and stay by these options: nobody can tell from the index what
+ * of it needs what. */
 static void a_dry_run_says_that_it_cannot_tell(void **state) {
     const struct rsw_log log = {.level = RSW_LOG_INFO, .write = listen};
     struct registry *r = *state;

@@ -45,6 +45,8 @@ static const struct {
     {"moved", NULL, {301, NULL, "", .location = "https://proxy.example/v2/"}},
     {"kept", "DELETE", {405, JSON, ERRORS("UNSUPPORTED", "The operation is unsupported."), .location = NULL}},
     {"kept", NULL, {200, "application/octet-stream", "bytes", .location = NULL}},
+    {"writable", "PATCH", {404, JSON, ERRORS("BLOB_UPLOAD_UNKNOWN", "unknown"), .location = NULL}},
+    {"readonly", "PATCH", {405, "text/plain", "Method Not Allowed", .location = NULL}},
     {"readonly", "DELETE", {405, "text/plain", "Method Not Allowed", .location = NULL}},
     {"denied", NULL, {403, JSON, ERRORS("DENIED", "requested access is denied"), .location = NULL}},
     {"strange", NULL, {400, JSON, "[1,2", .location = NULL}},
