@@ -68,6 +68,9 @@ int rsw_cli_open_storage(struct rsw_cli *cli, struct rsw_error *err);
 /* The same for a command that cannot do without: RSW_EXIT_DONE, or it has said what is wrong and gives the
  * exit status. */
 int rsw_cli_need_storage(struct rsw_cli *cli);
+/* Is what --storage, or the registry's configuration, names the storage of the index that is open? Told by
+ * its name alone: nothing is asked of it. 0, also where neither names one, or -1: RSW_EREFUSED. */
+int rsw_cli_check_storage(struct rsw_cli *cli, struct rsw_error *err);
 /* --audit, or audit.jsonl in the index's directory. NULL: out of memory. The caller owns it. */
 char *rsw_cli_audit_file(const struct rsw_cli *cli);
 /* --untagged, --grace, --upload-max-age, --offline, --pin, --pins and --policy, as mark wants them, now by

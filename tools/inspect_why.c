@@ -269,6 +269,15 @@ static const char *verdict_name(enum rsw_why_verdict verdict) {
     return "unknown";
 }
 
+static void print_aside(struct rsw_cli *cli, const struct rsw_why *why) {
+    if (why->aside_bytes != 0) {
+        rsw_cli_line(cli, "  in quarantine of generation %" PRIu64, why->aside_bytes);
+    }
+    if (why->aside_links != 0 && why->aside_links != why->aside_bytes) {
+        rsw_cli_line(cli, "  its link is in quarantine of generation %" PRIu64, why->aside_links);
+    }
+}
+
 static int print_text(struct rsw_cli *cli, const struct answer *answer) {
     const struct rsw_why *why = &answer->why;
     char digest[RSW_DIGEST_TEXT_MAX];
@@ -293,6 +302,7 @@ static int print_text(struct rsw_cli *cli, const struct answer *answer) {
     for (size_t i = 0; i < why->step_count; i++) {
         print_step(cli, &answer->steps[i]);
     }
+    print_aside(cli, why);
     if (why->also_repos > 0) {
         rsw_cli_line(cli, "  and %" PRIu32 " more %s it too", why->also_repos,
                      why->also_repos == 1 ? "repository keeps" : "repositories keep");
@@ -314,6 +324,10 @@ static json_t *to_json(const struct answer *answer) {
                  why->verdict == RSW_WHY_LET_GO ? json_string(rsw_reason_name(why->reason)) : json_null());
     rsw_json_set(&root, "path", path);
     rsw_json_set(&root, "also_repositories", rsw_json_number(why->also_repos));
+    rsw_json_set(&root, "quarantine",
+                 why->aside_bytes != 0 ? rsw_json_number(why->aside_bytes) : json_null());
+    rsw_json_set(&root, "quarantine_of_link",
+                 why->aside_links != 0 ? rsw_json_number(why->aside_links) : json_null());
     return root;
 }
 

@@ -101,19 +101,48 @@ static void look_up_storage(struct rsw_cli *cli, struct rsw_state *state) {
     cli->index = NULL;
 }
 
-int rsw_cli_open_storage(struct rsw_cli *cli, struct rsw_error *err) {
+#define URL_MAX 4200
+
+/* What --storage, or the registry's configuration, names; `url` is room for it. RSW_FOUND; RSW_ABSENT:
+ * neither does; RSW_FAILED. */
+static int told_storage(const char **out, const struct rsw_cli *cli, char url[URL_MAX],
+                        struct rsw_error *err) {
     const struct rsw_registry_config *config = cli->registry_config;
-    char url[4200];
-    struct rsw_state state;
-    const char *from = cli->options.storage;
+    *out = cli->options.storage;
     if (config != NULL && rsw_registry_config_allows(config, err) != 0) {
-        return -1;
+        return RSW_FAILED;
     }
-    if (from == NULL && config != NULL) {
-        if (rsw_registry_config_storage(config, url, sizeof url, err) != 0) {
-            return -1;
+    if (*out == NULL && config != NULL) {
+        if (rsw_registry_config_storage(config, url, URL_MAX, err) != 0) {
+            return RSW_FAILED;
         }
-        from = url;
+        *out = url;
+    }
+    return *out != NULL ? RSW_FOUND : RSW_ABSENT;
+}
+
+int rsw_cli_check_storage(struct rsw_cli *cli, struct rsw_error *err) {
+    char url[URL_MAX];
+    const char *told;
+    struct rsw_state state;
+    int answer = told_storage(&told, cli, url, err);
+    if (answer != RSW_FOUND || rsw_cli_state(cli, &state, err) != 0) {
+        return answer == RSW_ABSENT ? 0 : -1;
+    }
+    return state.storage_url[0] == 0 || rsw_storage_is_same(state.storage_url, told)
+               ? 0
+               : rsw_error_set(err, RSW_EREFUSED, 0,
+                               "the index %s is of the storage %s, not of %s: name that storage, or its own "
+                               "index with --index",
+                               cli->options.index, state.storage_url, told);
+}
+
+int rsw_cli_open_storage(struct rsw_cli *cli, struct rsw_error *err) {
+    char url[URL_MAX];
+    struct rsw_state state;
+    const char *from;
+    if (told_storage(&from, cli, url, err) == RSW_FAILED) {
+        return -1;
     }
     if (from == NULL && cli->index != NULL) {
         if (rsw_cli_state(cli, &state, err) != 0) {

@@ -3,9 +3,12 @@
 #include "registry_config.h"
 #include "secret.h"
 
+#include "registry/registry.h"
 #include "util/buf.h"
 #include "util/text.h"
+#include "util/useragent.h"
 
+#include <errno.h>
 #include <string.h>
 
 #define SMALL_MS (60 * INT64_C(1000))
@@ -184,6 +187,73 @@ int rsw_cli_open_replicas(struct rsw_replicas **out, struct rsw_cli *cli, struct
         return derived
                    ? rsw_error_prefix(err, "http.addr of %s (or give --registry)", cli->registry_config->name)
                    : -1;
+    }
+    return 0;
+}
+
+/* ---- stopped ---- */
+
+static int check_answer(struct rsw_cli *cli, const char *url, int answer, const struct rsw_error *why,
+                        struct rsw_error *err) {
+    static const char remedy[] = "stop it, or make it read-only (storage.maintenance.readonly); or sweep "
+                                 "beside it, without --offline";
+    if (answer == RSW_FOUND) {
+        return rsw_error_set(err, RSW_EREFUSED, 0, "nothing was removed: the registry %s takes pushes: %s",
+                             url, remedy);
+    }
+    if (answer == RSW_FAILED && why->code != RSW_EIO) {
+        return rsw_error_set(err, RSW_EREFUSED, 0,
+                             "nothing was removed: a registry answers, and does not tell whether it takes "
+                             "pushes (%s): give --registry-user who may push there; or %s",
+                             why->message, remedy);
+    }
+    if (answer == RSW_FAILED && why->errnum != ECONNREFUSED) {
+        rsw_log(&cli->log, RSW_LOG_WARNING, "whether the registry takes pushes cannot be told: %s",
+                why->message);
+    }
+    return 0;
+}
+
+static int check_url(struct rsw_cli *cli, const char *url, const struct rsw_registry_options *how,
+                     struct rsw_error *err) {
+    RSW_AUTO_REGISTRY registry = NULL;
+    struct rsw_error why = RSW_ERROR_INIT;
+    if (rsw_registry_open(&registry, url, how, err) != 0) {
+        return -1;
+    }
+    int answer = rsw_registry_takes_pushes(registry, cli->options.fence_repo, &why);
+    return check_answer(cli, rsw_registry_url(registry), answer, &why, err);
+}
+
+int rsw_cli_check_stopped(struct rsw_cli *cli, struct rsw_error *err) {
+    RSW_AUTO_BUF url = RSW_BUF_INIT;
+    RSW_AUTO_SECRET *password = NULL;
+    RSW_AUTO_SECRET *redis_password = NULL;
+    const struct rsw_options *options = &cli->options;
+    char nonce[RSW_RUN_MAX];
+    if (!rsw_cli_has_registry(cli)) {
+        return 0;
+    }
+    if (load_secrets(&password, &redis_password, cli, err) != 0 || rsw_nonce(nonce, sizeof nonce, err) != 0) {
+        return -1;
+    }
+    const struct rsw_registry_options how = {.nonce = nonce,
+                                             .ca_file = options->registry_ca,
+                                             .user = options->registry_user,
+                                             .password = password,
+                                             .realm = options->registry_realm,
+                                             .clock = cli->clock};
+    if (options->registry.count == 0) {
+        struct rsw_error why = RSW_ERROR_INIT;
+        if (url_of_config(&url, cli->registry_config, &why) == 0) {
+            return check_url(cli, (const char *)url.data, &how, err);
+        }
+        rsw_log(&cli->log, RSW_LOG_INFO, "nobody asks whether the registry is stopped: %s", why.message);
+    }
+    for (size_t i = 0; i < options->registry.count; i++) {
+        if (check_url(cli, options->registry.items[i], &how, err) != 0) {
+            return -1;
+        }
     }
     return 0;
 }

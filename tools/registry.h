@@ -16,6 +16,10 @@ int rsw_cli_cache(struct rsw_cli *cli, enum rsw_cache *out, struct rsw_error *er
  * missing, RSW_EREFUSED and RSW_EUNSUPPORTED for a registry that regsweep must not or cannot work beside,
  * what the registry answers. */
 int rsw_cli_open_replicas(struct rsw_replicas **out, struct rsw_cli *cli, struct rsw_error *err);
+/* Where it is known where the registry is: is it stopped or read-only, as --offline says? Each replica is
+ * asked, which changes nothing. 0: nobody is there, or it is read-only; or -1: RSW_EREFUSED (it takes pushes,
+ * or answers without telling), RSW_EINVAL. What gives no answer of a registry's is warned of. */
+int rsw_cli_check_stopped(struct rsw_cli *cli, struct rsw_error *err);
 /* --settle, --quarantine and, for a command that takes it, --grace: warns of small ones. 0, or -1
  * (RSW_EINVAL: grace is shorter than settle). */
 int rsw_cli_check_times(struct rsw_cli *cli, struct rsw_error *err);

@@ -89,6 +89,15 @@ static int sweep(struct rsw_cli *cli, struct rsw_sweep_options *options, const s
     return rc == 0 ? status : rsw_cli_exit_of(err);
 }
 
+/* Nobody pushes, as far as can be asked. */
+static int sweep_stopped(struct rsw_cli *cli, struct rsw_sweep_options *options,
+                         const struct rsw_sweep_watch *watch, struct rsw_error *err) {
+    if (rsw_cli_check_stopped(cli, err) != 0) {
+        return err->code == RSW_EINVAL ? RSW_EXIT_USAGE : rsw_cli_exit_of(err);
+    }
+    return sweep(cli, options, watch, err);
+}
+
 /* Beside a running registry, all of whose replicas must be known. */
 static int sweep_online(struct rsw_cli *cli, struct rsw_sweep_options *options,
                         const struct rsw_sweep_watch *watch, struct rsw_error *err) {
@@ -136,7 +145,7 @@ int rsw_sweep_run(struct rsw_cli *cli, struct rsw_sweep_options *options, const 
         return RSW_EXIT_FAILED;
     }
     options->audit_file = audit;
-    int status = (options->offline ? sweep : sweep_online)(cli, options, watch, err);
+    int status = (options->offline ? sweep_stopped : sweep_online)(cli, options, watch, err);
     free(audit);
     return status;
 }
@@ -201,6 +210,9 @@ int rsw_command_sweep(struct rsw_cli *cli) {
         rsw_cli_catch_stop();
     }
     if (rsw_cli_open_index(cli, &how, &err) != 0) {
+        return rsw_cli_fail(cli, &err);
+    }
+    if (!options.confirm && rsw_cli_check_storage(cli, &err) != 0) {
         return rsw_cli_fail(cli, &err);
     }
     int status = options.confirm ? rsw_cli_need_storage(cli) : RSW_EXIT_DONE;

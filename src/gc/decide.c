@@ -179,12 +179,31 @@ static void fill_result(struct rsw_sweep_result *result, const struct rsw_plan *
     result->warnings = plan->warning_count;
 }
 
+static int leave_or_add_open(struct rsw_plan *plan, struct rsw_txn *txn, const struct rsw_mark_options *mark,
+                             const struct rsw_log *log, struct rsw_error *err) {
+    uint64_t unsure;
+    if (!mark->offline) {
+        return rsw_plan_leave_open(plan, txn, err);
+    }
+    if (rsw_plan_add_open(plan, txn, mark, &unsure, err) != 0) {
+        return -1;
+    }
+    if (unsure != 0) {
+        rsw_log(log, RSW_LOG_WARNING,
+                "generation %" PRIu64
+                " let go of more than these options do (--untagged, --grace, --pin): its objects are given "
+                "back first, and which of them go again is known only then",
+                unsure);
+    }
+    return 0;
+}
+
 int rsw_decide(struct rsw_plan *plan, struct rsw_sweep_result *result, struct rsw_index *index,
                const struct rsw_mark_options *mark, const struct rsw_sweep_options *options,
                struct rsw_error *err) {
     RSW_AUTO_TXN txn = NULL;
     if (rsw_txn_begin_read(&txn, index, err) != 0 || guard_scanned(txn, options->log, err) != 0 ||
-        rsw_mark(plan, txn, mark, err) != 0 || rsw_plan_leave_open(plan, txn, err) != 0) {
+        rsw_mark(plan, txn, mark, err) != 0 || leave_or_add_open(plan, txn, mark, options->log, err) != 0) {
         return -1;
     }
     fill_result(result, plan);

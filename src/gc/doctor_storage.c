@@ -81,7 +81,7 @@ void rsw_doctor_storage(struct rsw_diagnosis *out, const struct rsw_doctor *doct
             "nothing of a registry is in %s", rsw_storage_url(doctor->storage));
     }
     if (get_url(url, sizeof url, doctor) && url[0] != 0 &&
-        strcmp(url, rsw_storage_url(doctor->storage)) != 0) {
+        !rsw_storage_is_same(url, rsw_storage_url(doctor->storage))) {
         rsw_say(out, RSW_HEALTH_ERROR,
                 "name the storage as it was named to regsweep scan, or another --index",
                 "the index is that of %s, not of %s", url, rsw_storage_url(doctor->storage));

@@ -37,6 +37,7 @@ struct fence {
     struct rsw_replicas *replicas;
     const struct rsw_fence_options *options;
     char mark[MARK_SIZE];
+    int64_t until_ms;       /* by a clock that does not jump */
     struct answer *answers; /* owned, one a replica */
     size_t answered;        /* with both */
     /* As the last look saw the index. */
@@ -227,18 +228,43 @@ static int timed_out(const struct fence *fence, const struct rsw_error *unsent, 
     return no_answer(fence, err);
 }
 
+static bool is_stopped(const struct fence *fence) {
+    return fence->options->stopped != NULL && fence->options->stopped(fence->options->arg);
+}
+
+static int stopped(struct rsw_error *err) {
+    return rsw_error_set(err, RSW_ESTOPPED, 0, "stopped; the next sweep goes on with what is left");
+}
+
+static int send(const struct fence *fence, int64_t each_ms, struct rsw_error *err) {
+    const struct rsw_patience patience = {.until_ms = fence->until_ms,
+                                          .each_ms = each_ms,
+                                          .stopped = fence->options->stopped,
+                                          .arg = fence->options->arg};
+    return fence->replicas->ops->fence(fence->replicas, fence->mark, &patience, err);
+}
+
+/* The first time whoever does not answer ends it. */
+static int send_first(const struct fence *fence, struct rsw_error *err) {
+    struct rsw_error why = RSW_ERROR_INIT;
+    if (send(fence, 0, &why) == 0) {
+        return 0;
+    }
+    return why.code == RSW_ESTOPPED ? stopped(err)
+                                    : rsw_error_set(err, why.code, why.errnum, "%s", why.message);
+}
+
 /* A replica that is being restarted cannot be asked, and is again a little later. */
-static void send_anew(struct fence *fence, struct rsw_error *unsent) {
+static void send_anew(const struct fence *fence, int64_t each_ms, struct rsw_error *unsent) {
     rsw_error_clear(unsent);
-    fence->replicas->ops->fence(fence->replicas, fence->mark, unsent);
+    send(fence, each_ms, unsent);
 }
 
 /* Until all have answered. 0 or -1. */
 static int wait_for_answers(struct fence *fence, struct rsw_error *err) {
     const struct rsw_fence_options *options = fence->options;
     int64_t every_ms = options->timeout_ms / 4 < AGAIN_MS ? options->timeout_ms / 4 : AGAIN_MS;
-    int64_t sent_ms = rsw_monotonic_ms(); /* a clock that jumps must not end it */
-    int64_t until_ms = sent_ms + options->timeout_ms;
+    int64_t sent_ms = rsw_monotonic_ms();
     int64_t pause_ms = WAIT_FIRST_MS;
     struct rsw_error unsent = RSW_ERROR_INIT;
     for (;;) {
@@ -248,15 +274,15 @@ static int wait_for_answers(struct fence *fence, struct rsw_error *err) {
         if (fence->answered == fence->replicas->count) {
             return 0;
         }
-        if (options->stopped != NULL && options->stopped(options->arg)) {
-            return rsw_error_set(err, RSW_ESTOPPED, 0, "stopped; the next sweep goes on with what is left");
+        if (is_stopped(fence)) {
+            return stopped(err);
         }
         int64_t now_ms = rsw_monotonic_ms();
-        if (now_ms >= until_ms) {
+        if (now_ms >= fence->until_ms) {
             return timed_out(fence, &unsent, err);
         }
         if (now_ms - sent_ms >= every_ms) {
-            send_anew(fence, &unsent);
+            send_anew(fence, every_ms, &unsent);
             sent_ms = rsw_monotonic_ms();
         }
         nanosleep(&(struct timespec){.tv_nsec = (long)pause_ms * 1000000}, NULL);
@@ -368,14 +394,17 @@ static uint64_t oldest_answer(const struct fence *fence) {
 
 int rsw_fence(struct rsw_index *index, struct rsw_replicas *replicas, const struct rsw_fence_options *options,
               struct rsw_error *err) {
-    __attribute__((cleanup(fence_release))) struct fence fence = {
-        .index = index, .replicas = replicas, .options = options};
+    __attribute__((cleanup(fence_release))) struct fence fence = {.index = index,
+                                                                  .replicas = replicas,
+                                                                  .options = options,
+                                                                  .until_ms = rsw_monotonic_ms() +
+                                                                              options->timeout_ms};
     fence.answers = calloc(replicas->count, sizeof *fence.answers);
     if (fence.answers == NULL) {
         return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
     }
-    if (rsw_nonce(fence.mark, sizeof fence.mark, err) != 0 ||
-        replicas->ops->fence(replicas, fence.mark, err) != 0 || wait_for_answers(&fence, err) != 0) {
+    if (rsw_nonce(fence.mark, sizeof fence.mark, err) != 0 || send_first(&fence, err) != 0 ||
+        wait_for_answers(&fence, err) != 0) {
         return RSW_FAILED;
     }
     int result = judge(&fence, err);

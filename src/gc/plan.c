@@ -3,6 +3,7 @@
 
 #include "util/grow.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static int out_of_memory(struct rsw_error *err) {
@@ -78,27 +79,157 @@ void rsw_plan_release(struct rsw_plan *plan) {
     *plan = (struct rsw_plan){.count = 0};
 }
 
-int rsw_plan_leave_open(struct rsw_plan *plan, struct rsw_txn *txn, struct rsw_error *err) {
-    uint64_t id;
+/* ---- beside open generations ---- */
+
+/* Keeps of the plan what `stays` says. 0 or -1. */
+static int filter(struct rsw_plan *plan, struct rsw_txn *txn,
+                  bool (*stays)(const struct rsw_item *item, const void *arg), const void *arg,
+                  struct rsw_error *err) {
     size_t kept = 0;
-    if (rsw_generations_open(txn, &id, 1) == 0) {
-        return rsw_txn_failed(txn, err) ? -1 : 0;
-    }
     for (size_t i = 0; i < plan->count; i++) {
-        const struct rsw_condemned *item = &plan->condemned[i];
-        int answer = rsw_condemned_get(txn, (enum rsw_item_kind)item->kind, item->repo, item->blob,
-                                       rsw_plan_name(plan, item), NULL);
+        const struct rsw_condemned *from = &plan->condemned[i];
+        struct rsw_item item;
+        int answer = rsw_condemned_get(txn, (enum rsw_item_kind)from->kind, from->repo, from->blob,
+                                       rsw_plan_name(plan, from), &item);
         if (answer == RSW_FAILED) {
             rsw_txn_failed(txn, err);
             return -1;
         }
-        if (answer == RSW_FOUND) {
-            plan->counts[item->kind]--;
-            plan->bytes -= item->size;
+        if (answer == RSW_FOUND && !stays(&item, arg)) {
+            plan->counts[from->kind]--;
+            plan->bytes -= from->size;
         } else {
-            plan->condemned[kept++] = *item;
+            plan->condemned[kept++] = *from;
         }
     }
     plan->count = kept;
     return 0;
+}
+
+static bool none_stays(const struct rsw_item *item, const void *arg) {
+    (void)item;
+    (void)arg;
+    return false;
+}
+
+int rsw_plan_leave_open(struct rsw_plan *plan, struct rsw_txn *txn, struct rsw_error *err) {
+    uint64_t id;
+    if (rsw_generations_open(txn, &id, 1) == 0) {
+        return rsw_txn_failed(txn, err) ? -1 : 0;
+    }
+    return filter(plan, txn, none_stays, NULL, err);
+}
+
+/* ---- with what open generations took ---- */
+
+struct sure {
+    uint64_t ids[RSW_GENERATIONS_OPEN_MAX]; /* of those whose objects go again */
+    size_t count;
+};
+
+static bool is_sure(const struct sure *sure, uint64_t id) {
+    for (size_t i = 0; i < sure->count; i++) {
+        if (sure->ids[i] == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool goes_again(const struct rsw_item *item, const void *arg) {
+    return (item->flags & RSW_ITEM_TOUCHED) == 0 && is_sure(arg, item->generation);
+}
+
+/* What a pin names came back to live by it, and what it needs with it. */
+static bool is_pinned(struct rsw_txn *txn, uint64_t id, const struct rsw_mark_options *mark) {
+    for (size_t i = 0; i < mark->pin_count; i++) {
+        RSW_AUTO_ITER iter = RSW_ITER_INIT;
+        struct rsw_blob blob;
+        struct rsw_item item;
+        if (rsw_blob_find(txn, &mark->pins[i].digest, &blob) != RSW_FOUND) {
+            continue;
+        }
+        rsw_iter_items(&iter, txn, id, 0);
+        while (rsw_item_next(&iter, &item) == RSW_FOUND) {
+            if (item.blob == blob.id) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static bool lets_go_as_much(struct rsw_txn *txn, uint64_t id, const struct rsw_mark_options *mark) {
+    struct rsw_generation generation;
+    return rsw_generation_get(txn, id, &generation) == RSW_FOUND &&
+           (mark->untagged_remove || !generation.untagged) && mark->grace_ms <= generation.grace_ms &&
+           !is_pinned(txn, id, mark);
+}
+
+/* The index does not have it any more; what is still in place the mark has found. */
+static int add_taken(struct rsw_plan *plan, struct rsw_txn *txn, uint64_t id, struct rsw_error *err) {
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    struct rsw_item item;
+    rsw_iter_items(&iter, txn, id, 0);
+    while (rsw_item_next(&iter, &item) == RSW_FOUND) {
+        struct rsw_blob blob = {.types = 0};
+        if (item.state != RSW_ITEM_ASIDE || (item.flags & RSW_ITEM_TOUCHED) != 0) {
+            continue;
+        }
+        if (item.blob != 0 && rsw_blob_get(txn, item.blob, &blob) == RSW_FAILED) {
+            return -1;
+        }
+        const struct rsw_condemned again = {.repo = item.repo,
+                                            .blob = item.blob,
+                                            .size = item.size,
+                                            .types = blob.types,
+                                            .kind = (uint8_t)item.kind,
+                                            .reason = (uint8_t)item.reason};
+        if (rsw_plan_condemn(plan, again, item.kind == RSW_ITEM_TAG ? item.name : NULL, err) != 0) {
+            return -1;
+        }
+        plan->totals[item.kind]++;
+        plan->total_bytes += item.kind == RSW_ITEM_BLOB ? item.size : 0;
+    }
+    return 0;
+}
+
+static int by_kind(const void *a, const void *b) {
+    const struct rsw_condemned *one = a;
+    const struct rsw_condemned *other = b;
+    if (one->kind != other->kind) {
+        return one->kind < other->kind ? -1 : 1;
+    }
+    if (one->repo != other->repo) {
+        return one->repo < other->repo ? -1 : 1;
+    }
+    return one->blob != other->blob ? (one->blob < other->blob ? -1 : 1) : 0;
+}
+
+int rsw_plan_add_open(struct rsw_plan *plan, struct rsw_txn *txn, const struct rsw_mark_options *mark,
+                      uint64_t *unsure, struct rsw_error *err) {
+    uint64_t ids[RSW_GENERATIONS_OPEN_MAX];
+    struct sure sure = {.count = 0};
+    size_t count = rsw_generations_open(txn, ids, RSW_GENERATIONS_OPEN_MAX);
+    *unsure = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (lets_go_as_much(txn, ids[i], mark)) {
+            sure.ids[sure.count++] = ids[i];
+        } else {
+            *unsure = ids[i];
+        }
+    }
+    if (count > 0 && filter(plan, txn, goes_again, &sure, err) != 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < sure.count; i++) {
+        if (add_taken(plan, txn, sure.ids[i], err) != 0) {
+            rsw_txn_failed(txn, err);
+            return -1;
+        }
+    }
+    if (sure.count > 0 && plan->count > 0) {
+        qsort(plan->condemned, plan->count, sizeof *plan->condemned, by_kind);
+    }
+    return rsw_txn_failed(txn, err) ? -1 : 0;
 }

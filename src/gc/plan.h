@@ -13,6 +13,12 @@ int rsw_plan_condemn(struct rsw_plan *plan, struct rsw_condemned item, const cha
 /* Takes out of the plan, and of its counts, what an open generation has as an item already: it is on its way.
  * 0 or -1. */
 int rsw_plan_leave_open(struct rsw_plan *plan, struct rsw_txn *txn, struct rsw_error *err);
+/* For a registry that is stopped, where a run gives back first what open generations took, and decides anew:
+ * what they condemned, and nobody touched since, goes again if these options let go of as much as theirs did.
+ * Of a generation for which that cannot be told nothing is in the plan; *unsure is its id, else 0. The plan
+ * is in the order of kinds. 0 or -1. */
+int rsw_plan_add_open(struct rsw_plan *plan, struct rsw_txn *txn, const struct rsw_mark_options *mark,
+                      uint64_t *unsure, struct rsw_error *err);
 /* Puts all of another plan behind this one. */
 int rsw_plan_append(struct rsw_plan *plan, const struct rsw_plan *more, struct rsw_error *err);
 

@@ -1,35 +1,15 @@
-/* The real registry behind replicas.h.
- *
- * What a replica remembers. In 2.8 and 3.x there is one descriptor cache, and its keys are {repository,
- * digest} and {digest}. Layers are looked up through it in both; revisions in 3.x alone, under the very same
- * key {repository, digest}. So a HEAD as a blob tells of the key for layers and for manifests, and needs no
- * bytes but a descriptor; a HEAD as a manifest reads the bytes, and in 2.8 goes by the link in storage.
- * Asking a manifest so as well tells whether it is a revision again. DELETE of the blob clears {repository,
- * digest} in that replica, though it answers 404 or 500 for a revision; a DELETE of the manifest would untag
- * as well. Nothing clears {digest}: bytes that may be a manifest's are held for that (index.h,
- * RSW_ITEM_HELD).
- * In Redis all of it is for us to take out, and is; 2.8 and 3.0 would leave the digest in the repository's
- * set, where another repository's push makes it count again. Then each replica is asked as if it had a cache
- * of its own: one that does not look there after all is so found. Source: distribution v2.8.2, v3.0.0,
- * v3.1.1: registry/storage/registry.go (Manifests, Blobs), linkedblobstore.go (Delete, Clear),
- * cache/cachedblobdescriptorstore.go. */
+/* The real registry behind replicas.h. */
 #include "gc/replicas.h"
 
 #include "gc/beacon.h"
+#include "gc/caches.h"
 #include "registry/redis.h"
 #include "registry/registry.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-/* A client that asks for the same object all the time can make a replica remember it again in between; what
- * is still known after so many rounds is not forgotten by asking. */
-#define ROUNDS 5
-#define LOOKS 6           /* at a replica that cannot be reached … */
-#define LOOK_FIRST_MS 100 /* … with a pause twice as long each time: three seconds in all */
 #define FENCE_REPO "regsweep/fence"
 
 struct real {
@@ -52,103 +32,13 @@ static int no_memory(struct rsw_error *err) {
 
 /* ---- forget ---- */
 
-static int head(struct rsw_registry *registry, const char *repo, const struct rsw_digest *digest,
-                bool manifest, struct rsw_error *err) {
-    char text[RSW_DIGEST_TEXT_MAX];
-    return manifest ? rsw_registry_head_manifest(registry, repo, rsw_digest_format(digest, text), err)
-                    : rsw_registry_head_blob(registry, repo, digest, err);
-}
-
-/* It is being restarted, or too busy. What ran into a timeout has waited long enough. */
-static bool may_pass(const struct rsw_error *err) {
-    return err->code == RSW_EIO &&
-           (err->errnum == EAGAIN || err->errnum == ECONNREFUSED || err->errnum == ECONNRESET);
-}
-
-/* Asked again if there was no answer, for it changes nothing. A DELETE is not: the one without an answer may
- * still be under way, and then a settle must follow before anything is asked again (online.c). */
-static int look(struct rsw_registry *registry, const char *repo, const struct rsw_digest *digest,
-                bool manifest, struct rsw_error *err) {
-    int64_t pause_ms = LOOK_FIRST_MS;
-    for (int i = 1;; i++) {
-        struct rsw_error why = RSW_ERROR_INIT;
-        int answer = head(registry, repo, digest, manifest, &why);
-        if (answer != RSW_FAILED) {
-            return answer;
-        }
-        if (i == LOOKS || !may_pass(&why)) {
-            *err = why;
-            return RSW_FAILED;
-        }
-        nanosleep(&(struct timespec){pause_ms / 1000, pause_ms % 1000 * 1000000}, NULL);
-        pause_ms *= 2;
-    }
-}
-
-/* Does this replica know it in any way? */
-static int knows(struct rsw_registry *registry, const char *repo, const struct rsw_digest *digest,
-                 bool manifest, struct rsw_error *err) {
-    int answer = look(registry, repo, digest, false, err);
-    return answer == RSW_ABSENT && manifest ? look(registry, repo, digest, true, err) : answer;
-}
-
-static int forget_at(struct real *real, struct rsw_registry *registry, const char *repo,
-                     const struct rsw_digest *digest, bool manifest, struct rsw_error *err) {
-    char text[RSW_DIGEST_TEXT_MAX];
-    int status = 0;
-    int answer = knows(registry, repo, digest, manifest, err);
-    if (answer != RSW_FOUND) {
-        return answer;
-    }
-    for (int round = 0; round < ROUNDS; round++) {
-        if (rsw_registry_clear(registry, repo, digest, &status, err) != 0 ||
-            (real->redis != NULL && rsw_redis_forget(real->redis, repo, digest, err) == RSW_FAILED)) {
-            return RSW_FAILED;
-        }
-        /* The last look is at the cache: one at the manifest would fill it, if the revision is there again.
-         */
-        answer = look(registry, repo, digest, false, err);
-        rsw_log(real->log, RSW_LOG_DEBUG, "%s: DELETE of %s in %s: %d, then %s", rsw_registry_url(registry),
-                rsw_digest_format(digest, text), repo, status,
-                answer == RSW_ABSENT  ? "unknown"
-                : answer == RSW_FOUND ? "still known"
-                                      : "no answer");
-        if (answer != RSW_FOUND) {
-            return answer == RSW_ABSENT ? RSW_FOUND : RSW_FAILED;
-        }
-    }
-    return rsw_error_set(
-        err, RSW_EIO, 0,
-        "%s still knows %s in %s after it was deleted %d times (answer %d): is --cache right, "
-        "and does nobody push it all the time? Restarting that replica empties its cache",
-        rsw_registry_url(registry), rsw_digest_format(digest, text), repo, ROUNDS, status);
-}
-
-static int forget(struct rsw_replicas *replicas, const char *repo, const struct rsw_digest *digest,
-                  bool manifest, struct rsw_error *err) {
+static void forget(struct rsw_replicas *replicas, struct rsw_cached *list, size_t count) {
     struct real *real = real_of(replicas);
-    int result = RSW_ABSENT;
-    if (replicas->cache == RSW_CACHE_NONE) {
-        return RSW_ABSENT;
-    }
-    replicas->knower = replicas->count;
-    if (real->redis != NULL) {
-        result = rsw_redis_forget(real->redis, repo, digest, err);
-        if (result == RSW_FAILED) {
-            return RSW_FAILED;
-        }
-    }
-    for (size_t i = 0; i < replicas->count; i++) {
-        int answer = forget_at(real, real->registries[i], repo, digest, manifest, err);
-        if (answer == RSW_FAILED) {
-            return RSW_FAILED;
-        }
-        if (answer == RSW_FOUND) {
-            result = RSW_FOUND;
-            replicas->knower = i;
-        }
-    }
-    return result;
+    const struct rsw_caches caches = {.registries = real->registries,
+                                      .count = replicas->cache == RSW_CACHE_NONE ? 0 : replicas->count,
+                                      .redis = real->redis,
+                                      .log = real->log};
+    rsw_caches_forget(&caches, list, count);
 }
 
 /* ---- fence ---- */
@@ -185,21 +75,35 @@ static int ask_for(struct real *real, const struct fence_step *step, size_t numb
     return answer == RSW_FOUND ? 0 : -1;
 }
 
-static int fence(struct rsw_replicas *replicas, const char *mark, struct rsw_error *err) {
+static int ask_each(struct real *real, const char *mark, struct rsw_error *err) {
     static const struct fence_step layer = {rsw_beacon_get_layer, "layer"};
     static const struct fence_step manifest = {rsw_beacon_get_manifest, "manifest"};
+    size_t count = real->replicas.count;
+    int rc = 0;
+    for (size_t i = 0; i < 2 * count; i++) {
+        struct rsw_error why = RSW_ERROR_INIT;
+        bool back = i >= count;
+        if (ask_for(real, back ? &manifest : &layer, back ? 2 * count - 1 - i : i, mark, &why) != 0) {
+            rc = rsw_error_set(err, why.code, why.errnum, "no fence: %s", why.message);
+        }
+        if (why.code == RSW_ESTOPPED) {
+            break;
+        }
+    }
+    return rc;
+}
+
+static int fence(struct rsw_replicas *replicas, const char *mark, const struct rsw_patience *patience,
+                 struct rsw_error *err) {
     struct real *real = real_of(replicas);
     for (size_t i = 0; i < replicas->count; i++) {
-        if (ask_for(real, &layer, i, mark, err) != 0) {
-            return rsw_error_prefix(err, "no fence");
-        }
+        rsw_registry_patience(real->registries[i], patience);
     }
-    for (size_t i = replicas->count; i-- > 0;) {
-        if (ask_for(real, &manifest, i, mark, err) != 0) {
-            return rsw_error_prefix(err, "no fence");
-        }
+    int rc = ask_each(real, mark, err);
+    for (size_t i = 0; i < replicas->count; i++) {
+        rsw_registry_patience(real->registries[i], NULL);
     }
-    return 0;
+    return rc;
 }
 
 /* ---- what one replica tells of itself ---- */

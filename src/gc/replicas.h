@@ -25,20 +25,33 @@ enum rsw_cache {
 
 struct rsw_replicas;
 
+/* What they may have cached, {repo, digest}, and what became of it when it was to be forgotten. */
+struct rsw_cached {
+    const char *repo;
+    const struct rsw_digest *digest;
+    bool manifest; /* it was a revision there */
+    /* RSW_FOUND: at least one knew it, and each has forgotten it (of a revision: what its cache says; if
+     * somebody pushed it meanwhile, the revision is there again, and a cache may learn of it at the next
+     * request); RSW_ABSENT: none did; RSW_FAILED: it may be that some forgot it, and links are gone. */
+    int answer;
+    size_t knower;        /* of RSW_FOUND: a replica that knew it; their count: the shared cache alone did */
+    struct rsw_error err; /* of RSW_FAILED */
+};
+
 struct rsw_replicas_ops {
-    /* Makes all of them forget {repo, digest}: asks each, and where it answers 200 has it deleted and asks
-     * again. As a side effect the layer link of that name is gone from storage. RSW_FOUND: at least one knew
-     * it, and each has forgotten it (of a revision: what its cache says; if somebody pushed it meanwhile, the
-     * revision is there again, and a cache may learn of it at the next request); RSW_ABSENT: none did;
-     * RSW_FAILED: it may be that some forgot it, and links are gone. `manifest`: it was a revision there.
-     * Where nothing is cached, nobody is asked: RSW_ABSENT. */
-    int (*forget)(struct rsw_replicas *replicas, const char *repo, const struct rsw_digest *digest,
-                  bool manifest, struct rsw_error *err);
+    /* Makes all replicas forget: asks each, and where it answers 200 has it deleted and asks again. As a side
+     * effect the layer link of that name is gone from storage. Many are asked for at once, and each has its
+     * own answer; but once one has failed, of anything but RSW_EACCES, no other is begun, and those that
+     * were not have its error. When it returns no request is under way that could still be answered. Where
+     * nothing is cached, nobody is asked: RSW_ABSENT. */
+    void (*forget)(struct rsw_replicas *replicas, struct rsw_cached *list, size_t count);
     /* Sends, through each, a GET of our own object as a layer and as a manifest, with this mark and the
      * number of the replica, "MARK-0", in its User-Agent: the layers first, from the first replica to the
      * last, then the manifests, the other way round, so that one which stands behind two numbers is left with
-     * two. Makes that object where there is none. 0 or -1. */
-    int (*fence)(struct rsw_replicas *replicas, const char *mark, struct rsw_error *err);
+     * two. Makes that object where there is none. 0; or -1: one did not answer, and was passed over, or the
+     * patience came to its end. */
+    int (*fence)(struct rsw_replicas *replicas, const char *mark, const struct rsw_patience *patience,
+                 struct rsw_error *err);
     /* Makes a shared cache forget that there are such bytes at all; touches no link. What each
      * replica keeps for itself by digest alone nobody can clear. NULL: there is no shared one. RSW_FOUND,
      * RSW_ABSENT, RSW_FAILED. */
@@ -59,8 +72,6 @@ struct rsw_replicas {
     size_t count;            /* of replicas, at least 1 */
     const char *const *urls; /* of each, for messages; NULL: they are told by number */
     char run[RSW_RUN_MAX];   /* nonce in the User-Agent of all that we ask for ourselves */
-    size_t knower;           /* set by a forget that answered RSW_FOUND: a replica that knew it; `count`: the
-                                shared cache alone did */
     uint64_t oldest_seq;     /* set by a fence that held: of the transaction in which the oldest of those that
                                 answered was first heard; 0 before */
 };
@@ -106,10 +117,11 @@ struct rsw_fence_options {
     bool (*stopped)(void *arg); /* may be NULL; true ends the wait with RSW_ESTOPPED */
     void *arg;
 };
-/* Sends the fence and waits, at most `timeout_ms`, until serve has taken in its events from each replica. It
- * is sent anew every few seconds, for a registry that is killed takes an event with it. Then every instance
- * heard since the last complete scan began must be among those that answered, and none of those may be newer
- * than that scan: else it is a gap. RSW_EREFUSED with the remedy, nothing recorded:
+/* Sends the fence and waits until serve has taken in its events from each replica; for all of it, a request
+ * that is not answered too, at most `timeout_ms`. It is sent anew every few seconds, for a registry that is
+ * killed takes an event with it; then no request of it waits longer than for the next time. Then every
+ * instance heard since the last complete scan began must be among those that answered, and none of those may
+ * be newer than that scan: else it is a gap. RSW_EREFUSED with the remedy, nothing recorded:
  * - an answer did not come. The message says of which replica, and what to look at: serve not running (its
  *   heartbeat), the webhook not configured, a filter for layers or for manifests;
  * - two URLs lead to one replica, or one to several;

@@ -155,6 +155,38 @@ static int ask(struct rsw_why *out, struct rsw_marker *marker, const char *repo,
     return 0;
 }
 
+/* What open generations took of it, and bytes that are held. */
+static int ask_quarantine(struct rsw_why *out, struct rsw_txn *txn, const char *name, struct rsw_error *err) {
+    uint64_t ids[RSW_GENERATIONS_OPEN_MAX];
+    size_t count = rsw_generations_open(txn, ids, RSW_GENERATIONS_OPEN_MAX);
+    struct rsw_repo repo = {.id = 0};
+    struct rsw_held held;
+    if (name != NULL && rsw_repo_find(txn, name, &repo) != RSW_FOUND) {
+        return rsw_txn_failed(txn, err) ? -1 : 0;
+    }
+    if (rsw_held_get(txn, out->blob.id, &held) == RSW_FOUND) {
+        out->aside_bytes = held.generation;
+    }
+    for (size_t i = 0; i < count; i++) {
+        RSW_AUTO_ITER iter = RSW_ITER_INIT;
+        struct rsw_item item;
+        rsw_iter_items(&iter, txn, ids[i], 0);
+        while (rsw_item_next(&iter, &item) == RSW_FOUND) {
+            bool link = item.kind == RSW_ITEM_LINK || item.kind == RSW_ITEM_REVISION;
+            if (item.blob != out->blob.id || item.state != RSW_ITEM_ASIDE ||
+                (item.flags & RSW_ITEM_TOUCHED) != 0) {
+                continue;
+            }
+            if (item.kind == RSW_ITEM_BLOB) {
+                out->aside_bytes = item.generation;
+            } else if (link && (repo.id == 0 || item.repo == repo.id)) {
+                out->aside_links = item.generation;
+            }
+        }
+    }
+    return rsw_txn_failed(txn, err) ? -1 : 0;
+}
+
 int rsw_why(struct rsw_why *out, struct rsw_txn *txn, const struct rsw_mark_options *options,
             const char *repo, const struct rsw_digest *digest, struct rsw_error *err) {
     *out = (struct rsw_why){.verdict = RSW_WHY_UNKNOWN};
@@ -180,7 +212,7 @@ int rsw_why(struct rsw_why *out, struct rsw_txn *txn, const struct rsw_mark_opti
         rsw_error_set(err, RSW_ENOMEM, 0, "out of memory while marking");
     } else {
         marker.trace = &trace;
-        rc = ask(out, &marker, repo, err);
+        rc = ask(out, &marker, repo, err) == 0 ? ask_quarantine(out, txn, repo, err) : -1;
     }
     free(trace.manifest);
     free(trace.named);

@@ -51,6 +51,10 @@ struct rsw_why {
     size_t step_count;      /* for KEPT: from the root (first) to the blob (last) */
     struct rsw_why_step steps[RSW_WHY_STEPS_MAX];
     uint32_t also_repos; /* further repositories that keep it too */
+    /* What a generation took: its number, 0: none did. The bytes; a revision or layer link, of the repository
+     * asked for or any. */
+    uint64_t aside_bytes;
+    uint64_t aside_links;
 };
 
 /* What keeps this digest anywhere (repo NULL) or in one repository. Needs a read transaction. 0 or -1 (index

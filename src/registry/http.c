@@ -34,6 +34,7 @@ int rsw_http_init(struct rsw_http *http, struct rsw_error *err) {
     }
     pthread_mutex_init(&http->mutex, NULL);
     http->idle_count = 0;
+    http->patience = NULL;
     return 0;
 }
 
@@ -71,6 +72,40 @@ static void give_connection(struct rsw_http *http, CURL *curl) {
 
 /* ---- the request ---- */
 
+/* At least a millisecond, for 0 would be without an end. */
+static long timeout_ms(const struct rsw_http *http) {
+    const struct rsw_patience *patience = http->patience;
+    int64_t ms = http->total_timeout_ms;
+    if (patience != NULL) {
+        int64_t left_ms = patience->until_ms - rsw_monotonic_ms();
+        ms = left_ms < ms ? left_ms : ms;
+        ms = patience->each_ms > 0 && patience->each_ms < ms ? patience->each_ms : ms;
+    }
+    return ms > 0 ? (long)ms : 1;
+}
+
+static bool is_stopped(const struct rsw_http *http) {
+    const struct rsw_patience *patience = http->patience;
+    return patience != NULL && patience->stopped != NULL && patience->stopped(patience->arg);
+}
+
+/* libcurl calls it at least once a second, whatever goes on. */
+static int on_progress(void *arg, curl_off_t to_come, curl_off_t come, curl_off_t to_go, curl_off_t gone) {
+    (void)to_come;
+    (void)come;
+    (void)to_go;
+    (void)gone;
+    return is_stopped(arg) ? 1 : 0;
+}
+
+static bool set_patience(CURL *curl, struct rsw_http *http) {
+    return lib()->curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, timeout_ms(http)) == CURLE_OK &&
+           (http->patience == NULL ||
+            (lib()->curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L) == CURLE_OK &&
+             lib()->curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress) == CURLE_OK &&
+             lib()->curl_easy_setopt(curl, CURLOPT_XFERINFODATA, http) == CURLE_OK));
+}
+
 /* What holds for every request. */
 static bool set_limits(CURL *curl, const struct rsw_http *http) {
     bool ok = lib()->curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L) == CURLE_OK;
@@ -80,7 +115,6 @@ static bool set_limits(CURL *curl, const struct rsw_http *http) {
     ok &= lib()->curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) == CURLE_OK;
     ok &=
         lib()->curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)http->connect_timeout_ms) == CURLE_OK;
-    ok &= lib()->curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)http->total_timeout_ms) == CURLE_OK;
     ok &= lib()->curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) == CURLE_OK;
     /* An explicit proxy, "" too, wins over the environment; so must the list of hosts without one. */
     ok &= lib()->curl_easy_setopt(curl, CURLOPT_PROXY, http->proxy) == CURLE_OK;
@@ -228,6 +262,10 @@ static int no_answer(CURL *curl, CURLcode rc, const char *said, const struct rsw
     if (rc == CURLE_OUT_OF_MEMORY) {
         return no_memory(err);
     }
+    if (rc == CURLE_ABORTED_BY_CALLBACK && is_stopped(http)) {
+        return rsw_error_set(err, RSW_ESTOPPED, 0, "stopped while waiting for an answer to %s %.*s",
+                             request->method, url_len, request->url);
+    }
     if (rc == CURLE_SSL_CACERT_BADFILE) {
         return rsw_error_set(err, RSW_EINVAL, 0, "cannot use the file of authorities %s: %s",
                              http->ca_file != NULL ? http->ca_file : "of the system",
@@ -255,7 +293,8 @@ static int perform(struct rsw_http_response *out, CURL *curl, struct rsw_http *h
                                 .err = err};
     const char *agent = request->user_agent != NULL ? request->user_agent : http->user_agent;
     bool sent = false;
-    bool ok = set_limits(curl, http) && set_method(curl, request) && send_once(curl, request, &sent);
+    bool ok = set_limits(curl, http) && set_patience(curl, http) && set_method(curl, request) &&
+              send_once(curl, request, &sent);
     ok &= lib()->curl_easy_setopt(curl, CURLOPT_URL, request->url) == CURLE_OK;
     ok &= lib()->curl_easy_setopt(curl, CURLOPT_USERAGENT, agent) == CURLE_OK;
     ok &= lib()->curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers) == CURLE_OK;

@@ -4,6 +4,7 @@
 
 #include "registry/challenge.h"
 #include "util/buf.h"
+#include "util/clock.h"
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -19,13 +20,15 @@ struct rsw_http {
     char *user_agent;
     int64_t connect_timeout_ms;
     int64_t total_timeout_ms;
-    pthread_mutex_t mutex; /* over the two below */
+    const struct rsw_patience *patience; /* borrowed; NULL: the timeouts alone end an exchange. Not while one
+                                            is under way */
+    pthread_mutex_t mutex;               /* over the two below */
     void *idle[RSW_HTTP_IDLE_MAX];
     size_t idle_count;
 };
 
 struct rsw_http_request {
-    const char *method; /* HEAD, GET, POST, PUT, DELETE */
+    const char *method; /* HEAD, GET, POST, PUT, PATCH, DELETE */
     const char *url;
     const char *user_agent;    /* NULL: that of rsw_http */
     const char *authorization; /* value of the header, NULL: none */
@@ -53,7 +56,8 @@ struct rsw_http_response {
 int rsw_http_init(struct rsw_http *http, struct rsw_error *err);
 void rsw_http_release(struct rsw_http *http);
 
-/* 0: answered, with any status; the caller releases *out. -1: no answer; *out is empty. A DELETE is sent
+/* 0: answered, with any status; the caller releases *out. -1: no answer; *out is empty (RSW_ESTOPPED: who
+ * asked is to stop). A DELETE is sent
  * once; what else gets no answer on a connection that was kept open can be sent again on a new one. */
 int rsw_http_send(struct rsw_http_response *out, struct rsw_http *http,
                   const struct rsw_http_request *request, struct rsw_error *err);

@@ -50,6 +50,33 @@ static int begin_upload(char **out, struct rsw_registry *registry, const char *r
     return upload_url(out, registry, url, response.location, digest, err);
 }
 
+/* What is sent to no upload is refused before anything is written, and where none can be begun by the method
+ * itself. One that is begun and cancelled would leave a file that never goes (2.8.2: the state of its hash).
+ * Source: distribution, registry/handlers/blobupload.go (blobUploadDispatcher, PatchBlobData). */
+int rsw_registry_takes_pushes(struct rsw_registry *registry, const char *repo, struct rsw_error *err) {
+    RSW_AUTO_RESPONSE response;
+    RSW_AUTO_FREE char *url = NULL;
+    struct rsw_words words;
+    memset(&response, 0, sizeof response);
+    if (rsw_call_url(&url, registry, repo, "blobs/uploads", NULL, err) != 0) {
+        return RSW_FAILED;
+    }
+    const struct rsw_call call = {
+        .method = "PATCH", .url = url, .repo = repo, .actions = "pull,push", .body_max = RSW_ERROR_BODY_MAX};
+    if (rsw_call_send(&response, registry, &call, err) != 0) {
+        return RSW_FAILED;
+    }
+    if (response.registry && response.status == 405) {
+        return RSW_ABSENT;
+    }
+    if (response.registry && response.status == 404 && rsw_words_read(&words, &response) &&
+        strcmp(words.code, "BLOB_UPLOAD_UNKNOWN") == 0) {
+        return RSW_FOUND;
+    }
+    rsw_call_failed(registry, &call, &response, err);
+    return RSW_FAILED;
+}
+
 static int put(struct rsw_registry *registry, const struct rsw_call *call, struct rsw_error *err) {
     RSW_AUTO_RESPONSE response;
     memset(&response, 0, sizeof response);

@@ -70,20 +70,22 @@ static int strange(const struct rsw_redis *redis, const char *command, struct rs
 
 /* ---- exchanges ---- */
 
-/* Reads the answer to a command that gives a number. 0 or -1. */
-static int read_number(struct rsw_redis *redis, const char *command, long long *out, int64_t until_ms,
-                       struct rsw_error *err) {
+/* Reads the answer to a command that gives a number; what else it may be is told in *said. 0; -1: none can be
+ * read any more. */
+static int read_number(struct rsw_redis *redis, const char *command, long long *out, struct rsw_error *said,
+                       int64_t until_ms, struct rsw_error *err) {
     struct rsw_redis_reply reply;
+    *out = 0;
     if (rsw_redis_wire_read(&redis->wire, &reply, until_ms, err) != 0) {
         return -1;
     }
     if (reply.kind == RSW_REDIS_ERROR) {
-        return refused(redis, command, reply.text, err);
+        refused(redis, command, reply.text, said);
+    } else if (reply.kind != RSW_REDIS_INTEGER || reply.number < 0) {
+        strange(redis, command, said);
+    } else {
+        *out = reply.number;
     }
-    if (reply.kind != RSW_REDIS_INTEGER || reply.number < 0) {
-        return strange(redis, command, err);
-    }
-    *out = reply.number;
     return 0;
 }
 
@@ -167,47 +169,95 @@ static int keys_make(struct keys *keys, const char *repo, const struct rsw_diges
 }
 
 /* The set first: without its member nothing of the rest is looked at. */
-static int take_out(struct rsw_redis *redis, const struct keys *keys, struct rsw_error *err) {
-    int64_t until_ms = rsw_monotonic_ms() + redis->timeout_ms;
-    const char *leave_set[] = {"SREM", keys->set, keys->digest};
-    const char *drop_in_repo[] = {"DEL", keys->in_repo};
-    const char *drop_digest[] = {"DEL", keys->digest_key};
+static int send_pair(struct rsw_redis *redis, const struct rsw_redis_pair *pair, int64_t until_ms,
+                     struct rsw_error *err) {
+    __attribute__((cleanup(keys_release))) struct keys keys = {.set = NULL};
+    if (keys_make(&keys, pair->repo, pair->digest, err) != 0) {
+        return -1;
+    }
+    const char *leave_set[] = {"SREM", keys.set, keys.digest};
+    const char *drop_in_repo[] = {"DEL", keys.in_repo};
+    const char *drop_digest[] = {"DEL", keys.digest_key};
+    return rsw_redis_wire_send(&redis->wire, 3, leave_set, until_ms, err) == 0 &&
+                   rsw_redis_wire_send(&redis->wire, 2, drop_in_repo, until_ms, err) == 0 &&
+                   rsw_redis_wire_send(&redis->wire, 2, drop_digest, until_ms, err) == 0
+               ? 0
+               : -1;
+}
+
+static int read_pair(struct rsw_redis *redis, struct rsw_redis_pair *pair, int64_t until_ms,
+                     struct rsw_error *err) {
     long long members;
     long long dropped;
-    if (rsw_redis_wire_send(&redis->wire, 3, leave_set, until_ms, err) != 0 ||
-        rsw_redis_wire_send(&redis->wire, 2, drop_in_repo, until_ms, err) != 0 ||
-        rsw_redis_wire_send(&redis->wire, 2, drop_digest, until_ms, err) != 0 ||
-        read_number(redis, "SREM", &members, until_ms, err) != 0 ||
-        read_number(redis, "DEL", &dropped, until_ms, err) != 0 ||
-        read_number(redis, "DEL", &dropped, until_ms, err) != 0) {
-        rsw_redis_wire_close(&redis->wire); /* what is still on its way would answer the next question */
-        return RSW_FAILED;
+    if (read_number(redis, "SREM", &members, &pair->err, until_ms, err) != 0 ||
+        read_number(redis, "DEL", &dropped, &pair->err, until_ms, err) != 0 ||
+        read_number(redis, "DEL", &dropped, &pair->err, until_ms, err) != 0) {
+        return -1;
     }
-    return members > 0 ? RSW_FOUND : RSW_ABSENT;
+    pair->answer = pair->err.code != RSW_OK ? RSW_FAILED : members > 0 ? RSW_FOUND : RSW_ABSENT;
+    return 0;
+}
+
+/* All is sent before the first answer is read. 0; -1: the connection is of no use any more. */
+static int take_out(struct rsw_redis *redis, struct rsw_redis_pair *list, size_t count,
+                    struct rsw_error *err) {
+    int64_t until_ms = rsw_monotonic_ms() + redis->timeout_ms;
+    int rc = 0;
+    for (size_t i = 0; i < count && rc == 0; i++) {
+        list[i].answer = RSW_FAILED;
+        rsw_error_clear(&list[i].err);
+        rc = send_pair(redis, &list[i], until_ms, err);
+    }
+    for (size_t i = 0; i < count && rc == 0; i++) {
+        rc = read_pair(redis, &list[i], until_ms, err);
+    }
+    if (rc != 0) {
+        rsw_redis_wire_close(&redis->wire); /* what is still on its way would answer the next question */
+    }
+    return rc;
+}
+
+/* A connection that the server has closed since: once more on a new one. */
+static int take_out_anew(struct rsw_redis *redis, struct rsw_redis_pair *list, size_t count, bool kept,
+                         struct rsw_error *err) {
+    if (connect_anew(redis, err) != 0 || take_out(redis, list, count, err) != 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (kept && list[i].answer == RSW_ABSENT) {
+            list[i].answer = RSW_FOUND; /* the first try may have taken it out before it was lost */
+        }
+    }
+    return 0;
+}
+
+void rsw_redis_forget_all(struct rsw_redis *redis, struct rsw_redis_pair *list, size_t count) {
+    struct rsw_error first = RSW_ERROR_INIT;
+    struct rsw_error second = RSW_ERROR_INIT;
+    const struct rsw_error *why = &first;
+    bool kept = rsw_redis_wire_is_open(&redis->wire);
+    int rc = kept ? take_out(redis, list, count, &first) : -1;
+    if (rc != 0 && (!kept || first.errnum == ECONNRESET || first.errnum == EPIPE)) {
+        for (size_t i = 0; i < count; i++) {
+            rsw_error_clear(&list[i].err);
+        }
+        rc = take_out_anew(redis, list, count, kept, &second);
+        why = &second;
+    }
+    for (size_t i = 0; rc != 0 && i < count; i++) {
+        list[i].answer = RSW_FAILED;
+        rsw_error_set(&list[i].err, why->code, why->errnum, "%s", why->message);
+    }
 }
 
 int rsw_redis_forget(struct rsw_redis *redis, const char *repo, const struct rsw_digest *digest,
                      struct rsw_error *err) {
-    __attribute__((cleanup(keys_release))) struct keys keys = {.set = NULL};
-    struct rsw_error first = RSW_ERROR_INIT;
-    bool kept = rsw_redis_wire_is_open(&redis->wire);
-    if (keys_make(&keys, repo, digest, err) != 0) {
-        return RSW_FAILED;
+    struct rsw_redis_pair pair = {.repo = repo, .digest = digest};
+    rsw_redis_forget_all(redis, &pair, 1);
+    if (pair.answer == RSW_FAILED) {
+        rsw_error_set(err, pair.err.code, pair.err.errnum, "%s", pair.err.message);
     }
-    int answer = kept ? take_out(redis, &keys, &first) : RSW_FAILED;
-    /* A connection that the server has closed since: once more on a new one. */
-    if (answer == RSW_FAILED && (!kept || first.errnum == ECONNRESET || first.errnum == EPIPE)) {
-        if (connect_anew(redis, err) != 0) {
-            return RSW_FAILED;
-        }
-        answer = take_out(redis, &keys, err);
-        /* The first try may have taken it out before the connection was lost. */
-        return answer == RSW_ABSENT && kept ? RSW_FOUND : answer;
-    }
-    if (answer == RSW_FAILED && err != NULL && err->code == RSW_OK) {
-        *err = first;
-    }
-    return answer;
+    return pair.answer;
 }
 
 /* ---- open and close ---- */

@@ -40,9 +40,18 @@ int rsw_redis_open(struct rsw_redis **out, const struct rsw_redis_options *optio
 void rsw_redis_close(struct rsw_redis *redis);             /* NULL is allowed */
 const char *rsw_redis_name(const struct rsw_redis *redis); /* "host:port", borrowed until close */
 
+/* What is to be taken out, and what became of it. */
+struct rsw_redis_pair {
+    const char *repo;
+    const struct rsw_digest *digest;
+    int answer; /* RSW_FOUND: the repository had it, as far as can be told; RSW_ABSENT; RSW_FAILED */
+    struct rsw_error err; /* of RSW_FAILED */
+};
 /* Takes out all that the registry keeps of {repo, digest}, and of the digest for every repository: what finds
- * nothing here asks storage. Beside a running registry; may be repeated. RSW_FOUND: the repository had it, as
- * far as can be told; RSW_ABSENT; RSW_FAILED. */
+ * nothing here asks storage. All of the list goes to Redis in one exchange; what it refuses of one pair is
+ * that pair's answer alone. Beside a running registry; may be repeated. */
+void rsw_redis_forget_all(struct rsw_redis *redis, struct rsw_redis_pair *list, size_t count);
+/* One of them. Its answer. */
 int rsw_redis_forget(struct rsw_redis *redis, const char *repo, const struct rsw_digest *digest,
                      struct rsw_error *err);
 

@@ -87,6 +87,10 @@ void rsw_registry_close(struct rsw_registry *registry) {
     free(registry);
 }
 
+void rsw_registry_patience(struct rsw_registry *registry, const struct rsw_patience *patience) {
+    registry->http.patience = patience;
+}
+
 const char *rsw_registry_url(const struct rsw_registry *registry) {
     return registry->base;
 }

@@ -55,6 +55,10 @@ void rsw_registry_close(struct rsw_registry *registry);
 /* As given, but in its normal form and without a slash at its end. Borrowed until close. */
 const char *rsw_registry_url(const struct rsw_registry *registry);
 
+/* From now on no exchange of any call takes longer; one that is cut short so is RSW_EIO with ETIMEDOUT, or
+ * RSW_ESTOPPED. Borrowed until it is set anew; NULL: the timeouts alone. No call may be under way. */
+void rsw_registry_patience(struct rsw_registry *registry, const struct rsw_patience *patience);
+
 /* GET /v2/: is it there, is it a registry, does it know us? 0 or -1. */
 int rsw_registry_ping(struct rsw_registry *registry, struct rsw_error *err);
 /* The same, and what its clock says: *ms to the second, cut off; 0: it does not say. */
@@ -88,6 +92,11 @@ int rsw_registry_put_blob(struct rsw_registry *registry, const char *repo, const
                           const void *bytes, size_t len, struct rsw_error *err);
 int rsw_registry_put_manifest(struct rsw_registry *registry, const char *repo, const char *reference,
                               const char *media_type, const void *bytes, size_t len, struct rsw_error *err);
+
+/* Does it take pushes? Asks it to go on with an upload in `repo` that there is not, which changes nothing.
+ * RSW_FOUND: it would; RSW_ABSENT: it is read-only (405); RSW_FAILED: no answer, or one that does not tell.
+ * Needs the scope `pull,push`. */
+int rsw_registry_takes_pushes(struct rsw_registry *registry, const char *repo, struct rsw_error *err);
 
 #define RSW_AUTO_REGISTRY __attribute__((cleanup(rsw_registry_cleanup))) struct rsw_registry *
 static inline void rsw_registry_cleanup(struct rsw_registry **registry) {

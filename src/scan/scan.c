@@ -263,18 +263,6 @@ static int reconcile(struct scan *scan, struct rsw_error *err) {
 
 /* ---- the whole ---- */
 
-/* `file:///srv/registry/` and `/srv/registry` are the same place. */
-static void normalize(char out[512], const char *url) {
-    if (strncmp(url, "file://", 7) == 0) {
-        url += 7;
-    }
-    strncpy(out, url, 511);
-    out[511] = 0;
-    for (size_t len = strlen(out); len > 1 && out[len - 1] == '/'; len--) {
-        out[len - 1] = 0;
-    }
-}
-
 /* From its first scan on an index belongs to one storage, even if that scan is never finished. */
 static int begin(struct scan *scan, struct rsw_error *err) {
     RSW_AUTO_TXN txn = NULL;
@@ -287,11 +275,8 @@ static int begin(struct scan *scan, struct rsw_error *err) {
         rsw_txn_failed(txn, err);
         return -1;
     }
-    char ours[512], its[512];
-    normalize(ours, url);
-    normalize(its, state.storage_url);
     if (state.storage_url[0] != 0) {
-        if (strcmp(ours, its) != 0) {
+        if (!rsw_storage_is_same(state.storage_url, url)) {
             return rsw_error_set(
                 err, RSW_EREFUSED, 0,
                 "the index %s is of the storage %s, not of %s: use another index, or throw this one "

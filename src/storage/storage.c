@@ -237,3 +237,23 @@ void rsw_storage_close(struct rsw_storage *storage) {
 const char *rsw_storage_url(const struct rsw_storage *storage) {
     return storage->url;
 }
+
+/* `file:///srv/registry/` and `/srv/registry` are the same place. */
+static void normalize(char out[512], const char *url) {
+    if (strncmp(url, "file://", 7) == 0) {
+        url += 7;
+    }
+    strncpy(out, url, 511);
+    out[511] = 0;
+    for (size_t len = strlen(out); len > 1 && out[len - 1] == '/'; len--) {
+        out[len - 1] = 0;
+    }
+}
+
+bool rsw_storage_is_same(const char *one, const char *other) {
+    char place[512];
+    char another[512];
+    normalize(place, one);
+    normalize(another, other);
+    return strcmp(place, another) == 0;
+}

@@ -209,4 +209,7 @@ static inline void rsw_storage_cleanup(struct rsw_storage **storage) {
     *storage = NULL;
 }
 
+/* Do two URLs name the same storage, by their text? */
+bool rsw_storage_is_same(const char *one, const char *other);
+
 #endif

@@ -1,7 +1,9 @@
 #!/usr/bin/env bats
 # When a run refuses, nothing was touched and a word says why.
-# shellcheck disable=SC2154,SC2030,SC2031 # bats sets status and output, and each test is a subshell
+# shellcheck disable=SC2154,SC2034,SC2030,SC2031 # bats sets status and output, and each test is a subshell
 load lib
+load online
+bats_require_minimum_version 1.5.0
 
 setup() {
     e2e_setup
@@ -63,7 +65,78 @@ refuses_and_touches_nothing() {
     status_is 3
     run regsweep scan --index "$INDEX" --storage "$WORK/other"
     status_is 3
+    for other in "$WORK/other" "file://$WORK/not/there" s3://bucket/path; do # nothing is asked of it
+        run regsweep sweep --index "$INDEX" --storage "$other" --offline --grace 0
+        status_is 3
+        says "is of the storage $ROOT, not of $other"
+    done
+    run regsweep sweep --index "$INDEX" --storage "file://$ROOT/" --offline --grace 0
+    status_is 0
     [ "$tree" = "$(disk hash "$WORK/other")" ]
+}
+
+# with_clock OFFSET COMMAND…: the clock on its wall is off by so much, that of nobody else.
+with_clock() {
+    local faketime
+    faketime=$(find /usr/lib -name libfaketime.so.1 | head -n 1)
+    [ -n "$faketime" ] || fail "libfaketime is not installed"
+    FAKETIME=$1 FAKETIME_DONT_FAKE_MONOTONIC=1 NO_FAKE_STAT=1 LD_PRELOAD=$faketime \
+        ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}verify_asan_link_order=0 "${@:2}"
+}
+
+# sweep_with_clock OFFSET WORDS…: refused, with these words; no file was touched, and no generation was begun.
+sweep_with_clock() {
+    local tree word
+    tree=$(disk hash "$ROOT/docker")
+    run with_clock "$1" "$REGSWEEP" sweep --index "$INDEX" --storage "$ROOT" --confirm --registry "$REGISTRY" --cache none \
+        --settle 1s --grace 1s --quarantine 1s --max-delete 100 --untagged remove
+    status_is 3
+    for word in "${@:2}"; do
+        says "$word"
+    done
+    [ "$tree" = "$(disk hash "$ROOT/docker")" ]
+    regsweep inspect generations --index "$INDEX" --json | jq -e '.generations == []'
+}
+
+@test "a clock that jumped makes a sweep beside the registry refuse, and it is said what to do" {
+    start_online
+    sleep 1.1 # grace
+    sweep_with_clock -10m "in the future: the clock was set back" "set the clock right"
+    sweep_with_clock +10m "the clock of storage is" "behind ours" "let NTP"
+    online_sweep
+    regsweep inspect generations --index "$INDEX" --json | jq -e '.generations[0].state == "purged"'
+}
+
+@test "an offline sweep is refused while the registry takes pushes, and goes on when it is read-only or stopped" {
+    start_registry
+    rs scan --quiet
+    before=$(disk hash "$ROOT")
+    for where in "--registry $REGISTRY" "--registry-config $WORK/registry.yml"; do
+        # shellcheck disable=SC2086 # two words
+        run sweep_all --confirm $where
+        status_is 3
+        says "the registry $REGISTRY takes pushes"
+        says "make it read-only"
+        [ "$before" = "$(disk hash "$ROOT")" ]
+    done
+    stop_registry
+    READONLY=true
+    start_registry
+    run sweep_all --confirm --registry "$REGISTRY"
+    status_is 0
+    [ "$before" != "$(disk hash "$ROOT")" ]
+    stop_registry
+    run --separate-stderr sweep_all --confirm --registry "$REGISTRY"
+    status_is 0
+    [[ $stderr != *"cannot be told"* ]]
+}
+
+@test "an offline sweep goes on with a warning where something else answers than a registry" {
+    rs scan --quiet
+    start_serve
+    run sweep_all --confirm --registry "$SERVE"
+    status_is 0
+    says "whether the registry takes pushes cannot be told"
 }
 
 @test "a second sweep at once is refused" {

@@ -64,8 +64,12 @@ live_is_whole() {
 @test "an image comes back by its digest, with its weak tag, and nothing else does" {
     start_with_garbage
     take_garbage
+    run rs inspect why "$OLD"
+    says "  in quarantine of generation 1"
+    [ "$(rs inspect why "shop/web@$OLD" --json | jq .quarantine)" = 1 ]
     run rs restore "shop/web@$OLD"
     status_is 0
+    [ "$(rs inspect why "$OLD" --json | jq .quarantine)" = null ]
     says "put back  revision  shop/web@$OLD"
     says " 0 failed, 0 lost"
     client pull shop/web "$OLD"

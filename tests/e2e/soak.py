@@ -2,7 +2,7 @@
 """Clients that push, mount, re-tag, delete and pull against a real registry while somebody sweeps beside them.
 
     soak.py --work DIR --regsweep PROGRAM [--seconds N] [--seed N] [--cache none|inmemory|redis] [--replicas N]
-            [--sweeper none|stock|online] [--chaos serve,registry,sweep] [--feed double,delay,…]
+            [--sweeper none|stock|online] [--pause SECONDS] [--chaos serve,registry,sweep] [--feed double,delay,…]
 
 At the end every image that was acknowledged, and not deleted since, is pulled whole. Prints one JSON object. Exit
 status 0: nothing was broken, no push failed for good, and once all was deleted two generations left nothing.
@@ -341,6 +341,7 @@ def arguments():
     parser.add_argument("--seconds", type=float, default=30)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=6)
+    parser.add_argument("--pause", type=float, default=0, help="seconds between two things that a client does")
     parser.add_argument("--images", type=int, default=400, help="about as many stay")
     parser.add_argument("--cache", choices=("none", "inmemory", "redis"), default="none")
     parser.add_argument("--replicas", type=int, default=1)

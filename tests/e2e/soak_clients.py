@@ -65,7 +65,7 @@ class Worker(threading.Thread):
     def run(self):
         weights = [weight for weight, _ in self.operations]
         try:
-            while not self.soak.over.is_set():
+            while not self.soak.over.wait(self.soak.args.pause):
                 self.random.choices(self.operations, weights)[0][1]()
         except Exception as error:  # pylint: disable=broad-except
             self.error = error  # a fault of the soak itself: reported, and the soak fails
@@ -268,7 +268,7 @@ class Reader(threading.Thread):
         self.waiting = {}  # what could not be read: (claim, since, why)
 
     def run(self):
-        while not self.soak.over.wait(0.01):
+        while not self.soak.over.wait(max(0.01, self.soak.args.pause)):
             for one in list(self.waiting):
                 self.read_again(one)
             promised = self.soak.promised()

@@ -98,7 +98,9 @@ static void hear(const char *id, const char *layer, const char *manifest) {
     commit(&txn);
 }
 
-static int clinic_fence(struct rsw_replicas *replicas, const char *mark, struct rsw_error *err) {
+static int clinic_fence(struct rsw_replicas *replicas, const char *mark, const struct rsw_patience *patience,
+                        struct rsw_error *err) {
+    (void)patience;
     (void)err;
     for (size_t i = 0; i < replicas->count && !c->silent; i++) {
         char id[32];

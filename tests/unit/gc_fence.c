@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define BEGIN_MS INT64_C(1800000000000)
 #define MINUTE(n) (BEGIN_MS + (n)*INT64_C(60000))
@@ -29,6 +30,7 @@ struct fake {
     int sent;                                     /* how often requests were asked for */
     int (*before)(struct fake *fake, int number); /* may be NULL; before they are sent the number-th time,
                                                      from 1; not 0: they cannot be */
+    const struct rsw_patience *patience;          /* of who asked last */
     int looks;                                    /* of who waits, at whether it is to stop */
 };
 
@@ -96,8 +98,10 @@ static void take_event(struct fake *fake, const char *id, const char *word, bool
     commit(&txn);
 }
 
-static int fake_fence(struct rsw_replicas *replicas, const char *mark, struct rsw_error *err) {
+static int fake_fence(struct rsw_replicas *replicas, const char *mark, const struct rsw_patience *patience,
+                      struct rsw_error *err) {
     struct fake *fake = (struct fake *)replicas;
+    fake->patience = patience;
     char word[RSW_FENCE_MAX + 8];
     snprintf(fake->mark, sizeof fake->mark, "%s", mark);
     fake->now_ms += 5;
@@ -453,11 +457,11 @@ static void one_that_does_not_come_back_is_told_as_that(void **state) {
     replica(fake, 0, "a");
     fake->layer_at[0] = NULL;
     fake->before = never_come_back;
-    assert_int_equal(fence(fake, 40, &err), RSW_FAILED);
+    assert_int_equal(fence(fake, 400, &err), RSW_FAILED);
     assert_string_equal(err.message, "no answer: connection refused");
     fake->sent = 0;
     fake->before = be_away_once; /* then it is there, but silent */
-    expect_refused(fake, "one:5000 did not answer");
+    expect_refused_within(fake, 400, "one:5000 did not answer");
 }
 
 static int alternate(struct fake *fake, int number) {
@@ -491,6 +495,70 @@ static void it_ends_when_it_is_told_to_stop(void **state) {
     assert_int_equal(rsw_fence(fake->index, &fake->replicas, &options, &err), RSW_FAILED);
     assert_int_equal(err.code, RSW_ESTOPPED);
     assert_true(rsw_monotonic_ms() - began_ms < 1000);
+}
+
+/* As a replica does that takes a connection and never answers: whoever asks goes when its patience ends. */
+static int hang(struct fake *fake) {
+    const struct rsw_patience *patience = fake->patience;
+    int64_t began_ms = rsw_monotonic_ms();
+    int64_t each_ms = patience->each_ms > 0 ? patience->each_ms : INT64_MAX / 2;
+    while (rsw_monotonic_ms() < patience->until_ms && rsw_monotonic_ms() - began_ms < each_ms) {
+        if (patience->stopped != NULL && patience->stopped(patience->arg)) {
+            return -1;
+        }
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+    return -1;
+}
+
+static int hang_always(struct fake *fake, int number) {
+    (void)number;
+    return hang(fake);
+}
+
+static int hang_the_second_time(struct fake *fake, int number) {
+    fake->layer_at[0] = fake->manifest_at[0] = number == 1 ? NULL : "a";
+    return number == 2 ? hang(fake) : 0;
+}
+
+static void a_replica_that_hangs_does_not_outlast_the_timeout(void **state) {
+    struct fake *fake = *state;
+    struct rsw_error err = RSW_ERROR_INIT;
+    int64_t began_ms = rsw_monotonic_ms();
+    replica(fake, 0, "a");
+    fake->before = hang_always;
+    assert_int_equal(fence(fake, 200, &err), RSW_FAILED);
+    int64_t took_ms = rsw_monotonic_ms() - began_ms;
+    assert_true(took_ms >= 200 && took_ms < 2000);
+}
+
+/* Nobody waits for one for so long that the next round does not come. */
+static void one_that_hangs_for_a_moment_is_asked_again(void **state) {
+    struct fake *fake = *state;
+    struct rsw_error err = RSW_ERROR_INIT;
+    replica(fake, 0, "a");
+    fake->before = hang_the_second_time;
+    if (fence(fake, 4000, &err) != RSW_FENCE_HELD) {
+        fail_msg("%s", err.message);
+    }
+    assert_int_equal(fake->sent, 3);
+}
+
+static bool stop_when_sent_anew(void *arg) {
+    return ((struct fake *)arg)->sent > 1;
+}
+
+static void one_that_hangs_is_left_when_it_is_told_to_stop(void **state) {
+    struct fake *fake = *state;
+    struct rsw_error err = RSW_ERROR_INIT;
+    int64_t began_ms = rsw_monotonic_ms();
+    const struct rsw_fence_options options = {
+        .clock = &fake->clock, .timeout_ms = 8000, .stopped = stop_when_sent_anew, .arg = fake};
+    replica(fake, 0, "a");
+    fake->before = hang_the_second_time;
+    assert_int_equal(rsw_fence(fake->index, &fake->replicas, &options, &err), RSW_FAILED);
+    assert_int_equal(err.code, RSW_ESTOPPED);
+    assert_true(rsw_monotonic_ms() - began_ms < 3500);
 }
 
 /* ---- the words in a User-Agent ---- */
@@ -555,6 +623,9 @@ int main(void) {
         TEST(one_that_does_not_come_back_is_told_as_that),
         TEST(a_load_balancer_is_no_restart),
         TEST(it_ends_when_it_is_told_to_stop),
+        TEST(a_replica_that_hangs_does_not_outlast_the_timeout),
+        TEST(one_that_hangs_for_a_moment_is_asked_again),
+        TEST(one_that_hangs_is_left_when_it_is_told_to_stop),
         cmocka_unit_test(words_are_found_in_our_own_user_agents_alone),
     };
     return cmocka_run_group_tests_name("fence", tests, NULL, NULL);

@@ -5,6 +5,7 @@
 #include "gc/online.h"
 #include "gc/quarantine.h"
 #include "gc/revive.h"
+#include "gc/why.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -22,23 +23,29 @@ struct fake {
     int forgotten;   /* requests to forget */
     int knows_again; /* of these, from now on so many find something */
     void (*in_forget)(struct fake *fake, const char *repo, const struct rsw_digest *digest);
+    void (*fails)(struct rsw_cached *cached);
 };
 
 static struct fake fake;
 
-static int fake_forget(struct rsw_replicas *replicas, const char *repo, const struct rsw_digest *digest,
-                       bool manifest, struct rsw_error *err) {
+static void fake_forget(struct rsw_replicas *replicas, struct rsw_cached *list, size_t count) {
     struct fake *self = (struct fake *)replicas;
-    (void)manifest;
-    (void)err;
-    self->forgotten++;
-    if (self->in_forget != NULL) {
-        self->in_forget(self, repo, digest);
+    for (size_t i = 0; i < count; i++) {
+        self->forgotten++;
+        if (self->in_forget != NULL) {
+            self->in_forget(self, list[i].repo, list[i].digest);
+        }
+        list[i].answer = self->knows_again > 0 && self->knows_again-- > 0 ? RSW_FOUND : RSW_ABSENT;
+        list[i].knower = 0;
+        if (self->fails != NULL) {
+            self->fails(&list[i]);
+        }
     }
-    return self->knows_again > 0 && self->knows_again-- > 0 ? RSW_FOUND : RSW_ABSENT;
 }
 
-static int fake_fence(struct rsw_replicas *replicas, const char *mark, struct rsw_error *err) {
+static int fake_fence(struct rsw_replicas *replicas, const char *mark, const struct rsw_patience *patience,
+                      struct rsw_error *err) {
+    (void)patience;
     struct fake *self = (struct fake *)replicas;
     struct registry *r = self->r;
     if (self->fence_fails) {
@@ -712,6 +719,56 @@ static void what_a_delete_of_ours_took_from_somebody_is_given_back(void **state)
     assert_true(has_link(r, "app", &layer) && has_blob(r, &layer));
 }
 
+static void fail_some(struct rsw_cached *cached) {
+    bool denied = strcmp(cached->repo, "denied") == 0;
+    bool hung = strcmp(cached->repo, "hung") == 0;
+    if (denied || hung) {
+        cached->answer = RSW_FAILED;
+        rsw_error_set(&cached->err, denied ? RSW_EACCESS : RSW_EIO, 0, "no answer for %s", cached->repo);
+    }
+}
+
+static void what_cannot_be_cleared_stays_and_nothing_of_its_neighbours(void **state) {
+    struct registry *r = *state;
+    struct rsw_digest layer = tree_blob(&r->tree, "a layer");
+    tree_link(&r->tree, "app", &layer);
+    tree_link(&r->tree, "denied", &layer);
+    tree_link(&r->tree, "other", &layer);
+    fake.base.cache = RSW_CACHE_MEMORY;
+    fake.fails = fail_some;
+    scan_long_ago(r);
+    step(r, "unlinked");
+    assert_int_equal(fake.forgotten, 3);
+    assert_true(has_link(r, "denied", &layer) && has_blob(r, &layer));
+    assert_false(has_link(r, "app", &layer));
+    assert_false(has_link(r, "other", &layer));
+}
+
+/* What its neighbours said holds, though the run ends there. */
+static void one_without_an_answer_ends_the_run_and_no_answer_is_lost(void **state) {
+    struct registry *r = *state;
+    struct rsw_digest layer = tree_blob(&r->tree, "a layer");
+    tree_link(&r->tree, "denied", &layer);
+    tree_link(&r->tree, "hung", &layer);
+    tree_link(&r->tree, "other", &layer);
+    fake.base.cache = RSW_CACHE_MEMORY;
+    fake.fails = fail_some;
+    scan_long_ago(r);
+    assert_int_equal(sweep(r), -1);
+    assert_int_equal(r->err.code, RSW_EIO);
+    assert_non_null(strstr(r->err.message, "no answer for hung"));
+    assert_int_equal(fake.forgotten, 3);
+    assert_true(has_link(r, "denied", &layer));
+    fake.fails = NULL;
+    step(r, "condemned"); /* a DELETE may be under way: a settle comes first */
+    assert_int_equal(fake.forgotten, 3);
+    later(r);
+    step(r, "unlinked");
+    assert_int_equal(fake.forgotten, 5);
+    assert_true(has_link(r, "denied", &layer) && has_blob(r, &layer));
+    assert_false(has_link(r, "hung", &layer));
+}
+
 /* A manifest is bytes like others: somebody may push it as a layer where its revision is condemned. The
  * registry's answer to our DELETE would be to remove that link, of which nobody has a copy. */
 static struct rsw_digest pushed_as_layer;
@@ -1086,6 +1143,91 @@ static void a_stopped_registry_gets_back_what_was_taken_and_is_swept_anew(void *
     expect_swept_clean_online(r);
 }
 
+static struct rsw_why why(struct registry *r, const char *repo, const struct rsw_digest *digest) {
+    RSW_AUTO_TXN txn = NULL;
+    struct rsw_why out;
+    const struct rsw_mark_options mark = {.now_ms = r->now_ms, .untagged_remove = true};
+    assert_int_equal(rsw_txn_begin_read(&txn, r->index, &r->err), 0);
+    assert_int_equal(rsw_why(&out, txn, &mark, repo, digest, &r->err), 0);
+    return out;
+}
+
+static void why_tells_of_what_lies_in_quarantine(void **state) {
+    struct registry *r = *state;
+    struct tree_image image = tree_image(&r->tree, "app", NULL, "old", 1);
+    struct tree_image kept = tree_image(&r->tree, "app", "1", "kept", 1);
+    fake.base.cache = RSW_CACHE_MEMORY;
+    scan_long_ago(r);
+    assert_int_equal(why(r, NULL, &image.layers[0]).aside_links, 0);
+    step(r, "unlinked");
+    struct rsw_why told = why(r, "app", &image.layers[0]);
+    assert_true(told.aside_links == 1 && told.aside_bytes == 0);
+    assert_int_equal(why(r, "regsweep/fence", &image.layers[0]).aside_links, 0);
+    later(r);
+    step(r, "hidden");
+    told = why(r, NULL, &image.layers[0]);
+    assert_true(told.verdict == RSW_WHY_ABSENT && told.aside_bytes == 1 && told.aside_links == 1);
+    assert_int_equal(why(r, NULL, &kept.layers[0]).aside_bytes, 0);
+    later(r);
+    step(r, "purged");
+    assert_int_equal(why(r, NULL, &image.manifest).aside_bytes, 1); /* held */
+}
+
+/* What a dry run --offline shows is what a confirmed one then takes. */
+static void dry_run_tells_what_goes_after(struct registry *r, int steps) {
+    put_what_stays(&r->tree);
+    put_what_goes(&r->tree);
+    struct tree_image back = tree_image(&r->tree, "app", NULL, "back", 2);
+    scan_long_ago(r);
+    for (int i = 0; i < steps; i++) {
+        sweep_well(r);
+        later(r);
+    }
+    touch(r, RSW_REVISION, "app", &back.manifest);
+    revive(r);
+    r->options.offline = true;
+    r->options.confirm = false;
+    sweep_well(r);
+    const struct rsw_sweep_result told = r->result;
+    assert_true(r->items > 10);
+    r->options.confirm = true;
+    sweep_well(r);
+    for (unsigned kind = 1; kind < RSW_ITEM_KINDS; kind++) {
+        if (told.counts[kind] != r->result.counts[kind] || told.totals[kind] != r->result.totals[kind]) {
+            fail_msg("kind %u: told %d of %d, took %d of %d", kind, (int)told.counts[kind],
+                     (int)told.totals[kind], (int)r->result.counts[kind], (int)r->result.totals[kind]);
+        }
+    }
+    assert_int_equal(told.bytes, r->result.bytes);
+    assert_true(is_whole(r, "app", &back));
+}
+
+static void a_dry_run_tells_what_goes_of_what_is_unlinked(void **state) {
+    dry_run_tells_what_goes_after(*state, 1);
+}
+
+static void a_dry_run_tells_what_goes_of_what_is_hidden(void **state) {
+    dry_run_tells_what_goes_after(*state, 2);
+}
+
+/* Untagged revisions went by the generation, and stay by these options: nobody can tell from the index what
+ * of it needs what. */
+static void a_dry_run_says_that_it_cannot_tell(void **state) {
+    const struct rsw_log log = {.level = RSW_LOG_INFO, .write = listen};
+    struct registry *r = *state;
+    tree_image(&r->tree, "app", NULL, "old", 2);
+    scan_long_ago(r);
+    step(r, "unlinked");
+    r->options.offline = true;
+    r->options.confirm = false;
+    r->options.untagged_remove = false;
+    r->options.log = &log;
+    said[0] = 0;
+    sweep_well(r);
+    assert_int_equal(r->items, 0);
+    assert_non_null(strstr(said, "generation 1 let go of more than these options do"));
+}
+
 static void an_upload_that_is_young_by_now_outlasts_the_undoing(void **state) {
     struct registry *r = *state;
     tree_image(&r->tree, "app", "1", "new", 1);
@@ -1159,6 +1301,8 @@ int main(void) {
         in_either(what_a_cache_knew_again_begins_the_settle_anew),
         in_either(what_caches_learn_of_again_and_again_is_named),
         in_either(what_a_delete_of_ours_took_from_somebody_is_given_back),
+        in_either(what_cannot_be_cleared_stays_and_nothing_of_its_neighbours),
+        in_either(one_without_an_answer_ends_the_run_and_no_answer_is_lost),
         in_either(bytes_of_a_manifest_are_held_until_the_replicas_are_new),
         in_either(an_image_touched_in_the_midst_of_a_purge_is_whole_or_gone),
         in_either(what_is_taken_again_while_it_is_given_back_is_given_back_again),
@@ -1173,6 +1317,10 @@ int main(void) {
         in_either(a_fence_that_fails_refuses_and_takes_nothing),
         in_either(grace_is_never_shorter_than_settle),
         in_either(a_stopped_registry_gets_back_what_was_taken_and_is_swept_anew),
+        in_either(why_tells_of_what_lies_in_quarantine),
+        in_either(a_dry_run_tells_what_goes_of_what_is_unlinked),
+        in_either(a_dry_run_tells_what_goes_of_what_is_hidden),
+        in_either(a_dry_run_says_that_it_cannot_tell),
         in_either(an_upload_that_is_young_by_now_outlasts_the_undoing),
         in_either(a_run_that_ends_anywhere_is_gone_on_with),
     };

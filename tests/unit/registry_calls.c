@@ -164,6 +164,22 @@ static void bytes_are_pushed_where_the_registry_says_on_its_own_host(void **stat
     assert_int_equal(mock_last(mock, "PUT /v2/push/manifests/t")->body_len, 2);
 }
 
+static void whether_it_takes_pushes_is_asked_without_an_upload(void **state) {
+    struct mock *mock = *state;
+    struct rsw_error err = RSW_ERROR_INIT;
+    RSW_AUTO_REGISTRY registry = mock_open(mock, false);
+    expect_answer(rsw_registry_takes_pushes(registry, "writable", &err), RSW_FOUND, &err);
+    expect_answer(rsw_registry_takes_pushes(registry, "readonly", &err), RSW_ABSENT, &err);
+    expect_answer(rsw_registry_takes_pushes(registry, "denied", &err), RSW_FAILED, &err);
+    expect_words(&err, RSW_EACCESS, "denies");
+    expect_answer(rsw_registry_takes_pushes(registry, "gateway", &err), RSW_FAILED, &err);
+    expect_words(&err, RSW_EIO, "no answer of a registry");
+    expect_answer(rsw_registry_takes_pushes(registry, "absent", &err), RSW_FAILED, &err); /* of an upload */
+    assert_int_equal(mock_count(mock, "PATCH /v2/writable/blobs/uploads/"), 1);
+    assert_int_equal(mock_count(mock, "POST"), 0);
+    assert_int_equal(mock_count(mock, "DELETE"), 0);
+}
+
 static void bytes_are_never_pushed_to_another_host(void **state) {
     static const char *const hosts[] = {"http://127.0.0.1:1", "https://127.0.0.1", "//localhost",
                                         "http://127.0.0.2"};
@@ -274,6 +290,7 @@ int main(void) {
         TEST(clear_reports_what_the_registry_answered),
         TEST(every_request_says_who_asks),
         TEST(bytes_are_pushed_where_the_registry_says_on_its_own_host),
+        TEST(whether_it_takes_pushes_is_asked_without_an_upload),
         TEST(bytes_are_never_pushed_to_another_host),
         TEST(names_that_would_reach_out_of_their_place_are_asked_nowhere),
         TEST(a_path_before_v2_is_part_of_every_url),

@@ -45,6 +45,8 @@ static const struct {
     {"moved", NULL, {301, NULL, "", .location = "https://proxy.example/v2/"}},
     {"kept", "DELETE", {405, JSON, ERRORS("UNSUPPORTED", "The operation is unsupported."), .location = NULL}},
     {"kept", NULL, {200, "application/octet-stream", "bytes", .location = NULL}},
+    {"writable", "PATCH", {404, JSON, ERRORS("BLOB_UPLOAD_UNKNOWN", "unknown"), .location = NULL}},
+    {"readonly", "PATCH", {405, "text/plain", "Method Not Allowed", .location = NULL}},
     {"readonly", "DELETE", {405, "text/plain", "Method Not Allowed", .location = NULL}},
     {"denied", NULL, {403, JSON, ERRORS("DENIED", "requested access is denied"), .location = NULL}},
     {"strange", NULL, {400, JSON, "[1,2", .location = NULL}},
@@ -246,6 +248,17 @@ static bool hangs_up(struct mock *mock, const char *method) {
     return now;
 }
 
+static void take_time(struct mock *mock) {
+    pthread_mutex_lock(&mock->mutex);
+    mock->under_way++;
+    mock->most = mock->under_way > mock->most ? mock->under_way : mock->most;
+    pthread_mutex_unlock(&mock->mutex);
+    nanosleep(&(struct timespec){mock->pause_ms / 1000, mock->pause_ms % 1000 * 1000000L}, NULL);
+    pthread_mutex_lock(&mock->mutex);
+    mock->under_way--;
+    pthread_mutex_unlock(&mock->mutex);
+}
+
 static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, const char *url,
                                   const char *method, const char *version, const char *data, size_t *size,
                                   void **con_cls) {
@@ -263,6 +276,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
         return MHD_YES;
     }
     note(mock, connection, method, request->uri, request->body_len);
+    take_time(mock);
     if (hangs_up(mock, method)) {
         return MHD_NO;
     }

@@ -44,7 +44,10 @@ struct mock {
     const char *location_host; /* of Location headers; NULL: our own, "": relative */
     bool plain;                /* answers without Docker-Distribution-Api-Version */
     const char *hung_up;       /* requests by this method are not answered … */
+    int pause_ms;              /* before every answer */
     pthread_mutex_t mutex;     /* over what follows */
+    unsigned under_way;        /* requests … */
+    unsigned most;             /* … and the most of them at once */
     unsigned hang_ups;         /* … the next so many of them */
     unsigned token_number;     /* of the last one given out, "token-N" */
     unsigned token_revoked;    /* up to this number they are not valid */

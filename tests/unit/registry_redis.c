@@ -27,14 +27,14 @@
 #define FLOOD "flood" /* an answer without an end */
 #define DRIP "drip"   /* a byte every 20 ms, for ever */
 #define CONNECTIONS 3
-#define COMMANDS 8
+#define COMMANDS 10
 
 struct server {
     int listener;
     char address[32];
     pthread_t thread;
     const char *script[CONNECTIONS][COMMANDS]; /* NULL: silence from here on */
-    char asked[CONNECTIONS][2048];             /* what came in, CR and LF as blanks */
+    char asked[CONNECTIONS][4096];             /* what came in, CR and LF as blanks */
     int connections;
     bool hang_up; /* after the first answer on the first connection */
     atomic_bool hung_up;
@@ -293,6 +293,28 @@ static void one_that_was_closed_in_between_is_made_anew(void **state) {
     assert_int_equal(server.connections, 2);
 }
 
+static void all_of_a_list_go_in_one_exchange_and_each_has_its_answer(void **state) {
+    (void)state;
+    struct rsw_digest digest = some_digest();
+    struct rsw_redis_pair list[] = {{.repo = "one", .digest = &digest},
+                                    {.repo = "forbidden", .digest = &digest},
+                                    {.repo = "three", .digest = &digest}};
+    /* Nothing is answered before all has come in. */
+    struct server server = {
+        .script = {{"+PONG\r\n", "", "", "", "", "", "", "", "",
+                    ":1\r\n:0\r\n:0\r\n-NOPERM no\r\n-NOPERM no\r\n:0\r\n:0\r\n:0\r\n:0\r\n"}}};
+    start(&server);
+    struct rsw_redis *redis = open_at(&server);
+    rsw_redis_forget_all(redis, list, 3);
+    rsw_redis_close(redis);
+    stop(&server);
+    assert_int_equal(list[0].answer, RSW_FOUND);
+    assert_int_equal(list[1].answer, RSW_FAILED);
+    assert_int_equal(list[1].err.code, RSW_EACCESS);
+    assert_int_equal(list[2].answer, RSW_ABSENT);
+    assert_int_equal(server.connections, 1);
+}
+
 static void one_that_was_idle_too_long_says_nothing_about_what_was_known(void **state) {
     (void)state;
     struct rsw_error err = RSW_ERROR_INIT;
@@ -399,6 +421,7 @@ int main(void) {
         cmocka_unit_test(errors_of_the_server_are_told_with_the_remedy),
         cmocka_unit_test(a_password_that_is_not_taken_is_not_repeated),
         cmocka_unit_test(one_that_was_closed_in_between_is_made_anew),
+        cmocka_unit_test(all_of_a_list_go_in_one_exchange_and_each_has_its_answer),
         cmocka_unit_test(one_that_was_idle_too_long_says_nothing_about_what_was_known),
         cmocka_unit_test(one_that_ends_twice_is_an_error),
         cmocka_unit_test(nobody_there_is_told_with_the_address),

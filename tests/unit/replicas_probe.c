@@ -14,6 +14,7 @@
 #include <string.h>
 
 #define URLS_MAX 8
+#define ASK_MS 30000
 
 static int forget(struct rsw_replicas *replicas, const char *repo, const char *text, bool manifest,
                   struct rsw_error *err) {
@@ -21,11 +22,14 @@ static int forget(struct rsw_replicas *replicas, const char *repo, const char *t
     if (!rsw_digest_parse(&digest, text, strlen(text))) {
         return rsw_error_set(err, RSW_EINVAL, 0, "%s is no digest", text);
     }
-    int answer = replicas->ops->forget(replicas, repo, &digest, manifest, err);
-    if (answer != RSW_FAILED) {
-        puts(answer == RSW_FOUND ? "found" : "absent");
+    struct rsw_cached cached = {.repo = repo, .digest = &digest, .manifest = manifest};
+    replicas->ops->forget(replicas, &cached, 1);
+    if (cached.answer == RSW_FAILED) {
+        *err = cached.err;
+        return -1;
     }
-    return answer == RSW_FAILED ? -1 : 0;
+    puts(cached.answer == RSW_FOUND ? "found" : "absent");
+    return 0;
 }
 
 static int print_gap(struct rsw_index *index, struct rsw_error *err) {
@@ -60,7 +64,8 @@ static int fence(struct rsw_replicas *replicas, const char *dir, const char *tim
 static int run(struct rsw_replicas *replicas, int argc, char **argv, struct rsw_error *err) {
     const char *command = argv[2];
     if (argc == 4 && strcmp(command, "ask") == 0) {
-        return replicas->ops->fence(replicas, argv[3], err);
+        const struct rsw_patience patience = {.until_ms = rsw_monotonic_ms() + ASK_MS};
+        return replicas->ops->fence(replicas, argv[3], &patience, err);
     }
     if (argc == 5 && strcmp(command, "fence") == 0) {
         return fence(replicas, argv[3], argv[4], err);

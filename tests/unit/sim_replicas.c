@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define TRIES 20
+#define SIM_FORGETTING 4 /* at once */
 
 static struct sim_replicas *of(struct rsw_replicas *replicas) {
     return (struct sim_replicas *)replicas;
@@ -59,54 +60,146 @@ static int ask(struct sim_replicas *replicas, struct sim_request *request, struc
     return request->status;
 }
 
-static int forget_at(struct sim_replicas *replicas, int replica, int repo, int blob, struct rsw_error *err) {
-    int answer = RSW_ABSENT;
-    for (int i = 0; i < TRIES; i++) {
-        struct sim_request head = {
-            .kind = SIM_HEAD_BLOB, .replica = replica, .repo = repo, .blob = blob, .tag = -1};
-        snprintf(head.useragent, sizeof head.useragent, "regsweep/0 (run %s)", replicas->base.run);
-        struct sim_request removal = head;
-        removal.kind = SIM_DELETE_LAYER;
-        int status = ask(replicas, &head, err);
-        if (status != 200) {
-            return status == 404 ? answer : RSW_FAILED;
-        }
-        answer = RSW_FOUND;
-        replicas->deletes++;
-        if (ask(replicas, &removal, err) < 0) {
-            return RSW_FAILED;
-        }
-    }
-    rsw_error_set(err, RSW_EIO, 0, "replica %d knows it again and again", replica);
-    return RSW_FAILED;
+/* ---- forget ---- */
+
+/* One of those that are asked for at once: at one replica after the other. */
+struct forgetting {
+    struct rsw_cached *cached; /* NULL: none */
+    int tries;                 /* at this replica */
+    struct sim_request request;
+};
+
+static void fail(struct forgetting *f, const char *why) {
+    rsw_error_set(&f->cached->err, RSW_EIO, 0, "replica %d: %s", f->request.replica, why);
+    f->cached->answer = RSW_FAILED;
+    f->cached = NULL;
 }
 
-static int sim_forget(struct rsw_replicas *base, const char *repo_name, const struct rsw_digest *digest,
-                      bool manifest, struct rsw_error *err) {
-    struct sim_replicas *replicas = of(base);
+static void begin_head(struct sim_replicas *replicas, struct forgetting *f, int replica) {
+    struct sim_request *head = &f->request;
+    *head = (struct sim_request){.kind = SIM_HEAD_BLOB,
+                                 .replica = replica,
+                                 .repo = sim_repo_of(f->cached->repo, strlen(f->cached->repo)),
+                                 .blob = sim_blob_of(f->cached->digest),
+                                 .tag = -1,
+                                 .ours = true};
+    snprintf(head->useragent, sizeof head->useragent, "regsweep/0 (run %s)", replicas->base.run);
+    sim_request_begin(&replicas->sim->registry, head);
+}
+
+static void begin_removal(struct sim_replicas *replicas, struct forgetting *f) {
+    f->cached->answer = RSW_FOUND;
+    f->cached->knower = (size_t)f->request.replica;
+    f->request.kind = SIM_DELETE_LAYER;
+    replicas->deletes++;
+    sim_request_begin(&replicas->sim->registry, &f->request);
+}
+
+static void end(struct sim_replicas *replicas, struct forgetting *f) {
     struct sim_registry *r = &replicas->sim->registry;
-    int repo = sim_repo_of(repo_name, strlen(repo_name));
-    int blob = sim_blob_of(digest);
-    int answer = RSW_ABSENT;
-    if (replicas->forgets_nothing || (manifest && !r->v3) || r->cache == RSW_CACHE_NONE) {
-        return RSW_ABSENT;
+    if (r->cache == RSW_CACHE_REDIS && (r->shared.in_repo[f->request.repo] & SIM_BIT(f->request.blob)) != 0) {
+        sim_redis_forget(r, f->request.repo, f->request.blob);
+        f->cached->answer = RSW_FOUND;
     }
-    for (int i = 0; i < r->replica_count; i++) {
-        int known = forget_at(replicas, i, repo, blob, err);
-        if (known == RSW_FAILED) {
-            return RSW_FAILED;
+    f->cached = NULL;
+}
+
+/* Its request was answered: the next one. */
+static void go_on(struct sim_replicas *replicas, struct forgetting *f) {
+    int status = f->request.status;
+    if (status == SIM_DIED || status == 500) {
+        fail(f, "cannot be reached");
+    } else if (f->request.kind == SIM_DELETE_LAYER) {
+        begin_head(replicas, f, f->request.replica);
+    } else if (status == 200 && f->tries++ == TRIES) {
+        fail(f, "knows it again and again");
+    } else if (status == 200) {
+        begin_removal(replicas, f);
+    } else if (status != 404) {
+        fail(f, "answers what nobody expects");
+    } else if (f->request.replica + 1 < replicas->sim->registry.replica_count) {
+        f->tries = 0;
+        begin_head(replicas, f, f->request.replica + 1);
+    } else {
+        end(replicas, f);
+    }
+}
+
+static void step(struct sim_replicas *replicas, struct forgetting *f) {
+    struct sim *sim = replicas->sim;
+    if (f->request.status == 0) {
+        sim_request_step(&sim->registry, &f->request);
+        sim->steps++;
+    }
+    if (f->request.status != 0) {
+        go_on(replicas, f);
+    }
+    if (sim->check != NULL) {
+        sim->check(sim);
+    }
+}
+
+/* NULL: none of them has anything to do. */
+static struct forgetting *any_of(struct sim *sim, struct forgetting *some) {
+    struct forgetting *busy[SIM_FORGETTING];
+    unsigned count = 0;
+    for (size_t i = 0; i < SIM_FORGETTING; i++) {
+        if (some[i].cached != NULL) {
+            busy[count++] = &some[i];
         }
-        answer = known == RSW_FOUND ? RSW_FOUND : answer;
     }
-    sim_pause(replicas->sim);
-    if (sim_self_killed(replicas->sim)) {
-        return killed(err);
+    return count == 0 ? NULL : busy[sim_below(sim, count)];
+}
+
+static void start_some(struct sim_replicas *replicas, struct forgetting *some, struct rsw_cached **next,
+                       const struct rsw_cached *end_of_list) {
+    struct sim_registry *r = &replicas->sim->registry;
+    for (size_t i = 0; i < SIM_FORGETTING && *next < end_of_list;) {
+        struct rsw_cached *cached = *next;
+        bool known = !replicas->forgets_nothing && (!cached->manifest || r->v3) && r->cache != RSW_CACHE_NONE;
+        if (known && some[i].cached != NULL) {
+            i++;
+            continue;
+        }
+        cached->answer = RSW_ABSENT;
+        if (known) {
+            some[i] = (struct forgetting){.cached = cached};
+            begin_head(replicas, &some[i], 0);
+        }
+        ++*next;
     }
-    if (r->cache == RSW_CACHE_REDIS && (r->shared.in_repo[repo] & SIM_BIT(blob)) != 0) {
-        sim_redis_forget(r, repo, blob);
-        answer = RSW_FOUND;
+}
+
+/* Many at once, as the real one: what each of them asks comes between what the others do. */
+static void sim_forget(struct rsw_replicas *base, struct rsw_cached *list, size_t count) {
+    struct sim_replicas *replicas = of(base);
+    struct forgetting some[SIM_FORGETTING] = {{.cached = NULL}};
+    struct rsw_cached *next = list;
+    struct forgetting *one;
+    bool well = true;
+    bool dead = false;
+    do {
+        if (well) {
+            start_some(replicas, some, &next, list + count);
+        }
+        sim_pause(replicas->sim);
+        dead = sim_self_killed(replicas->sim);
+        one = any_of(replicas->sim, some);
+        if (one != NULL && !dead) {
+            struct rsw_cached *cached = one->cached;
+            step(replicas, one);
+            well = well && !(one->cached == NULL && cached->answer == RSW_FAILED);
+        }
+    } while (one != NULL && !dead);
+    for (size_t i = 0; i < SIM_FORGETTING; i++) {
+        if (some[i].cached != NULL) {
+            leave(replicas, &some[i].request);
+            fail(&some[i], "killed");
+        }
     }
-    return answer;
+    for (; next < list + count; next++) {
+        next->answer = killed(&next->err);
+    }
 }
 
 static int sim_forget_bytes(struct rsw_replicas *base, const struct rsw_digest *digest,
@@ -151,7 +244,9 @@ static int get(struct sim_replicas *replicas, enum sim_request_kind kind, int re
     return fence_ask(replicas, kind, replica, blob, -1, mark, err);
 }
 
-static int sim_fence(struct rsw_replicas *base, const char *mark, struct rsw_error *err) {
+static int sim_fence(struct rsw_replicas *base, const char *mark, const struct rsw_patience *patience,
+                     struct rsw_error *err) {
+    (void)patience;
     struct sim_replicas *replicas = of(base);
     int count = replicas->sim->registry.replica_count;
     for (int i = 0; i < count; i++) {
