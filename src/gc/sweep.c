@@ -209,12 +209,6 @@ int rsw_sweep(struct rsw_sweep_result *result, struct rsw_index *index, struct r
     if (options->offline) {
         return sweep_offline(result, index, storage, options, err);
     }
-    if (storage->flat) { /* before anything is touched */
-        return rsw_error_set(
-            err, RSW_EREFUSED, 0,
-            "nothing was removed: sweeping beside a running registry is not yet possible on S3; "
-            "use --offline with the registry stopped or read-only");
-    }
     if (options->replicas == NULL) {
         return rsw_error_set(
             err, RSW_EREFUSED, 0,

@@ -74,7 +74,10 @@ static enum rsw_s3_document kind_of(const char *root) {
     } kinds[] = {{"Error", RSW_S3_ERROR},
                  {"ListBucketResult", RSW_S3_LIST},
                  {"DeleteResult", RSW_S3_DELETED},
-                 {"CopyObjectResult", RSW_S3_COPIED}};
+                 {"CopyObjectResult", RSW_S3_COPIED},
+                 {"InitiateMultipartUploadResult", RSW_S3_BEGUN},
+                 {"CopyPartResult", RSW_S3_PART},
+                 {"CompleteMultipartUploadResult", RSW_S3_JOINED}};
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         if (strcmp(root, kinds[i].name) == 0) {
             return kinds[i].kind;
@@ -183,7 +186,9 @@ static void end_part_of_root(struct reader *reader, const char *name) {
         out->truncated = strcmp(text, "true") == 0;
         good = out->truncated || strcmp(text, "false") == 0;
         reader->root |= SEEN_TRUNCATED;
-    } else if (strcmp(name, "NextContinuationToken") == 0) {
+    } else if (strcmp(name, out->kind == RSW_S3_BEGUN  ? "UploadId"
+                            : out->kind == RSW_S3_PART ? "ETag"
+                                                       : "NextContinuationToken") == 0) {
         good = reader->text_len < sizeof out->token;
         memcpy(out->token, text, good ? reader->text_len + 1 : 0);
     } else if (strcmp(name, "EncodingType") == 0) {
@@ -225,6 +230,9 @@ static bool is_whole(const struct reader *reader) {
     case RSW_S3_LIST:
         return (reader->root & SEEN_TRUNCATED) != 0 &&
                (reader->count_said == UINT64_MAX || reader->count_said == reader->key_count);
+    case RSW_S3_BEGUN:
+    case RSW_S3_PART:
+        return reader->out->token[0] != 0;
     default:
         return true;
     }

@@ -20,6 +20,9 @@ enum rsw_s3_document {
     RSW_S3_LIST,    /* <ListBucketResult> */
     RSW_S3_DELETED, /* <DeleteResult> */
     RSW_S3_COPIED,  /* <CopyObjectResult> */
+    RSW_S3_BEGUN,   /* <InitiateMultipartUploadResult>: token is the upload's id */
+    RSW_S3_PART,    /* <CopyPartResult>: token is the ETag */
+    RSW_S3_JOINED,  /* <CompleteMultipartUploadResult> */
 };
 
 /* An object of a list, or a key of an answer to a deletion. */
@@ -34,7 +37,7 @@ struct rsw_s3_answer {
     enum rsw_s3_document kind;
     char code[64]; /* of an error, else "" */
     char message[256];
-    char token[1024]; /* where a list goes on, "" if it does not say */
+    char token[1024]; /* where a list goes on, "" if it does not say; of an upload or a part see above */
     bool truncated;   /* a list that goes on */
     bool encoded;     /* its keys must be decoded */
 };

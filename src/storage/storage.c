@@ -101,6 +101,7 @@ static void remove_runs(struct rsw_storage *storage, struct rsw_removal *removal
     for (size_t i = 0; i < count; i++) {
         removals[i].answer = RSW_FAILED;
         removals[i].errnum = EINVAL;
+        removals[i].late = false;
         if (!rsw_storage_key_valid(removals[i].key, false)) {
             call(storage, removals + run, i - run);
             run = i + 1;

@@ -95,6 +95,8 @@ struct rsw_removal {
     int answer; /* RSW_FOUND: removed; RSW_ABSENT: was gone already, as far as storage tells (S3 does not, and
                    says RSW_FOUND); RSW_FAILED: still there or unknown */
     int errnum;
+    bool late; /* a request to remove it went without an answer: storage may carry it out yet, also after it
+                  was removed and is there again. Only where storage is `loose` */
 };
 
 /* Moving a file from one key to another, or copying it. */
@@ -149,11 +151,13 @@ struct rsw_storage_ops {
     /* All three replace nothing, and are durable when they answer. Folders that are missing are made; these,
      * and what is written, take owner and mode from the folder that they are in, as the registry's user must
      * be able to use them. A file is moved in one step: whoever looks meanwhile finds it at one of the two
-     * keys (where a filesystem cannot move without replacing, for a moment at both). */
+     * keys (where a filesystem cannot move without replacing, for a moment at both). Where storage is `loose`
+     * it is copied, then removed. */
     void (*move)(struct rsw_storage *storage, struct rsw_move *moves, size_t count);
     /* `from` stays; the copy has its time (on S3 what is copied, moved or written is of now), and appears
      * whole. Where a filesystem has hard links it is the same file under a second name: it costs no room, and
-     * what somebody still writes into the one is in the other.
+     * what somebody still writes into the one is in the other. Where storage is `loose`, and knows no
+     * condition "if there is none", what somebody writes to `to` at that very moment can be replaced.
      */
     void (*copy)(struct rsw_storage *storage, struct rsw_move *copies, size_t count);
     void (*write)(struct rsw_storage *storage, struct rsw_write *writes, size_t count);
@@ -168,8 +172,10 @@ struct rsw_storage_ops {
 /* A backend embeds this as its first member. */
 struct rsw_storage {
     const struct rsw_storage_ops *ops;
-    char *url; /* owned: as given, for messages */
-    bool flat; /* keys alone: there are no directories that would stay empty, and must be removed */
+    char *url;  /* owned: as given, for messages */
+    bool flat;  /* keys alone: there are no directories that would stay empty, and must be removed */
+    bool loose; /* an object store: what somebody writes between the two halves of a move is lost with the
+                   second, and a removal that got no answer can be carried out later */
 };
 
 int rsw_storage_list(struct rsw_storage *storage, const struct rsw_listing *listing, struct rsw_error *err);
@@ -202,6 +208,8 @@ void rsw_memory_fail_key(struct rsw_storage *storage, const char *key, int errnu
 void rsw_memory_fail_after(struct rsw_storage *storage, int countdown, int errnum);
 /* Behaves as an object store: no directories, no probes, listings bring no content. */
 void rsw_memory_flat(struct rsw_storage *storage, bool flat);
+/* The same, and `loose`. */
+void rsw_memory_loose(struct rsw_storage *storage);
 
 #define RSW_AUTO_STORAGE __attribute__((cleanup(rsw_storage_cleanup))) struct rsw_storage *
 static inline void rsw_storage_cleanup(struct rsw_storage **storage) {

@@ -166,20 +166,3 @@ push_and_delete() {
     status_is 1
     says NoSuchBucket
 }
-
-@test "beside a running registry a sweep is refused, and nothing is touched" {
-    start_registry
-    client image team/app:1
-    client blob team/lone --seed 5
-    rs scan --quiet
-    keys=$(s3_keys)
-    run rs sweep --confirm --grace 0
-    status_is 3
-    says "not yet possible on S3"
-    run rs sweep --confirm --grace 0 --registry "$REGISTRY"
-    status_is 3
-    says "use --offline"
-    rs doctor --json >"$WORK/doctor.json" || true
-    jq -e '.checks | any(.name == "quarantine" and (.message | contains("only sweep --offline")))' "$WORK/doctor.json"
-    [ "$keys" = "$(s3_keys)" ]
-}

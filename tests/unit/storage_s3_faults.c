@@ -1,6 +1,8 @@
 /* A store that is overburdened, cuts short, repeats itself, or says one thing and means another. */
 #include "s3_mock.h"
 
+#include "storage/s3.h"
+
 #include "util/clock.h"
 
 #include <errno.h>
@@ -218,15 +220,127 @@ static void what_the_answer_does_not_name_is_not_taken_for_removed(void **state)
     assert_int_equal(mock->count, 3);
 }
 
+static void a_removal_that_got_no_answer_at_first_may_come_late(void **state) {
+    struct s3_mock *mock = *state;
+    struct rsw_removal removal = {.key = "a"};
+    SCRIPT(mock, "", DELETED(GONE("a")));
+    rsw_storage_remove(mock->storage, &removal, 1);
+    assert_int_equal(removal.answer, RSW_FOUND);
+    assert_true(removal.late);
+    static const char *const definite[] = {SLOW_DOWN, DELETED(STAYS("a", "SlowDown")), DELETED(GONE("a")),
+                                           NULL};
+    s3_mock_answers(mock, definite);
+    rsw_storage_remove(mock->storage, &removal, 1);
+    assert_int_equal(removal.answer, RSW_FOUND);
+    assert_int_equal(mock->count, 3);
+    assert_false(removal.late);
+}
+
+/* ---- copies ---- */
+
+#define PART(range, body)                                                                                    \
+    "HTTP/1.1 206 Partial Content\r\nConnection: close\r\nContent-Range: bytes " range "\r\n\r\n" body
+#define FREE ANSWER("404 Not Found", ERROR("NoSuchKey"))
+
+static struct rsw_move copy_one(struct s3_mock *mock) {
+    struct rsw_move copy = {.from = "a", .to = "b"};
+    rsw_storage_copy(mock->storage, &copy, 1);
+    return copy;
+}
+
 static void a_copy_that_fails_after_its_200_failed(void **state) {
     struct s3_mock *mock = *state;
-    SCRIPT(mock, HEAD_FOUND, HEAD_404, ANSWER("404 Not Found", ERROR("NoSuchKey")),
-           OK(ERROR("InternalError")));
+    SCRIPT(mock, PART("0-4095/9000", "beginning"), FREE, OK(ERROR("InternalError")));
     struct rsw_move move = {.from = "a", .to = "b"};
     rsw_storage_move(mock->storage, &move, 1);
     assert_int_equal(move.answer, RSW_FAILED);
-    assert_int_equal(mock->count, 6); /* the last three are one copy; nothing was removed */
-    s3_mock_asked(mock, 5, "PUT /bucket/root/b HTTP");
+    assert_int_equal(mock->count, 5); /* the last three are one copy; nothing was removed */
+    s3_mock_asked(mock, 4, "PUT /bucket/root/b HTTP");
+    s3_mock_asked(mock, 4, "x-amz-copy-source: /bucket/root/a");
+}
+
+static void a_small_copy_overwrites_nothing_and_is_for_the_buckets_owner(void **state) {
+    struct s3_mock *mock = *state;
+    SCRIPT(mock, PART("0-8/9", "sha256:ab"), FREE, OK(""));
+    assert_int_equal(copy_one(mock).answer, RSW_FOUND);
+    assert_int_equal(mock->count, 3);
+    s3_mock_asked(mock, 2, "PUT /bucket/root/b HTTP");
+    s3_mock_asked(mock, 2, "If-None-Match: *");
+    s3_mock_asked(mock, 2, "x-amz-acl: bucket-owner-full-control");
+    s3_mock_asked(mock, 2, "\r\n\r\nsha256:ab");
+    static const char *const taken[] = {PART("0-8/9", "sha256:ab"), FREE,
+                                        ANSWER("412 Precondition Failed", ERROR("PreconditionFailed")), NULL};
+    s3_mock_answers(mock, taken); /* by somebody who came in between */
+    assert_int_equal(copy_one(mock).errnum, EEXIST);
+    static const char *const there[] = {PART("0-8/9", "sha256:ab"), PART("0-0/9", "s"), NULL};
+    s3_mock_answers(mock, there);
+    assert_int_equal(copy_one(mock).errnum, EEXIST);
+    assert_int_equal(mock->count, 2);
+    static const char *const empty[] = {ANSWER("416 Range", ERROR("InvalidRange")), FREE, OK(""), NULL};
+    s3_mock_answers(mock, empty);
+    assert_int_equal(copy_one(mock).answer, RSW_FOUND);
+    s3_mock_asked(mock, 2, "PUT /bucket/root/b HTTP");
+    static const char *const cut[] = {PART("0-8/9", "sha2"), FREE, OK(""), NULL};
+    s3_mock_answers(mock, cut);
+    assert_int_equal(copy_one(mock).answer, RSW_FAILED);
+}
+
+static void where_nothing_can_be_said_of_owners_it_is_left_out(void **state) {
+    struct s3_mock *mock = *state;
+    SCRIPT(mock, PART("0-8/9", "sha256:ab"), FREE, ANSWER("403 Forbidden", ERROR("AccessDenied")), OK(""));
+    assert_int_equal(copy_one(mock).answer, RSW_FOUND);
+    assert_int_equal(mock->count, 4);
+    assert_null(strstr(mock->notes[3], "x-amz-acl"));
+    static const char *const again[] = {PART("0-8/9", "sha256:ab"), FREE, OK(""), NULL};
+    s3_mock_answers(mock, again);
+    assert_int_equal(copy_one(mock).answer, RSW_FOUND);
+    assert_null(strstr(mock->notes[2], "x-amz-acl"));
+}
+
+/* The number of the request that has both in it. */
+static size_t asked_for(const struct s3_mock *mock, const char *one, const char *other) {
+    for (size_t i = 0; i < mock->count; i++) {
+        if (strstr(mock->notes[i], one) != NULL && strstr(mock->notes[i], other) != NULL) {
+            return i;
+        }
+    }
+    fail_msg("nobody asked for %s with %s", one, other);
+    return 0;
+}
+
+#define BEGUN OK("<InitiateMultipartUploadResult><UploadId>up+1</UploadId></InitiateMultipartUploadResult>")
+#define COPIED OK("<CopyPartResult><ETag>\"e\"</ETag></CopyPartResult>")
+#define JOINED OK("<CompleteMultipartUploadResult></CompleteMultipartUploadResult>")
+
+static void copy_in_parts(struct s3_mock *mock) {
+    struct rsw_s3 *s3 = (struct rsw_s3 *)mock->storage;
+    s3->copy_max = 9999;
+    s3->part_size = 4000;
+}
+
+static void what_is_too_large_for_one_copy_is_copied_in_parts(void **state) {
+    struct s3_mock *mock = *state;
+    SCRIPT(mock, PART("0-4095/10000", "beginning"), FREE, BEGUN, COPIED, COPIED, COPIED, JOINED);
+    copy_in_parts(mock);
+    assert_int_equal(copy_one(mock).answer, RSW_FOUND);
+    assert_int_equal(mock->count, 7);
+    s3_mock_asked(mock, 2, "POST /bucket/root/b?uploads= HTTP");
+    s3_mock_asked(mock, 2, "x-amz-acl: bucket-owner-full-control");
+    asked_for(mock, "PUT /bucket/root/b?partNumber=1&uploadId=up%2B1 HTTP", "source-range: bytes=0-3999");
+    asked_for(mock, "PUT /bucket/root/b?partNumber=2&uploadId=up%2B1 HTTP", "source-range: bytes=4000-7999");
+    asked_for(mock, "PUT /bucket/root/b?partNumber=3&uploadId=up%2B1 HTTP", "source-range: bytes=8000-9999");
+    s3_mock_asked(mock, 6, "POST /bucket/root/b?uploadId=up%2B1 HTTP");
+    s3_mock_asked(mock, 6, "<Part><PartNumber>3</PartNumber><ETag>\"e\"</ETag></Part></Complete");
+}
+
+static void a_copy_in_parts_that_fails_is_called_off(void **state) {
+    struct s3_mock *mock = *state;
+    SCRIPT(mock, PART("0-4095/10000", "beginning"), FREE, BEGUN, COPIED, COPIED,
+           ANSWER("403 Forbidden", ERROR("AccessDenied")), ANSWER("204 No Content", ""));
+    copy_in_parts(mock);
+    assert_int_equal(copy_one(mock).errnum, EACCES);
+    assert_int_equal(mock->count, 7);
+    s3_mock_asked(mock, 6, "DELETE /bucket/root/b?uploadId=up%2B1 HTTP");
 }
 
 /* ---- secrets ---- */
@@ -354,7 +468,12 @@ int main(void) {
         TEST(marks_of_folders_are_no_files_and_odd_keys_are_told),
         TEST(each_key_of_a_removal_has_its_own_answer),
         TEST(what_the_answer_does_not_name_is_not_taken_for_removed),
+        TEST(a_removal_that_got_no_answer_at_first_may_come_late),
         TEST(a_copy_that_fails_after_its_200_failed),
+        TEST(a_small_copy_overwrites_nothing_and_is_for_the_buckets_owner),
+        TEST(where_nothing_can_be_said_of_owners_it_is_left_out),
+        TEST(what_is_too_large_for_one_copy_is_copied_in_parts),
+        TEST(a_copy_in_parts_that_fails_is_called_off),
         TEST(requests_are_signed_and_no_message_holds_a_secret),
         TEST(the_region_of_a_bucket_elsewhere_is_told),
         TEST(each_try_is_counted_by_its_kind),
