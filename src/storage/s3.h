@@ -38,6 +38,7 @@ struct rsw_s3_request {
     size_t max;                    /* of those bytes: more are not read, `cut` */
     rsw_s3_object_fn *object;      /* of that document, in the caller's thread; may be NULL */
     void *arg;
+    bool looks;   /* it is counted as a look */
     bool patient; /* the store works for long before it answers */
 
     /* What was answered. */

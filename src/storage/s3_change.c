@@ -13,19 +13,9 @@ static const char if_free[] = "If-None-Match: *";
 #define SMALL 4096
 static const char small_range[] = "Range: bytes=0-4095";
 
-/* Each errnum: 0, the key is free; EEXIST; or why nobody knows. A HEAD could not tell (s3.c). */
-static void ask_free(struct rsw_s3 *s3, struct rsw_s3_request *requests, size_t count) {
-    for (size_t i = 0; i < count; i++) {
-        requests[i] = (struct rsw_s3_request){
-            .method = "GET", .key = requests[i].key, .headers = {"Range: bytes=0-0"}, .max = 1};
-    }
-    rsw_s3_send(s3, requests, count);
-    for (size_t i = 0; i < count; i++) {
-        struct rsw_s3_request *request = &requests[i];
-        bool there = request->errnum == 0 || request->errnum == EFBIG || request->errnum == ERANGE;
-        request->errnum = there ? EEXIST : request->errnum == ENOENT ? 0 : request->errnum;
-        rsw_buf_release(&request->bytes);
-    }
+/* 0: the key is free. EEXIST, or why nobody knows. */
+static int errnum_of_look(const struct rsw_look *look) {
+    return look->answer == RSW_ABSENT ? 0 : look->answer == RSW_FOUND ? EEXIST : look->errnum;
 }
 
 static struct rsw_s3_request write_of(const char *key, const void *bytes, size_t len) {
@@ -38,15 +28,16 @@ static struct rsw_s3_request write_of(const char *key, const void *bytes, size_t
 
 void rsw_s3_write(struct rsw_storage *storage, struct rsw_write *writes, size_t count) {
     for (size_t i = 0; i < count; i++) {
-        struct rsw_s3_request request = {.key = writes[i].key};
-        ask_free((struct rsw_s3 *)storage, &request, 1);
-        if (request.errnum == 0) {
-            request = write_of(writes[i].key, writes[i].bytes, writes[i].len);
+        struct rsw_look look = {.key = writes[i].key};
+        rsw_s3_look(storage, &look, 1);
+        writes[i].errnum = errnum_of_look(&look);
+        if (writes[i].errnum == 0) {
+            struct rsw_s3_request request = write_of(writes[i].key, writes[i].bytes, writes[i].len);
             rsw_s3_send_owned((struct rsw_s3 *)storage, &request, 1);
             rsw_buf_release(&request.bytes);
+            writes[i].errnum = request.errnum;
         }
-        writes[i].errnum = request.errnum;
-        writes[i].answer = request.errnum == 0 ? RSW_FOUND : RSW_FAILED;
+        writes[i].answer = writes[i].errnum == 0 ? RSW_FOUND : RSW_FAILED;
     }
 }
 
@@ -65,17 +56,14 @@ static void end_copy(struct copying *copying, int errnum) {
     rsw_buf_release(&copying->bytes);
 }
 
-/* Out with those that ended; how many are left. */
-static size_t keep_good(struct copying *all, const struct rsw_s3_request *requests, size_t count) {
-    size_t kept = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (requests[i].errnum == 0) {
-            all[kept++] = all[i];
-        } else {
-            end_copy(&all[i], requests[i].errnum);
-        }
+/* Those that fail end. How many are left, with all that came before them. */
+static size_t keep(struct copying *all, size_t kept, size_t i, int errnum) {
+    if (errnum != 0) {
+        end_copy(&all[i], errnum);
+        return kept;
     }
-    return kept;
+    all[kept] = all[i];
+    return kept + 1;
 }
 
 /* The beginning of each, which is all of a small one. */
@@ -86,31 +74,33 @@ static size_t read_sources(struct rsw_s3 *s3, struct copying *all, struct rsw_s3
             .method = "GET", .key = all[i].copy->from, .headers = {small_range}, .max = SMALL};
     }
     rsw_s3_send(s3, requests, count);
+    size_t kept = 0;
     for (size_t i = 0; i < count; i++) {
         struct rsw_s3_request *request = &requests[i];
         bool empty = request->errnum == ERANGE;
-        request->errnum = empty || request->errnum == EFBIG ? 0 : request->errnum;
-        rsw_buf_release(&all[i].bytes);
+        int errnum = empty || request->errnum == EFBIG ? 0 : request->errnum;
         all[i].size = empty ? 0 : request->size;
         if (!empty) {
             all[i].bytes = request->bytes;
             request->bytes = (struct rsw_buf)RSW_BUF_INIT;
         }
-        if (all[i].size <= SMALL && all[i].bytes.len != all[i].size) {
-            request->errnum = request->errnum == 0 ? EIO : request->errnum;
-        }
+        bool cut = all[i].size <= SMALL && all[i].bytes.len != all[i].size;
+        kept = keep(all, kept, i, errnum == 0 && cut ? EIO : errnum);
         rsw_buf_release(&request->bytes);
     }
-    return keep_good(all, requests, count);
+    return kept;
 }
 
-static size_t leave_taken(struct rsw_s3 *s3, struct copying *all, struct rsw_s3_request *requests,
-                          size_t count) {
+static size_t leave_taken(struct rsw_s3 *s3, struct copying *all, struct rsw_look *looks, size_t count) {
+    size_t kept = 0;
     for (size_t i = 0; i < count; i++) {
-        requests[i].key = all[i].copy->to;
+        looks[i] = (struct rsw_look){.key = all[i].copy->to};
     }
-    ask_free(s3, requests, count);
-    return keep_good(all, requests, count);
+    rsw_s3_look(&s3->base, looks, count);
+    for (size_t i = 0; i < count; i++) {
+        kept = keep(all, kept, i, errnum_of_look(&looks[i]));
+    }
+    return kept;
 }
 
 static int name_source(const struct rsw_s3 *s3, struct copying *copying) {
@@ -153,6 +143,7 @@ void rsw_s3_copy(struct rsw_storage *storage, struct rsw_move *copies, size_t co
     struct rsw_s3 *s3 = (struct rsw_s3 *)storage;
     struct rsw_s3_request *requests = rsw_s3_requests_new(count);
     struct copying *all = calloc(count + 1, sizeof *all);
+    struct rsw_look *looks = calloc(count + 1, sizeof *looks);
     for (size_t i = 0; i < count; i++) {
         copies[i].answer = RSW_FAILED;
         copies[i].errnum = ENOMEM;
@@ -160,13 +151,14 @@ void rsw_s3_copy(struct rsw_storage *storage, struct rsw_move *copies, size_t co
             all[i].copy = &copies[i];
         }
     }
-    if (requests != NULL && all != NULL) {
+    if (requests != NULL && all != NULL && looks != NULL) {
         size_t left = read_sources(s3, all, requests, count);
-        left = leave_taken(s3, all, requests, left);
+        left = leave_taken(s3, all, looks, left);
         copy_all(s3, all, requests, left);
     }
     free(requests);
     free(all);
+    free(looks);
 }
 
 /* For a moment it is at both keys; so it stays, if the first cannot be removed. */

@@ -197,6 +197,10 @@ static void s3_requests(const struct rsw_storage *storage, struct rsw_storage_re
                                          .removals = atomic_load(&asked[RSW_S3_REMOVALS])};
 }
 
+static int64_t s3_ahead_ms(const struct rsw_storage *storage) {
+    return atomic_load(&((const struct rsw_s3 *)storage)->io.ahead_ms);
+}
+
 /* One look, which tells what is wrong with bucket, credentials and clocks. */
 static int try_it(struct rsw_s3 *s3, struct rsw_error *err) {
     char apart[32];
@@ -233,6 +237,7 @@ int rsw_storage_open_s3(struct rsw_storage **out, const char *url, const struct 
                                                .move = rsw_s3_move,
                                                .copy = rsw_s3_copy,
                                                .write = rsw_s3_write,
+                                               .ahead_ms = s3_ahead_ms,
                                                .requests = s3_requests,
                                                .free = s3_free};
     static const struct rsw_s3_options none = {.endpoint = NULL};

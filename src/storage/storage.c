@@ -220,6 +220,10 @@ int rsw_storage_open(struct rsw_storage **out, const char *url, struct rsw_error
     return 0;
 }
 
+int64_t rsw_storage_time_ms(const struct rsw_storage *storage, int64_t now_ms) {
+    return storage->ops->ahead_ms == NULL ? now_ms : now_ms + storage->ops->ahead_ms(storage);
+}
+
 void rsw_storage_asked(const struct rsw_storage *storage, struct rsw_storage_requests *out) {
     *out = (struct rsw_storage_requests){.lists = 0};
     if (storage->ops->requests != NULL) {

@@ -164,6 +164,9 @@ struct rsw_storage_ops {
     /* Looks at folders from outside. NULL: a backend that has none; rsw_storage_survey then says RSW_ABSENT.
      */
     void (*survey)(struct rsw_storage *storage, struct rsw_survey *surveys, size_t count);
+    /* By so much storage's clock, which gives files their times, is ahead of ours, as of its last answer.
+     * NULL: it is ours, as far as anybody knows. */
+    int64_t (*ahead_ms)(const struct rsw_storage *storage);
     /* NULL: nothing is counted. */
     void (*requests)(const struct rsw_storage *storage, struct rsw_storage_requests *out);
     void (*free)(struct rsw_storage *storage);
@@ -187,6 +190,8 @@ void rsw_storage_rmdir(struct rsw_storage *storage, struct rsw_removal *removals
 void rsw_storage_move(struct rsw_storage *storage, struct rsw_move *moves, size_t count);
 void rsw_storage_copy(struct rsw_storage *storage, struct rsw_move *copies, size_t count);
 void rsw_storage_write(struct rsw_storage *storage, struct rsw_write *writes, size_t count);
+/* The time on storage's clock, by ours. */
+int64_t rsw_storage_time_ms(const struct rsw_storage *storage, int64_t now_ms);
 void rsw_storage_survey(struct rsw_storage *storage, struct rsw_survey *surveys, size_t count);
 
 /* Backends. `root` need not contain `docker/` yet. */

@@ -328,6 +328,7 @@ static void a_tag_that_nobody_told_of_keeps_its_image(void **state) {
     struct tree_image other = tree_image(&r->tree, "other", NULL, "rest", 2);
     tree_tag(&r->tree, "app", "1", &stable.manifest);
     scan_long_ago(r);
+    r->tree.mtime_ms = r->now_ms;
     tree_tag(&r->tree, "app", "late", &tagged.manifest);
     tree_tag(&r->tree, "app", "stable", &moved.manifest);
     step(r, "unlinked");

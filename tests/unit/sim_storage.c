@@ -96,7 +96,7 @@ void sim_remove_late(struct sim *sim, bool all) {
 }
 
 static bool goes_late(struct sim *sim, const char *key, unsigned one_in) {
-    if (!sim->registry.files->loose || sim->late_count == SIM_LATE_MAX || !sim_one_in(sim, one_in)) {
+    if (!sim->storage->loose || sim->late_count == SIM_LATE_MAX || !sim_one_in(sim, one_in)) {
         return false;
     }
     struct sim_late *late = &sim->late[sim->late_count++];
@@ -175,6 +175,11 @@ static void see_write(struct rsw_storage *storage, struct rsw_write *writes, siz
     }
 }
 
+static int64_t see_ahead(const struct rsw_storage *storage) {
+    const struct seen_storage *seen = (const struct seen_storage *)storage;
+    return storage->loose ? -seen->sim->registry.ahead_ms : 0;
+}
+
 static void see_free(struct rsw_storage *storage) {
     free(storage);
 }
@@ -191,6 +196,7 @@ struct rsw_storage *sim_storage_open(struct sim *sim) {
                                                .move = see_move,
                                                .copy = see_copy,
                                                .write = see_write,
+                                               .ahead_ms = see_ahead,
                                                .free = see_free};
     struct seen_storage *out = calloc(1, sizeof *out);
     if (out == NULL) {

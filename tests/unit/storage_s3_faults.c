@@ -14,10 +14,9 @@
 #define OK(body) ANSWER("200 OK", body)
 #define ERROR(code) "<Error><Code>" code "</Code><Message>for a reason</Message></Error>"
 #define SLOW_DOWN ANSWER("503 Slow Down", ERROR("SlowDown"))
-#define HEAD_FOUND                                                                                           \
-    "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 7\r\n"                                          \
-    "Last-Modified: Sat, 28 Nov 2026 02:20:41 GMT\r\n\r\n"
-#define HEAD_404 "HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 200\r\n\r\n"
+#define LOOK_FOUND                                                                                           \
+    "HTTP/1.1 206 Partial Content\r\nConnection: close\r\nContent-Range: bytes 0-0/7\r\n"                    \
+    "Last-Modified: Sat, 28 Nov 2026 02:20:41 GMT\r\n\r\ns"
 #define KEY(name)                                                                                            \
     "<Contents><Key>root/" name "</Key><Size>7</Size><LastModified>2026-11-28T02:20:41.250Z</LastModified>"  \
     "</Contents>"
@@ -34,7 +33,7 @@
 
 static void a_store_that_is_overburdened_is_asked_again(void **state) {
     struct s3_mock *mock = *state;
-    SCRIPT(mock, SLOW_DOWN, SLOW_DOWN, HEAD_FOUND);
+    SCRIPT(mock, SLOW_DOWN, SLOW_DOWN, LOOK_FOUND);
     struct rsw_look look = help_look(mock->storage, "a/link");
     assert_int_equal(look.answer, RSW_FOUND);
     assert_int_equal(look.size, 7);
@@ -93,19 +92,30 @@ static void only_the_store_itself_says_that_a_key_is_absent(void **state) {
                  {ANSWER("301 Moved", ERROR("PermanentRedirect")), RSW_FAILED}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char text[256];
-        const char *const look[] = {HEAD_404, cases[i].body, NULL};
         const char *const read[] = {cases[i].body, NULL};
-        s3_mock_answers(mock, look);
-        assert_int_equal(help_look(mock->storage, "a/link").answer, cases[i].answer);
         s3_mock_answers(mock, read);
+        assert_int_equal(help_look(mock->storage, "a/link").answer, cases[i].answer);
         assert_int_equal(help_read(mock->storage, "a/link", text, NULL), cases[i].answer);
     }
 }
 
-static void a_key_that_came_between_two_looks_is_found(void **state) {
+static void an_empty_object_is_there(void **state) {
     struct s3_mock *mock = *state;
-    SCRIPT(mock, HEAD_404, OK("seven.."));
-    assert_int_equal(help_look(mock->storage, "a/link").answer, RSW_FOUND);
+    SCRIPT(mock, ANSWER("416 Range Not Satisfiable", ERROR("InvalidRange")),
+           "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+    struct rsw_look look = help_look(mock->storage, "a/link");
+    assert_int_equal(look.answer, RSW_FOUND);
+    assert_int_equal(look.size, 0);
+    s3_mock_asked(mock, 0, "GET /bucket/root/a/link HTTP");
+    s3_mock_asked(mock, 1, "HEAD /bucket/root/a/link HTTP");
+}
+
+static void a_store_without_ranges_is_looked_at_too(void **state) {
+    struct s3_mock *mock = *state;
+    SCRIPT(mock, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 9\r\n\r\nsha256:ab");
+    struct rsw_look look = help_look(mock->storage, "a/link");
+    assert_int_equal(look.answer, RSW_FOUND);
+    assert_int_equal(look.size, 9);
 }
 
 /* ---- lists ---- */
@@ -368,7 +378,7 @@ static void each_try_is_counted_by_its_kind(void **state) {
     char text[256];
     struct rsw_storage_requests before;
     struct rsw_storage_requests after;
-    SCRIPT(mock, SLOW_DOWN, HEAD_FOUND, OK("sha256:ab"), LIST(LAST, KEY("a/link")));
+    SCRIPT(mock, SLOW_DOWN, LOOK_FOUND, OK("sha256:ab"), LIST(LAST, KEY("a/link")));
     rsw_storage_asked(mock->storage, &before);
     help_look(mock->storage, "a/link");
     help_read(mock->storage, "a/link", text, NULL);
@@ -391,7 +401,7 @@ static void no_more_are_asked_a_second_than_is_allowed(void **state) {
                                            .access_key = "key",
                                            .secret_key = S3_MOCK_SECRET,
                                            .requests_per_second = 20};
-    SCRIPT(mock, LIST(LAST, KEY("a/link")), HEAD_FOUND);
+    SCRIPT(mock, LIST(LAST, KEY("a/link")), LOOK_FOUND);
     assert_int_equal(rsw_storage_open_s3(&storage, "s3://bucket/root", &options, &err), 0);
     struct rsw_look looks[11];
     for (size_t i = 0; i < 11; i++) {
@@ -461,7 +471,8 @@ int main(void) {
         TEST(a_connection_that_breaks_is_tried_again),
         TEST(what_no_other_try_changes_is_asked_once),
         TEST(only_the_store_itself_says_that_a_key_is_absent),
-        TEST(a_key_that_came_between_two_looks_is_found),
+        TEST(an_empty_object_is_there),
+        TEST(a_store_without_ranges_is_looked_at_too),
         TEST(a_page_that_is_cut_short_is_asked_for_again_and_told_once),
         TEST(a_list_that_is_not_whole_fails),
         TEST(a_folder_that_is_passed_over_is_not_listed),
