@@ -52,6 +52,13 @@ typedef int rsw_s3_object_fn(void *arg, const struct rsw_s3_object *object, stru
 int rsw_s3_xml_read(struct rsw_s3_answer *out, const void *bytes, size_t len, rsw_s3_object_fn *object,
                     void *arg, struct rsw_error *err);
 
+/* Gets each element of a document where it begins (`text` NULL) and where it ends; the text of one that holds
+ * others is what follows the last of them. */
+typedef void rsw_s3_element_fn(void *arg, const char *name, const char *text);
+/* RSW_FOUND; RSW_ABSENT: the document is not whole, and what was told counts for nothing; RSW_FAILED. */
+int rsw_s3_xml_walk(const void *bytes, size_t len, rsw_s3_element_fn *element, void *arg,
+                    struct rsw_error *err);
+
 /* The text of the first element of that name, whatever the document is; a name has no prefix. RSW_FOUND and
  * *out filled; RSW_ABSENT: there is none, or the document is not whole; RSW_FAILED. */
 int rsw_s3_xml_find(struct rsw_buf *out, const void *bytes, size_t len, const char *name,

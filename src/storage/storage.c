@@ -220,6 +220,13 @@ int rsw_storage_open(struct rsw_storage **out, const char *url, struct rsw_error
     return 0;
 }
 
+void rsw_storage_habits(struct rsw_storage *storage, struct rsw_store_habits *habits) {
+    habits->versions = habits->lock = habits->rules = RSW_ABSENT;
+    if (storage->ops->habits != NULL) {
+        storage->ops->habits(storage, habits);
+    }
+}
+
 int64_t rsw_storage_time_ms(const struct rsw_storage *storage, int64_t now_ms) {
     return storage->ops->ahead_ms == NULL ? now_ms : now_ms + storage->ops->ahead_ms(storage);
 }

@@ -132,6 +132,26 @@ struct rsw_survey {
     uint32_t mode;  /* its permission bits */
 };
 
+/* A rule by which a store removes or moves what lies in it, all by itself. Borrowed until the callback
+ * returns. */
+struct rsw_store_rule {
+    const char *name;
+    const char *prefix; /* of keys that it is for; "" for all of the registry's root directory */
+    bool deletes;
+    bool moves;        /* to another class of storage, from where not all can be read at once */
+    bool old_versions; /* it deletes versions that are not the current ones */
+};
+
+/* What a store keeps, deletes or moves by itself. Each of the answers: RSW_FOUND, RSW_ABSENT: it does not;
+ * RSW_FAILED: it does not tell, or not us. */
+struct rsw_store_habits {
+    int versions; /* what is deleted stays as a version */
+    int lock;     /* what is written cannot be deleted for a while */
+    int rules;    /* there are some, and each was told of */
+    void (*rule)(void *arg, const struct rsw_store_rule *rule);
+    void *arg;
+};
+
 struct rsw_storage_ops {
     /* RSW_FOUND: listed, to the end (single entries may still be RSW_FAILED). RSW_ABSENT: no such
      * prefix. RSW_FAILED: the listing could not be begun or was cut short, err says why. */
@@ -164,6 +184,8 @@ struct rsw_storage_ops {
     /* Looks at folders from outside. NULL: a backend that has none; rsw_storage_survey then says RSW_ABSENT.
      */
     void (*survey)(struct rsw_storage *storage, struct rsw_survey *surveys, size_t count);
+    /* NULL: it has none. */
+    void (*habits)(struct rsw_storage *storage, struct rsw_store_habits *habits);
     /* By so much storage's clock, which gives files their times, is ahead of ours, as of its last answer.
      * NULL: it is ours, as far as anybody knows. */
     int64_t (*ahead_ms)(const struct rsw_storage *storage);
@@ -190,6 +212,8 @@ void rsw_storage_rmdir(struct rsw_storage *storage, struct rsw_removal *removals
 void rsw_storage_move(struct rsw_storage *storage, struct rsw_move *moves, size_t count);
 void rsw_storage_copy(struct rsw_storage *storage, struct rsw_move *copies, size_t count);
 void rsw_storage_write(struct rsw_storage *storage, struct rsw_write *writes, size_t count);
+/* All RSW_ABSENT where storage has none. */
+void rsw_storage_habits(struct rsw_storage *storage, struct rsw_store_habits *habits);
 /* The time on storage's clock, by ours. */
 int64_t rsw_storage_time_ms(const struct rsw_storage *storage, int64_t now_ms);
 void rsw_storage_survey(struct rsw_storage *storage, struct rsw_survey *surveys, size_t count);

@@ -166,3 +166,36 @@ push_and_delete() {
     status_is 1
     says NoSuchBucket
 }
+
+# doctor_finds LEVEL TEXT: of the check of the store.
+doctor_finds() {
+    rs doctor --json >"$WORK/doctor.json" || true
+    jq -e --arg level "$1" --arg text "$2" \
+        '.checks | any(.name == "store" and .level == $level and (.message | contains($text)))' "$WORK/doctor.json" ||
+        fail "$(jq -c '.checks[] | select(.name == "store")' "$WORK/doctor.json")"
+}
+
+@test "doctor names what a bucket does by itself that is in the way of a sweep" {
+    "$E2E_DIR/ceph.sh" bucket "$BATS_FILE_TMPDIR/ceph" habits
+    doctor_finds unknown "does not tell"
+    ROOT=s3://habits/images
+    AWS_ACCESS_KEY_ID=$S3_ACCESS AWS_SECRET_ACCESS_KEY=$S3_SECRET S3_BUCKET=habits
+    doctor_finds ok "nothing by itself"
+    s3 PUT '?versioning=' '<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>'
+    doctor_finds warning "keeps versions"
+    lifecycle '<Rule><ID>old</ID><Status>Enabled</Status><Filter><Prefix></Prefix></Filter>
+        <NoncurrentVersionExpiration><NoncurrentDays>3</NoncurrentDays></NoncurrentVersionExpiration></Rule>'
+    doctor_finds ok "nothing by itself"
+    lifecycle '<Rule><ID>sweep it all</ID><Status>Enabled</Status><Filter><Prefix>images/</Prefix></Filter>
+        <Expiration><Days>30</Days></Expiration></Rule>'
+    doctor_finds error "'sweep it all' of the bucket's lifecycle deletes what images need"
+}
+
+lifecycle() {
+    local text="<LifecycleConfiguration>$1</LifecycleConfiguration>"
+    printf '%s' "$text" >"$WORK/s3.body"
+    curl -sf --noproxy '*' -X PUT --aws-sigv4 aws:amz:us-east-1:s3 --data-binary "@$WORK/s3.body" \
+        -H "Content-MD5: $(openssl md5 -binary "$WORK/s3.body" | base64)" -H 'Content-Type: application/xml' \
+        -H "x-amz-content-sha256: $(sha256sum <"$WORK/s3.body" | cut -d' ' -f1)" \
+        -K - "$S3_ENDPOINT/$S3_BUCKET/?lifecycle=" <<<"user = \"$S3_ACCESS:$S3_SECRET\""
+}

@@ -353,6 +353,60 @@ static void a_copy_in_parts_that_fails_is_called_off(void **state) {
     s3_mock_asked(mock, 6, "DELETE /bucket/root/b?uploadId=up%2B1 HTTP");
 }
 
+/* ---- habits ---- */
+
+struct heard {
+    char text[512];
+};
+
+static void hear(void *arg, const struct rsw_store_rule *rule) {
+    struct heard *heard = arg;
+    size_t len = strlen(heard->text);
+    snprintf(heard->text + len, sizeof heard->text - len, "%s of '%s':%s%s%s\n", rule->name, rule->prefix,
+             rule->deletes ? " deletes" : "", rule->moves ? " moves" : "", rule->old_versions ? " old" : "");
+}
+
+#define RULE(id, status, rest) "<Rule><ID>" id "</ID><Status>" status "</Status>" rest "</Rule>"
+#define PREFIX(text) "<Filter><Prefix>" text "</Prefix></Filter>"
+
+static void what_a_bucket_does_by_itself_is_told(void **state) {
+    struct s3_mock *mock = *state;
+    struct heard heard = {""};
+    struct rsw_store_habits habits = {.rule = hear, .arg = &heard};
+    SCRIPT(mock, OK("<VersioningConfiguration><Status>Suspended</Status></VersioningConfiguration>"),
+           ANSWER("404 Not Found", ERROR("ObjectLockConfigurationNotFoundError")),
+           OK("<LifecycleConfiguration>" RULE(
+               "all", "Enabled",
+               PREFIX("") "<NoncurrentVersionExpiration><NoncurrentDays>3</NoncurrentDays>"
+                          "</NoncurrentVersionExpiration>")
+                  RULE("own", "Enabled", PREFIX("root/regsweep/") "<Expiration><Days>1</Days></Expiration>")
+                      RULE("cold", "Enabled", "<Prefix>ro</Prefix><Transition><Days>9</Days></Transition>")
+                          RULE("other", "Enabled", PREFIX("rooms/") "<Expiration><Days>1</Days></Expiration>")
+                              RULE("off", "Disabled", PREFIX("") "<Expiration><Days>1</Days></Expiration>")
+                                  RULE("tagged", "Enabled",
+                                       "<Filter><Tag><Key>a</Key></Tag></Filter><Expiration><Days>1</Days>"
+                                       "</Expiration>") "</LifecycleConfiguration>"));
+    rsw_storage_habits(mock->storage, &habits);
+    assert_int_equal(habits.versions, RSW_FOUND);
+    assert_int_equal(habits.lock, RSW_ABSENT);
+    assert_int_equal(habits.rules, RSW_FOUND);
+    assert_string_equal(heard.text, "all of '': old\nown of 'regsweep/': deletes\ncold of '': moves\n");
+    s3_mock_asked(mock, 0, "GET /bucket/?versioning= HTTP");
+    s3_mock_asked(mock, 1, "GET /bucket/?object-lock= HTTP");
+    s3_mock_asked(mock, 2, "GET /bucket/?lifecycle= HTTP");
+}
+
+static void what_a_bucket_does_not_tell_is_not_taken_for_nothing(void **state) {
+    struct s3_mock *mock = *state;
+    struct heard heard = {""};
+    struct rsw_store_habits habits = {.rule = hear, .arg = &heard};
+    SCRIPT(mock, ANSWER("403 Forbidden", ERROR("AccessDenied")));
+    rsw_storage_habits(mock->storage, &habits);
+    assert_int_equal(habits.versions, RSW_FAILED);
+    assert_int_equal(habits.lock, RSW_FAILED);
+    assert_int_equal(habits.rules, RSW_FAILED);
+}
+
 /* ---- secrets ---- */
 
 static void requests_are_signed_and_no_message_holds_a_secret(void **state) {
@@ -485,6 +539,8 @@ int main(void) {
         TEST(where_nothing_can_be_said_of_owners_it_is_left_out),
         TEST(what_is_too_large_for_one_copy_is_copied_in_parts),
         TEST(a_copy_in_parts_that_fails_is_called_off),
+        TEST(what_a_bucket_does_by_itself_is_told),
+        TEST(what_a_bucket_does_not_tell_is_not_taken_for_nothing),
         TEST(requests_are_signed_and_no_message_holds_a_secret),
         TEST(the_region_of_a_bucket_elsewhere_is_told),
         TEST(each_try_is_counted_by_its_kind),
