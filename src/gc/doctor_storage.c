@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define QUARANTINE "regsweep/quarantine"
 #define PROBES_MAX 5
 #define SAMPLE 64 /* folders of each kind whose permissions are looked at */
 
@@ -174,7 +173,7 @@ void rsw_doctor_quarantine(struct rsw_diagnosis *out, const struct rsw_doctor *d
     enum { FOLDERS = 4 };
     struct rsw_error err = RSW_ERROR_INIT;
     int64_t mtime_ms;
-    struct rsw_survey surveys[FOLDERS] = {{.dir = QUARANTINE},
+    struct rsw_survey surveys[FOLDERS] = {{.dir = RSW_QUARANTINE},
                                           {.dir = RSW_LAYOUT_BLOBS},
                                           {.dir = RSW_LAYOUT_BLOBS "/sha256"},
                                           {.dir = RSW_LAYOUT_REPOSITORIES}};
@@ -196,7 +195,7 @@ void rsw_doctor_quarantine(struct rsw_diagnosis *out, const struct rsw_doctor *d
                     "put the folder 'regsweep' and all of 'docker' on one filesystem, within one mount: "
                     "nothing can "
                     "be moved from one to another",
-                    "'" QUARANTINE "' is on another filesystem than '%s'", surveys[i].dir);
+                    "'" RSW_QUARANTINE "' is on another filesystem than '%s'", surveys[i].dir);
         }
     }
     rsw_say(out, RSW_HEALTH_OK, NULL, "it can be written%s",

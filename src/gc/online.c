@@ -575,6 +575,10 @@ int rsw_online_begin(struct rsw_online *online, int64_t *left_ms, struct rsw_err
     if (online->result->guard[0] != 0) {
         return rsw_error_set(err, RSW_EREFUSED, 0, "nothing was removed: %s", online->result->guard);
     }
+    if (rsw_uploads_call_off(online->storage, mark.now_ms - mark.upload_max_age_ms, online->audit,
+                             online->options, err) != 0) {
+        return -1;
+    }
     if (plan.count == 0) {
         return rsw_tidy(online->index, online->storage, err);
     }

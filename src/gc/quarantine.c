@@ -8,8 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define QUARANTINE "regsweep/quarantine"
-#define README QUARANTINE "/README"
+#define README RSW_QUARANTINE "/README"
 
 /* For whoever finds it without us: every line that begins with blanks is a command, and the tests run them.
  */
@@ -120,7 +119,7 @@ static const char bucket_readme[] =
     "The registry need not be restarted. Afterwards run `regsweep scan`, so that its index knows of it.\n";
 
 char *rsw_quarantine_key(char out[RSW_QUARANTINE_KEY_MAX], uint64_t generation, const char *key) {
-    int len = snprintf(out, RSW_QUARANTINE_KEY_MAX, QUARANTINE "/%" PRIu64 "/%s", generation, key);
+    int len = snprintf(out, RSW_QUARANTINE_KEY_MAX, RSW_QUARANTINE "/%" PRIu64 "/%s", generation, key);
     if (len < 0 || len >= RSW_QUARANTINE_KEY_MAX) {
         out[0] = 0;
     }
@@ -491,7 +490,7 @@ static int clean_page(void *arg, const struct rsw_entry *entries, size_t count, 
 int rsw_quarantine_clean(struct rsw_storage *storage, uint64_t generation, uint64_t *strange,
                          struct rsw_error *err) {
     char dir[RSW_QUARANTINE_KEY_MAX];
-    int len = snprintf(dir, sizeof dir, QUARANTINE "/%" PRIu64, generation);
+    int len = snprintf(dir, sizeof dir, RSW_QUARANTINE "/%" PRIu64, generation);
     struct cleaning cleaning = {.storage = storage, .prefix_len = (size_t)len + 1};
     const struct rsw_listing listing = {.prefix = dir, .page = clean_page, .arg = &cleaning};
     int listed = rsw_storage_list(storage, &listing, err);

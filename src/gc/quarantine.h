@@ -16,6 +16,8 @@
 #include "storage/layout.h"
 #include "storage/storage.h"
 
+#define RSW_QUARANTINE "regsweep/quarantine"
+
 /* "regsweep/quarantine/18446744073709551615/" in front of the longest key. */
 #define RSW_QUARANTINE_KEY_MAX (RSW_KEY_MAX + 48)
 

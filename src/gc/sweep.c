@@ -6,6 +6,7 @@
 #include "gc/generation.h"
 #include "gc/online.h"
 #include "gc/tidy.h"
+#include "gc/uploads.h"
 #include "util/clock.h"
 #include "util/log.h"
 #include "util/text.h"
@@ -42,6 +43,9 @@ static int sweep_offline(struct rsw_sweep_result *result, struct rsw_index *inde
                           .audit = &audit,
                           .result = result,
                           .begun_ms = rsw_monotonic_ms()};
+    if (rsw_uploads_call_off(storage, mark.now_ms - mark.upload_max_age_ms, &audit, options, err) != 0) {
+        return -1;
+    }
     if (plan.count == 0) {
         return rsw_generation_abandon(index, mark.now_ms, err) == 0 ? rsw_tidy(index, storage, err) : -1;
     }

@@ -155,6 +155,7 @@ int rsw_s3_prune(struct rsw_storage *storage, const char *dir, struct rsw_error 
 void rsw_s3_rmdir(struct rsw_storage *storage, struct rsw_removal *removals, size_t count);
 void rsw_s3_move(struct rsw_storage *storage, struct rsw_move *moves, size_t count);
 void rsw_s3_copy(struct rsw_storage *storage, struct rsw_move *copies, size_t count);
+int rsw_s3_call_off(struct rsw_storage *storage, struct rsw_unfinished *unfinished, struct rsw_error *err);
 void rsw_s3_habits(struct rsw_storage *storage, struct rsw_store_habits *habits);
 void rsw_s3_write(struct rsw_storage *storage, struct rsw_write *writes, size_t count);
 

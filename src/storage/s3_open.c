@@ -237,6 +237,7 @@ int rsw_storage_open_s3(struct rsw_storage **out, const char *url, const struct 
                                                .move = rsw_s3_move,
                                                .copy = rsw_s3_copy,
                                                .write = rsw_s3_write,
+                                               .call_off = rsw_s3_call_off,
                                                .habits = rsw_s3_habits,
                                                .ahead_ms = s3_ahead_ms,
                                                .requests = s3_requests,

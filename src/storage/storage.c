@@ -220,6 +220,15 @@ int rsw_storage_open(struct rsw_storage **out, const char *url, struct rsw_error
     return 0;
 }
 
+int rsw_storage_call_off(struct rsw_storage *storage, struct rsw_unfinished *unfinished,
+                         struct rsw_error *err) {
+    unfinished->called_off = unfinished->failed = 0;
+    if (!rsw_storage_key_valid(unfinished->prefix, true)) {
+        return bad_key(unfinished->prefix, err);
+    }
+    return storage->ops->call_off == NULL ? 0 : storage->ops->call_off(storage, unfinished, err);
+}
+
 void rsw_storage_habits(struct rsw_storage *storage, struct rsw_store_habits *habits) {
     habits->versions = habits->lock = habits->rules = RSW_ABSENT;
     if (storage->ops->habits != NULL) {

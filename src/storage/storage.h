@@ -152,6 +152,16 @@ struct rsw_store_habits {
     void *arg;
 };
 
+/* Writes in parts that were begun and neither ended nor called off: no listing shows them, and they cost. */
+struct rsw_unfinished {
+    const char *prefix; /* a directory */
+    /* Asked of each: is it to be called off? */
+    bool (*wanted)(void *arg, const char *key, int64_t begun_ms);
+    void *arg;
+    uint64_t called_off; /* out */
+    uint64_t failed;     /* out: wanted, and still there */
+};
+
 struct rsw_storage_ops {
     /* RSW_FOUND: listed, to the end (single entries may still be RSW_FAILED). RSW_ABSENT: no such
      * prefix. RSW_FAILED: the listing could not be begun or was cut short, err says why. */
@@ -184,6 +194,8 @@ struct rsw_storage_ops {
     /* Looks at folders from outside. NULL: a backend that has none; rsw_storage_survey then says RSW_ABSENT.
      */
     void (*survey)(struct rsw_storage *storage, struct rsw_survey *surveys, size_t count);
+    /* 0, or -1: they could not all be listed. NULL: there are none. */
+    int (*call_off)(struct rsw_storage *storage, struct rsw_unfinished *unfinished, struct rsw_error *err);
     /* NULL: it has none. */
     void (*habits)(struct rsw_storage *storage, struct rsw_store_habits *habits);
     /* By so much storage's clock, which gives files their times, is ahead of ours, as of its last answer.
@@ -212,6 +224,8 @@ void rsw_storage_rmdir(struct rsw_storage *storage, struct rsw_removal *removals
 void rsw_storage_move(struct rsw_storage *storage, struct rsw_move *moves, size_t count);
 void rsw_storage_copy(struct rsw_storage *storage, struct rsw_move *copies, size_t count);
 void rsw_storage_write(struct rsw_storage *storage, struct rsw_write *writes, size_t count);
+int rsw_storage_call_off(struct rsw_storage *storage, struct rsw_unfinished *unfinished,
+                         struct rsw_error *err);
 /* All RSW_ABSENT where storage has none. */
 void rsw_storage_habits(struct rsw_storage *storage, struct rsw_store_habits *habits);
 /* The time on storage's clock, by ours. */

@@ -137,6 +137,29 @@ push_and_delete() {
     grep -q "_uploads/$young/startedat" "$WORK/keys"
 }
 
+# Uploads in parts that were begun below the test's registry, as "key id".
+unfinished() {
+    s3 GET "?prefix=${V2//\//%2F}%2F&uploads=" | grep -oE '<Key>[^<]*</Key><UploadId>[^<]*' | sed -E 's|<[^>]*>| |g'
+}
+
+@test "parts of an upload that nobody finished are called off once they are old, and nothing else" {
+    start_registry
+    client image up/load:1
+    stop_registry
+    rs scan --quiet
+    s3 POST "$V2/repositories/up/load/_uploads/some-id/data?uploads=" ''
+    s3 POST "$V2/blobs/sha256/ab/abcd/data?uploads=" ''
+    [ "$(unfinished | wc -l)" = 2 ]
+    sweep_all --confirm
+    [ "$(unfinished | wc -l)" = 2 ]
+    sleep 2.1
+    run sweep_all --confirm --upload-max-age 2s --audit "$WORK/audit"
+    status_is 0
+    says "1 uploads in parts that nobody finished are called off"
+    [[ "$(unfinished)" == *"/blobs/sha256/ab/abcd/data "* && "$(unfinished)" != *_uploads* ]]
+    jq -e 'select(.kind == "upload" and .repo == "up/load" and .id == "some-id")' "$WORK/audit"
+}
+
 @test "the registry's configuration tells all: bucket, root directory, endpoint, keys" {
     start_registry
     client image team/app:1

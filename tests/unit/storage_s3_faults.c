@@ -407,6 +407,52 @@ static void what_a_bucket_does_not_tell_is_not_taken_for_nothing(void **state) {
     assert_int_equal(habits.rules, RSW_FAILED);
 }
 
+/* ---- uploads in parts ---- */
+
+#define UPLOAD(key, id, begun)                                                                               \
+    "<Upload><Key>root/" key "</Key><UploadId>" id "</UploadId><Owner><ID>x</ID></Owner><Initiated>" begun   \
+    "</Initiated></Upload>"
+#define UPLOADS(rest) OK("<ListMultipartUploadsResult>" rest "</ListMultipartUploadsResult>")
+
+static bool is_wanted(void *arg, const char *key, int64_t begun_ms) {
+    (void)arg;
+    return strstr(key, "old") != NULL && begun_ms == INT64_C(1795832441250);
+}
+
+static void what_nobody_finished_is_called_off_page_by_page(void **state) {
+    struct s3_mock *mock = *state;
+    struct rsw_error err = RSW_ERROR_INIT;
+    struct rsw_unfinished unfinished = {.prefix = "", .wanted = is_wanted};
+    SCRIPT(
+        mock,
+        UPLOADS("<IsTruncated>true</IsTruncated><NextKeyMarker>root/old b</NextKeyMarker>"
+                "<NextUploadIdMarker>i+2</NextUploadIdMarker>" UPLOAD("new", "i1", "2026-11-28T02:20:41.250Z")
+                    UPLOAD("old b", "i+2", "2026-11-28T02:20:41.250Z")),
+        ANSWER("204 No Content", ""),
+        UPLOADS(LAST UPLOAD("old c", "i3", "2026-11-28T02:20:41.250Z")
+                    UPLOAD("old d", "i4", "2026-11-28T02:20:41.251Z")),
+        ANSWER("404 Not Found", ERROR("NoSuchUpload")));
+    assert_int_equal(rsw_storage_call_off(mock->storage, &unfinished, &err), 0);
+    assert_int_equal(unfinished.called_off, 2);
+    assert_int_equal(unfinished.failed, 0);
+    assert_int_equal(mock->count, 4);
+    s3_mock_asked(mock, 0, "GET /bucket/?prefix=root%2F&uploads= HTTP");
+    s3_mock_asked(mock, 1, "DELETE /bucket/root/old%20b?uploadId=i%2B2 HTTP");
+    s3_mock_asked(
+        mock, 2,
+        "GET /bucket/?key-marker=root%2Fold%20b&prefix=root%2F&upload-id-marker=i%2B2&uploads= HTTP");
+    s3_mock_asked(mock, 3, "DELETE /bucket/root/old%20c?uploadId=i3 HTTP");
+}
+
+static void what_is_half_told_of_is_not_called_off(void **state) {
+    struct s3_mock *mock = *state;
+    struct rsw_error err = RSW_ERROR_INIT;
+    struct rsw_unfinished unfinished = {.prefix = "", .wanted = is_wanted};
+    SCRIPT(mock, OK("<ListMultipartUploadsResult>" UPLOAD("old", "i1", "2026-11-28T02:20:41.250Z")));
+    assert_int_equal(rsw_storage_call_off(mock->storage, &unfinished, &err), -1);
+    assert_int_equal(mock->count, 1);
+}
+
 /* ---- secrets ---- */
 
 static void requests_are_signed_and_no_message_holds_a_secret(void **state) {
@@ -541,6 +587,8 @@ int main(void) {
         TEST(a_copy_in_parts_that_fails_is_called_off),
         TEST(what_a_bucket_does_by_itself_is_told),
         TEST(what_a_bucket_does_not_tell_is_not_taken_for_nothing),
+        TEST(what_nobody_finished_is_called_off_page_by_page),
+        TEST(what_is_half_told_of_is_not_called_off),
         TEST(requests_are_signed_and_no_message_holds_a_secret),
         TEST(the_region_of_a_bucket_elsewhere_is_told),
         TEST(each_try_is_counted_by_its_kind),
