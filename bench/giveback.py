@@ -52,7 +52,7 @@ class Bench:
         os.mkdir(self.root)
         self.program = program
         self.serve = soak_stack.Serve(work, program, self.index, self.root, [])
-        self.registry = soak_stack.Registry(work, "registry0", self.root, "none", None,
+        self.registry = soak_stack.Registry(work, "registry0", {"filesystem": {"rootdirectory": self.root}}, "none", None,
                                             f"http://127.0.0.1:{self.serve.port}/events")
         self.registry.write_config()
         self.online = ["--registry-config", self.registry.config, "--registry", self.registry.url, "--settle", "1s",

@@ -101,9 +101,6 @@ static int sweep_stopped(struct rsw_cli *cli, struct rsw_sweep_options *options,
 /* Beside a running registry, all of whose replicas must be known. */
 static int sweep_online(struct rsw_cli *cli, struct rsw_sweep_options *options,
                         const struct rsw_sweep_watch *watch, struct rsw_error *err) {
-    if (cli->storage->flat) {
-        return sweep(cli, options, watch, err); /* which refuses, whatever the registry may be */
-    }
     if (!rsw_cli_has_registry(cli)) {
         rsw_error_set(err, RSW_EREFUSED, 0,
                       "nothing was removed: a running registry must be told of with --registry URL, once for "

@@ -62,32 +62,71 @@ static void leave_touched(struct rsw_removal_batch *batch, struct rsw_txn *txn) 
     }
 }
 
-static int take_files(struct rsw_aside *aside, struct rsw_removal_batch *batch, enum rsw_removal_turn turn) {
-    struct rsw_setting *settings = calloc(batch->plan_count + 1, sizeof *settings);
-    uint32_t *owners = calloc(batch->plan_count + 1, sizeof *owners);
-    size_t count = 0;
-    if (settings == NULL || owners == NULL) {
-        free(settings);
-        free(owners);
-        return -1;
-    }
+/* The files of a batch. */
+struct files {
+    struct rsw_setting *settings; /* owned; those of parts first, then those of names */
+    uint32_t *owners;             /* owned: items of the batch */
+    size_t parts, count;
+};
+
+static void files_release(struct files *files) {
+    free(files->settings);
+    free(files->owners);
+}
+#define AUTO_FILES __attribute__((cleanup(files_release))) struct files
+
+static void add_files(struct files *files, const struct rsw_removal_batch *batch,
+                      enum rsw_removal_turn turn) {
     for (size_t i = 0; i < batch->plan_count; i++) {
-        if (batch->plan[i].turn == turn && batch->items[batch->plan[i].item].answer != RSW_FAILED) {
-            settings[count].key = batch->keys + batch->plan[i].key;
-            owners[count++] = batch->plan[i].item;
+        if (batch->plan[i].turn == turn) {
+            files->settings[files->count] = (struct rsw_setting){.key = batch->keys + batch->plan[i].key};
+            files->owners[files->count++] = batch->plan[i].item;
         }
     }
-    rsw_quarantine_take(aside->storage, aside->generation, settings, count);
-    for (size_t i = 0; i < count; i++) {
-        struct rsw_removal_item *item = &batch->items[owners[i]];
-        if (settings[i].answer == RSW_FAILED) {
-            item->answer = RSW_FAILED;
-            item->errnum = settings[i].errnum;
-        }
+}
+
+static int gather_files(struct files *files, const struct rsw_removal_batch *batch, struct rsw_error *err) {
+    files->settings = calloc(batch->plan_count + 1, sizeof *files->settings);
+    files->owners = calloc(batch->plan_count + 1, sizeof *files->owners);
+    if (files->settings == NULL || files->owners == NULL) {
+        return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory for a batch of moves");
     }
-    free(settings);
-    free(owners);
+    add_files(files, batch, RSW_TURN_PART);
+    files->parts = files->count;
+    add_files(files, batch, RSW_TURN_NAME);
     return 0;
+}
+
+/* What failed of these decides over their items. */
+static void take_answers(struct rsw_removal_batch *batch, const struct files *files, size_t from, size_t to) {
+    for (size_t i = from; i < to; i++) {
+        struct rsw_removal_item *item = &batch->items[files->owners[i]];
+        if (files->settings[i].answer == RSW_FAILED && item->answer != RSW_FAILED) {
+            item->answer = RSW_FAILED;
+            item->errnum = files->settings[i].errnum;
+        }
+    }
+}
+
+/* Those between `from` and `to` whose item goes. The others are put behind them, and lose their place. */
+static void take_files(struct rsw_aside *aside, struct rsw_removal_batch *batch, struct files *files,
+                       size_t from, size_t to) {
+    size_t end = from;
+    for (size_t i = from; i < to; i++) {
+        if (batch->items[files->owners[i]].answer != RSW_FAILED) {
+            struct rsw_setting setting = files->settings[i];
+            uint32_t owner = files->owners[i];
+            files->settings[i] = files->settings[end];
+            files->owners[i] = files->owners[end];
+            files->settings[end] = setting;
+            files->owners[end++] = owner;
+        }
+    }
+    rsw_quarantine_take(aside->storage, aside->generation, files->settings + from, end - from);
+    take_answers(batch, files, from, end);
+    for (size_t i = from; i < end; i++) {
+        aside->late |= files->settings[i].late;
+    }
 }
 
 static void tell_failed(const struct rsw_aside *aside, const struct rsw_removal_item *item) {
@@ -115,6 +154,12 @@ static void record(const struct rsw_aside *aside, struct rsw_removal_batch *batc
 
 static int take(struct rsw_aside *aside, struct rsw_removal_batch *batch, struct rsw_error *err) {
     RSW_AUTO_TXN txn = NULL;
+    AUTO_FILES files = {.count = 0};
+    if (gather_files(&files, batch, err) != 0) {
+        return -1;
+    }
+    rsw_quarantine_copy(aside->storage, aside->generation, files.settings, files.count);
+    take_answers(batch, &files, 0, files.count);
     if (rsw_txn_begin_write(&txn, aside->index, err) != 0) {
         return -1;
     }
@@ -122,16 +167,15 @@ static int take(struct rsw_aside *aside, struct rsw_removal_batch *batch, struct
     if (rsw_txn_failed(txn, err)) {
         return -1;
     }
-    if (take_files(aside, batch, RSW_TURN_PART) != 0 || take_files(aside, batch, RSW_TURN_NAME) != 0) {
-        return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory for a batch of moves");
-    }
+    take_files(aside, batch, &files, 0, files.parts);
+    take_files(aside, batch, &files, files.parts, files.count);
     record(aside, batch, txn);
     return rsw_txn_commit(&txn, err);
 }
 
 /* The registry lists a tag for its empty folder. */
 static void remove_tag_folders(struct rsw_aside *aside, const struct rsw_removal_batch *batch) {
-    for (size_t i = 0; i < batch->count; i++) {
+    for (size_t i = 0; i < batch->count && !aside->storage->flat; i++) {
         char key[RSW_KEY_MAX];
         const struct rsw_removal_item *item = &batch->items[i];
         if (item->item.kind == RSW_ITEM_TAG && item->item.state == RSW_ITEM_ASIDE &&

@@ -3,7 +3,8 @@
  * Each batch is one index transaction, with the look at its touches and the moves inside: an exception, as
  * in purge.c, to "storage is never asked inside a write transaction". So a touch comes either before, and the
  * object stays, or after, and whoever gives it back finds the index to say that it was taken. Batches are
- * small, for events wait meanwhile.
+ * small, for events wait meanwhile. Where a move is a copy and a removal, the copies are made before: these
+ * can last, and what is touched meanwhile stays in its place, copy or not.
  */
 #ifndef REGSWEEP_GC_ASIDE_H
 #define REGSWEEP_GC_ASIDE_H
@@ -17,6 +18,7 @@ struct rsw_aside {
     struct rsw_audit *audit;
     const struct rsw_sweep_options *options; /* clock, log, stopped */
     uint64_t generation;
+    bool late; /* out: storage may carry out a removal yet (storage.h) */
 };
 
 /* Takes every pending item of this kind (blob, link, revision, tag) that nobody touched; one that cannot be

@@ -94,6 +94,7 @@ static const struct {
     {"storage_clock", rsw_doctor_storage_clock},
     {"quarantine", rsw_doctor_quarantine},
     {"permissions", rsw_doctor_permissions},
+    {"store", rsw_doctor_store},
     {"proxy", rsw_doctor_proxy},
     {"middleware", rsw_doctor_middleware},
     {"notifications", rsw_doctor_notifications},

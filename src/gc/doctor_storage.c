@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define QUARANTINE "regsweep/quarantine"
 #define PROBES_MAX 5
 #define SAMPLE 64 /* folders of each kind whose permissions are looked at */
 
@@ -23,7 +22,7 @@ static bool has_storage(struct rsw_diagnosis *out, const struct rsw_doctor *doct
     return doctor->storage != NULL;
 }
 
-/* For checks that write, or look at folders: an object store is not written to, and has none. */
+/* For checks that look at folders: an object store has none. */
 static bool has_folders(struct rsw_diagnosis *out, const struct rsw_doctor *doctor, const char *instead) {
     if (!has_storage(out, doctor)) {
         return false;
@@ -125,7 +124,10 @@ static int write_probe(struct rsw_storage *storage, int64_t *mtime_ms, struct rs
             rsw_storage_look(storage, &look, 1);
             rsw_storage_remove(storage, &removal, 1);
         }
-        errnum = write.answer != RSW_FOUND ? write.errnum : look.errnum != 0 ? look.errnum : removal.errnum;
+        errnum = write.answer != RSW_FOUND      ? write.errnum
+                 : look.answer == RSW_FAILED    ? look.errnum
+                 : removal.answer == RSW_FAILED ? removal.errnum
+                                                : 0;
         *mtime_ms = look.mtime_ms;
         if (errnum == 0 && look.answer == RSW_FOUND) {
             return RSW_FOUND;
@@ -145,7 +147,7 @@ static int write_probe(struct rsw_storage *storage, int64_t *mtime_ms, struct rs
 void rsw_doctor_storage_clock(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
     struct rsw_error err = RSW_ERROR_INIT;
     int64_t mtime_ms = 0;
-    if (!has_folders(out, doctor, "S3 itself refuses who has a clock that is far off")) {
+    if (!has_storage(out, doctor)) {
         return;
     }
     int64_t before_ms = rsw_clock_now_ms(doctor->clock);
@@ -171,11 +173,11 @@ void rsw_doctor_quarantine(struct rsw_diagnosis *out, const struct rsw_doctor *d
     enum { FOLDERS = 4 };
     struct rsw_error err = RSW_ERROR_INIT;
     int64_t mtime_ms;
-    struct rsw_survey surveys[FOLDERS] = {{.dir = QUARANTINE},
+    struct rsw_survey surveys[FOLDERS] = {{.dir = RSW_QUARANTINE},
                                           {.dir = RSW_LAYOUT_BLOBS},
                                           {.dir = RSW_LAYOUT_BLOBS "/sha256"},
                                           {.dir = RSW_LAYOUT_REPOSITORIES}};
-    if (!has_folders(out, doctor, "there is none on S3: only sweep --offline is possible there yet")) {
+    if (!has_storage(out, doctor)) {
         return;
     }
     if (write_probe(doctor->storage, &mtime_ms, &err) != RSW_FOUND) {
@@ -193,10 +195,11 @@ void rsw_doctor_quarantine(struct rsw_diagnosis *out, const struct rsw_doctor *d
                     "put the folder 'regsweep' and all of 'docker' on one filesystem, within one mount: "
                     "nothing can "
                     "be moved from one to another",
-                    "'" QUARANTINE "' is on another filesystem than '%s'", surveys[i].dir);
+                    "'" RSW_QUARANTINE "' is on another filesystem than '%s'", surveys[i].dir);
         }
     }
-    rsw_say(out, RSW_HEALTH_OK, NULL, "it can be written, and is on the filesystem of the registry's files");
+    rsw_say(out, RSW_HEALTH_OK, NULL, "it can be written%s",
+            doctor->storage->flat ? "" : ", and is on the filesystem of the registry's files");
 }
 
 /* ---- permissions ---- */

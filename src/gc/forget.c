@@ -2,6 +2,7 @@
 
 #include "gc/decide.h"
 #include "storage/layout.h"
+#include "util/grow.h"
 #include "util/log.h"
 
 #include <stdlib.h>
@@ -176,5 +177,47 @@ int rsw_forget(struct rsw_online *online, uint64_t id, enum rsw_item_kind kind, 
         rc = rc == 0 ? rsw_sweep_go_on(online->options, err) : rc;
     }
     free(batch);
+    return rc;
+}
+
+/* ---- bytes ---- */
+
+struct hidden {
+    struct rsw_digest *digests; /* owned */
+    size_t count, room;
+};
+
+static int gather_hidden(struct hidden *out, struct rsw_online *online, uint64_t id, struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    struct rsw_item item;
+    if (rsw_txn_begin_read(&txn, online->index, err) != 0) {
+        return -1;
+    }
+    rsw_iter_items(&iter, txn, id, RSW_ITEM_BLOB);
+    while (rsw_item_next(&iter, &item) == RSW_FOUND) {
+        struct rsw_digest *more = rsw_grown(out->digests, &out->room, out->count + 1, sizeof *more);
+        if (more == NULL) {
+            return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
+        }
+        out->digests = more;
+        if (item.state == RSW_ITEM_ASIDE && rsw_blob_digest(txn, item.blob, &more[out->count]) == RSW_FOUND) {
+            out->count++;
+        }
+    }
+    return rsw_txn_failed(txn, err) ? -1 : 0;
+}
+
+int rsw_forget_hidden(struct rsw_online *online, uint64_t generation, struct rsw_error *err) {
+    struct hidden hidden = {.count = 0};
+    if (online->replicas->cache != RSW_CACHE_REDIS || online->replicas->ops->forget_bytes == NULL) {
+        return 0;
+    }
+    int rc = gather_hidden(&hidden, online, generation, err);
+    for (size_t i = 0; rc == 0 && i < hidden.count; i++) {
+        rc = online->replicas->ops->forget_bytes(online->replicas, &hidden.digests[i], err) == RSW_FAILED ? -1
+                                                                                                          : 0;
+    }
+    free(hidden.digests);
     return rc;
 }

@@ -17,4 +17,10 @@ struct rsw_known {
 int rsw_forget(struct rsw_online *online, uint64_t id, enum rsw_item_kind kind, struct rsw_known *known,
                struct rsw_error *err);
 
+/* Bytes that Redis vouches for would not be written when they are pushed again: after they are hidden it must
+ * forget them, and what it learns anew it learns from storage; and again a settle later, for a request that
+ * had looked before can have told it once more. Clears no link. 0 or
+ * -1. Needs no transaction. */
+int rsw_forget_hidden(struct rsw_online *online, uint64_t generation, struct rsw_error *err);
+
 #endif

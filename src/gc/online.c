@@ -196,13 +196,14 @@ static int forget(struct rsw_online *online, struct rsw_generation *generation, 
     if (online->replicas->cache == RSW_CACHE_NONE) {
         return 0;
     }
+    bool before = generation->clearing;
     generation->clearing = true;
     if (put(online, generation, err) != 0 ||
         rsw_forget(online, generation->id, RSW_ITEM_REVISION, known, err) != 0 ||
         rsw_forget(online, generation->id, RSW_ITEM_LINK, known, err) != 0) {
         return -1;
     }
-    generation->clearing = false;
+    generation->clearing = before;
     return put(online, generation, err);
 }
 
@@ -256,14 +257,26 @@ static int scan_since_hidden(struct rsw_online *online, const struct rsw_generat
 
 /* ---- the states ---- */
 
-static int take(struct rsw_online *online, const struct rsw_generation *generation, enum rsw_item_kind kind,
+/* Where storage can carry out a removal late, the generation says so while it is asked, and as long as one
+ * was not answered: after a settle all that was given back is looked at again. */
+static int take(struct rsw_online *online, struct rsw_generation *generation, enum rsw_item_kind kind,
                 struct rsw_error *err) {
     struct rsw_aside aside = {.index = online->index,
                               .storage = online->storage,
                               .audit = online->audit,
                               .options = online->options,
                               .generation = generation->id};
-    return rsw_aside_take(&aside, kind, err);
+    bool before = generation->clearing;
+    if (!online->storage->loose) {
+        return rsw_aside_take(&aside, kind, err);
+    }
+    generation->clearing = true;
+    if (put(online, generation, err) != 0) {
+        return -1;
+    }
+    int rc = rsw_aside_take(&aside, kind, err);
+    generation->clearing = before || aside.late;
+    return put(online, generation, rc == 0 ? err : NULL) == 0 ? rc : -1;
 }
 
 /* Before anything is DELETEd: what was pushed again, and whose event was still on its way, stays. */
@@ -330,50 +343,6 @@ static int unlink_all(struct rsw_online *online, struct rsw_generation *generati
                : -1;
 }
 
-struct hidden {
-    struct rsw_digest *digests; /* owned */
-    size_t count, room;
-};
-
-static int gather_hidden(struct hidden *out, struct rsw_online *online, uint64_t id, struct rsw_error *err) {
-    RSW_AUTO_TXN txn = NULL;
-    RSW_AUTO_ITER iter = RSW_ITER_INIT;
-    struct rsw_item item;
-    if (rsw_txn_begin_read(&txn, online->index, err) != 0) {
-        return -1;
-    }
-    rsw_iter_items(&iter, txn, id, RSW_ITEM_BLOB);
-    while (rsw_item_next(&iter, &item) == RSW_FOUND) {
-        struct rsw_digest *more = rsw_grown(out->digests, &out->room, out->count + 1, sizeof *more);
-        if (more == NULL) {
-            return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
-        }
-        out->digests = more;
-        if (item.state == RSW_ITEM_ASIDE && rsw_blob_digest(txn, item.blob, &more[out->count]) == RSW_FOUND) {
-            out->count++;
-        }
-    }
-    return rsw_txn_failed(txn, err) ? -1 : 0;
-}
-
-/* Bytes that Redis vouches for would not be written when they are pushed again: after they are hidden it must
- * forget them, and what it learns anew it learns from storage; and again a settle later, for a request that
- * had looked before can have told it once more. Clears no link. */
-static int forget_hidden(struct rsw_online *online, const struct rsw_generation *generation,
-                         struct rsw_error *err) {
-    struct hidden hidden = {.count = 0};
-    if (online->replicas->cache != RSW_CACHE_REDIS || online->replicas->ops->forget_bytes == NULL) {
-        return 0;
-    }
-    int rc = gather_hidden(&hidden, online, generation->id, err);
-    for (size_t i = 0; rc == 0 && i < hidden.count; i++) {
-        rc = online->replicas->ops->forget_bytes(online->replicas, &hidden.digests[i], err) == RSW_FAILED ? -1
-                                                                                                          : 0;
-    }
-    free(hidden.digests);
-    return rc;
-}
-
 /* It can go on like that for ever, and loses nothing; but somebody should know. */
 static void tell_known(const struct rsw_online *online, const struct rsw_generation *generation,
                        uint64_t known, bool again) {
@@ -414,7 +383,8 @@ static int hide_all(struct rsw_online *online, struct rsw_generation *generation
         return -1;
     }
     tell(online, generation, "hiding");
-    if (take(online, generation, RSW_ITEM_BLOB, err) != 0 || forget_hidden(online, generation, err) != 0) {
+    if (take(online, generation, RSW_ITEM_BLOB, err) != 0 ||
+        rsw_forget_hidden(online, generation->id, err) != 0) {
         return -1;
     }
     int64_t wait_ms =
@@ -425,7 +395,7 @@ static int hide_all(struct rsw_online *online, struct rsw_generation *generation
 static int purge_all(struct rsw_online *online, struct rsw_generation *generation, struct rsw_error *err) {
     tell(online, generation, "fence and recheck");
     if (scan_since_hidden(online, generation, err) != 0 || drain(online, err) != 0 ||
-        look_again(online, generation, err) != 0 || forget_hidden(online, generation, err) != 0) {
+        look_again(online, generation, err) != 0 || rsw_forget_hidden(online, generation->id, err) != 0) {
         return -1;
     }
     tell(online, generation, "purging");
@@ -663,6 +633,10 @@ int rsw_online_begin(struct rsw_online *online, int64_t *left_ms, struct rsw_err
     if (online->result->guard[0] != 0) {
         return rsw_error_set(err, RSW_EREFUSED, 0, "nothing was removed: %s", online->result->guard);
     }
+    if (rsw_uploads_call_off(online->storage, mark.now_ms - mark.upload_max_age_ms, online->audit,
+                             online->options, err) != 0) {
+        return -1;
+    }
     if (plan.count == 0) {
         return rsw_tidy(online->index, online->storage, err);
     }
@@ -679,6 +653,29 @@ int rsw_online_begin(struct rsw_online *online, int64_t *left_ms, struct rsw_err
 
 /* ---- the registry was stopped ---- */
 
+/* A run was cut short, and storage may yet remove what it asked for: the copies stay until it cannot any
+ * more. */
+static int wait_for_removals(struct rsw_online *online, struct rsw_generation *generation,
+                             struct rsw_error *err) {
+    char text[32];
+    int64_t left_ms;
+    if (!online->storage->loose || !(generation->clearing || generation->settling)) {
+        return 0;
+    }
+    if ((generation->clearing && settle_after_kill(online, generation, err) != 0) ||
+        left_of(online, generation, &left_ms, err) != 0) {
+        return -1;
+    }
+    return left_ms <= 0
+               ? 0
+               : rsw_error_set(
+                     err, RSW_EREFUSED, 0,
+                     "generation %" PRIu64 " was cut short while storage was asked to remove "
+                     "something, which it may do yet; what was taken is back in its place. Run this "
+                     "again in %s",
+                     generation->id, rsw_duration_format((left_ms + 999) / 1000 * 1000, text, sizeof text));
+}
+
 int rsw_online_undo(struct rsw_online *online, struct rsw_error *err) {
     uint64_t ids[RSW_GENERATIONS_OPEN_MAX];
     size_t count;
@@ -688,7 +685,8 @@ int rsw_online_undo(struct rsw_online *online, struct rsw_error *err) {
     for (size_t i = 0; i < count; i++) {
         struct rsw_generation generation;
         if (touch_again(online, ids[i], true, err) != 0 || rsw_online_give_back(online, err) != 0 ||
-            get(online, ids[i], &generation, err) != 0 || rsw_purge(online, &generation, err) != 0) {
+            get(online, ids[i], &generation, err) != 0 || wait_for_removals(online, &generation, err) != 0 ||
+            rsw_purge(online, &generation, err) != 0) {
             return -1;
         }
     }

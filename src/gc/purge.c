@@ -14,7 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PASSES_MAX 8 /* over what is touched meanwhile, before it waits for the next run */
+#define PURGE_MAX 100 /* items of a batch: events wait for each */
+#define PASSES_MAX 8  /* over what is touched meanwhile, before it waits for the next run */
 
 struct purge {
     struct rsw_online *online;
@@ -115,6 +116,9 @@ static void end_item(struct purge *purge, struct rsw_txn *txn, const struct rsw_
 
 /* What it leaves empty. The folder of a revision is evidence, and goes with its tombstone. */
 static void remove_folders(struct purge *purge) {
+    if (purge->online->storage->flat) {
+        return;
+    }
     for (size_t i = 0; i < purge->batch->plan_count; i++) {
         const struct rsw_removal_key *key = &purge->batch->plan[i];
         const struct rsw_removal_item *item = &purge->batch->items[key->item];
@@ -229,35 +233,64 @@ static void tell_stays(struct purge *purge, const char *key, int errnum) {
             key, strerror(errnum));
 }
 
-static void purge_blob(struct purge *purge, struct rsw_txn *txn, struct rsw_item *item, const char *key) {
-    struct rsw_setting setting = {.key = key};
+/* Does its copy go? */
+static bool is_purged(struct purge *purge, struct rsw_txn *txn, struct rsw_item *item, const char *key) {
     if (item->state == RSW_ITEM_PENDING && !is_touched(item)) {
-        return;
+        return false;
     }
     if (is_touched(item) && !is_in_place(purge, key)) {
         end_item(purge, txn, item, RSW_ITEM_ASIDE); /* the generation does not end yet */
-        return;
+        return false;
     }
     if (is_to_be_held(purge, txn, item)) {
-        if (!drop_older_copy(purge, txn, item, key)) {
-            return; /* with both copies kept; the next run tries again */
+        if (drop_older_copy(purge, txn, item,
+                            key)) { /* else with both copies kept; the next run tries again */
+            hold(purge, txn, item, rsw_txn_seq(txn));
         }
-        hold(purge, txn, item, rsw_txn_seq(txn));
-        return;
+        return false;
     }
-    rsw_quarantine_purge(purge->online->storage, purge->generation->id, &setting, 1);
-    if (setting.answer == RSW_FAILED) {
-        tell_stays(purge, key, setting.errnum);
-        if (drop_older_copy(purge, txn, item, key)) {
+    return true;
+}
+
+static void end_blob(struct purge *purge, struct rsw_txn *txn, const struct rsw_item *item,
+                     const struct rsw_setting *setting) {
+    if (setting->answer == RSW_FAILED) {
+        tell_stays(purge, setting->key, setting->errnum);
+        if (drop_older_copy(purge, txn, item, setting->key)) {
             purge->generation->failed++;
             hold(purge, txn, item, 0); /* no later generation would find it */
         }
         return;
     }
-    if (!is_touched(item) && setting.answer == RSW_FOUND) {
+    if (!is_touched(item) && setting->answer == RSW_FOUND) {
         purge->generation->freed += item->size;
     }
     end_item(purge, txn, item, is_touched(item) ? RSW_ITEM_SPARED : RSW_ITEM_DONE);
+}
+
+/* The copies that go, at once. */
+static void purge_blobs_of(struct purge *purge, struct rsw_txn *txn) {
+    struct rsw_setting settings[PURGE_MAX];
+    size_t owners[PURGE_MAX];
+    size_t count = 0;
+    for (size_t i = 0; i < purge->batch->count; i++) {
+        struct rsw_item *item = &purge->batch->items[i].item;
+        const char *key = data_key(purge->batch, i);
+        uint32_t flags = item->flags;
+        if (rsw_item_get(txn, item) != RSW_FOUND) {
+            continue;
+        }
+        if (item->flags != flags) {
+            purge->missed = true;
+        } else if (is_purged(purge, txn, item, key)) {
+            settings[count] = (struct rsw_setting){.key = key};
+            owners[count++] = i;
+        }
+    }
+    rsw_quarantine_purge(purge->online->storage, purge->generation->id, settings, count);
+    for (size_t i = 0; i < count; i++) {
+        end_blob(purge, txn, &purge->batch->items[owners[i]].item, &settings[i]);
+    }
 }
 
 /* What was touched since it was loaded, and is in the audit as purged, comes back in the next pass. */
@@ -268,18 +301,7 @@ static int write_blobs(struct purge *purge, struct rsw_error *err) {
     }
     struct rsw_generation before = *purge->generation;
     purge->emptied_count = 0;
-    for (size_t i = 0; i < purge->batch->count; i++) {
-        struct rsw_item *item = &purge->batch->items[i].item;
-        uint32_t flags = item->flags;
-        if (rsw_item_get(txn, item) != RSW_FOUND) {
-            continue;
-        }
-        if (item->flags == flags) {
-            purge_blob(purge, txn, item, data_key(purge->batch, i));
-        } else {
-            purge->missed = true;
-        }
-    }
+    purge_blobs_of(purge, txn);
     rsw_generation_put(txn, purge->generation);
     if (rsw_txn_commit(&txn, err) != 0) {
         *purge->generation = before;
@@ -290,7 +312,7 @@ static int write_blobs(struct purge *purge, struct rsw_error *err) {
 
 /* Folders alone: what else that generation holds stays. */
 static void prune_emptied(struct purge *purge) {
-    for (size_t i = 0; i < purge->emptied_count; i++) {
+    for (size_t i = 0; i < purge->emptied_count && !purge->online->storage->flat; i++) {
         char dir[RSW_QUARANTINE_KEY_MAX];
         struct rsw_error ignored = RSW_ERROR_INIT; /* a folder that stays is no failure */
         rsw_quarantine_key(dir, purge->emptied[i], RSW_LAYOUT_ROOT);
@@ -529,7 +551,7 @@ int rsw_purge(struct rsw_online *online, struct rsw_generation *generation, stru
     if (purge.batch == NULL) {
         return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory for a batch of removals");
     }
-    purge.batch->limit = 100; /* events wait for each */
+    purge.batch->limit = PURGE_MAX;
     int rc = purge_all(&purge, err);
     rsw_removal_batch_free(purge.batch);
     return rc;

@@ -1,14 +1,15 @@
 #include "gc/quarantine.h"
 
+#include "util/cleanup.h"
 #include "util/text.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-#define QUARANTINE "regsweep/quarantine"
-#define README QUARANTINE "/README"
+#define README RSW_QUARANTINE "/README"
 
 /* For whoever finds it without us: every line that begins with blanks is a command, and the tests run them.
  */
@@ -72,8 +73,54 @@ static const char readme[] =
     "run\n"
     "`regsweep scan`, so that its index knows of it.\n";
 
+/* The same for a bucket. %s: its URL, with the registry's prefix. */
+static const char bucket_readme[] =
+    "regsweep's quarantine\n"
+    "=====================\n"
+    "\n"
+    "regsweep removes from this registry what nothing needs. Before it goes for good it lies here for a "
+    "while, so\n"
+    "that it can be put back. Each number is a generation: what one sweep took. In it every object has the "
+    "very key\n"
+    "that it was taken from. The registry does not look in here.\n"
+    "\n"
+    "Leave all of it alone while a sweep is under way (`regsweep inspect generations` says condemned, "
+    "unlinked or\n"
+    "hidden): what a client asks for meanwhile is put back from here. regsweep removes it by itself when it "
+    "is\n"
+    "due. What stays longer are manifests that a cache of the registry may still know.\n"
+    "\n"
+    "Putting back with regsweep\n"
+    "--------------------------\n"
+    "\n"
+    "`regsweep restore NAME:TAG`, `regsweep restore DIGEST`, `regsweep restore --generation 7`. It may be "
+    "done at\n"
+    "any time, and a sweep that is under way knows of it.\n"
+    "\n"
+    "Putting back without regsweep\n"
+    "-----------------------------\n"
+    "\n"
+    "With the command line of AWS, and as somebody who may read and write this bucket (another store than "
+    "AWS wants\n"
+    "--endpoint-url as well). No sweep must be under way. All of generation 7; with --size-only nothing that "
+    "is there\n"
+    "is overwritten:\n"
+    "\n"
+    "    aws s3 sync --size-only %s/regsweep/quarantine/7/ %s/\n"
+    "\n"
+    "Of several generations take the newest first. One object, by its key in here:\n"
+    "\n"
+    "    f=docker/registry/v2/blobs/sha256/ab/abcd/data\n"
+    "    aws s3 cp %s/regsweep/quarantine/7/$f %s/$f\n"
+    "\n"
+    "An image is many objects: a revision, layer links and a tag below `repositories`, and the data of each "
+    "of its\n"
+    "parts below `blobs`. Putting back all of a generation does no harm: the next sweep finds what nothing "
+    "needs.\n"
+    "The registry need not be restarted. Afterwards run `regsweep scan`, so that its index knows of it.\n";
+
 char *rsw_quarantine_key(char out[RSW_QUARANTINE_KEY_MAX], uint64_t generation, const char *key) {
-    int len = snprintf(out, RSW_QUARANTINE_KEY_MAX, QUARANTINE "/%" PRIu64 "/%s", generation, key);
+    int len = snprintf(out, RSW_QUARANTINE_KEY_MAX, RSW_QUARANTINE "/%" PRIu64 "/%s", generation, key);
     if (len < 0 || len >= RSW_QUARANTINE_KEY_MAX) {
         out[0] = 0;
     }
@@ -102,9 +149,28 @@ static enum rsw_code code_of(int errnum) {
     return errnum == EACCES || errnum == EPERM || errnum == EROFS ? RSW_EACCESS : RSW_EIO;
 }
 
+/* What is to be written there. 0 or -1. */
+static int make_readme(struct rsw_buf *out, const struct rsw_storage *storage, struct rsw_error *err) {
+    const char *url = rsw_storage_url(storage);
+    int len = (int)strlen(url);
+    while (len > 0 && url[len - 1] == '/') {
+        len--;
+    }
+    RSW_AUTO_FREE char *bare = strndup(url, (size_t)len);
+    if (bare == NULL) {
+        return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
+    }
+    return storage->flat ? rsw_buf_addf(out, err, bucket_readme, bare, bare, bare, bare)
+                         : rsw_buf_add(out, readme, sizeof readme - 1, err);
+}
+
 int rsw_quarantine_prepare(struct rsw_storage *storage, struct rsw_error *err) {
     char text[128];
-    struct rsw_write write = {.key = README, .bytes = readme, .len = sizeof readme - 1};
+    RSW_AUTO_BUF said = RSW_BUF_INIT;
+    if (make_readme(&said, storage, err) != 0) {
+        return -1;
+    }
+    struct rsw_write write = {.key = README, .bytes = said.data, .len = said.len};
     rsw_storage_write(storage, &write, 1);
     if (write.answer == RSW_FOUND || write.errnum == EEXIST) {
         return 0;
@@ -211,12 +277,19 @@ static void replace_copy(struct rsw_storage *storage, struct rsw_setting *settin
     answer(setting, move.answer, move.errnum);
 }
 
+/* Both are there: 0 if they are the same, or as above. */
+static int compare(struct rsw_storage *storage, const char *key, const char *copy) {
+    struct rsw_path path;
+    rsw_path_parse(&path, key);
+    return path.place == RSW_PLACE_BLOB_DATA ? compare_data(storage, key, copy)
+                                             : compare_text(storage, key, copy);
+}
+
 /* There is a copy already. What the other files say follows from their key, so one of two can be removed. */
 static void take_again(struct rsw_storage *storage, struct rsw_setting *setting, const char *copy) {
     struct rsw_path path;
     rsw_path_parse(&path, setting->key);
-    int errnum = path.place == RSW_PLACE_BLOB_DATA ? compare_data(storage, setting->key, copy)
-                                                   : compare_text(storage, setting->key, copy);
+    int errnum = compare(storage, setting->key, copy);
     if (errnum == ENOENT) {
         answer(setting, RSW_FAILED, EAGAIN); /* somebody else is at it; whoever asks again gets an answer */
     } else if (errnum != 0) {
@@ -248,9 +321,70 @@ static void take_chunk(struct chunk *chunk) {
     }
 }
 
+/* ---- take, where a move is two steps ---- */
+
+static void copy_chunk(struct chunk *chunk) {
+    struct rsw_move copies[CHUNK];
+    for (size_t i = 0; i < chunk->count; i++) {
+        copies[i] = (struct rsw_move){.from = chunk->settings[i].key, .to = chunk->copies[i]};
+    }
+    rsw_storage_copy(chunk->storage, copies, chunk->count);
+    for (size_t i = 0; i < chunk->count; i++) {
+        struct rsw_setting *setting = &chunk->settings[i];
+        int errnum = copies[i].errnum;
+        setting->copied = false;
+        if (copies[i].answer == RSW_ABSENT) {
+            struct rsw_look look = look_at(chunk->storage, chunk->copies[i]);
+            set_from_look(setting, &look);
+            continue;
+        }
+        if (copies[i].answer == RSW_FAILED && errnum == EEXIST) {
+            errnum = compare(chunk->storage, setting->key, chunk->copies[i]);
+        }
+        answer(setting, errnum == 0 ? RSW_FOUND : RSW_FAILED, errnum == ENOENT ? EAGAIN : errnum);
+        setting->copied = errnum == 0;
+    }
+}
+
+void rsw_quarantine_copy(struct rsw_storage *storage, uint64_t generation, struct rsw_setting *settings,
+                         size_t count) {
+    if (storage->loose) {
+        in_chunks(storage, generation, settings, count, copy_chunk);
+    }
+}
+
+/* What a key says follows from it, so the copy is still the same; but a tag can have been written anew. */
+static bool may_remove(struct rsw_storage *storage, struct rsw_setting *setting, const char *copy) {
+    struct rsw_path path;
+    rsw_path_parse(&path, setting->key);
+    if (setting->copied && path.place == RSW_PLACE_TAG_CURRENT) {
+        int errnum = compare(storage, setting->key, copy);
+        setting->copied = errnum == 0;
+        answer(setting, errnum == 0 ? RSW_FOUND : RSW_FAILED, errnum == ENOENT ? EAGAIN : errnum);
+    }
+    return setting->copied;
+}
+
+static void remove_chunk(struct chunk *chunk) {
+    struct rsw_removal removals[CHUNK];
+    struct rsw_setting *owners[CHUNK];
+    size_t count = 0;
+    for (size_t i = 0; i < chunk->count; i++) {
+        if (may_remove(chunk->storage, &chunk->settings[i], chunk->copies[i])) {
+            owners[count] = &chunk->settings[i];
+            removals[count++] = (struct rsw_removal){.key = chunk->settings[i].key};
+        }
+    }
+    rsw_storage_remove(chunk->storage, removals, count);
+    for (size_t i = 0; i < count; i++) {
+        owners[i]->late = removals[i].late;
+        answer(owners[i], removals[i].answer == RSW_FAILED ? RSW_FAILED : RSW_FOUND, removals[i].errnum);
+    }
+}
+
 void rsw_quarantine_take(struct rsw_storage *storage, uint64_t generation, struct rsw_setting *settings,
                          size_t count) {
-    in_chunks(storage, generation, settings, count, take_chunk);
+    in_chunks(storage, generation, settings, count, storage->loose ? remove_chunk : take_chunk);
 }
 
 /* ---- return ---- */
@@ -319,8 +453,25 @@ static int cannot_clean(const char *key, int errnum, struct rsw_error *err) {
                          strerror_r(errnum, text, sizeof text), remedy(errnum));
 }
 
+/* The links of a page, at once. */
+static int remove_links(struct cleaning *cleaning, struct rsw_removal *removals, size_t count,
+                        struct rsw_error *err) {
+    rsw_storage_remove(cleaning->storage, removals, count);
+    for (size_t i = 0; i < count; i++) {
+        if (removals[i].answer == RSW_FAILED) {
+            return cannot_clean(removals[i].key, removals[i].errnum, err);
+        }
+    }
+    return 0;
+}
+
 static int clean_page(void *arg, const struct rsw_entry *entries, size_t count, struct rsw_error *err) {
     struct cleaning *cleaning = arg;
+    RSW_AUTO_FREE struct rsw_removal *removals = calloc(count + 1, sizeof *removals);
+    size_t links = 0;
+    if (removals == NULL) {
+        return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory while cleaning the quarantine");
+    }
     for (size_t i = 0; i < count; i++) {
         const struct rsw_entry *entry = &entries[i];
         struct rsw_path path;
@@ -329,21 +480,18 @@ static int clean_page(void *arg, const struct rsw_entry *entries, size_t count, 
         }
         rsw_path_parse(&path, entry->key + cleaning->prefix_len);
         if (entry->kind == RSW_ENTRY_FILE && is_link(path.place)) {
-            struct rsw_removal removal = remove_key(cleaning->storage, entry->key);
-            if (removal.answer == RSW_FAILED) {
-                return cannot_clean(entry->key, removal.errnum, err);
-            }
+            removals[links++].key = entry->key;
         } else if (entry->kind != RSW_ENTRY_FILE || path.place != RSW_PLACE_BLOB_DATA) {
             cleaning->strange++;
         }
     }
-    return 0;
+    return remove_links(cleaning, removals, links, err);
 }
 
 int rsw_quarantine_clean(struct rsw_storage *storage, uint64_t generation, uint64_t *strange,
                          struct rsw_error *err) {
     char dir[RSW_QUARANTINE_KEY_MAX];
-    int len = snprintf(dir, sizeof dir, QUARANTINE "/%" PRIu64, generation);
+    int len = snprintf(dir, sizeof dir, RSW_QUARANTINE "/%" PRIu64, generation);
     struct cleaning cleaning = {.storage = storage, .prefix_len = (size_t)len + 1};
     const struct rsw_listing listing = {.prefix = dir, .page = clean_page, .arg = &cleaning};
     int listed = rsw_storage_list(storage, &listing, err);
@@ -353,7 +501,8 @@ int rsw_quarantine_clean(struct rsw_storage *storage, uint64_t generation, uint6
     if (listed == RSW_ABSENT) {
         return 0;
     }
-    return listed == RSW_FAILED || rsw_storage_prune(storage, dir, err) == RSW_FAILED ? -1 : 0;
+    return listed == RSW_FAILED || (!storage->flat && rsw_storage_prune(storage, dir, err) == RSW_FAILED) ? -1
+                                                                                                          : 0;
 }
 
 /* ---- who else is here ---- */
@@ -362,7 +511,7 @@ static enum rsw_descend note_folder(void *arg, const char *dir_key, const char *
     uint64_t *highest = arg;
     uint64_t number;
     (void)leaf;
-    if (rsw_number_parse(&number, dir_key + strlen(QUARANTINE) + 1, UINT64_MAX) && number > *highest) {
+    if (rsw_number_parse(&number, dir_key + strlen(RSW_QUARANTINE) + 1, UINT64_MAX) && number > *highest) {
         *highest = number;
     }
     return RSW_DESCEND_SKIP;
@@ -380,7 +529,7 @@ static int pass_over(void *arg, const struct rsw_entry *entries, size_t count, s
 
 int rsw_quarantine_highest(struct rsw_storage *storage, uint64_t *highest, struct rsw_error *err) {
     const struct rsw_listing listing = {
-        .prefix = QUARANTINE, .descend = note_folder, .page = pass_over, .arg = highest};
+        .prefix = RSW_QUARANTINE, .descend = note_folder, .page = pass_over, .arg = highest};
     *highest = 0;
     return rsw_storage_list(storage, &listing, err) == RSW_FAILED ? -1 : 0;
 }

@@ -16,6 +16,8 @@
 #include "storage/layout.h"
 #include "storage/storage.h"
 
+#define RSW_QUARANTINE "regsweep/quarantine"
+
 /* "regsweep/quarantine/18446744073709551615/" in front of the longest key. */
 #define RSW_QUARANTINE_KEY_MAX (RSW_KEY_MAX + 48)
 
@@ -32,13 +34,20 @@ struct rsw_setting {
     int answer;      /* see each call */
     int errnum;
     bool placed; /* by rsw_quarantine_return: it was not in place before */
+    bool copied; /* by rsw_quarantine_copy: there is a copy of what is in place, which may be removed */
+    bool late;   /* by rsw_quarantine_take: its removal may be carried out yet (storage.h) */
 };
-/* Takes files out of the registry's sight, each in one step. RSW_FOUND: it is in quarantine now. RSW_ABSENT:
- * it was at neither place. If there is a copy in quarantine already (an earlier run was killed, or it was
- * given back and is taken again) the one in place is removed, for its copy is the same; RSW_FOUND. Of a tag's
- * `current` the copy goes instead, and the one in place is moved there: what is written into it that very
- * moment is not lost. A link whose contents differ from those of the copy, and data of another size, stay:
- * RSW_FAILED with EEXIST. */
+/* The first half of taking files where storage cannot move them in one step (`loose`): what is in place, and
+ * has no copy yet, is copied, which can last. Nothing is out of sight yet. Elsewhere nothing happens. */
+void rsw_quarantine_copy(struct rsw_storage *storage, uint64_t generation, struct rsw_setting *settings,
+                         size_t count);
+/* Takes files out of the registry's sight, each in one step; where storage is `loose`, those that
+ * rsw_quarantine_copy has just copied. RSW_FOUND: it is in quarantine now. RSW_ABSENT: it was at neither
+ * place. If there is a copy in quarantine already (an earlier run was killed, or it was given back and is
+ * taken again) the one in place is removed, for its copy is the same; RSW_FOUND. Of a tag's `current` the
+ * copy goes instead, and the one in place is moved there: what is written into it that very moment is not
+ * lost. A link whose contents differ from those of the copy, and data of another size, stay: RSW_FAILED with
+ * EEXIST. */
 void rsw_quarantine_take(struct rsw_storage *storage, uint64_t generation, struct rsw_setting *settings,
                          size_t count);
 /* Puts files back that are not in place; their copies stay (where there are hard links, it is the same file).

@@ -1,41 +1,14 @@
 #include "gc/revive.h"
 
-#include "gc/quarantine.h"
-#include "gc/removal.h"
+#include "gc/revival.h"
 #include "index/facts.h"
 #include "oci/reference.h"
-#include "storage/layout.h"
 #include "util/cleanup.h"
 #include "util/grow.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define ROUND_MAX 100 /* entries of the queue at once: a round has two write transactions */
-
-struct touched {
-    struct rsw_item item;
-    uint64_t queued;
-    size_t at;  /* in the batch, if it is an item of a generation */
-    bool layer; /* a revision whose manifest was uploaded as a layer too */
-    int answer; /* FOUND: done with; ABSENT: lost; FAILED: try again later */
-    bool ended; /* taken out of the queue: nobody touched it since it was gathered */
-};
-
-struct revival {
-    struct rsw_index *index;
-    struct rsw_storage *storage;
-    const struct rsw_clock *clock;
-    const struct rsw_log *log;
-    struct rsw_revive_result *result;
-    struct rsw_removal_batch *batch; /* the items, with their keys */
-    size_t owners[ROUND_MAX];        /* entries of the items in the batch */
-    struct touched entries[ROUND_MAX];
-    size_t count;
-    struct touched *failed; /* owned, in the order of the queue: not tried again in the same run */
-    size_t failed_count, failed_room;
-};
 
 /* ---- what follows from a touch ---- */
 
@@ -176,7 +149,7 @@ static int compare(const struct rsw_item *a, const struct rsw_item *b) {
 }
 
 /* The first that failed and is not before this one. */
-static size_t find_failed(const struct revival *revival, const struct rsw_item *item) {
+static size_t find_failed(const struct rsw_revival *revival, const struct rsw_item *item) {
     size_t low = 0;
     size_t high = revival->failed_count;
     while (low < high) {
@@ -190,17 +163,17 @@ static size_t find_failed(const struct revival *revival, const struct rsw_item *
     return low;
 }
 
-static bool has_failed(const struct revival *revival, const struct touched *entry) {
+static bool has_failed(const struct rsw_revival *revival, const struct rsw_touched *entry) {
     size_t at = find_failed(revival, &entry->item);
     return at < revival->failed_count && compare(&revival->failed[at].item, &entry->item) == 0 &&
            revival->failed[at].queued == entry->queued;
 }
 
-static int add_failed(struct revival *revival, const struct touched *entry, struct rsw_error *err) {
+static int add_failed(struct rsw_revival *revival, const struct rsw_touched *entry, struct rsw_error *err) {
     size_t at = find_failed(revival, &entry->item);
     if (at == revival->failed_count || compare(&revival->failed[at].item, &entry->item) != 0) {
-        struct touched *failed = rsw_grown(revival->failed, &revival->failed_room, revival->failed_count + 1,
-                                           sizeof *revival->failed);
+        struct rsw_touched *failed = rsw_grown(revival->failed, &revival->failed_room,
+                                               revival->failed_count + 1, sizeof *revival->failed);
         if (failed == NULL) {
             return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory for giving back");
         }
@@ -212,7 +185,7 @@ static int add_failed(struct revival *revival, const struct touched *entry, stru
     return 0;
 }
 
-static int gather(struct revival *revival, struct rsw_error *err) {
+static int gather(struct rsw_revival *revival, struct rsw_error *err) {
     RSW_AUTO_TXN txn = NULL;
     revival->count = 0;
     if (rsw_txn_begin_read(&txn, revival->index, err) != 0) {
@@ -220,8 +193,9 @@ static int gather(struct revival *revival, struct rsw_error *err) {
     }
     RSW_AUTO_ITER iter = RSW_ITER_INIT;
     rsw_iter_touched(&iter, txn);
-    struct touched entry = {.answer = RSW_FOUND};
-    while (revival->count < ROUND_MAX && rsw_touched_next(&iter, &entry.item, &entry.queued) == RSW_FOUND) {
+    struct rsw_touched entry = {.answer = RSW_FOUND};
+    while (revival->count < RSW_REVIVE_ROUND_MAX &&
+           rsw_touched_next(&iter, &entry.item, &entry.queued) == RSW_FOUND) {
         if (!has_failed(revival, &entry)) {
             revival->entries[revival->count++] = entry;
         }
@@ -229,7 +203,7 @@ static int gather(struct revival *revival, struct rsw_error *err) {
     return rsw_txn_failed(txn, err) ? -1 : 0;
 }
 
-static int spread(struct revival *revival, struct rsw_error *err) {
+static int spread(struct rsw_revival *revival, struct rsw_error *err) {
     RSW_AUTO_TXN txn = NULL;
     if (rsw_txn_begin_write(&txn, revival->index, err) != 0) {
         return -1;
@@ -242,14 +216,25 @@ static int spread(struct revival *revival, struct rsw_error *err) {
     return rsw_txn_commit(&txn, err);
 }
 
-static int name(struct revival *revival, struct rsw_error *err) {
+/* Where a file is moved in one step, its copy has what was written last. */
+static void name_head(const struct rsw_revival *revival, struct rsw_txn *txn, struct rsw_touched *entry) {
+    struct rsw_tag tag;
+    entry->head = 0;
+    if (revival->storage->loose && entry->item.kind == RSW_ITEM_TAG &&
+        rsw_tag_get(txn, entry->item.repo, entry->item.name, &tag) == RSW_FOUND && tag.head != 0 &&
+        tag.head != entry->item.blob && rsw_blob_digest(txn, tag.head, &entry->head_digest) == RSW_FOUND) {
+        entry->head = tag.head;
+    }
+}
+
+static int name(struct rsw_revival *revival, struct rsw_error *err) {
     RSW_AUTO_TXN txn = NULL;
     rsw_removal_batch_clear(revival->batch);
     if (rsw_txn_begin_read(&txn, revival->index, err) != 0) {
         return -1;
     }
     for (size_t i = 0; i < revival->count; i++) {
-        struct touched *entry = &revival->entries[i];
+        struct rsw_touched *entry = &revival->entries[i];
         if (entry->item.generation == 0) {
             continue;
         }
@@ -258,119 +243,12 @@ static int name(struct revival *revival, struct rsw_error *err) {
         struct rsw_member link;
         entry->layer = entry->item.kind == RSW_ITEM_REVISION &&
                        rsw_member_get(txn, RSW_LINK, entry->item.repo, entry->item.blob, &link) == RSW_FOUND;
+        name_head(revival, txn, entry);
         if (rsw_removal_batch_add(revival->batch, txn, &entry->item, err) != 0) {
             return -1;
         }
     }
     return rsw_txn_failed(txn, err) ? -1 : 0;
-}
-
-static void note(struct revival *revival, struct touched *entry, const struct rsw_setting *setting) {
-    if (setting->answer == RSW_FAILED) {
-        entry->answer = RSW_FAILED;
-        rsw_log(revival->log, RSW_LOG_ERROR, "%s was touched and cannot be put back, tried again later: %s",
-                setting->key, strerror(setting->errnum));
-    }
-}
-
-/* What else is in quarantine in the folder of a revision or tag (signatures, history), whether the index
- * still knows of it or not. */
-struct folder {
-    struct revival *revival;
-    struct touched *entry;
-};
-
-static int return_page(void *arg, const struct rsw_entry *entries, size_t count, struct rsw_error *err) {
-    struct folder *of = arg;
-    (void)err;
-    for (size_t i = 0; i < count; i++) {
-        const char *key = strstr(entries[i].key, RSW_LAYOUT_ROOT "/");
-        if (key != NULL && entries[i].kind == RSW_ENTRY_FILE) {
-            struct rsw_setting setting = {.key = key};
-            rsw_quarantine_return(of->revival->storage, of->entry->item.generation, &setting, 1);
-            note(of->revival, of->entry, &setting);
-        }
-    }
-    return 0;
-}
-
-static void return_folder(struct revival *revival, struct touched *entry, const char *key) {
-    char prefix[RSW_QUARANTINE_KEY_MAX];
-    struct folder of = {revival, entry};
-    struct rsw_error err = RSW_ERROR_INIT;
-    struct rsw_listing listing = {
-        .prefix = rsw_quarantine_key(prefix, entry->item.generation, key), .page = return_page, .arg = &of};
-    if (rsw_storage_list(revival->storage, &listing, &err) == RSW_FAILED) {
-        entry->answer = RSW_FAILED;
-        rsw_log(revival->log, RSW_LOG_ERROR, "what belongs to %s cannot be put back, tried again later: %s",
-                key, err.message);
-    }
-}
-
-/* Before the file that makes it one. */
-static void return_parts(struct revival *revival, struct touched *entry,
-                         const struct rsw_removal_item *item) {
-    char key[RSW_KEY_MAX];
-    if (item->item.kind == RSW_ITEM_REVISION &&
-        rsw_key_revision_link(key, item->repo.name, &item->digest) != NULL) {
-        *strrchr(key, '/') = 0;
-        return_folder(revival, entry, key);
-    } else if (item->item.kind == RSW_ITEM_TAG &&
-               rsw_key_tag(key, item->repo.name, item->item.name) != NULL) {
-        return_folder(revival, entry, key);
-    }
-}
-
-/* A layer link of which there is no copy, for a request of ours to forget it has taken it: what it says is
- * known. One that is in place stays as it is. */
-static void write_link(struct revival *revival, struct touched *entry, const struct rsw_removal_item *item) {
-    char key[RSW_KEY_MAX];
-    char text[RSW_DIGEST_TEXT_MAX];
-    struct rsw_write write = {.key = rsw_key_layer_link(key, item->repo.name, &item->digest)};
-    if (write.key == NULL || item->digest.alg != RSW_SHA256) { /* an alias: nobody knows what it led to */
-        entry->answer = entry->answer == RSW_FOUND ? RSW_ABSENT : entry->answer;
-        return;
-    }
-    write.bytes = rsw_digest_format(&item->digest, text);
-    write.len = strlen(text);
-    rsw_storage_write(revival->storage, &write, 1);
-    if (write.answer == RSW_FOUND) {
-        revival->result->placed++;
-    } else if (write.errnum != EEXIST) {
-        entry->answer = RSW_FAILED;
-        rsw_log(revival->log, RSW_LOG_ERROR, "%s was touched and cannot be written, tried again later: %s",
-                key, strerror(write.errnum));
-    }
-}
-
-/* Puts the files of all items back that are not in place. */
-static void place(struct revival *revival) {
-    const struct rsw_removal_batch *batch = revival->batch;
-    for (size_t i = 0; i < batch->plan_count; i++) {
-        const struct rsw_removal_key *plan = &batch->plan[i];
-        struct touched *entry = &revival->entries[revival->owners[plan->item]];
-        struct rsw_setting setting = {.key = batch->keys + plan->key};
-        if (plan->turn == RSW_TURN_DIR) {
-            continue;
-        }
-        if (plan->turn == RSW_TURN_NAME) {
-            return_parts(revival, entry, &batch->items[plan->item]);
-            if (entry->layer) {
-                write_link(revival, entry, &batch->items[plan->item]);
-            }
-        }
-        rsw_quarantine_return(revival->storage, entry->item.generation, &setting, 1);
-        note(revival, entry, &setting);
-        bool itself = plan->turn == RSW_TURN_NAME || entry->item.kind == RSW_ITEM_BLOB ||
-                      entry->item.kind == RSW_ITEM_LINK;
-        bool lost = itself && setting.answer == RSW_ABSENT;
-        if (lost && entry->item.kind == RSW_ITEM_LINK) {
-            write_link(revival, entry, &batch->items[plan->item]);
-        } else if (lost && entry->answer == RSW_FOUND) {
-            entry->answer = RSW_ABSENT;
-        }
-        revival->result->placed += setting.placed ? 1 : 0;
-    }
 }
 
 /* ---- the index ---- */
@@ -392,8 +270,8 @@ static void claim_member(struct rsw_txn *txn, enum rsw_member_kind kind, const s
     rsw_fact_member(txn, kind, &member);
 }
 
-/* Storage has it again. */
-static void claim(struct rsw_txn *txn, const struct rsw_removal_item *from, int64_t now_ms) {
+/* Storage has it again. `head`: of a tag, where it is another one by now; else 0. */
+static void claim(struct rsw_txn *txn, const struct rsw_removal_item *from, uint32_t head, int64_t now_ms) {
     const struct rsw_item *item = &from->item;
     switch (item->kind) {
     case RSW_ITEM_BLOB:
@@ -406,7 +284,7 @@ static void claim(struct rsw_txn *txn, const struct rsw_removal_item *from, int6
         break;
     case RSW_ITEM_TAG:
         rsw_fact_repo(txn, from->repo.name, now_ms);
-        rsw_fact_tag_event(txn, item->repo, item->name, item->blob, 0, now_ms);
+        rsw_fact_tag_event(txn, item->repo, item->name, head != 0 ? head : item->blob, 0, now_ms);
         break;
     case RSW_ITEM_REPOSITORY:
     case RSW_ITEM_UPLOAD:
@@ -414,7 +292,7 @@ static void claim(struct rsw_txn *txn, const struct rsw_removal_item *from, int6
     }
 }
 
-static void tell_lost(struct revival *revival, const struct rsw_removal_item *item) {
+static void tell_lost(struct rsw_revival *revival, const struct rsw_removal_item *item) {
     char name[RSW_REMOVAL_NAME_MAX];
     revival->result->lost++;
     rsw_log(revival->log, RSW_LOG_WARNING,
@@ -424,24 +302,24 @@ static void tell_lost(struct revival *revival, const struct rsw_removal_item *it
 
 /* A claim is a touch too, and queues what it is about: that is out again before anybody sees it. What others
  * queued since it was gathered stays, for what was put in place may be gone again. */
-static int record(struct revival *revival, struct rsw_error *err) {
+static int record(struct rsw_revival *revival, struct rsw_error *err) {
     RSW_AUTO_TXN txn = NULL;
     if (rsw_txn_begin_write(&txn, revival->index, err) != 0) {
         return -1;
     }
     int64_t now_ms = rsw_clock_now_ms(revival->clock);
     for (size_t i = 0; i < revival->count; i++) {
-        struct touched *entry = &revival->entries[i];
+        struct rsw_touched *entry = &revival->entries[i];
         entry->ended = entry->answer != RSW_FAILED && rsw_touched_drop(txn, &entry->item, entry->queued);
     }
     for (size_t i = 0; i < revival->count; i++) {
-        const struct touched *entry = &revival->entries[i];
+        const struct rsw_touched *entry = &revival->entries[i];
         if (entry->item.generation != 0 && entry->answer == RSW_FOUND) {
-            claim(txn, &revival->batch->items[entry->at], now_ms);
+            claim(txn, &revival->batch->items[entry->at], entry->head, now_ms);
         }
     }
     for (size_t i = 0; i < revival->count; i++) {
-        const struct touched *entry = &revival->entries[i];
+        const struct rsw_touched *entry = &revival->entries[i];
         if (entry->ended) {
             rsw_touched_drop(txn, &entry->item, rsw_txn_seq(txn));
         }
@@ -449,9 +327,9 @@ static int record(struct revival *revival, struct rsw_error *err) {
     return rsw_txn_commit(&txn, err);
 }
 
-static int tally(struct revival *revival, struct rsw_error *err) {
+static int tally(struct rsw_revival *revival, struct rsw_error *err) {
     for (size_t i = 0; i < revival->count; i++) {
-        const struct touched *entry = &revival->entries[i];
+        const struct rsw_touched *entry = &revival->entries[i];
         if (entry->item.generation == 0) {
             continue;
         }
@@ -471,7 +349,7 @@ static int tally(struct revival *revival, struct rsw_error *err) {
 
 /* What follows is touched before anything is put back, so that nothing of it is taken meanwhile, and is
  * queued in turn: hence the rounds, until one finds nothing. */
-static int run(struct revival *revival, struct rsw_error *err) {
+static int run(struct rsw_revival *revival, struct rsw_error *err) {
     for (;;) {
         if (gather(revival, err) != 0) {
             return -1;
@@ -482,8 +360,7 @@ static int run(struct revival *revival, struct rsw_error *err) {
         if (spread(revival, err) != 0 || name(revival, err) != 0) {
             return -1;
         }
-        place(revival);
-        if (record(revival, err) != 0 || tally(revival, err) != 0) {
+        if (rsw_revival_place(revival, err) != 0 || record(revival, err) != 0 || tally(revival, err) != 0) {
             return -1;
         }
     }
@@ -492,7 +369,7 @@ static int run(struct revival *revival, struct rsw_error *err) {
 int rsw_revive(struct rsw_revive_result *result, struct rsw_index *index, struct rsw_storage *storage,
                const struct rsw_clock *clock, const struct rsw_log *log, struct rsw_error *err) {
     *result = (struct rsw_revive_result){.items = 0};
-    struct revival *revival = calloc(1, sizeof *revival);
+    struct rsw_revival *revival = calloc(1, sizeof *revival);
     if (revival != NULL) {
         revival->batch = rsw_removal_batch_new();
     }

@@ -7,6 +7,7 @@
 #include "gc/lease.h"
 #include "gc/online.h"
 #include "gc/tidy.h"
+#include "gc/uploads.h"
 #include "util/clock.h"
 #include "util/log.h"
 #include "util/text.h"
@@ -43,6 +44,9 @@ static int sweep_offline(struct rsw_sweep_result *result, struct rsw_index *inde
                           .audit = &audit,
                           .result = result,
                           .begun_ms = rsw_monotonic_ms()};
+    if (rsw_uploads_call_off(storage, mark.now_ms - mark.upload_max_age_ms, &audit, options, err) != 0) {
+        return -1;
+    }
     if (plan.count == 0) {
         return rsw_generation_abandon(index, mark.now_ms, err) == 0 ? rsw_tidy(index, storage, err) : -1;
     }
@@ -252,12 +256,6 @@ int rsw_sweep(struct rsw_sweep_result *result, struct rsw_index *index, struct r
     }
     if (options->offline) {
         return sweep_offline(result, index, storage, options, err);
-    }
-    if (storage->flat) { /* before anything is touched */
-        return rsw_error_set(
-            err, RSW_EREFUSED, 0,
-            "nothing was removed: sweeping beside a running registry is not yet possible on S3; "
-            "use --offline with the registry stopped or read-only");
     }
     if (options->replicas == NULL) {
         return rsw_error_set(

@@ -1,9 +1,14 @@
 #include "gc/uploads.h"
 
+#include "gc/quarantine.h"
 #include "storage/layout.h"
+#include "util/clock.h"
 #include "util/grow.h"
+#include "util/log.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct known {
     struct rsw_upload upload;
@@ -67,4 +72,64 @@ int rsw_uploads_forget_ended(struct rsw_index *index, struct rsw_storage *storag
     }
     free(known);
     return rc;
+}
+
+/* ---- in parts ---- */
+
+struct calling {
+    struct rsw_audit *audit;
+    const struct rsw_sweep_options *options;
+    int64_t before_ms;
+    int rc;
+    struct rsw_error *err;
+};
+
+static int note(struct calling *calling, const struct rsw_path *path) {
+    char repo[RSW_REPO_NAME_MAX + 1];
+    char id[RSW_UPLOAD_ID_MAX + 1];
+    if (path->repo_len > RSW_REPO_NAME_MAX || path->upload_len > RSW_UPLOAD_ID_MAX) {
+        return 0;
+    }
+    memcpy(repo, path->repo, path->repo_len);
+    repo[path->repo_len] = 0;
+    memcpy(id, path->upload, path->upload_len);
+    id[path->upload_len] = 0;
+    const struct rsw_sweep_item item = {
+        .kind = RSW_ITEM_UPLOAD, .reason = RSW_REASON_STALE, .repo = repo, .name = id};
+    return rsw_audit_item(calling->audit, "delete", 0, rsw_clock_now_ms(calling->options->clock), &item, 0,
+                          calling->err) == 0
+               ? rsw_audit_sync(calling->audit, calling->err)
+               : -1;
+}
+
+static bool is_old(void *arg, const char *key, int64_t begun_ms) {
+    struct calling *calling = arg;
+    struct rsw_path path;
+    rsw_path_parse(&path, key);
+    bool ours = strncmp(key, RSW_QUARANTINE "/", strlen(RSW_QUARANTINE "/")) == 0;
+    if (begun_ms >= calling->before_ms || calling->rc != 0 || !(ours || path.place == RSW_PLACE_UPLOAD)) {
+        return false;
+    }
+    calling->rc = ours ? 0 : note(calling, &path);
+    return calling->rc == 0;
+}
+
+int rsw_uploads_call_off(struct rsw_storage *storage, int64_t before_ms, struct rsw_audit *audit,
+                         const struct rsw_sweep_options *options, struct rsw_error *err) {
+    struct rsw_error why = RSW_ERROR_INIT;
+    struct calling calling = {
+        .audit = audit, .options = options, .before_ms = rsw_storage_time_ms(storage, before_ms), .err = err};
+    struct rsw_unfinished unfinished = {.prefix = "", .wanted = is_old, .arg = &calling};
+    if (rsw_storage_call_off(storage, &unfinished, &why) != 0) {
+        rsw_log(options->log, RSW_LOG_WARNING, "what unfinished uploads hold stays: %s", why.message);
+    }
+    if (unfinished.called_off > 0) {
+        rsw_log(options->log, RSW_LOG_INFO,
+                "%" PRIu64 " uploads in parts that nobody finished are called off", unfinished.called_off);
+    }
+    if (unfinished.failed > 0) {
+        rsw_log(options->log, RSW_LOG_WARNING, "%" PRIu64 " uploads in parts could not be called off",
+                unfinished.failed);
+    }
+    return calling.rc;
 }

@@ -394,7 +394,7 @@ int rsw_check_run(struct rsw_check_result *result, struct rsw_index *index, stru
         reading.settle_ms = options->settle_ms > 0 ? options->settle_ms : reading.settle_ms;
         reading.emit = write_batch;
         reading.to = &reading;
-        rc = gather(&run, now_ms);
+        rc = rsw_reading_spare(&reading, run.err) == 0 ? gather(&run, now_ms) : -1;
         rc = rc == 0 && run.count + run.needless_count > 0 ? run_page(&run) : rc;
         rsw_reading_release(&reading);
     } while (rc == 0 && run.count + run.needless_count == RSW_READING_PAGE);

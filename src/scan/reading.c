@@ -4,6 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A store rounds its times, its clock may be set a little, and a scan takes its time. */
+#define UNCHANGED_MARGIN_MS (15 * 60 * INT64_C(1000))
+
 void rsw_reading_init(struct rsw_reading *reading, struct rsw_index *index, struct rsw_storage *storage) {
     memset(reading, 0, sizeof *reading);
     reading->index = index;
@@ -11,6 +14,21 @@ void rsw_reading_init(struct rsw_reading *reading, struct rsw_index *index, stru
     reading->settle_ms = RSW_SETTLE_DEFAULT_MS;
     pthread_mutex_init(&reading->lock, NULL);
     rsw_claims_init(&reading->manifests);
+}
+
+int rsw_reading_spare(struct rsw_reading *reading, struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    struct rsw_state state;
+    if (!reading->storage->flat) {
+        return 0;
+    }
+    if (rsw_txn_begin_read(&txn, reading->index, err) != 0) {
+        return -1;
+    }
+    if (rsw_state_get(txn, &state) == RSW_FOUND && state.scan_seq != 0) {
+        reading->unchanged_ms = state.scan_started_ms - UNCHANGED_MARGIN_MS;
+    }
+    return rsw_txn_failed(txn, err) ? -1 : 0;
 }
 
 void rsw_reading_release(struct rsw_reading *reading) {

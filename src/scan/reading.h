@@ -26,6 +26,8 @@ struct rsw_reading {
     const struct rsw_log *log;
     bool registry_stopped;
     int64_t settle_ms;
+    int64_t
+        unchanged_ms; /* tags that storage says are older than this are as the index has them; 0: none is */
     bool (*stopped)(void *arg); /* may be NULL */
     void *stopped_arg;
     /* Takes the batch over, whatever it returns. */
@@ -42,6 +44,9 @@ struct rsw_reading {
 };
 
 void rsw_reading_init(struct rsw_reading *reading, struct rsw_index *index, struct rsw_storage *storage);
+/* Where files are read one by one, over a network, what was not written since the last complete scan, by
+ * storage's own times, is not read again: sets unchanged_ms. 0 or -1. */
+int rsw_reading_spare(struct rsw_reading *reading, struct rsw_error *err);
 void rsw_reading_release(struct rsw_reading *reading);
 
 /* True, and err set to RSW_ESTOPPED, if this reading is to end. */

@@ -209,19 +209,83 @@ static int take_link(struct repository *r, const char *key, const struct rsw_pat
     }
 }
 
+/* An object store writes an object whole or not at all: a link that has the size of its digest says what its
+ * key does, and need not be read. One by another algorithm leads to a sha256. */
+static bool is_told_by_key(const struct repository *r, struct rsw_seen_link *link,
+                           const struct rsw_entry *entry, const struct rsw_path *path) {
+    char text[RSW_DIGEST_TEXT_MAX];
+    bool member = path->place == RSW_PLACE_LAYER_LINK || path->place == RSW_PLACE_REVISION_LINK;
+    if (!r->reading->storage->flat || !member || path->digest.alg != RSW_SHA256 ||
+        entry->kind != RSW_ENTRY_FILE || entry->answer != RSW_FOUND ||
+        entry->size != strlen(rsw_digest_format(&path->digest, text))) {
+        return false;
+    }
+    link->answer = RSW_FOUND;
+    link->state = RSW_LINK_GOOD;
+    link->target = path->digest;
+    return true;
+}
+
 /* An object store lists keys only: the content takes a request of its own. */
-static int look_later(struct repository *r, const char *key) {
+static int look_later(struct repository *r, const char *key, int64_t mtime_ms) {
     struct rsw_link_look *grown = rsw_grown(r->looks, &r->look_room, r->look_count + 1, sizeof *grown);
     if (grown == NULL) {
         return rsw_error_set(r->err, RSW_ENOMEM, 0, "out of memory");
     }
     r->looks = grown;
-    snprintf(r->looks[r->look_count++].key, RSW_KEY_MAX, "%s", key);
+    snprintf(r->looks[r->look_count].key, RSW_KEY_MAX, "%s", key);
+    r->looks[r->look_count++].seen.mtime_ms = mtime_ms;
     return 0;
 }
 
+/* Of a tag that was not written since the last scan of all, and about which nothing is open, the index knows
+ * what that scan read. */
+static bool is_known(struct rsw_txn *txn, const struct repository *r, uint32_t repo,
+                     struct rsw_link_look *look) {
+    struct rsw_path path;
+    struct rsw_tag tag;
+    char name[RSW_TAG_NAME_MAX + 1];
+    rsw_path_parse(&path, look->key);
+    if (path.place != RSW_PLACE_TAG_CURRENT || path.tag_len > RSW_TAG_NAME_MAX ||
+        look->seen.mtime_ms >= r->reading->unchanged_ms) {
+        return false;
+    }
+    memcpy(name, path.tag, path.tag_len);
+    name[path.tag_len] = 0;
+    if (rsw_tag_get(txn, repo, name, &tag) != RSW_FOUND || tag.flags != 0 || tag.head == 0 ||
+        rsw_blob_digest(txn, tag.head, &look->seen.target) != RSW_FOUND) {
+        return false;
+    }
+    look->seen.answer = RSW_FOUND;
+    look->seen.state = RSW_LINK_GOOD;
+    return true;
+}
+
+/* Those come first; how many there are. */
+static int sort_known(struct repository *r, size_t *known) {
+    RSW_AUTO_TXN txn = NULL;
+    struct rsw_repo repo;
+    *known = 0;
+    if (r->reading->unchanged_ms == 0 || r->look_count == 0) {
+        return 0;
+    }
+    if (rsw_txn_begin_read(&txn, r->reading->index, r->err) != 0) {
+        return -1;
+    }
+    for (size_t i = 0; rsw_repo_find(txn, r->name, &repo) == RSW_FOUND && i < r->look_count; i++) {
+        if (is_known(txn, r, repo.id, &r->looks[i])) {
+            struct rsw_link_look swap = r->looks[*known];
+            r->looks[(*known)++] = r->looks[i];
+            r->looks[i] = swap;
+        }
+    }
+    return rsw_txn_failed(txn, r->err) ? -1 : 0;
+}
+
 static int take_looks(struct repository *r) {
-    if (rsw_look_links(r->reading->storage, r->looks, r->look_count, r->err) != 0) {
+    size_t known;
+    if (sort_known(r, &known) != 0 ||
+        rsw_look_links(r->reading->storage, r->looks + known, r->look_count - known, r->err) != 0) {
         return -1;
     }
     for (size_t i = 0; i < r->look_count; i++) {
@@ -378,9 +442,10 @@ static int take_entry(struct repository *r, const struct rsw_entry *entry) {
     }
     if (is_place_of_link(path.place)) {
         struct rsw_seen_link link;
-        bool at_hand = rsw_link_of_entry(&link, entry) && !may_be_half_written(r, entry, &link);
+        bool at_hand = (rsw_link_of_entry(&link, entry) && !may_be_half_written(r, entry, &link)) ||
+                       is_told_by_key(r, &link, entry, &path);
         return at_hand || !says_more_than_its_name(path.place) ? take_link(r, entry->key, &path, &link)
-                                                               : look_later(r, entry->key);
+                                                               : look_later(r, entry->key, entry->mtime_ms);
     }
     if (is_odd_tag(r, entry, &path)) {
         r->unread = true;

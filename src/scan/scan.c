@@ -166,6 +166,8 @@ static int find(struct scan *scan, struct rsw_error *err) {
         return rsw_error_set(err, RSW_EIO, look.errnum, "cannot read '%s' of %s: %s", RSW_LAYOUT_ROOT,
                              rsw_storage_url(scan->reading.storage), strerror(look.errnum));
     }
+    /* Storage has just told its time. */
+    scan->started_ms = rsw_storage_time_ms(scan->reading.storage, rsw_clock_now_ms(scan->reading.clock));
     bool any_repo = false;
     if (rsw_pool_run(scan->pool, find_task, scan, 2, err) != 0 ||
         add_known_repos(scan, &any_repo, err) != 0 || refuse_empty(scan, any_repo, err) != 0) {
@@ -346,7 +348,7 @@ static int finish(struct scan *scan, struct rsw_error *err) {
 }
 
 static int run(struct scan *scan, struct rsw_error *err) {
-    if (begin(scan, err) != 0 || find(scan, err) != 0 ||
+    if (begin(scan, err) != 0 || rsw_reading_spare(&scan->reading, err) != 0 || find(scan, err) != 0 ||
         rsw_pool_run(scan->pool, read_task, scan, scan->folders.count + scan->names.count, err) != 0 ||
         refuse_without_blobs(scan, err) != 0 || reconcile(scan, err) != 0) {
         return -1;

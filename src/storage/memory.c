@@ -428,3 +428,10 @@ void rsw_memory_flat(struct rsw_storage *storage, bool flat) {
     memory->base.flat = flat;
     unlock(memory);
 }
+
+void rsw_memory_loose(struct rsw_storage *storage) {
+    struct rsw_memory *memory = lock(storage);
+    memory->base.flat = true;
+    memory->base.loose = true;
+    unlock(memory);
+}

@@ -14,35 +14,33 @@ void rsw_s3_requests_free(struct rsw_s3_request *requests, size_t count) {
     free(requests);
 }
 
+/* The first byte is asked for: a HEAD tells of what is not there only that, and not whether it is the key
+ * that is missing, or the bucket, or something behind a proxy. That is said in a body. */
+static struct rsw_s3_request look_of(const char *key) {
+    return (struct rsw_s3_request){
+        .method = "GET", .key = key, .headers = {"Range: bytes=0-0"}, .max = 1, .looks = true};
+}
+
 static void take_look(struct rsw_look *look, const struct rsw_s3_request *request) {
-    look->errnum = request->errnum;
-    look->answer = rsw_s3_answer_of(request->errnum);
-    if (request->errnum == 0) {
+    bool there = request->errnum == 0 || request->errnum == EFBIG; /* a store that knows no ranges */
+    look->errnum = there ? 0 : request->errnum;
+    look->answer = rsw_s3_answer_of(look->errnum);
+    if (there) {
         look->kind = RSW_ENTRY_FILE;
         look->size = request->size;
         look->mtime_ms = request->mtime_ms;
     }
 }
 
-/* A 404 without a body can be that of a bucket that is not there, or of a proxy: whether it is the key that
- * is missing is said in the body of a GET. */
-static void ask_why(struct rsw_s3 *s3, struct rsw_look *looks, struct rsw_s3_request *requests,
-                    size_t count) {
-    size_t missing = 0;
+/* An empty object has no first byte, but is there. */
+static void look_at_empty(struct rsw_s3 *s3, struct rsw_look *looks, struct rsw_s3_request *requests,
+                          size_t count) {
     for (size_t i = 0; i < count; i++) {
-        if (requests[i].status == 404) {
-            requests[missing++] = (struct rsw_s3_request){.method = "GET", .key = looks[i].key};
+        if (requests[i].errnum == ERANGE) {
+            struct rsw_s3_request head = {.method = "HEAD", .key = looks[i].key, .looks = true};
+            rsw_s3_send(s3, &head, 1);
+            take_look(&looks[i], &head);
         }
-    }
-    rsw_s3_send(s3, requests, missing);
-    for (size_t i = 0, j = 0; j < missing; i++) {
-        if (looks[i].key != requests[j].key) {
-            continue;
-        }
-        if (requests[j].errnum == EFBIG) { /* it has come since; its bytes are not wanted */
-            requests[j].errnum = 0;
-        }
-        take_look(&looks[i], &requests[j++]);
     }
 }
 
@@ -53,7 +51,7 @@ void rsw_s3_look(struct rsw_storage *storage, struct rsw_look *looks, size_t cou
         looks[i].answer = RSW_FAILED;
         looks[i].errnum = ENOMEM;
         if (requests != NULL) {
-            requests[i] = (struct rsw_s3_request){.method = "HEAD", .key = looks[i].key};
+            requests[i] = look_of(looks[i].key);
         }
     }
     if (requests == NULL) {
@@ -63,7 +61,7 @@ void rsw_s3_look(struct rsw_storage *storage, struct rsw_look *looks, size_t cou
     for (size_t i = 0; i < count; i++) {
         take_look(&looks[i], &requests[i]);
     }
-    ask_why(s3, looks, requests, count);
+    look_at_empty(s3, looks, requests, count);
     rsw_s3_requests_free(requests, count);
 }
 

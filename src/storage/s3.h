@@ -38,6 +38,7 @@ struct rsw_s3_request {
     size_t max;                    /* of those bytes: more are not read, `cut` */
     rsw_s3_object_fn *object;      /* of that document, in the caller's thread; may be NULL */
     void *arg;
+    bool looks;   /* it is counted as a look */
     bool patient; /* the store works for long before it answers */
 
     /* What was answered. */
@@ -45,8 +46,9 @@ struct rsw_s3_request {
                    condition of the request does not hold. Else why nobody knows */
     int status; /* of HTTP; 0: no answer */
     bool cut;
+    bool late;            /* one try at least got no answer: the store may carry it out yet */
     struct rsw_buf bytes; /* the body of a success; its maximum is of no matter. The caller releases it */
-    uint64_t size;        /* Content-Length */
+    uint64_t size;        /* Content-Length; of a part of an object, what Content-Range says of the whole */
     int64_t mtime_ms;     /* Last-Modified; 0: none */
     int64_t date_ms;      /* by the store's clock, to the second; 0: it does not say */
     struct rsw_s3_answer answer; /* an error, or the document that was expected */
@@ -103,7 +105,10 @@ struct rsw_s3 {
     char *proxy;   /* "" for none */
     bool insecure; /* the certificate is not looked at */
     unsigned tries;
-    int64_t pause_ms; /* before the second try; then twice as long each time */
+    int64_t pause_ms;   /* before the second try; then twice as long each time */
+    atomic_bool no_acl; /* the store refuses what rsw_s3_send_owned says */
+    uint64_t copy_max;  /* larger objects are copied in parts … */
+    uint64_t part_size; /* … of so many bytes */
 };
 
 /* ---- asking (s3_send.c) ---- */
@@ -113,6 +118,9 @@ void rsw_s3_io_stop(struct rsw_s3_io *io);
 /* Any number, at once as far as the limit allows; each is asked again where that may help, as often as
  * s3->tries. Each has its answer when this returns. For any number of threads. */
 void rsw_s3_send(struct rsw_s3 *s3, struct rsw_s3_request *requests, size_t count);
+/* The same for requests that write: what they write is for the bucket's owner too, as the registry must be
+ * able to read it, whoever we are. Where the store refuses that word it is left out. */
+void rsw_s3_send_owned(struct rsw_s3 *s3, struct rsw_s3_request *requests, size_t count);
 /* Before try number `attempt`, 1 for the second. */
 void rsw_s3_pause(const struct rsw_s3 *s3, unsigned attempt);
 /* Sets "cannot <verb> '<key>': <what the store said>" and returns -1. */
@@ -135,6 +143,10 @@ int rsw_s3_errno_of(const char *code, bool *again);
 
 /* ---- the operations ---- */
 
+/* Copies an object of that size in parts (s3_parts.c). `source`: a header. 0, or an errno: then nothing of it
+ * is left, as far as the store lets us. */
+int rsw_s3_copy_parts(struct rsw_s3 *s3, const char *to, const char *source, uint64_t size);
+
 int rsw_s3_list(struct rsw_storage *storage, const struct rsw_listing *listing, struct rsw_error *err);
 void rsw_s3_look(struct rsw_storage *storage, struct rsw_look *looks, size_t count);
 void rsw_s3_read(struct rsw_storage *storage, struct rsw_read *reads, size_t count);
@@ -143,6 +155,8 @@ int rsw_s3_prune(struct rsw_storage *storage, const char *dir, struct rsw_error 
 void rsw_s3_rmdir(struct rsw_storage *storage, struct rsw_removal *removals, size_t count);
 void rsw_s3_move(struct rsw_storage *storage, struct rsw_move *moves, size_t count);
 void rsw_s3_copy(struct rsw_storage *storage, struct rsw_move *copies, size_t count);
+int rsw_s3_call_off(struct rsw_storage *storage, struct rsw_unfinished *unfinished, struct rsw_error *err);
+void rsw_s3_habits(struct rsw_storage *storage, struct rsw_store_habits *habits);
 void rsw_s3_write(struct rsw_storage *storage, struct rsw_write *writes, size_t count);
 
 /* RSW_ABSENT only for ENOENT. */

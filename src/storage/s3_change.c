@@ -3,72 +3,162 @@
 
 #include "util/cleanup.h"
 
+#include <stdlib.h>
+
 /* A store that knows no such condition ignores it: so the key is looked at before. */
 static const char if_free[] = "If-None-Match: *";
 
+/* An object that is no larger is read and written, on that condition. The store copies the others itself, and
+ * few know a condition for that: they are data, of which the key tells what is in it. */
+#define SMALL 4096
+static const char small_range[] = "Range: bytes=0-4095";
+
 /* 0: the key is free. EEXIST, or why nobody knows. */
-static int is_free(struct rsw_s3 *s3, const char *key) {
-    struct rsw_look look = {.key = key};
-    rsw_s3_look(&s3->base, &look, 1);
-    return look.answer == RSW_ABSENT ? 0 : look.answer == RSW_FOUND ? EEXIST : look.errnum;
+static int errnum_of_look(const struct rsw_look *look) {
+    return look->answer == RSW_ABSENT ? 0 : look->answer == RSW_FOUND ? EEXIST : look->errnum;
 }
 
-static void write_one(struct rsw_s3 *s3, struct rsw_write *write) {
-    struct rsw_s3_request request = {.method = "PUT",
-                                     .key = write->key,
-                                     .headers = {if_free, "Content-Type: application/octet-stream"},
-                                     .body = write->bytes,
-                                     .body_len = write->len};
-    write->errnum = is_free(s3, write->key);
-    if (write->errnum == 0) {
-        rsw_s3_send(s3, &request, 1);
-        write->errnum = request.errnum;
-    }
-    write->answer = write->errnum == 0 ? RSW_FOUND : RSW_FAILED;
-    rsw_buf_release(&request.bytes);
+static struct rsw_s3_request write_of(const char *key, const void *bytes, size_t len) {
+    return (struct rsw_s3_request){.method = "PUT",
+                                   .key = key,
+                                   .headers = {if_free, "Content-Type: application/octet-stream"},
+                                   .body = bytes,
+                                   .body_len = len};
 }
 
 void rsw_s3_write(struct rsw_storage *storage, struct rsw_write *writes, size_t count) {
     for (size_t i = 0; i < count; i++) {
-        write_one((struct rsw_s3 *)storage, &writes[i]);
+        struct rsw_look look = {.key = writes[i].key};
+        rsw_s3_look(storage, &look, 1);
+        writes[i].errnum = errnum_of_look(&look);
+        if (writes[i].errnum == 0) {
+            struct rsw_s3_request request = write_of(writes[i].key, writes[i].bytes, writes[i].len);
+            rsw_s3_send_owned((struct rsw_s3 *)storage, &request, 1);
+            rsw_buf_release(&request.bytes);
+            writes[i].errnum = request.errnum;
+        }
+        writes[i].answer = writes[i].errnum == 0 ? RSW_FOUND : RSW_FAILED;
     }
 }
 
-/* The store copies, in one step; that is for objects of up to 5 GiB, others it refuses. */
-static int copy_bytes(struct rsw_s3 *s3, const struct rsw_move *copy) {
-    RSW_AUTO_BUF source = RSW_BUF_INIT;
-    if (rsw_buf_addf(&source, NULL, "x-amz-copy-source: /%s/", s3->bucket) != 0 ||
-        rsw_s3_encode(&source, s3->prefix, false, NULL) != 0 ||
-        rsw_s3_encode(&source, copy->from, false, NULL) != 0) {
-        return ENOMEM;
-    }
-    struct rsw_s3_request request = {.method = "PUT",
-                                     .key = copy->to,
-                                     .headers = {(const char *)source.data},
-                                     .expected = RSW_S3_COPIED,
-                                     .patient = true};
-    rsw_s3_send(s3, &request, 1);
-    rsw_buf_release(&request.bytes);
-    return request.errnum;
+/* ---- copies ---- */
+
+/* What is asked about one of many, step by step. */
+struct copying {
+    struct rsw_move *copy;
+    struct rsw_buf bytes; /* owned: all of a small object; else the header that names the source */
+    uint64_t size;
+};
+
+static void end_copy(struct copying *copying, int errnum) {
+    copying->copy->errnum = errnum;
+    copying->copy->answer = rsw_s3_answer_of(errnum);
+    rsw_buf_release(&copying->bytes);
 }
 
-static void copy_one(struct rsw_s3 *s3, struct rsw_move *copy) {
-    struct rsw_look from = {.key = copy->from};
-    rsw_s3_look(&s3->base, &from, 1);
-    copy->answer = from.answer;
-    copy->errnum = from.errnum;
-    if (from.answer != RSW_FOUND) {
-        return;
+/* Those that fail end. How many are left, with all that came before them. */
+static size_t keep(struct copying *all, size_t kept, size_t i, int errnum) {
+    if (errnum != 0) {
+        end_copy(&all[i], errnum);
+        return kept;
     }
-    copy->errnum = is_free(s3, copy->to);
-    copy->errnum = copy->errnum == 0 ? copy_bytes(s3, copy) : copy->errnum;
-    copy->answer = rsw_s3_answer_of(copy->errnum);
+    all[kept] = all[i];
+    return kept + 1;
+}
+
+/* The beginning of each, which is all of a small one. */
+static size_t read_sources(struct rsw_s3 *s3, struct copying *all, struct rsw_s3_request *requests,
+                           size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        requests[i] = (struct rsw_s3_request){
+            .method = "GET", .key = all[i].copy->from, .headers = {small_range}, .max = SMALL};
+    }
+    rsw_s3_send(s3, requests, count);
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct rsw_s3_request *request = &requests[i];
+        bool empty = request->errnum == ERANGE;
+        int errnum = empty || request->errnum == EFBIG ? 0 : request->errnum;
+        all[i].size = empty ? 0 : request->size;
+        if (!empty) {
+            all[i].bytes = request->bytes;
+            request->bytes = (struct rsw_buf)RSW_BUF_INIT;
+        }
+        bool cut = all[i].size <= SMALL && all[i].bytes.len != all[i].size;
+        kept = keep(all, kept, i, errnum == 0 && cut ? EIO : errnum);
+        rsw_buf_release(&request->bytes);
+    }
+    return kept;
+}
+
+static size_t leave_taken(struct rsw_s3 *s3, struct copying *all, struct rsw_look *looks, size_t count) {
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        looks[i] = (struct rsw_look){.key = all[i].copy->to};
+    }
+    rsw_s3_look(&s3->base, looks, count);
+    for (size_t i = 0; i < count; i++) {
+        kept = keep(all, kept, i, errnum_of_look(&looks[i]));
+    }
+    return kept;
+}
+
+static int name_source(const struct rsw_s3 *s3, struct copying *copying) {
+    rsw_buf_release(&copying->bytes);
+    return rsw_buf_addf(&copying->bytes, NULL, "x-amz-copy-source: /%s/", s3->bucket) != 0 ||
+                   rsw_s3_encode(&copying->bytes, s3->prefix, false, NULL) != 0 ||
+                   rsw_s3_encode(&copying->bytes, copying->copy->from, false, NULL) != 0
+               ? ENOMEM
+               : 0;
+}
+
+/* One request each, all at once; those that are too large for that are copied before, in parts. */
+static void copy_all(struct rsw_s3 *s3, struct copying *all, struct rsw_s3_request *requests, size_t count) {
+    size_t left = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct copying *copying = &all[i];
+        int errnum = copying->size <= SMALL ? 0 : name_source(s3, copying);
+        const char *text = (const char *)copying->bytes.data;
+        if (errnum != 0 || copying->size > s3->copy_max) {
+            end_copy(copying,
+                     errnum != 0 ? errnum : rsw_s3_copy_parts(s3, copying->copy->to, text, copying->size));
+            continue;
+        }
+        requests[left] = copying->size <= SMALL ? write_of(copying->copy->to, text, copying->bytes.len)
+                                                : (struct rsw_s3_request){.method = "PUT",
+                                                                          .key = copying->copy->to,
+                                                                          .headers = {text},
+                                                                          .expected = RSW_S3_COPIED,
+                                                                          .patient = true};
+        all[left++] = *copying;
+    }
+    rsw_s3_send_owned(s3, requests, left);
+    for (size_t i = 0; i < left; i++) {
+        rsw_buf_release(&requests[i].bytes);
+        end_copy(&all[i], requests[i].errnum);
+    }
 }
 
 void rsw_s3_copy(struct rsw_storage *storage, struct rsw_move *copies, size_t count) {
+    struct rsw_s3 *s3 = (struct rsw_s3 *)storage;
+    struct rsw_s3_request *requests = rsw_s3_requests_new(count);
+    struct copying *all = calloc(count + 1, sizeof *all);
+    struct rsw_look *looks = calloc(count + 1, sizeof *looks);
     for (size_t i = 0; i < count; i++) {
-        copy_one((struct rsw_s3 *)storage, &copies[i]);
+        copies[i].answer = RSW_FAILED;
+        copies[i].errnum = ENOMEM;
+        if (all != NULL) {
+            all[i].copy = &copies[i];
+        }
     }
+    if (requests != NULL && all != NULL && looks != NULL) {
+        size_t left = read_sources(s3, all, requests, count);
+        left = leave_taken(s3, all, looks, left);
+        copy_all(s3, all, requests, left);
+    }
+    free(requests);
+    free(all);
+    free(looks);
 }
 
 /* For a moment it is at both keys; so it stays, if the first cannot be removed. */

@@ -12,6 +12,8 @@
 
 #define TRIES 8
 #define PAUSE_MS 100
+#define COPY_MAX (5 * UINT64_C(1024) * 1024 * 1024)  /* S3 copies no more in one request */
+#define PART_SIZE (1 * UINT64_C(1024) * 1024 * 1024) /* of at most 10,000: an object has 5 TiB */
 #define SKEW_MAX_MS (5 * 60 * INT64_C(1000))
 #define REGION_DEFAULT "us-east-1"
 #define SCHEME "s3://"
@@ -175,6 +177,8 @@ static int fill(struct rsw_s3 *s3, const char *url, const struct rsw_s3_options 
     s3->insecure = options->insecure;
     s3->tries = TRIES;
     s3->pause_ms = PAUSE_MS;
+    s3->copy_max = COPY_MAX;
+    s3->part_size = PART_SIZE;
     if (take_url(s3, url, err) != 0 || take_region(s3, options, err) != 0 ||
         take_place(s3, options, err) != 0 || take_credentials(s3, options, err) != 0 ||
         copy_or_none(&s3->ca_file, options->ca_file, NULL, err) != 0 ||
@@ -191,6 +195,10 @@ static void s3_requests(const struct rsw_storage *storage, struct rsw_storage_re
                                          .looks = atomic_load(&asked[RSW_S3_LOOKS]),
                                          .writes = atomic_load(&asked[RSW_S3_WRITES]),
                                          .removals = atomic_load(&asked[RSW_S3_REMOVALS])};
+}
+
+static int64_t s3_ahead_ms(const struct rsw_storage *storage) {
+    return atomic_load(&((const struct rsw_s3 *)storage)->io.ahead_ms);
 }
 
 /* One look, which tells what is wrong with bucket, credentials and clocks. */
@@ -229,6 +237,9 @@ int rsw_storage_open_s3(struct rsw_storage **out, const char *url, const struct 
                                                .move = rsw_s3_move,
                                                .copy = rsw_s3_copy,
                                                .write = rsw_s3_write,
+                                               .call_off = rsw_s3_call_off,
+                                               .habits = rsw_s3_habits,
+                                               .ahead_ms = s3_ahead_ms,
                                                .requests = s3_requests,
                                                .free = s3_free};
     static const struct rsw_s3_options none = {.endpoint = NULL};
@@ -242,7 +253,7 @@ int rsw_storage_open_s3(struct rsw_storage **out, const char *url, const struct 
         free(s3);
         return no_memory(err);
     }
-    s3->base = (struct rsw_storage){.ops = &ops, .url = copy, .flat = true};
+    s3->base = (struct rsw_storage){.ops = &ops, .url = copy, .flat = true, .loose = true};
     if (fill(s3, url, options != NULL ? options : &none, err) != 0) {
         s3_release(s3);
         free(copy);

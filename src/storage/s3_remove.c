@@ -104,9 +104,10 @@ static int on_object(void *arg, const struct rsw_s3_object *object, struct rsw_e
     return 0;
 }
 
-static void take_answer(struct batch *batch, int errnum) {
+static void take_answer(struct batch *batch, int errnum, bool late) {
     for (size_t i = 0; i < batch->count; i++) {
         struct key *key = &batch->keys[i];
+        key->removal->late |= late;
         if (errnum != 0 || !key->told) {
             key->removal->answer = RSW_FAILED;
             key->removal->errnum = errnum == 0 || errnum == ENOENT ? EIO : errnum;
@@ -127,7 +128,7 @@ static void send_batches(struct rsw_s3 *s3, struct key *keys, size_t count) {
         size_t left = count - at;
         *batch = (struct batch){.keys = keys + at, .count = left < RSW_S3_KEYS_MAX ? left : RSW_S3_KEYS_MAX};
         if (make_body(batch) != 0 || make_md5(batch) != 0) {
-            take_answer(batch, ENOMEM);
+            take_answer(batch, ENOMEM, false);
             rsw_buf_release(&batch->body);
             continue;
         }
@@ -142,7 +143,7 @@ static void send_batches(struct rsw_s3 *s3, struct key *keys, size_t count) {
     }
     rsw_s3_send(s3, requests, made);
     for (size_t i = 0; i < made; i++) {
-        take_answer(&batches[i], requests[i].errnum);
+        take_answer(&batches[i], requests[i].errnum, requests[i].late);
         rsw_buf_release(&requests[i].bytes);
         rsw_buf_release(&batches[i].body);
     }

@@ -3,6 +3,7 @@
 
 #include "util/cleanup.h"
 #include "util/crypto.h"
+#include "util/text.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -207,6 +208,20 @@ static int errno_of_curl(CURL *curl, CURLcode rc) {
     }
 }
 
+/* "bytes 0-0/1234": of which the answer is a part. */
+static void take_whole_size(struct rsw_s3_request *request) {
+    struct curl_header *range = NULL;
+    if (rsw_s3_curl()->curl_easy_header(request->curl, "content-range", 0, CURLH_HEADER, -1, &range) !=
+        CURLHE_OK) {
+        return;
+    }
+    const char *slash = strchr(range->value, '/');
+    uint64_t whole;
+    if (slash != NULL && rsw_number_parse(&whole, slash + 1, INT64_MAX)) {
+        request->size = whole;
+    }
+}
+
 void rsw_s3_request_take(struct rsw_s3_request *request, CURLcode rc) {
     const struct rsw_curl *l = rsw_s3_curl();
     long status = 0;
@@ -219,6 +234,7 @@ void rsw_s3_request_take(struct rsw_s3_request *request, CURLcode rc) {
     l->curl_easy_getinfo(request->curl, CURLINFO_FILETIME_T, &seconds);
     request->status = (int)status;
     request->size = size >= 0 ? (uint64_t)size : 0;
+    take_whole_size(request);
     request->mtime_ms = seconds >= 0 ? (int64_t)seconds * 1000 : 0;
     request->date_ms = 0;
     if (l->curl_easy_header(request->curl, "date", 0, CURLH_HEADER, -1, &date) == CURLHE_OK) {
@@ -253,6 +269,7 @@ static const struct meaning meanings[] = {
     {"NoSuchKey", ENOENT, false},
     {"NoSuchBucket", ENODEV, false},
     {"PreconditionFailed", EEXIST, false},
+    {"InvalidRange", ERANGE, false},
     {"ConditionalRequestConflict", EAGAIN, true},
     {"OperationAborted", EAGAIN, true},
     {"RequestTimeout", ETIMEDOUT, true},

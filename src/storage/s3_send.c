@@ -98,13 +98,16 @@ static int wait_ms(struct rsw_s3_io *io) {
 /* ---- the transfers ---- */
 
 static enum rsw_s3_cost cost_of(const struct rsw_s3_request *request) {
+    if (request->looks) {
+        return RSW_S3_LOOKS;
+    }
     switch (request->method[0]) {
     case 'H':
         return RSW_S3_LOOKS;
     case 'G':
         return request->expected == RSW_S3_LIST ? RSW_S3_LISTS : RSW_S3_READS;
     case 'P':
-        return strcmp(request->method, "PUT") == 0 ? RSW_S3_WRITES : RSW_S3_REMOVALS;
+        return request->expected == RSW_S3_DELETED ? RSW_S3_REMOVALS : RSW_S3_WRITES;
     default:
         return RSW_S3_REMOVALS;
     }
@@ -320,11 +323,44 @@ void rsw_s3_send(struct rsw_s3 *s3, struct rsw_s3_request *requests, size_t coun
         for (size_t i = 0; i < count; i++) {
             if (requests[i].again) {
                 rsw_s3_request_judge(&requests[i]);
+                requests[i].late |= requests[i].again && requests[i].errnum != EAGAIN;
                 left += requests[i].again;
                 slower |= requests[i].again && requests[i].errnum == EAGAIN;
             }
         }
         adapt(&s3->io, slower);
+    }
+}
+
+/* A definite no, which may be meant for the header alone. */
+static bool is_refused(const struct rsw_s3_request *request) {
+    return request->errnum != 0 &&
+           (request->status == 400 || request->status == 403 || request->status == 501);
+}
+
+void rsw_s3_send_owned(struct rsw_s3 *s3, struct rsw_s3_request *requests, size_t count) {
+    static const char owned[] = "x-amz-acl: bucket-owner-full-control";
+    bool with = !atomic_load(&s3->no_acl);
+    for (size_t i = 0; i < count && with; i++) {
+        const char **header = requests[i].headers;
+        while (*header != NULL) {
+            header++;
+        }
+        *header = owned;
+    }
+    rsw_s3_send(s3, requests, count);
+    for (size_t i = 0; i < count && with; i++) {
+        if (is_refused(&requests[i])) {
+            const char **header = requests[i].headers;
+            while (*header != owned) {
+                header++;
+            }
+            *header = NULL;
+            rsw_s3_send(s3, &requests[i], 1);
+            if (requests[i].errnum == 0) {
+                atomic_store(&s3->no_acl, true);
+            }
+        }
     }
 }
 

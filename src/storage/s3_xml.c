@@ -74,7 +74,10 @@ static enum rsw_s3_document kind_of(const char *root) {
     } kinds[] = {{"Error", RSW_S3_ERROR},
                  {"ListBucketResult", RSW_S3_LIST},
                  {"DeleteResult", RSW_S3_DELETED},
-                 {"CopyObjectResult", RSW_S3_COPIED}};
+                 {"CopyObjectResult", RSW_S3_COPIED},
+                 {"InitiateMultipartUploadResult", RSW_S3_BEGUN},
+                 {"CopyPartResult", RSW_S3_PART},
+                 {"CompleteMultipartUploadResult", RSW_S3_JOINED}};
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         if (strcmp(root, kinds[i].name) == 0) {
             return kinds[i].kind;
@@ -183,7 +186,9 @@ static void end_part_of_root(struct reader *reader, const char *name) {
         out->truncated = strcmp(text, "true") == 0;
         good = out->truncated || strcmp(text, "false") == 0;
         reader->root |= SEEN_TRUNCATED;
-    } else if (strcmp(name, "NextContinuationToken") == 0) {
+    } else if (strcmp(name, out->kind == RSW_S3_BEGUN  ? "UploadId"
+                            : out->kind == RSW_S3_PART ? "ETag"
+                                                       : "NextContinuationToken") == 0) {
         good = reader->text_len < sizeof out->token;
         memcpy(out->token, text, good ? reader->text_len + 1 : 0);
     } else if (strcmp(name, "EncodingType") == 0) {
@@ -225,6 +230,9 @@ static bool is_whole(const struct reader *reader) {
     case RSW_S3_LIST:
         return (reader->root & SEEN_TRUNCATED) != 0 &&
                (reader->count_said == UINT64_MAX || reader->count_said == reader->key_count);
+    case RSW_S3_BEGUN:
+    case RSW_S3_PART:
+        return reader->out->token[0] != 0;
     default:
         return true;
     }
@@ -268,64 +276,93 @@ int rsw_s3_xml_read(struct rsw_s3_answer *out, const void *bytes, size_t len, rs
     return rc;
 }
 
-/* ---- one element ---- */
+/* ---- all elements ---- */
 
-struct finder {
+struct walker {
     XML_Parser parser;
-    const char *name;
-    struct rsw_buf *out;
-    bool inside;
-    bool found;
+    rsw_s3_element_fn *element;
+    void *arg;
     bool broken;
+    char text[TEXT_MAX + 1]; /* of the element at hand */
+    size_t text_len;
 };
 
-static void find_start(void *arg, const XML_Char *name, const XML_Char **attributes) {
-    struct finder *finder = arg;
+static void walk_start(void *arg, const XML_Char *name, const XML_Char **attributes) {
+    struct walker *walker = arg;
     (void)attributes;
-    finder->inside = !finder->found && strcmp(name, finder->name) == 0;
+    walker->text_len = 0;
+    walker->element(walker->arg, name, NULL);
 }
 
-static void find_text(void *arg, const XML_Char *text, int len) {
-    struct finder *finder = arg;
-    if (finder->inside && rsw_buf_add(finder->out, text, (size_t)len, NULL) != 0) {
-        finder->broken = true;
-        expat.XML_StopParser(finder->parser, XML_FALSE);
+static void walk_text(void *arg, const XML_Char *text, int len) {
+    struct walker *walker = arg;
+    if ((size_t)len > TEXT_MAX - walker->text_len) {
+        walker->broken = true;
+        expat.XML_StopParser(walker->parser, XML_FALSE);
+        return;
     }
+    memcpy(walker->text + walker->text_len, text, (size_t)len);
+    walker->text_len += (size_t)len;
 }
 
-static void find_end(void *arg, const XML_Char *name) {
-    struct finder *finder = arg;
-    (void)name;
-    finder->found = finder->found || finder->inside;
-    finder->inside = false;
+static void walk_end(void *arg, const XML_Char *name) {
+    struct walker *walker = arg;
+    walker->text[walker->text_len] = 0;
+    walker->element(walker->arg, name, walker->text);
+    walker->text_len = 0;
 }
 
-static void find_doctype(void *arg, const XML_Char *name, const XML_Char *sysid, const XML_Char *pubid,
+static void walk_doctype(void *arg, const XML_Char *name, const XML_Char *sysid, const XML_Char *pubid,
                          int has_internal) {
-    struct finder *finder = arg;
+    struct walker *walker = arg;
     (void)name, (void)sysid, (void)pubid, (void)has_internal;
-    finder->broken = true;
-    expat.XML_StopParser(finder->parser, XML_FALSE);
+    walker->broken = true;
+    expat.XML_StopParser(walker->parser, XML_FALSE);
 }
 
-int rsw_s3_xml_find(struct rsw_buf *out, const void *bytes, size_t len, const char *name,
+int rsw_s3_xml_walk(const void *bytes, size_t len, rsw_s3_element_fn *element, void *arg,
                     struct rsw_error *err) {
-    struct finder finder = {.name = name, .out = out};
+    struct walker walker = {.element = element, .arg = arg};
     if (rsw_library_load(&library, err) != 0) {
         return RSW_FAILED;
     }
     if (len == 0 || len > RSW_BUF_MAX_DEFAULT) {
         return RSW_ABSENT;
     }
-    finder.parser = expat.XML_ParserCreate(NULL);
-    if (finder.parser == NULL) {
-        return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
+    walker.parser = expat.XML_ParserCreate(NULL);
+    if (walker.parser == NULL) {
+        rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
+        return RSW_FAILED;
     }
-    expat.XML_SetUserData(finder.parser, &finder);
-    expat.XML_SetElementHandler(finder.parser, find_start, find_end);
-    expat.XML_SetCharacterDataHandler(finder.parser, find_text);
-    expat.XML_SetDoctypeDeclHandler(finder.parser, find_doctype, NULL);
-    bool whole = expat.XML_Parse(finder.parser, bytes, (int)len, 1) == XML_STATUS_OK && !finder.broken;
-    expat.XML_ParserFree(finder.parser);
-    return whole && finder.found && out->len > 0 ? RSW_FOUND : RSW_ABSENT;
+    expat.XML_SetUserData(walker.parser, &walker);
+    expat.XML_SetElementHandler(walker.parser, walk_start, walk_end);
+    expat.XML_SetCharacterDataHandler(walker.parser, walk_text);
+    expat.XML_SetDoctypeDeclHandler(walker.parser, walk_doctype, NULL);
+    bool whole = expat.XML_Parse(walker.parser, bytes, (int)len, 1) == XML_STATUS_OK && !walker.broken;
+    expat.XML_ParserFree(walker.parser);
+    return whole ? RSW_FOUND : RSW_ABSENT;
+}
+
+struct finder {
+    const char *name;
+    struct rsw_buf *out;
+    bool found;
+    bool failed;
+};
+
+static void find_element(void *arg, const char *name, const char *text) {
+    struct finder *finder = arg;
+    if (text != NULL && !finder->found && strcmp(name, finder->name) == 0) {
+        finder->found = true;
+        finder->failed = rsw_buf_add(finder->out, text, strlen(text), NULL) != 0;
+    }
+}
+
+int rsw_s3_xml_find(struct rsw_buf *out, const void *bytes, size_t len, const char *name,
+                    struct rsw_error *err) {
+    struct finder finder = {.name = name, .out = out};
+    int walked = rsw_s3_xml_walk(bytes, len, find_element, &finder, err);
+    return walked != RSW_FOUND                              ? walked
+           : finder.found && !finder.failed && out->len > 0 ? RSW_FOUND
+                                                            : RSW_ABSENT;
 }

@@ -20,6 +20,9 @@ enum rsw_s3_document {
     RSW_S3_LIST,    /* <ListBucketResult> */
     RSW_S3_DELETED, /* <DeleteResult> */
     RSW_S3_COPIED,  /* <CopyObjectResult> */
+    RSW_S3_BEGUN,   /* <InitiateMultipartUploadResult>: token is the upload's id */
+    RSW_S3_PART,    /* <CopyPartResult>: token is the ETag */
+    RSW_S3_JOINED,  /* <CompleteMultipartUploadResult> */
 };
 
 /* An object of a list, or a key of an answer to a deletion. */
@@ -34,7 +37,7 @@ struct rsw_s3_answer {
     enum rsw_s3_document kind;
     char code[64]; /* of an error, else "" */
     char message[256];
-    char token[1024]; /* where a list goes on, "" if it does not say */
+    char token[1024]; /* where a list goes on, "" if it does not say; of an upload or a part see above */
     bool truncated;   /* a list that goes on */
     bool encoded;     /* its keys must be decoded */
 };
@@ -48,6 +51,13 @@ typedef int rsw_s3_object_fn(void *arg, const struct rsw_s3_object *object, stru
  * cannot be loaded, or `object` said so. */
 int rsw_s3_xml_read(struct rsw_s3_answer *out, const void *bytes, size_t len, rsw_s3_object_fn *object,
                     void *arg, struct rsw_error *err);
+
+/* Gets each element of a document where it begins (`text` NULL) and where it ends; the text of one that holds
+ * others is what follows the last of them. */
+typedef void rsw_s3_element_fn(void *arg, const char *name, const char *text);
+/* RSW_FOUND; RSW_ABSENT: the document is not whole, and what was told counts for nothing; RSW_FAILED. */
+int rsw_s3_xml_walk(const void *bytes, size_t len, rsw_s3_element_fn *element, void *arg,
+                    struct rsw_error *err);
 
 /* The text of the first element of that name, whatever the document is; a name has no prefix. RSW_FOUND and
  * *out filled; RSW_ABSENT: there is none, or the document is not whole; RSW_FAILED. */

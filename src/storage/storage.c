@@ -101,6 +101,7 @@ static void remove_runs(struct rsw_storage *storage, struct rsw_removal *removal
     for (size_t i = 0; i < count; i++) {
         removals[i].answer = RSW_FAILED;
         removals[i].errnum = EINVAL;
+        removals[i].late = false;
         if (!rsw_storage_key_valid(removals[i].key, false)) {
             call(storage, removals + run, i - run);
             run = i + 1;
@@ -217,6 +218,26 @@ int rsw_storage_open(struct rsw_storage **out, const char *url, struct rsw_error
     storage->url = copy;
     *out = storage;
     return 0;
+}
+
+int rsw_storage_call_off(struct rsw_storage *storage, struct rsw_unfinished *unfinished,
+                         struct rsw_error *err) {
+    unfinished->called_off = unfinished->failed = 0;
+    if (!rsw_storage_key_valid(unfinished->prefix, true)) {
+        return bad_key(unfinished->prefix, err);
+    }
+    return storage->ops->call_off == NULL ? 0 : storage->ops->call_off(storage, unfinished, err);
+}
+
+void rsw_storage_habits(struct rsw_storage *storage, struct rsw_store_habits *habits) {
+    habits->versions = habits->lock = habits->rules = RSW_ABSENT;
+    if (storage->ops->habits != NULL) {
+        storage->ops->habits(storage, habits);
+    }
+}
+
+int64_t rsw_storage_time_ms(const struct rsw_storage *storage, int64_t now_ms) {
+    return storage->ops->ahead_ms == NULL ? now_ms : now_ms + storage->ops->ahead_ms(storage);
 }
 
 void rsw_storage_asked(const struct rsw_storage *storage, struct rsw_storage_requests *out) {

@@ -95,6 +95,8 @@ struct rsw_removal {
     int answer; /* RSW_FOUND: removed; RSW_ABSENT: was gone already, as far as storage tells (S3 does not, and
                    says RSW_FOUND); RSW_FAILED: still there or unknown */
     int errnum;
+    bool late; /* a request to remove it went without an answer: storage may carry it out yet, also after it
+                  was removed and is there again. Only where storage is `loose` */
 };
 
 /* Moving a file from one key to another, or copying it. */
@@ -130,6 +132,36 @@ struct rsw_survey {
     uint32_t mode;  /* its permission bits */
 };
 
+/* A rule by which a store removes or moves what lies in it, all by itself. Borrowed until the callback
+ * returns. */
+struct rsw_store_rule {
+    const char *name;
+    const char *prefix; /* of keys that it is for; "" for all of the registry's root directory */
+    bool deletes;
+    bool moves;        /* to another class of storage, from where not all can be read at once */
+    bool old_versions; /* it deletes versions that are not the current ones */
+};
+
+/* What a store keeps, deletes or moves by itself. Each of the answers: RSW_FOUND, RSW_ABSENT: it does not;
+ * RSW_FAILED: it does not tell, or not us. */
+struct rsw_store_habits {
+    int versions; /* what is deleted stays as a version */
+    int lock;     /* what is written cannot be deleted for a while */
+    int rules;    /* there are some, and each was told of */
+    void (*rule)(void *arg, const struct rsw_store_rule *rule);
+    void *arg;
+};
+
+/* Writes in parts that were begun and neither ended nor called off: no listing shows them, and they cost. */
+struct rsw_unfinished {
+    const char *prefix; /* a directory */
+    /* Asked of each: is it to be called off? */
+    bool (*wanted)(void *arg, const char *key, int64_t begun_ms);
+    void *arg;
+    uint64_t called_off; /* out */
+    uint64_t failed;     /* out: wanted, and still there */
+};
+
 struct rsw_storage_ops {
     /* RSW_FOUND: listed, to the end (single entries may still be RSW_FAILED). RSW_ABSENT: no such
      * prefix. RSW_FAILED: the listing could not be begun or was cut short, err says why. */
@@ -149,17 +181,26 @@ struct rsw_storage_ops {
     /* All three replace nothing, and are durable when they answer. Folders that are missing are made; these,
      * and what is written, take owner and mode from the folder that they are in, as the registry's user must
      * be able to use them. A file is moved in one step: whoever looks meanwhile finds it at one of the two
-     * keys (where a filesystem cannot move without replacing, for a moment at both). */
+     * keys (where a filesystem cannot move without replacing, for a moment at both). Where storage is `loose`
+     * it is copied, then removed. */
     void (*move)(struct rsw_storage *storage, struct rsw_move *moves, size_t count);
     /* `from` stays; the copy has its time (on S3 what is copied, moved or written is of now), and appears
      * whole. Where a filesystem has hard links it is the same file under a second name: it costs no room, and
-     * what somebody still writes into the one is in the other.
+     * what somebody still writes into the one is in the other. Where storage is `loose`, and knows no
+     * condition "if there is none", what somebody writes to `to` at that very moment can be replaced.
      */
     void (*copy)(struct rsw_storage *storage, struct rsw_move *copies, size_t count);
     void (*write)(struct rsw_storage *storage, struct rsw_write *writes, size_t count);
     /* Looks at folders from outside. NULL: a backend that has none; rsw_storage_survey then says RSW_ABSENT.
      */
     void (*survey)(struct rsw_storage *storage, struct rsw_survey *surveys, size_t count);
+    /* 0, or -1: they could not all be listed. NULL: there are none. */
+    int (*call_off)(struct rsw_storage *storage, struct rsw_unfinished *unfinished, struct rsw_error *err);
+    /* NULL: it has none. */
+    void (*habits)(struct rsw_storage *storage, struct rsw_store_habits *habits);
+    /* By so much storage's clock, which gives files their times, is ahead of ours, as of its last answer.
+     * NULL: it is ours, as far as anybody knows. */
+    int64_t (*ahead_ms)(const struct rsw_storage *storage);
     /* NULL: nothing is counted. */
     void (*requests)(const struct rsw_storage *storage, struct rsw_storage_requests *out);
     void (*free)(struct rsw_storage *storage);
@@ -168,8 +209,10 @@ struct rsw_storage_ops {
 /* A backend embeds this as its first member. */
 struct rsw_storage {
     const struct rsw_storage_ops *ops;
-    char *url; /* owned: as given, for messages */
-    bool flat; /* keys alone: there are no directories that would stay empty, and must be removed */
+    char *url;  /* owned: as given, for messages */
+    bool flat;  /* keys alone: there are no directories that would stay empty, and must be removed */
+    bool loose; /* an object store: what somebody writes between the two halves of a move is lost with the
+                   second, and a removal that got no answer can be carried out later */
 };
 
 int rsw_storage_list(struct rsw_storage *storage, const struct rsw_listing *listing, struct rsw_error *err);
@@ -181,6 +224,12 @@ void rsw_storage_rmdir(struct rsw_storage *storage, struct rsw_removal *removals
 void rsw_storage_move(struct rsw_storage *storage, struct rsw_move *moves, size_t count);
 void rsw_storage_copy(struct rsw_storage *storage, struct rsw_move *copies, size_t count);
 void rsw_storage_write(struct rsw_storage *storage, struct rsw_write *writes, size_t count);
+int rsw_storage_call_off(struct rsw_storage *storage, struct rsw_unfinished *unfinished,
+                         struct rsw_error *err);
+/* All RSW_ABSENT where storage has none. */
+void rsw_storage_habits(struct rsw_storage *storage, struct rsw_store_habits *habits);
+/* The time on storage's clock, by ours. */
+int64_t rsw_storage_time_ms(const struct rsw_storage *storage, int64_t now_ms);
 void rsw_storage_survey(struct rsw_storage *storage, struct rsw_survey *surveys, size_t count);
 
 /* Backends. `root` need not contain `docker/` yet. */
@@ -202,6 +251,8 @@ void rsw_memory_fail_key(struct rsw_storage *storage, const char *key, int errnu
 void rsw_memory_fail_after(struct rsw_storage *storage, int countdown, int errnum);
 /* Behaves as an object store: no directories, no probes, listings bring no content. */
 void rsw_memory_flat(struct rsw_storage *storage, bool flat);
+/* The same, and `loose`. */
+void rsw_memory_loose(struct rsw_storage *storage);
 
 #define RSW_AUTO_STORAGE __attribute__((cleanup(rsw_storage_cleanup))) struct rsw_storage *
 static inline void rsw_storage_cleanup(struct rsw_storage **storage) {

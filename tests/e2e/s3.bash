@@ -68,12 +68,18 @@ s3_keys() {
     s3 GET "?list-type=2&max-keys=1000&prefix=${V2//\//%2F}%2F" | grep -oE '<Key>[^<]*' | sed "s|<Key>$V2/||" | sort
 }
 
+# Keys that begin with this below the registry's root directory, such as regsweep/quarantine/.
+s3_keys_below() {
+    s3 GET "?list-type=2&max-keys=1000&prefix=$(jq -rn --arg key "$S3_ROOT/$1" '$key | @uri')" |
+        grep -oE '<Key>[^<]*' | sed "s|<Key>$S3_ROOT/||" | sort
+}
+
 # Digests of all blobs, one a line.
 s3_blobs() {
     s3_keys | sed -nE 's|^blobs/([a-z0-9]+)/../([0-9a-f]+)/data$|\1:\2|p'
 }
 
-# How many requests the store has had so far. Its own log says.
+# How many requests the store has had so far from regsweep, of those that match. Its own log says.
 s3_requests() {
-    grep -c 'beast: .*"regsweep/' "$BATS_FILE_TMPDIR/ceph/log/client.rgw.log" || true
+    grep -cE "beast: .*\"${1:-}.*\"regsweep/" "$BATS_FILE_TMPDIR/ceph/log/client.rgw.log" || true
 }

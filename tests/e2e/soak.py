@@ -3,6 +3,7 @@
 
     soak.py --work DIR --regsweep PROGRAM [--seconds N] [--seed N] [--cache none|inmemory|redis] [--replicas N]
             [--sweeper none|stock|online] [--pause SECONDS] [--chaos serve,registry,sweep] [--feed double,delay,…]
+            [--store FILE --bucket BUCKET/PREFIX]
 
 At the end every image that was acknowledged, and not deleted since, is pulled whole. Prints one JSON object. Exit
 status 0: nothing was broken, no push failed for good, and once all was deleted two generations left nothing.
@@ -35,9 +36,9 @@ class Soak:
         self.recipes = [image_of(source.sample(self.shared, 2) + [source.randbytes(800)], number) for number in range(12)]
         self.blobs, self.blobs_lock = {}, threading.Lock()
         self.some, self.seen = [], 0.0
-        self.root = os.path.join(args.work, "registry")
+        self.storage = soak_stack.Bucket(args.store, args.bucket) if args.store else \
+            soak_stack.Directory(os.path.join(args.work, "registry"))
         self.index = os.path.join(args.work, "index")
-        os.makedirs(self.root)
         self.redis = self.serve = self.proxy = self.sweeper = None
         self.registries, self.chaos = [], []
         self.urls = []
@@ -74,19 +75,19 @@ class Soak:
         if args.cache == "redis":
             self.redis = soak_stack.Redis(args.work).start()
         if args.sweeper == "online":
-            self.serve = soak_stack.Serve(args.work, args.regsweep, self.index, self.root, [])
+            self.serve = soak_stack.Serve(args.work, args.regsweep, self.index, self.storage.url, [])
             events = f"http://127.0.0.1:{self.serve.port}/events"
             if args.feed:
                 self.proxy = soak_stack.FeedProxy(args.work, events, args.feed, args.seed).start()
                 events = self.proxy.url
-        self.registries = [soak_stack.Registry(args.work, f"registry{number}", self.root, args.cache, self.redis, events)
-                           for number in range(args.replicas)]
+        self.registries = [soak_stack.Registry(args.work, f"registry{number}", self.storage.driver, args.cache, self.redis,
+                                               events) for number in range(args.replicas)]
         self.urls = [registry.url for registry in self.registries]
         for registry in self.registries:
             registry.write_config()
         if self.serve:
             self.serve.options = self.online_options()
-            self.regsweep("scan", "--index", self.index, "--storage", self.root, "--quiet")
+            self.regsweep("scan", "--index", self.index, "--storage", self.storage.url, "--quiet")
             self.serve.start()
         for registry in self.registries:
             registry.start()
@@ -110,7 +111,7 @@ class Soak:
             return soak_stack.Loop(args.work, "sweeper", ["docker-registry", "garbage-collect", self.registries[0].config], 1)
         if args.sweeper == "none":
             return None
-        command = [args.regsweep, "sweep", "--index", self.index, "--storage", self.root, "--confirm", "--wait", "--json",
+        command = [args.regsweep, "sweep", "--index", self.index, "--storage", self.storage.url, "--confirm", "--wait", "--json",
                    "--untagged", "remove", "--max-delete", "100", "--grace", "2s", "--upload-max-age", "10s"] + self.online_options()
         source = random.Random(f"{args.seed}/sweeper")
         # Soon, or late: on a busy machine none would get to its end else.
@@ -250,12 +251,10 @@ class Soak:
                                                                           for data in pushed.blobs]:
             wanted.append(f"docker/registry/v2/repositories/{repo}/{kind}/{digest.replace(':', '/')}/link")
             wanted.append(self.data_path(digest))
-        quarantine = os.path.join(self.root, "regsweep", "quarantine")
-        generations = sorted(os.listdir(quarantine)) if os.path.isdir(quarantine) else []
-        found = []
+        held = list(self.storage.keys("regsweep/quarantine"))
         for key in wanted:
-            if not os.path.exists(os.path.join(self.root, key)):
-                kept = [name for name in generations if os.path.exists(os.path.join(quarantine, name, key))]
+            if not self.storage.has(key):
+                kept = sorted(copy.split("/")[2] for copy in held if copy.endswith("/" + key))
                 found.append(f"{key} ({'quarantine of ' + ', '.join(kept) if kept else 'nowhere'})")
         for child in pushed.children:
             found += self.missing(repo, child)
@@ -278,7 +277,7 @@ class Soak:
             for registry in self.registries:
                 registry.stop()
                 registry.start()
-            self.regsweep("scan", "--index", self.index, "--storage", self.root, "--quiet")
+            self.regsweep("scan", "--index", self.index, "--storage", self.storage.url, "--quiet")
             self.sweep_whole(1)
         return self.left()
 
@@ -303,10 +302,8 @@ class Soak:
         kept = {self.data_path(digest) for digest in own}
         left = []
         for top in ("docker/registry/v2/blobs", "docker/registry/v2/repositories", "regsweep/quarantine"):
-            for folder, _, files in os.walk(os.path.join(self.root, top)):
-                keys = [os.path.relpath(os.path.join(folder, name), self.root) for name in files]
-                left += [key for key in keys if key not in kept and not key.endswith("quarantine/README") and
-                         not key.startswith("docker/registry/v2/repositories/regsweep/fence/")]
+            left += [key for key in self.storage.keys(top) if key not in kept and not key.endswith("quarantine/README") and
+                     not key.startswith("docker/registry/v2/repositories/regsweep/fence/")]
         catalog = [repo for repo in fence.catalog() if repo != "regsweep/fence"]
         return {"files": len(left), "first": sorted(left)[:20], "repositories": catalog}
 
@@ -347,6 +344,8 @@ def arguments():
     parser.add_argument("--replicas", type=int, default=1)
     parser.add_argument("--sweeper", choices=("none", "stock", "online"), default="online")
     parser.add_argument("--chaos", default="", help="of serve, registry, sweep; what is killed at random")
+    parser.add_argument("--store", help="S3: the file that ceph.sh describes it in")
+    parser.add_argument("--bucket", default="registry/soak", help="with --store: bucket and prefix")
     parser.add_argument("--feed", default="", help="what becomes of events on their way; see feed_proxy.py")
     return parser.parse_args()
 

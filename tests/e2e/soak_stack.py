@@ -4,6 +4,7 @@ Everything is on loopback, at ports that were free a moment ago, and is stopped 
 killed and started again; its port stays the same. What a process says goes to a log of its own.
 """
 
+import hashlib
 import http.client
 import json
 import os
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.parse
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOKEN = "soak-secret"
@@ -54,13 +56,71 @@ def wait_until(what, test, limit=LIMIT):
         time.sleep(0.05)
 
 
+further_environment = {}  # of all programs: how to get at a bucket
+
+
 def environment():
     """Nothing of the machine's own settings reaches the programs."""
     strange = ("REGSWEEP_", "REGISTRY_", "OTEL_", "AWS_")
     proxies = ("http_proxy", "https_proxy", "all_proxy", "notify_socket")
     kept = {name: value for name, value in os.environ.items()
             if not name.startswith(strange) and name.lower() not in proxies}
-    return dict(kept, NO_PROXY="*", no_proxy="*", LC_ALL="C.UTF-8", TZ="UTC")
+    return dict(kept, NO_PROXY="*", no_proxy="*", LC_ALL="C.UTF-8", TZ="UTC", **further_environment)
+
+
+class Directory:
+    """Storage of a registry: a folder."""
+
+    def __init__(self, root):
+        os.makedirs(root)
+        self.url, self.root = root, root
+        self.driver = {"filesystem": {"rootdirectory": root}}
+
+    def has(self, key):
+        return os.path.exists(os.path.join(self.root, key))
+
+    def keys(self, prefix):
+        for folder, _, files in os.walk(os.path.join(self.root, prefix)):
+            for name in files:
+                yield os.path.relpath(os.path.join(folder, name), self.root)
+
+
+class Bucket:
+    """Storage of a registry: a prefix of a bucket in the store that tests/e2e/ceph.sh describes in a file."""
+
+    def __init__(self, described, place):
+        with open(described, encoding="ascii") as file:
+            store = dict(line.strip().split("=", 1) for line in file)
+        self.bucket, self.prefix = place.split("/", 1)
+        self.endpoint, self.user = store["S3_ENDPOINT"], f'{store["S3_ACCESS"]}:{store["S3_SECRET"]}'
+        self.url = f"s3://{place}"
+        self.driver = {"s3": {"accesskey": store["S3_ACCESS"], "secretkey": store["S3_SECRET"], "region": "us-east-1",
+                              "regionendpoint": self.endpoint, "forcepathstyle": True, "secure": False,
+                              "bucket": self.bucket, "rootdirectory": "/" + self.prefix},
+                       "redirect": {"disable": True}}
+        further_environment.update(REGSWEEP_S3_ENDPOINT=self.endpoint, AWS_ACCESS_KEY_ID=store["S3_SWEEPER"],
+                                   AWS_SECRET_ACCESS_KEY=store["S3_SWEEPER_SECRET"])
+
+    def has(self, key):
+        return key in self.keys(key)
+
+    def keys(self, prefix):
+        after = ""
+        while True:
+            query = f"list-type=2&prefix={quote(self.prefix + '/' + prefix)}" + (f"&start-after={quote(after)}" if after else "")
+            said = subprocess.run(["curl", "-sf", "--max-time", "30", "--aws-sigv4", "aws:amz:us-east-1:s3", "-K", "-",
+                                   "-H", "x-amz-content-sha256: " + hashlib.sha256().hexdigest(),
+                                   f"{self.endpoint}/{self.bucket}?{query}"], check=True, stdout=subprocess.PIPE,
+                                  input=f'user = "{self.user}"'.encode(), env=environment()).stdout.decode()
+            found = re.findall("<Key>([^<]*)</Key>", said)
+            yield from (key[len(self.prefix) + 1:] for key in found)
+            if "<IsTruncated>true</IsTruncated>" not in said:
+                return
+            after = found[-1]
+
+
+def quote(text):
+    return urllib.parse.quote(text, safe="")
 
 
 class Program:
@@ -126,18 +186,17 @@ class Redis(Program):
 
 
 class Registry(Program):
-    """One replica over `root`. `cache`: none, inmemory or redis; `events`: URL of the feed, or None."""
+    """One replica over `driver`. `cache`: none, inmemory or redis; `events`: URL of the feed, or None."""
 
-    def __init__(self, work, name, root, cache="none", redis=None, events=None):
+    def __init__(self, work, name, driver, cache="none", redis=None, events=None):
         super().__init__(work, name)
-        self.root, self.cache, self.redis, self.events = root, cache, redis, events
+        self.driver, self.cache, self.redis, self.events = driver, cache, redis, events
         self.port, self.debug = free_port(), free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.config = os.path.join(work, name + ".yml")
 
     def write_config(self):
-        storage = {"filesystem": {"rootdirectory": self.root}, "delete": {"enabled": True},
-                   "maintenance": {"uploadpurging": {"enabled": False}}}
+        storage = dict(self.driver, delete={"enabled": True}, maintenance={"uploadpurging": {"enabled": False}})
         config = {"version": 0.1, "log": {"level": "error", "accesslog": {"disabled": True}}, "storage": storage,
                   "http": {"addr": f"127.0.0.1:{self.port}", "secret": "the same for all replicas",
                            "debug": {"addr": f"127.0.0.1:{self.debug}"}}}

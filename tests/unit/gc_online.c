@@ -85,7 +85,8 @@ static int setup(void **state) {
 
 #define in_either(test)                                                                                      \
     cmocka_unit_test_prestate_setup_teardown(test, setup, registry_teardown, &in_memory),                    \
-        cmocka_unit_test_prestate_setup_teardown(test, setup, registry_teardown, &in_directory)
+        cmocka_unit_test_prestate_setup_teardown(test, setup, registry_teardown, &in_directory),             \
+        cmocka_unit_test_prestate_setup_teardown(test, setup, registry_teardown, &in_store)
 
 /* Known for longer than grace: what nothing links has been garbage for so long. */
 static void scan_long_ago(struct registry *r) {
@@ -372,6 +373,7 @@ static void a_tag_that_nobody_told_of_keeps_its_image(void **state) {
     struct tree_image other = tree_image(&r->tree, "other", NULL, "rest", 2);
     tree_tag(&r->tree, "app", "1", &stable.manifest);
     scan_long_ago(r);
+    r->tree.mtime_ms = r->now_ms;
     tree_tag(&r->tree, "app", "late", &tagged.manifest);
     tree_tag(&r->tree, "app", "stable", &moved.manifest);
     step(r, "unlinked");
@@ -388,7 +390,7 @@ static void a_tag_that_nobody_told_of_keeps_its_image(void **state) {
 /* Nor does one go whose tags cannot be read. */
 static void where_tags_cannot_be_read_no_revision_goes(void **state) {
     struct registry *r = *state;
-    if (r->backend != IN_MEMORY) {
+    if (r->backend == IN_DIRECTORY) {
         return; /* faults of single keys are for memory to make */
     }
     struct tree_image image = tree_image(&r->tree, "app", NULL, "old", 2);
@@ -588,7 +590,7 @@ static void what_is_young_stays_so_when_the_clock_is_set_ahead(void **state) {
 /* What cannot be read may need anything. */
 static void a_push_that_cannot_be_read_stops_the_sweep(void **state) {
     struct registry *r = *state;
-    if (r->backend != IN_MEMORY) {
+    if (r->backend == IN_DIRECTORY) {
         return; /* faults of single keys are for memory to make */
     }
     struct tree_image image = tree_image(&r->tree, "app", NULL, "old", 1);
@@ -623,7 +625,7 @@ static void a_tag_that_the_index_missed_keeps_its_manifest(void **state) {
 
 static void a_lookup_that_fails_keeps(void **state) {
     struct registry *r = *state;
-    if (r->backend != IN_MEMORY) {
+    if (r->backend == IN_DIRECTORY) {
         return; /* faults of single keys are for memory to make */
     }
     struct tree_image image = tree_image(&r->tree, "app", NULL, "old", 1);
@@ -915,7 +917,7 @@ static void what_cannot_be_given_back_is_in_nobodys_way(void **state) {
     struct registry *r = *state;
     struct rsw_digest layers[MANY];
     struct rsw_revive_result result;
-    if (r->backend != IN_MEMORY) {
+    if (r->backend == IN_DIRECTORY) {
         return; /* faults of single keys are for memory to make */
     }
     for (int i = 0; i < MANY; i++) {
@@ -1033,7 +1035,7 @@ static void a_copy_that_cannot_be_removed_is_tried_again(void **state) {
     struct tree_image image = tree_image(&r->tree, "app", NULL, "old", 1);
     char key[RSW_KEY_MAX];
     char copy[RSW_QUARANTINE_KEY_MAX];
-    if (r->backend != IN_MEMORY) {
+    if (r->backend == IN_DIRECTORY) {
         return; /* faults of single keys are for memory to make */
     }
     scan_long_ago(r);
@@ -1253,7 +1255,7 @@ static void fail_from(struct registry *r, const char *call, const char *key) {
 
 static void a_run_that_ends_anywhere_is_gone_on_with(void **state) {
     struct registry *r = *state;
-    if (r->backend != IN_MEMORY) {
+    if (r->backend == IN_DIRECTORY) {
         return;
     }
     put_what_stays(&r->tree);
@@ -1273,6 +1275,144 @@ static void a_run_that_ends_anywhere_is_gone_on_with(void **state) {
     assert_true(r->calls > 100);
     expect_nothing_lost(r);
 }
+
+/* ---- on an object store ---- */
+
+static struct {
+    char tag[256];
+    char key[RSW_KEY_MAX];
+    struct rsw_digest head; /* what it is to say by the time of its removal */
+} signed_again;
+
+/* A client signs anew at the very moment when the tag is removed: history first, then the head. */
+static void sign_again(struct registry *r, const char *call, const char *key) {
+    if (strcmp(call, "remove") == 0 && strcmp(key, signed_again.key) == 0) {
+        r->before_call = NULL;
+        tree_tag(&r->tree, "app", signed_again.tag, &signed_again.head);
+    }
+}
+
+static void tell_of_tag(struct registry *r, const char *name, const char *tag,
+                        const struct rsw_digest *head) {
+    RSW_AUTO_TXN txn = NULL;
+    assert_int_equal(rsw_txn_begin_write(&txn, r->index, &r->err), 0);
+    uint32_t repo = rsw_fact_repo(txn, name, r->now_ms);
+    struct rsw_member member = {.repo = repo, .touched_ms = r->now_ms};
+    member.blob = member.target = rsw_fact_blob(txn, head, RSW_SIZE_UNKNOWN, r->now_ms);
+    rsw_fact_member(txn, RSW_REVISION, &member);
+    rsw_fact_tag_event(txn, repo, tag, member.blob, r->now_ms, r->now_ms);
+    rsw_touch_tag(txn, repo, tag);
+    assert_int_equal(rsw_txn_commit(&txn, &r->err), 0);
+}
+
+static void expect_head(struct registry *r, const struct rsw_digest *expected) {
+    struct rsw_read read = {.key = signed_again.key, .max = RSW_LINK_MAX, .content = RSW_BUF_INIT};
+    struct rsw_digest head;
+    rsw_storage_read(r->real, &read, 1);
+    assert_int_equal(read.answer, RSW_FOUND);
+    assert_int_equal(rsw_link_parse(&head, read.content.data, read.content.len), RSW_LINK_GOOD);
+    assert_true(rsw_digest_equal(&head, expected));
+    rsw_buf_release(&read.content);
+}
+
+/* An image that goes, with its signature. */
+static struct rsw_digest put_signed(struct registry *r) {
+    struct tree_image image = tree_image(&r->tree, "app", NULL, "old", 1);
+    struct rsw_digest first = tree_cosign(&r->tree, "app", &image.manifest);
+    rsw_key_tag_current(signed_again.key, "app", tree_weak_tag(signed_again.tag, &image.manifest, ".sig"));
+    tree_image(&r->tree, "app", "1", "stays", 1);
+    signed_again.head = tree_image(&r->tree, "app", "2", "another signature", 1).manifest;
+    return first;
+}
+
+static void a_tag_that_is_written_while_it_is_removed_gets_what_was_written(void **state) {
+    struct registry *r = *state;
+    put_signed(r);
+    scan_long_ago(r);
+    r->before_call = sign_again;
+    step(r, "unlinked");
+    assert_null(r->before_call);
+    assert_false(is_there(r, signed_again.key)); /* lost with the old one */
+    tell_of_tag(r, "app", signed_again.tag, &signed_again.head);
+    revive(r);
+    expect_head(r, &signed_again.head);
+    later(r);
+    step(r, "hidden");
+    later(r);
+    sweep_well(r); /* purges it; the old signature is garbage again, and goes with another one */
+    expect_head(r, &signed_again.head);
+}
+
+/* What is not in the tag's history was told by nobody who may be believed, or is not written yet. */
+static void a_tag_gets_no_head_that_is_not_in_its_history(void **state) {
+    struct registry *r = *state;
+    struct rsw_digest first = put_signed(r);
+    scan_long_ago(r);
+    step(r, "unlinked");
+    tell_of_tag(r, "app", signed_again.tag, &signed_again.head);
+    revive(r);
+    expect_head(r, &first);
+}
+
+/* What it was asked to remove, once more. */
+static void remove_again(struct registry *r, const char *repo, const struct tree_image *image, bool hidden) {
+    assert_true(is_whole(r, repo, image));
+    tree_link_remove(&r->tree, repo, &image->layers[0]);
+    tree_revision_remove(&r->tree, repo, &image->manifest);
+    if (hidden) {
+        tree_blob_remove(&r->tree, &image->layers[0]);
+    }
+}
+
+static void a_removal_that_comes_late_takes_nothing_for_good(void **state) {
+    struct registry *r = *state;
+    for (int hidden = 0; hidden < 2; hidden++) {
+        char seed[16];
+        snprintf(seed, sizeof seed, "old %d", hidden);
+        struct tree_image image = tree_image(&r->tree, "app", NULL, seed, 2);
+        scan_long_ago(r);
+        r->late = true;
+        step(r, "unlinked");
+        r->late = hidden == 1;
+        if (hidden == 1) {
+            later(r);
+            step(r, "unlinked"); /* one settle more */
+            later(r);
+            step(r, "hidden");
+        }
+        touch(r, RSW_REVISION, "app", &image.manifest);
+        revive(r);
+        remove_again(r, "app", &image, hidden == 1);
+        r->late = false;
+        do {
+            later(r);
+            sweep_well(r);
+        } while (strcmp(r->result.state, "purged") != 0);
+        assert_true(is_whole(r, "app", &image));
+    }
+}
+
+static void a_sweep_with_the_registry_stopped_waits_for_removals_that_may_come_late(void **state) {
+    struct registry *r = *state;
+    struct tree_image image = tree_image(&r->tree, "app", NULL, "old", 2);
+    scan_long_ago(r);
+    r->late = true;
+    step(r, "unlinked");
+    r->late = false;
+    r->options.offline = true;
+    assert_int_equal(sweep(r), -1);
+    assert_int_equal(r->err.code, RSW_EREFUSED);
+    assert_non_null(strstr(r->err.message, "Run this again in 1s"));
+    remove_again(r, "app", &image, false);
+    assert_int_equal(sweep(r), -1);
+    r->now_ms += SETTLE_MS;
+    r->options.untagged_remove = false;
+    sweep_well(r);
+    assert_true(is_whole(r, "app", &image));
+}
+
+#define in_store_alone(test)                                                                                 \
+    cmocka_unit_test_prestate_setup_teardown(test, setup, registry_teardown, &in_store)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
@@ -1323,6 +1463,10 @@ int main(void) {
         in_either(a_dry_run_says_that_it_cannot_tell),
         in_either(an_upload_that_is_young_by_now_outlasts_the_undoing),
         in_either(a_run_that_ends_anywhere_is_gone_on_with),
+        in_store_alone(a_tag_that_is_written_while_it_is_removed_gets_what_was_written),
+        in_store_alone(a_tag_gets_no_head_that_is_not_in_its_history),
+        in_store_alone(a_removal_that_comes_late_takes_nothing_for_good),
+        in_store_alone(a_sweep_with_the_registry_stopped_waits_for_removals_that_may_come_late),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

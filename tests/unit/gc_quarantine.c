@@ -32,6 +32,12 @@ static int open_memory(void **state) {
     return 0;
 }
 
+static int open_store(void **state) {
+    open_memory(state);
+    rsw_memory_loose(((struct place *)*state)->storage);
+    return 0;
+}
+
 static int open_directory(void **state) {
     struct place *p = calloc(1, sizeof *p);
     p->root = help_make_root();
@@ -103,9 +109,16 @@ static void expect_answers(struct place *p, int expected) {
     }
 }
 
+/* Both halves, where it has two. */
+static void take_all(struct rsw_storage *storage, uint64_t generation, struct rsw_setting *settings,
+                     size_t count) {
+    rsw_quarantine_copy(storage, generation, settings, count);
+    rsw_quarantine_take(storage, generation, settings, count);
+}
+
 static struct rsw_setting take(struct place *p, uint64_t generation, const char *key) {
     struct rsw_setting setting = {.key = key};
-    rsw_quarantine_take(p->storage, generation, &setting, 1);
+    take_all(p->storage, generation, &setting, 1);
     return setting;
 }
 
@@ -129,7 +142,7 @@ static void what_is_taken_lies_under_its_own_path_and_comes_back_whole(void **st
     for (size_t i = 0; i < p->count; i++) {
         help_read(p->storage, p->files[i].key, before[i], NULL);
     }
-    rsw_quarantine_take(p->storage, 7, p->files, p->count);
+    take_all(p->storage, 7, p->files, p->count);
     expect_answers(p, RSW_FOUND);
     for (size_t i = 0; i < p->count; i++) {
         assert_int_equal(at(p, p->files[i].key), RSW_ABSENT);
@@ -160,7 +173,7 @@ static void every_call_may_be_repeated(void **state) {
     put_image(p);
     for (int round = 0; round < 3; round++) {
         for (int again = 0; again < 2; again++) {
-            rsw_quarantine_take(p->storage, 7, p->files, p->count);
+            take_all(p->storage, 7, p->files, p->count);
             expect_answers(p, RSW_FOUND);
         }
         for (int again = 0; again < 2; again++) {
@@ -177,7 +190,7 @@ static void a_call_that_broke_off_is_made_again(void **state) {
     const int errnums[] = {EIO, ENOSPC, EACCES};
     for (int step = 0; step < 4; step++) { /* take, return, take with a copy there, return */
         void (*call)(struct rsw_storage *, uint64_t, struct rsw_setting *, size_t) =
-            step % 2 == 0 ? rsw_quarantine_take : rsw_quarantine_return;
+            step % 2 == 0 ? take_all : rsw_quarantine_return;
         for (int n = 0; n < 400; n += 7) {
             rsw_memory_fail_after(p->storage, n, errnums[n % 3]);
             call(p->storage, 7, p->files, p->count);
@@ -199,7 +212,7 @@ static void what_is_at_neither_place_is_absent_and_the_others_are_not(void **sta
     struct place *p = *state;
     put(p, LINK, "sha256:" HEX);
     struct rsw_setting settings[] = {{.key = DATA}, {.key = LINK}, {.key = "a//b"}};
-    rsw_quarantine_take(p->storage, 3, settings, 3);
+    take_all(p->storage, 3, settings, 3);
     assert_int_equal(settings[0].answer, RSW_ABSENT);
     assert_int_equal(settings[1].answer, RSW_FOUND);
     assert_int_equal(settings[2].answer, RSW_FAILED);
@@ -277,7 +290,7 @@ static void what_cannot_be_read_fails_alone(void **state) {
     put(p, DATA, "x");
     rsw_memory_fail_key(p->storage, LINK, EIO);
     struct rsw_setting settings[] = {{.key = LINK}, {.key = DATA}};
-    rsw_quarantine_take(p->storage, 7, settings, 2);
+    take_all(p->storage, 7, settings, 2);
     assert_int_equal(settings[0].answer, RSW_FAILED);
     assert_int_equal(settings[0].errnum, EIO);
     assert_int_equal(settings[1].answer, RSW_FOUND);
@@ -309,7 +322,7 @@ static void cleaning_removes_links_keeps_data_and_counts_what_is_foreign(void **
     struct place *p = *state;
     uint64_t strange = 99;
     put_image(p);
-    rsw_quarantine_take(p->storage, 7, p->files, p->count);
+    take_all(p->storage, 7, p->files, p->count);
     put(p, "regsweep/quarantine/7/notes.txt", "mine");
     put(p, "regsweep/quarantine/7/" REPO "_layers/sha256/" HEX "/link.tmp", "?");
     put(p, "regsweep/quarantine/8/" LINK, "of another generation");
@@ -332,7 +345,7 @@ static void cleaning_removes_links_keeps_data_and_counts_what_is_foreign(void **
 static void a_generation_without_data_leaves_no_folder(void **state) {
     struct place *p = *state;
     put_image(p);
-    rsw_quarantine_take(p->storage, 7, p->files, p->count);
+    take_all(p->storage, 7, p->files, p->count);
     rsw_quarantine_purge(p->storage, 7, p->files, p->count);
     assert_int_equal(rsw_quarantine_clean(p->storage, 7, NULL, NULL), 0);
     assert_int_equal(at(p, "regsweep/quarantine/7"), RSW_ABSENT);
@@ -453,7 +466,7 @@ static void the_readme_puts_back_a_generation_and_leaves_folders_as_they_are(voi
     struct stat st;
     put_image(p);
     read_commands(&commands, p);
-    rsw_quarantine_take(p->storage, 7, p->files, p->count);
+    take_all(p->storage, 7, p->files, p->count);
     expect_answers(p, RSW_FOUND);
     put(p, "docker/registry/v2/repositories/team/app/_manifests/tags/1.0/current/link", "pushed since");
     assert_int_equal(chmod(help_path(p->root, "docker/registry/v2"), 0711), 0);
@@ -471,7 +484,7 @@ static void the_readme_puts_back_all_generations_the_newest_first(void **state) 
     put_image(p);
     read_commands(&commands, p);
     for (uint64_t i = 0; i < p->count; i++) {
-        rsw_quarantine_take(p->storage, 9 + i % 3, &p->files[i], 1); /* 9, 10, 11 */
+        take_all(p->storage, 9 + i % 3, &p->files[i], 1); /* 9, 10, 11 */
     }
     put(p, "regsweep/quarantine/9/" CURRENT, "older");
     put(p, "regsweep/quarantine/10/" CURRENT, "newer");
@@ -488,7 +501,7 @@ static void the_readme_puts_back_one_file_and_gives_it_to_the_registrys_user(voi
     put_image(p);
     read_commands(&commands, p);
     const char *key = p->files[5].key;
-    rsw_quarantine_take(p->storage, 7, p->files, p->count);
+    take_all(p->storage, 7, p->files, p->count);
     char name[RSW_KEY_MAX + 8];
     snprintf(name, sizeof name, "f=%s", key);
     run(p, name, commands.lines[3]);
@@ -522,27 +535,76 @@ static void the_highest_generation_is_found_whoever_made_it(void **state) {
 }
 
 #define IN_MEMORY(test) cmocka_unit_test_setup_teardown(test, open_memory, close_place)
+#define IN_STORE(test) cmocka_unit_test_setup_teardown(test, open_store, close_place)
 #define IN_DIRECTORY(test) cmocka_unit_test_setup_teardown(test, open_directory, close_place)
+
+/* ---- a bucket ---- */
+
+static void what_is_only_copied_is_still_in_sight_and_a_tag_that_says_something_new_stays(void **state) {
+    struct place *p = *state;
+    struct rsw_setting settings[] = {{.key = LINK}, {.key = CURRENT}};
+    put(p, LINK, "sha256:" HEX);
+    put(p, CURRENT, "sha256:" HEX);
+    rsw_quarantine_copy(p->storage, 7, settings, 2);
+    assert_int_equal(at(p, LINK), RSW_FOUND);
+    assert_int_equal(in_quarantine(p, 7, LINK), RSW_FOUND);
+    put(p, CURRENT, "something new");
+    rsw_quarantine_take(p->storage, 7, settings, 2);
+    assert_int_equal(settings[0].answer, RSW_FOUND);
+    assert_int_equal(at(p, LINK), RSW_ABSENT);
+    assert_int_equal(settings[1].errnum, EEXIST);
+    expect_text(p, CURRENT, "something new");
+}
+
+/* What came after nothing was there to copy has no copy. */
+static void what_has_no_copy_is_not_removed(void **state) {
+    struct place *p = *state;
+    struct rsw_setting setting = {.key = LINK};
+    rsw_quarantine_copy(p->storage, 7, &setting, 1);
+    assert_int_equal(setting.answer, RSW_ABSENT);
+    put(p, LINK, "sha256:" HEX);
+    rsw_quarantine_take(p->storage, 7, &setting, 1);
+    assert_int_equal(at(p, LINK), RSW_FOUND);
+}
+
+static void the_readme_of_a_bucket_names_its_url(void **state) {
+    struct place *p = *state;
+    struct rsw_error err = RSW_ERROR_INIT;
+    struct rsw_read read = {.key = "regsweep/quarantine/README", .max = 8192, .content = RSW_BUF_INIT};
+    assert_int_equal(rsw_quarantine_prepare(p->storage, &err), 0);
+    rsw_storage_read(p->storage, &read, 1);
+    assert_int_equal(read.answer, RSW_FOUND);
+    assert_non_null(strstr((const char *)read.content.data,
+                           "\n    aws s3 sync --size-only memory:/regsweep/quarantine/7/ memory:/\n"));
+    rsw_buf_release(&read.content);
+}
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         IN_MEMORY(what_is_taken_lies_under_its_own_path_and_comes_back_whole),
+        IN_STORE(what_is_taken_lies_under_its_own_path_and_comes_back_whole),
         IN_DIRECTORY(what_is_taken_lies_under_its_own_path_and_comes_back_whole),
         IN_MEMORY(every_call_may_be_repeated),
+        IN_STORE(every_call_may_be_repeated),
         IN_DIRECTORY(every_call_may_be_repeated),
         IN_MEMORY(a_call_that_broke_off_is_made_again),
+        IN_STORE(a_call_that_broke_off_is_made_again),
         IN_MEMORY(what_is_at_neither_place_is_absent_and_the_others_are_not),
+        IN_STORE(what_is_at_neither_place_is_absent_and_the_others_are_not),
         IN_DIRECTORY(what_is_at_neither_place_is_absent_and_the_others_are_not),
         IN_MEMORY(a_key_that_is_too_long_fails),
         IN_MEMORY(a_file_pushed_anew_is_taken_though_its_copy_is_there),
+        IN_STORE(a_file_pushed_anew_is_taken_though_its_copy_is_there),
         IN_DIRECTORY(a_file_pushed_anew_is_taken_though_its_copy_is_there),
         IN_MEMORY(what_differs_from_its_copy_stays),
+        IN_STORE(what_differs_from_its_copy_stays),
         IN_DIRECTORY(what_differs_from_its_copy_stays),
         IN_MEMORY(of_a_tag_the_link_in_place_becomes_the_copy),
         IN_DIRECTORY(of_a_tag_the_link_in_place_becomes_the_copy),
         IN_MEMORY(what_cannot_be_read_fails_alone),
         IN_MEMORY(a_full_disk_fails_the_return_and_the_next_one_succeeds),
         IN_MEMORY(cleaning_removes_links_keeps_data_and_counts_what_is_foreign),
+        IN_STORE(cleaning_removes_links_keeps_data_and_counts_what_is_foreign),
         IN_DIRECTORY(cleaning_removes_links_keeps_data_and_counts_what_is_foreign),
         IN_MEMORY(a_generation_without_data_leaves_no_folder),
         IN_DIRECTORY(a_generation_without_data_leaves_no_folder),
@@ -552,6 +614,9 @@ int main(void) {
         IN_MEMORY(the_readme_is_written_once),
         IN_DIRECTORY(the_readme_is_written_once),
         IN_MEMORY(a_quarantine_that_cannot_be_written_says_where_and_what_to_do),
+        IN_STORE(what_is_only_copied_is_still_in_sight_and_a_tag_that_says_something_new_stays),
+        IN_STORE(what_has_no_copy_is_not_removed),
+        IN_STORE(the_readme_of_a_bucket_names_its_url),
         IN_DIRECTORY(a_link_in_the_quarantines_place_is_not_followed),
         IN_DIRECTORY(foreign_things_that_are_no_files_stay_and_are_counted),
         IN_DIRECTORY(the_readme_puts_back_a_generation_and_leaves_folders_as_they_are),

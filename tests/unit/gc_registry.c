@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum backend in_memory = IN_MEMORY, in_directory = IN_DIRECTORY;
+enum backend in_memory = IN_MEMORY, in_directory = IN_DIRECTORY, in_store = IN_STORE;
 
 /* ---- a storage that tells of every call ---- */
 
@@ -49,6 +49,7 @@ static void telling_read(struct rsw_storage *storage, struct rsw_read *reads, si
 static void telling_remove(struct rsw_storage *storage, struct rsw_removal *removals, size_t count) {
     for (size_t i = 0; i < count; i++) {
         rsw_storage_remove(told(storage, "remove", removals[i].key), removals + i, 1);
+        removals[i].late = ((struct telling *)storage)->registry->late;
     }
 }
 
@@ -99,6 +100,8 @@ static struct rsw_storage *telling(struct registry *r) {
     assert_non_null(out);
     out->base.ops = &ops;
     out->base.url = strdup(rsw_storage_url(r->real));
+    out->base.flat = r->real->flat;
+    out->base.loose = r->real->loose;
     out->registry = r;
     return &out->base;
 }
@@ -143,8 +146,11 @@ int registry_setup(void **state) {
     assert_non_null(mkdtemp(r->dir));
     snprintf(r->root, sizeof r->root, "%s/registry", r->dir);
     snprintf(r->audit, sizeof r->audit, "%s/audit.jsonl", r->dir);
-    if (r->backend == IN_MEMORY) {
+    if (r->backend != IN_DIRECTORY) {
         assert_int_equal(rsw_storage_open_memory(&r->real, &r->err), 0);
+        if (r->backend == IN_STORE) {
+            rsw_memory_loose(r->real);
+        }
         r->tree = tree_in_memory(r->real);
     } else {
         assert_int_equal(mkdir(r->root, 0755), 0);
@@ -279,17 +285,26 @@ static void add_line(struct picture *picture, const char *line) {
     assert_non_null(lines[picture->count++]);
 }
 
+struct listed {
+    struct picture *picture;
+    struct rsw_storage *storage;
+};
+
 static int add_page(void *arg, const struct rsw_entry *entries, size_t count, struct rsw_error *err) {
+    const struct listed *list = arg;
     (void)err;
     for (size_t i = 0; i < count; i++) {
         char line[2048];
         char text[RSW_DIGEST_TEXT_MAX];
         struct rsw_digest digest;
         assert_int_equal(entries[i].answer, RSW_FOUND);
-        assert_non_null(entries[i].content);
-        rsw_digest_of(&digest, RSW_SHA256, entries[i].content, entries[i].content_len, NULL);
+        struct rsw_read read = {.key = entries[i].key, .max = SIZE_MAX, .content = RSW_BUF_INIT};
+        rsw_storage_read(list->storage, &read, 1); /* not every listing brings content */
+        assert_int_equal(read.answer, RSW_FOUND);
+        rsw_digest_of(&digest, RSW_SHA256, read.content.data, read.content.len, NULL);
+        rsw_buf_release(&read.content);
         snprintf(line, sizeof line, "%s %s", entries[i].key, rsw_digest_format(&digest, text));
-        add_line(arg, line);
+        add_line(list->picture, line);
     }
     return 0;
 }
@@ -314,7 +329,8 @@ static int by_text(const void *a, const void *b) {
 
 void picture_take(struct picture *out, struct registry *r, bool folders) {
     *out = (struct picture){.count = 0};
-    struct rsw_listing listing = {.prefix = "", .content_max = 1 << 20, .page = add_page, .arg = out};
+    struct listed listed = {out, r->real};
+    struct rsw_listing listing = {.prefix = "", .page = add_page, .arg = &listed};
     assert_int_equal(rsw_storage_list(r->real, &listing, &r->err), RSW_FOUND);
     if (folders && r->backend == IN_DIRECTORY) {
         folders_of = out;
@@ -337,7 +353,7 @@ void picture_release(struct picture *picture) {
 }
 
 void picture_of_what_stays(struct picture *out, enum backend backend, bool folders) {
-    void *state = backend == IN_MEMORY ? &in_memory : &in_directory;
+    void *state = backend == IN_MEMORY ? &in_memory : backend == IN_DIRECTORY ? &in_directory : &in_store;
     registry_setup(&state);
     struct registry *r = state;
     put_what_stays(&r->tree);

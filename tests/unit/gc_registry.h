@@ -26,8 +26,8 @@
 #define HOUR_MS (3600 * INT64_C(1000))
 #define NOW_MS (TREE_MTIME_MS + 1000 * HOUR_MS) /* what a tree puts by default is long past every grace */
 
-enum backend { IN_MEMORY, IN_DIRECTORY };
-extern enum backend in_memory, in_directory;
+enum backend { IN_MEMORY, IN_DIRECTORY, IN_STORE }; /* in a store: memory, as an object store is */
+extern enum backend in_memory, in_directory, in_store;
 
 struct registry {
     char dir[128];  /* everything of this test is below it */
@@ -47,6 +47,7 @@ struct registry {
     void (*before_call)(struct registry *r, const char *call, const char *key);
     int calls; /* so far, for before_call to use */
     int stop_at;
+    bool late;           /* every removal says that it may be carried out once more */
     char warnings[4096]; /* lines of what the sweep warned of */
     size_t items;
 };

@@ -75,7 +75,7 @@ static void no_single_failed_request_loses_a_known_fact(void **state) {
         rsw_memory_fail_after(w->storage, 0, 0);
     }
     assert_true(passed);
-    assert_true(fault > 15);
+    assert_true(fault > 8);
     rsw_index_close(clean);
 }
 

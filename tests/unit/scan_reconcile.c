@@ -28,6 +28,7 @@ static void what_the_index_missed_is_added(void **state) {
     struct world *w = *state;
     struct tree_image first = tree_image(&w->tree, "app", "1", "first", 1);
     scan(w);
+    w->tree.mtime_ms = w->now_ms;
     struct tree_image second = tree_image(&w->tree, "app", "1", "second", 1);
     scan(w);
     expect(w, "tag app 1 = %s", text(&second.manifest));
@@ -35,6 +36,36 @@ static void what_the_index_missed_is_added(void **state) {
     expect(w, "history app 1: %s", text(&second.manifest));
     expect_equal_to_fresh_scan(w);
     assert_int_equal(w->result.vanished, 0);
+}
+
+/* Each read is a request. To see what is read, something else is put there, as no registry does. */
+static void of_a_bucket_what_was_not_written_since_the_last_scan_is_not_read_again(void **state) {
+    struct world *w = *state;
+    char key[RSW_KEY_MAX];
+    int64_t long_ago_ms = w->tree.mtime_ms;
+    struct tree_image old = tree_image(&w->tree, "app", "old", "old", 1);
+    w->tree.mtime_ms = w->now_ms;
+    struct tree_image young = tree_image(&w->tree, "app", "young", "young", 1);
+    scan(w);
+    tree_put_text(&w->tree, rsw_key_tag_current(key, "app", "young"), text(&old.manifest));
+    w->tree.mtime_ms = long_ago_ms;
+    tree_put_text(&w->tree, rsw_key_tag_current(key, "app", "old"), text(&young.manifest));
+    scan(w);
+    expect(w, "tag app old = %s", text(&old.manifest));
+    expect(w, "tag app young = %s", text(&old.manifest));
+}
+
+/* A link that has another size than its digest may say anything. */
+static void of_a_bucket_a_link_of_the_right_size_is_not_read(void **state) {
+    struct world *w = *state;
+    char key[RSW_KEY_MAX];
+    struct tree_image image = tree_image(&w->tree, "app", "1", "seed", 2);
+    tree_put_text(&w->tree, rsw_key_layer_link(key, "app", &image.layers[0]), text(&image.config));
+    tree_put_text(&w->tree, rsw_key_layer_link(key, "app", &image.layers[1]), "sha256:short");
+    scan(w);
+    assert_int_equal(w->result.problems, 1);
+    expect(w, "link app %s present", text(&image.layers[0]));
+    expect(w, "link app %s present bad", text(&image.layers[1]));
 }
 
 static void a_link_that_came_back_is_present_again(void **state) {
@@ -166,6 +197,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         test_everywhere(what_storage_lost_is_taken_back),
         test_everywhere(what_the_index_missed_is_added),
+        test_in(of_a_bucket_what_was_not_written_since_the_last_scan_is_not_read_again, in_flat_memory),
+        test_in(of_a_bucket_a_link_of_the_right_size_is_not_read, in_flat_memory),
         test_everywhere(a_link_that_came_back_is_present_again),
         test_everywhere(a_repository_that_went_away_is_no_longer_there),
         test_everywhere(a_signature_that_went_away_is_dropped),

@@ -180,6 +180,9 @@ void sim_pass(struct sim *sim, int64_t ms) {
             until_ms = sim_deadline(sim, request);
         }
     }
+    for (size_t i = 0; i < sim->late_count; i++) {
+        until_ms = sim->late[i].due_ms < until_ms ? sim->late[i].due_ms : until_ms;
+    }
     if (until_ms > sim->registry.now_ms) {
         sim->registry.now_ms = until_ms;
     }

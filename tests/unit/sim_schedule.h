@@ -39,6 +39,13 @@ struct sim_actor {
 };
 
 #define SIM_ACTORS_MAX 4
+#define SIM_LATE_MAX 32
+
+/* A removal that was asked for and not answered: an object store carries it out within a settle. */
+struct sim_late {
+    char key[RSW_KEY_MAX + 64];
+    int64_t due_ms; /* by then it is done */
+};
 #define SIM_TRACE_LINES 4096
 #define SIM_TRACE_LINE 120
 
@@ -65,6 +72,8 @@ struct sim {
     void *arg;
     bool failed;
     char failure[512];
+    struct sim_late late[SIM_LATE_MAX];
+    size_t late_count;
     struct sim_actor *writer; /* holds the write transaction of the index */
     pthread_mutex_t lock;
     pthread_cond_t director_turn;
@@ -108,6 +117,12 @@ void sim_boot(struct sim *sim);
 static inline int64_t sim_deadline(const struct sim *sim, const struct sim_request *request) {
     return request->began_ms + sim->settle_ms - 100;
 }
+
+/* ---- an object store ---- */
+/* Its files have keys alone, moves are copies and removals, and removals can come late. */
+void sim_make_store(struct sim *sim);
+/* Some of those removals, by chance and by time; or all of them. */
+void sim_remove_late(struct sim *sim, bool all);
 
 /* ---- telling ---- */
 void sim_trace(struct sim *sim, const char *fmt, ...) RSW_PRINTF(2, 3);

@@ -3,6 +3,7 @@
 #include "sim_schedule.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -71,13 +72,50 @@ static void see_read(struct rsw_storage *storage, struct rsw_read *reads, size_t
     sim_pause(sim_of(storage));
 }
 
+/* ---- what an object store removes late ---- */
+
+void sim_make_store(struct sim *sim) {
+    rsw_memory_loose(sim->registry.files);
+    sim->storage->flat = sim->storage->loose = true;
+}
+
+void sim_remove_late(struct sim *sim, bool all) {
+    for (size_t i = 0; i < sim->late_count;) {
+        if (!all && sim->late[i].due_ms > sim->registry.now_ms && !sim_one_in(sim, 60)) {
+            i++;
+            continue;
+        }
+        struct sim_late late = sim->late[i];
+        struct rsw_removal removal = {.key = late.key};
+        sim->late[i] = sim->late[--sim->late_count];
+        rsw_storage_remove(sim->registry.files, &removal, 1);
+        sim_trace(sim, "storage removes late …%.60s",
+                  strlen(late.key) > 60 ? late.key + strlen(late.key) - 60 : late.key);
+        sim_seen(&sim->registry, late.key);
+    }
+}
+
+static bool goes_late(struct sim *sim, const char *key, unsigned one_in) {
+    if (!sim->storage->loose || sim->late_count == SIM_LATE_MAX || !sim_one_in(sim, one_in)) {
+        return false;
+    }
+    struct sim_late *late = &sim->late[sim->late_count++];
+    snprintf(late->key, sizeof late->key, "%s", key);
+    late->due_ms = sim->registry.now_ms + (int64_t)sim_below(sim, (unsigned)sim->settle_ms - 100);
+    return true;
+}
+
 static void see_remove(struct rsw_storage *storage, struct rsw_removal *removals, size_t count) {
+    bool dead = sim_self_killed(sim_of(storage));
     for (size_t i = 0; i < count; i++) {
         struct rsw_storage *files = ask(storage);
         removals[i].answer = RSW_FAILED;
         removals[i].errnum = EIO;
-        if (files != NULL) {
+        if (files == NULL && !dead) { /* killed while it waited for the answer */
+            goes_late(sim_of(storage), removals[i].key, 2);
+        } else if (files != NULL) {
             rsw_storage_remove(files, &removals[i], 1);
+            removals[i].late = goes_late(sim_of(storage), removals[i].key, 16);
             sim_moved(&sim_of(storage)->registry, removals[i].key, NULL, false);
             changed(storage, "removes", removals[i].key, NULL);
         }
@@ -137,6 +175,11 @@ static void see_write(struct rsw_storage *storage, struct rsw_write *writes, siz
     }
 }
 
+static int64_t see_ahead(const struct rsw_storage *storage) {
+    const struct seen_storage *seen = (const struct seen_storage *)storage;
+    return storage->loose ? -seen->sim->registry.ahead_ms : 0;
+}
+
 static void see_free(struct rsw_storage *storage) {
     free(storage);
 }
@@ -153,6 +196,7 @@ struct rsw_storage *sim_storage_open(struct sim *sim) {
                                                .move = see_move,
                                                .copy = see_copy,
                                                .write = see_write,
+                                               .ahead_ms = see_ahead,
                                                .free = see_free};
     struct seen_storage *out = calloc(1, sizeof *out);
     if (out == NULL) {

@@ -4,6 +4,7 @@
  *
  *     SEED=17 unit_sim_sweep        this one alone; its trace is shown if it fails (TRACE=1: always)
  *     SIM_SEEDS=100000 unit_sim_sweep
+ *     STORE=1 SEED=17 unit_sim_sweep   the same on an object store
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -287,6 +288,7 @@ static void happen(struct world *w) {
 static void step(struct sim *sim) {
     struct world *w = sim->arg;
     sim->steps++;
+    sim_remove_late(sim, false);
     sim_replicas_step(&w->replicas);
     unsigned dice = sim_below(sim, 16 + w->feed_weight);
     if (dice < 13) {
@@ -512,7 +514,7 @@ static void tempt(struct world *w) {
     w->replicas.base.cache = *cache;
 }
 
-static void world_init(struct world *w, uint64_t seed, enum mutant mutant, struct tally *tally) {
+static void world_init(struct world *w, uint64_t seed, enum mutant mutant, bool store, struct tally *tally) {
     static const int64_t settles_ms[] = {2000, 60000, 600000};
     struct rsw_error err = RSW_ERROR_INIT;
     memset(w, 0, sizeof *w);
@@ -525,6 +527,9 @@ static void world_init(struct world *w, uint64_t seed, enum mutant mutant, struc
     snprintf(w->audit_file, sizeof w->audit_file, "%s/audit", w->dir);
     struct sim *sim = &w->sim;
     sim_init(sim, seed, w->index_dir);
+    if (store) {
+        sim_make_store(sim);
+    }
     sim->arg = w;
     sim->step = step;
     sim->check = check;
@@ -635,6 +640,7 @@ static void handle_all(struct world *w) {
         if (empty && !events_wait(&w->sim)) {
             return;
         }
+        sim_remove_late(&w->sim, true);
         w->sim.registry.now_ms += 60000; /* a manifest that is missing is looked for again a settle later */
     }
     sim_fail(&w->sim, "the queues do not become empty");
@@ -648,6 +654,7 @@ static void sweep_to_the_end(struct world *w) {
             return;
         }
         if (well && w->due_ms > w->sim.registry.now_ms) {
+            sim_remove_late(&w->sim, true);
             w->sim.registry.now_ms = w->due_ms;
         }
         handle_all(w);
@@ -705,6 +712,7 @@ static void expect_all_goes(struct world *w) {
     look_at_storage(w, &left, true); /* as an administrator would, who finds a tag without a head */
     sim_clients_delete_all(&w->clients);
     handle_all(w);
+    sim_remove_late(&w->sim, true);
     r->now_ms += 10 * w->options.grace_ms;
     for (int i = 0; i < 3 && !w->sim.failed; i++) {
         for (int j = 0; j < r->replica_count; j++) {
@@ -717,6 +725,7 @@ static void expect_all_goes(struct world *w) {
             sim_fail(&w->sim, "no generation can be begun: %.200s", w->sweeper.err.message);
         }
         sweep_to_the_end(w);
+        sim_remove_late(&w->sim, true);
         r->now_ms += 10 * w->options.grace_ms;
     }
     look_at_storage(w, &left, false);
@@ -763,10 +772,11 @@ static void run_world(struct world *w) {
 }
 
 /* True if it broke; then `failure` says how. */
-static bool breaks(uint64_t seed, enum mutant mutant, struct tally *tally, bool show, char failure[512]) {
+static bool breaks(uint64_t seed, enum mutant mutant, bool store, struct tally *tally, bool show,
+                   char failure[512]) {
     struct world *w = calloc(1, sizeof *w);
     assert_non_null(w);
-    world_init(w, seed, mutant, tally);
+    world_init(w, seed, mutant, store, tally);
     run_world(w);
     bool failed = w->sim.failed;
     memcpy(failure, w->sim.failure, sizeof w->sim.failure);
@@ -783,16 +793,15 @@ static uint64_t from_environment(const char *variable, uint64_t otherwise) {
     return text != NULL ? strtoull(text, NULL, 10) : otherwise;
 }
 
-static void nothing_promised_is_lost_in_any_interleaving(void **state) {
+static void expect_nothing_lost(bool store) {
     struct tally tally = {.steps = 0};
     char failure[512];
     bool one = getenv("SEED") != NULL;
     uint64_t first = from_environment("SEED", 1);
     uint64_t count = from_environment("SIM_SEEDS", one ? 1 : SEEDS);
     uint64_t broken = 0;
-    (void)state;
     for (uint64_t seed = first; seed < first + count; seed++) {
-        if (breaks(seed, NO_MUTANT, &tally, getenv("KEEP_GOING") == NULL, failure)) {
+        if (breaks(seed, NO_MUTANT, store, &tally, getenv("KEEP_GOING") == NULL, failure)) {
             print_error("SEED=%" PRIu64 ": %s\n", seed, failure);
             broken++;
             if (getenv("KEEP_GOING") == NULL) {
@@ -814,12 +823,22 @@ static void nothing_promised_is_lost_in_any_interleaving(void **state) {
     }
 }
 
+static void nothing_promised_is_lost_in_any_interleaving(void **state) {
+    (void)state;
+    expect_nothing_lost(getenv("STORE") != NULL);
+}
+
+static void nothing_promised_is_lost_on_an_object_store(void **state) {
+    (void)state;
+    expect_nothing_lost(true);
+}
+
 /* Some show in one of many hundred seeds: `from` is near the first that does. */
 static void expect_caught(enum mutant mutant, uint64_t from) {
     struct tally tally = {.steps = 0};
     char failure[512];
     for (uint64_t seed = from; seed < from + MUTANT_SEEDS; seed++) {
-        if (breaks(seed, mutant, &tally, false, failure)) {
+        if (breaks(seed, mutant, false, &tally, false, failure)) {
             print_message("caught by seed %" PRIu64 ": %s\n", seed, failure);
             return;
         }
@@ -856,6 +875,7 @@ static void a_settle_that_requests_outlive_is_caught(void **state) {
 int main(void) {
     const struct CMUnitTest all[] = {
         cmocka_unit_test(nothing_promised_is_lost_in_any_interleaving),
+        cmocka_unit_test(nothing_promised_is_lost_on_an_object_store),
         cmocka_unit_test(a_sweeper_that_trusts_one_look_is_caught),
         cmocka_unit_test(caches_that_are_not_cleared_are_caught),
         cmocka_unit_test(a_fence_that_does_not_wait_is_caught),

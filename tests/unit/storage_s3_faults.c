@@ -1,6 +1,8 @@
 /* A store that is overburdened, cuts short, repeats itself, or says one thing and means another. */
 #include "s3_mock.h"
 
+#include "storage/s3.h"
+
 #include "util/clock.h"
 
 #include <errno.h>
@@ -12,10 +14,9 @@
 #define OK(body) ANSWER("200 OK", body)
 #define ERROR(code) "<Error><Code>" code "</Code><Message>for a reason</Message></Error>"
 #define SLOW_DOWN ANSWER("503 Slow Down", ERROR("SlowDown"))
-#define HEAD_FOUND                                                                                           \
-    "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 7\r\n"                                          \
-    "Last-Modified: Sat, 28 Nov 2026 02:20:41 GMT\r\n\r\n"
-#define HEAD_404 "HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 200\r\n\r\n"
+#define LOOK_FOUND                                                                                           \
+    "HTTP/1.1 206 Partial Content\r\nConnection: close\r\nContent-Range: bytes 0-0/7\r\n"                    \
+    "Last-Modified: Sat, 28 Nov 2026 02:20:41 GMT\r\n\r\ns"
 #define KEY(name)                                                                                            \
     "<Contents><Key>root/" name "</Key><Size>7</Size><LastModified>2026-11-28T02:20:41.250Z</LastModified>"  \
     "</Contents>"
@@ -32,7 +33,7 @@
 
 static void a_store_that_is_overburdened_is_asked_again(void **state) {
     struct s3_mock *mock = *state;
-    SCRIPT(mock, SLOW_DOWN, SLOW_DOWN, HEAD_FOUND);
+    SCRIPT(mock, SLOW_DOWN, SLOW_DOWN, LOOK_FOUND);
     struct rsw_look look = help_look(mock->storage, "a/link");
     assert_int_equal(look.answer, RSW_FOUND);
     assert_int_equal(look.size, 7);
@@ -91,19 +92,30 @@ static void only_the_store_itself_says_that_a_key_is_absent(void **state) {
                  {ANSWER("301 Moved", ERROR("PermanentRedirect")), RSW_FAILED}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char text[256];
-        const char *const look[] = {HEAD_404, cases[i].body, NULL};
         const char *const read[] = {cases[i].body, NULL};
-        s3_mock_answers(mock, look);
-        assert_int_equal(help_look(mock->storage, "a/link").answer, cases[i].answer);
         s3_mock_answers(mock, read);
+        assert_int_equal(help_look(mock->storage, "a/link").answer, cases[i].answer);
         assert_int_equal(help_read(mock->storage, "a/link", text, NULL), cases[i].answer);
     }
 }
 
-static void a_key_that_came_between_two_looks_is_found(void **state) {
+static void an_empty_object_is_there(void **state) {
     struct s3_mock *mock = *state;
-    SCRIPT(mock, HEAD_404, OK("seven.."));
-    assert_int_equal(help_look(mock->storage, "a/link").answer, RSW_FOUND);
+    SCRIPT(mock, ANSWER("416 Range Not Satisfiable", ERROR("InvalidRange")),
+           "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+    struct rsw_look look = help_look(mock->storage, "a/link");
+    assert_int_equal(look.answer, RSW_FOUND);
+    assert_int_equal(look.size, 0);
+    s3_mock_asked(mock, 0, "GET /bucket/root/a/link HTTP");
+    s3_mock_asked(mock, 1, "HEAD /bucket/root/a/link HTTP");
+}
+
+static void a_store_without_ranges_is_looked_at_too(void **state) {
+    struct s3_mock *mock = *state;
+    SCRIPT(mock, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 9\r\n\r\nsha256:ab");
+    struct rsw_look look = help_look(mock->storage, "a/link");
+    assert_int_equal(look.answer, RSW_FOUND);
+    assert_int_equal(look.size, 9);
 }
 
 /* ---- lists ---- */
@@ -218,15 +230,227 @@ static void what_the_answer_does_not_name_is_not_taken_for_removed(void **state)
     assert_int_equal(mock->count, 3);
 }
 
+static void a_removal_that_got_no_answer_at_first_may_come_late(void **state) {
+    struct s3_mock *mock = *state;
+    struct rsw_removal removal = {.key = "a"};
+    SCRIPT(mock, "", DELETED(GONE("a")));
+    rsw_storage_remove(mock->storage, &removal, 1);
+    assert_int_equal(removal.answer, RSW_FOUND);
+    assert_true(removal.late);
+    static const char *const definite[] = {SLOW_DOWN, DELETED(STAYS("a", "SlowDown")), DELETED(GONE("a")),
+                                           NULL};
+    s3_mock_answers(mock, definite);
+    rsw_storage_remove(mock->storage, &removal, 1);
+    assert_int_equal(removal.answer, RSW_FOUND);
+    assert_int_equal(mock->count, 3);
+    assert_false(removal.late);
+}
+
+/* ---- copies ---- */
+
+#define PART(range, body)                                                                                    \
+    "HTTP/1.1 206 Partial Content\r\nConnection: close\r\nContent-Range: bytes " range "\r\n\r\n" body
+#define FREE ANSWER("404 Not Found", ERROR("NoSuchKey"))
+
+static struct rsw_move copy_one(struct s3_mock *mock) {
+    struct rsw_move copy = {.from = "a", .to = "b"};
+    rsw_storage_copy(mock->storage, &copy, 1);
+    return copy;
+}
+
 static void a_copy_that_fails_after_its_200_failed(void **state) {
     struct s3_mock *mock = *state;
-    SCRIPT(mock, HEAD_FOUND, HEAD_404, ANSWER("404 Not Found", ERROR("NoSuchKey")),
-           OK(ERROR("InternalError")));
+    SCRIPT(mock, PART("0-4095/9000", "beginning"), FREE, OK(ERROR("InternalError")));
     struct rsw_move move = {.from = "a", .to = "b"};
     rsw_storage_move(mock->storage, &move, 1);
     assert_int_equal(move.answer, RSW_FAILED);
-    assert_int_equal(mock->count, 6); /* the last three are one copy; nothing was removed */
-    s3_mock_asked(mock, 5, "PUT /bucket/root/b HTTP");
+    assert_int_equal(mock->count, 5); /* the last three are one copy; nothing was removed */
+    s3_mock_asked(mock, 4, "PUT /bucket/root/b HTTP");
+    s3_mock_asked(mock, 4, "x-amz-copy-source: /bucket/root/a");
+}
+
+static void a_small_copy_overwrites_nothing_and_is_for_the_buckets_owner(void **state) {
+    struct s3_mock *mock = *state;
+    SCRIPT(mock, PART("0-8/9", "sha256:ab"), FREE, OK(""));
+    assert_int_equal(copy_one(mock).answer, RSW_FOUND);
+    assert_int_equal(mock->count, 3);
+    s3_mock_asked(mock, 2, "PUT /bucket/root/b HTTP");
+    s3_mock_asked(mock, 2, "If-None-Match: *");
+    s3_mock_asked(mock, 2, "x-amz-acl: bucket-owner-full-control");
+    s3_mock_asked(mock, 2, "\r\n\r\nsha256:ab");
+    static const char *const taken[] = {PART("0-8/9", "sha256:ab"), FREE,
+                                        ANSWER("412 Precondition Failed", ERROR("PreconditionFailed")), NULL};
+    s3_mock_answers(mock, taken); /* by somebody who came in between */
+    assert_int_equal(copy_one(mock).errnum, EEXIST);
+    static const char *const there[] = {PART("0-8/9", "sha256:ab"), PART("0-0/9", "s"), NULL};
+    s3_mock_answers(mock, there);
+    assert_int_equal(copy_one(mock).errnum, EEXIST);
+    assert_int_equal(mock->count, 2);
+    static const char *const empty[] = {ANSWER("416 Range", ERROR("InvalidRange")), FREE, OK(""), NULL};
+    s3_mock_answers(mock, empty);
+    assert_int_equal(copy_one(mock).answer, RSW_FOUND);
+    s3_mock_asked(mock, 2, "PUT /bucket/root/b HTTP");
+    static const char *const cut[] = {PART("0-8/9", "sha2"), FREE, OK(""), NULL};
+    s3_mock_answers(mock, cut);
+    assert_int_equal(copy_one(mock).answer, RSW_FAILED);
+}
+
+static void where_nothing_can_be_said_of_owners_it_is_left_out(void **state) {
+    struct s3_mock *mock = *state;
+    SCRIPT(mock, PART("0-8/9", "sha256:ab"), FREE, ANSWER("403 Forbidden", ERROR("AccessDenied")), OK(""));
+    assert_int_equal(copy_one(mock).answer, RSW_FOUND);
+    assert_int_equal(mock->count, 4);
+    assert_null(strstr(mock->notes[3], "x-amz-acl"));
+    static const char *const again[] = {PART("0-8/9", "sha256:ab"), FREE, OK(""), NULL};
+    s3_mock_answers(mock, again);
+    assert_int_equal(copy_one(mock).answer, RSW_FOUND);
+    assert_null(strstr(mock->notes[2], "x-amz-acl"));
+}
+
+/* The number of the request that has both in it. */
+static size_t asked_for(const struct s3_mock *mock, const char *one, const char *other) {
+    for (size_t i = 0; i < mock->count; i++) {
+        if (strstr(mock->notes[i], one) != NULL && strstr(mock->notes[i], other) != NULL) {
+            return i;
+        }
+    }
+    fail_msg("nobody asked for %s with %s", one, other);
+    return 0;
+}
+
+#define BEGUN OK("<InitiateMultipartUploadResult><UploadId>up+1</UploadId></InitiateMultipartUploadResult>")
+#define COPIED OK("<CopyPartResult><ETag>\"e\"</ETag></CopyPartResult>")
+#define JOINED OK("<CompleteMultipartUploadResult></CompleteMultipartUploadResult>")
+
+static void copy_in_parts(struct s3_mock *mock) {
+    struct rsw_s3 *s3 = (struct rsw_s3 *)mock->storage;
+    s3->copy_max = 9999;
+    s3->part_size = 4000;
+}
+
+static void what_is_too_large_for_one_copy_is_copied_in_parts(void **state) {
+    struct s3_mock *mock = *state;
+    SCRIPT(mock, PART("0-4095/10000", "beginning"), FREE, BEGUN, COPIED, COPIED, COPIED, JOINED);
+    copy_in_parts(mock);
+    assert_int_equal(copy_one(mock).answer, RSW_FOUND);
+    assert_int_equal(mock->count, 7);
+    s3_mock_asked(mock, 2, "POST /bucket/root/b?uploads= HTTP");
+    s3_mock_asked(mock, 2, "x-amz-acl: bucket-owner-full-control");
+    asked_for(mock, "PUT /bucket/root/b?partNumber=1&uploadId=up%2B1 HTTP", "source-range: bytes=0-3999");
+    asked_for(mock, "PUT /bucket/root/b?partNumber=2&uploadId=up%2B1 HTTP", "source-range: bytes=4000-7999");
+    asked_for(mock, "PUT /bucket/root/b?partNumber=3&uploadId=up%2B1 HTTP", "source-range: bytes=8000-9999");
+    s3_mock_asked(mock, 6, "POST /bucket/root/b?uploadId=up%2B1 HTTP");
+    s3_mock_asked(mock, 6, "<Part><PartNumber>3</PartNumber><ETag>\"e\"</ETag></Part></Complete");
+}
+
+static void a_copy_in_parts_that_fails_is_called_off(void **state) {
+    struct s3_mock *mock = *state;
+    SCRIPT(mock, PART("0-4095/10000", "beginning"), FREE, BEGUN, COPIED, COPIED,
+           ANSWER("403 Forbidden", ERROR("AccessDenied")), ANSWER("204 No Content", ""));
+    copy_in_parts(mock);
+    assert_int_equal(copy_one(mock).errnum, EACCES);
+    assert_int_equal(mock->count, 7);
+    s3_mock_asked(mock, 6, "DELETE /bucket/root/b?uploadId=up%2B1 HTTP");
+}
+
+/* ---- habits ---- */
+
+struct heard {
+    char text[512];
+};
+
+static void hear(void *arg, const struct rsw_store_rule *rule) {
+    struct heard *heard = arg;
+    size_t len = strlen(heard->text);
+    snprintf(heard->text + len, sizeof heard->text - len, "%s of '%s':%s%s%s\n", rule->name, rule->prefix,
+             rule->deletes ? " deletes" : "", rule->moves ? " moves" : "", rule->old_versions ? " old" : "");
+}
+
+#define RULE(id, status, rest) "<Rule><ID>" id "</ID><Status>" status "</Status>" rest "</Rule>"
+#define PREFIX(text) "<Filter><Prefix>" text "</Prefix></Filter>"
+
+static void what_a_bucket_does_by_itself_is_told(void **state) {
+    struct s3_mock *mock = *state;
+    struct heard heard = {""};
+    struct rsw_store_habits habits = {.rule = hear, .arg = &heard};
+    SCRIPT(mock, OK("<VersioningConfiguration><Status>Suspended</Status></VersioningConfiguration>"),
+           ANSWER("404 Not Found", ERROR("ObjectLockConfigurationNotFoundError")),
+           OK("<LifecycleConfiguration>" RULE(
+               "all", "Enabled",
+               PREFIX("") "<NoncurrentVersionExpiration><NoncurrentDays>3</NoncurrentDays>"
+                          "</NoncurrentVersionExpiration>")
+                  RULE("own", "Enabled", PREFIX("root/regsweep/") "<Expiration><Days>1</Days></Expiration>")
+                      RULE("cold", "Enabled", "<Prefix>ro</Prefix><Transition><Days>9</Days></Transition>")
+                          RULE("other", "Enabled", PREFIX("rooms/") "<Expiration><Days>1</Days></Expiration>")
+                              RULE("off", "Disabled", PREFIX("") "<Expiration><Days>1</Days></Expiration>")
+                                  RULE("tagged", "Enabled",
+                                       "<Filter><Tag><Key>a</Key></Tag></Filter><Expiration><Days>1</Days>"
+                                       "</Expiration>") "</LifecycleConfiguration>"));
+    rsw_storage_habits(mock->storage, &habits);
+    assert_int_equal(habits.versions, RSW_FOUND);
+    assert_int_equal(habits.lock, RSW_ABSENT);
+    assert_int_equal(habits.rules, RSW_FOUND);
+    assert_string_equal(heard.text, "all of '': old\nown of 'regsweep/': deletes\ncold of '': moves\n");
+    s3_mock_asked(mock, 0, "GET /bucket/?versioning= HTTP");
+    s3_mock_asked(mock, 1, "GET /bucket/?object-lock= HTTP");
+    s3_mock_asked(mock, 2, "GET /bucket/?lifecycle= HTTP");
+}
+
+static void what_a_bucket_does_not_tell_is_not_taken_for_nothing(void **state) {
+    struct s3_mock *mock = *state;
+    struct heard heard = {""};
+    struct rsw_store_habits habits = {.rule = hear, .arg = &heard};
+    SCRIPT(mock, ANSWER("403 Forbidden", ERROR("AccessDenied")));
+    rsw_storage_habits(mock->storage, &habits);
+    assert_int_equal(habits.versions, RSW_FAILED);
+    assert_int_equal(habits.lock, RSW_FAILED);
+    assert_int_equal(habits.rules, RSW_FAILED);
+}
+
+/* ---- uploads in parts ---- */
+
+#define UPLOAD(key, id, begun)                                                                               \
+    "<Upload><Key>root/" key "</Key><UploadId>" id "</UploadId><Owner><ID>x</ID></Owner><Initiated>" begun   \
+    "</Initiated></Upload>"
+#define UPLOADS(rest) OK("<ListMultipartUploadsResult>" rest "</ListMultipartUploadsResult>")
+
+static bool is_wanted(void *arg, const char *key, int64_t begun_ms) {
+    (void)arg;
+    return strstr(key, "old") != NULL && begun_ms == INT64_C(1795832441250);
+}
+
+static void what_nobody_finished_is_called_off_page_by_page(void **state) {
+    struct s3_mock *mock = *state;
+    struct rsw_error err = RSW_ERROR_INIT;
+    struct rsw_unfinished unfinished = {.prefix = "", .wanted = is_wanted};
+    SCRIPT(
+        mock,
+        UPLOADS("<IsTruncated>true</IsTruncated><NextKeyMarker>root/old b</NextKeyMarker>"
+                "<NextUploadIdMarker>i+2</NextUploadIdMarker>" UPLOAD("new", "i1", "2026-11-28T02:20:41.250Z")
+                    UPLOAD("old b", "i+2", "2026-11-28T02:20:41.250Z")),
+        ANSWER("204 No Content", ""),
+        UPLOADS(LAST UPLOAD("old c", "i3", "2026-11-28T02:20:41.250Z")
+                    UPLOAD("old d", "i4", "2026-11-28T02:20:41.251Z")),
+        ANSWER("404 Not Found", ERROR("NoSuchUpload")));
+    assert_int_equal(rsw_storage_call_off(mock->storage, &unfinished, &err), 0);
+    assert_int_equal(unfinished.called_off, 2);
+    assert_int_equal(unfinished.failed, 0);
+    assert_int_equal(mock->count, 4);
+    s3_mock_asked(mock, 0, "GET /bucket/?prefix=root%2F&uploads= HTTP");
+    s3_mock_asked(mock, 1, "DELETE /bucket/root/old%20b?uploadId=i%2B2 HTTP");
+    s3_mock_asked(
+        mock, 2,
+        "GET /bucket/?key-marker=root%2Fold%20b&prefix=root%2F&upload-id-marker=i%2B2&uploads= HTTP");
+    s3_mock_asked(mock, 3, "DELETE /bucket/root/old%20c?uploadId=i3 HTTP");
+}
+
+static void what_is_half_told_of_is_not_called_off(void **state) {
+    struct s3_mock *mock = *state;
+    struct rsw_error err = RSW_ERROR_INIT;
+    struct rsw_unfinished unfinished = {.prefix = "", .wanted = is_wanted};
+    SCRIPT(mock, OK("<ListMultipartUploadsResult>" UPLOAD("old", "i1", "2026-11-28T02:20:41.250Z")));
+    assert_int_equal(rsw_storage_call_off(mock->storage, &unfinished, &err), -1);
+    assert_int_equal(mock->count, 1);
 }
 
 /* ---- secrets ---- */
@@ -254,7 +478,7 @@ static void each_try_is_counted_by_its_kind(void **state) {
     char text[256];
     struct rsw_storage_requests before;
     struct rsw_storage_requests after;
-    SCRIPT(mock, SLOW_DOWN, HEAD_FOUND, OK("sha256:ab"), LIST(LAST, KEY("a/link")));
+    SCRIPT(mock, SLOW_DOWN, LOOK_FOUND, OK("sha256:ab"), LIST(LAST, KEY("a/link")));
     rsw_storage_asked(mock->storage, &before);
     help_look(mock->storage, "a/link");
     help_read(mock->storage, "a/link", text, NULL);
@@ -277,7 +501,7 @@ static void no_more_are_asked_a_second_than_is_allowed(void **state) {
                                            .access_key = "key",
                                            .secret_key = S3_MOCK_SECRET,
                                            .requests_per_second = 20};
-    SCRIPT(mock, LIST(LAST, KEY("a/link")), HEAD_FOUND);
+    SCRIPT(mock, LIST(LAST, KEY("a/link")), LOOK_FOUND);
     assert_int_equal(rsw_storage_open_s3(&storage, "s3://bucket/root", &options, &err), 0);
     struct rsw_look looks[11];
     for (size_t i = 0; i < 11; i++) {
@@ -347,14 +571,24 @@ int main(void) {
         TEST(a_connection_that_breaks_is_tried_again),
         TEST(what_no_other_try_changes_is_asked_once),
         TEST(only_the_store_itself_says_that_a_key_is_absent),
-        TEST(a_key_that_came_between_two_looks_is_found),
+        TEST(an_empty_object_is_there),
+        TEST(a_store_without_ranges_is_looked_at_too),
         TEST(a_page_that_is_cut_short_is_asked_for_again_and_told_once),
         TEST(a_list_that_is_not_whole_fails),
         TEST(a_folder_that_is_passed_over_is_not_listed),
         TEST(marks_of_folders_are_no_files_and_odd_keys_are_told),
         TEST(each_key_of_a_removal_has_its_own_answer),
         TEST(what_the_answer_does_not_name_is_not_taken_for_removed),
+        TEST(a_removal_that_got_no_answer_at_first_may_come_late),
         TEST(a_copy_that_fails_after_its_200_failed),
+        TEST(a_small_copy_overwrites_nothing_and_is_for_the_buckets_owner),
+        TEST(where_nothing_can_be_said_of_owners_it_is_left_out),
+        TEST(what_is_too_large_for_one_copy_is_copied_in_parts),
+        TEST(a_copy_in_parts_that_fails_is_called_off),
+        TEST(what_a_bucket_does_by_itself_is_told),
+        TEST(what_a_bucket_does_not_tell_is_not_taken_for_nothing),
+        TEST(what_nobody_finished_is_called_off_page_by_page),
+        TEST(what_is_half_told_of_is_not_called_off),
         TEST(requests_are_signed_and_no_message_holds_a_secret),
         TEST(the_region_of_a_bucket_elsewhere_is_told),
         TEST(each_try_is_counted_by_its_kind),

@@ -1,0 +1,70 @@
+/* What an object store does by itself with what lies in it. */
+#include "gc/checks.h"
+
+#include <string.h>
+
+struct store {
+    struct rsw_diagnosis *out;
+    bool old_versions_go;
+};
+
+/* Some keys below `folder` begin with `prefix`. */
+static bool is_for(const char *prefix, const char *folder) {
+    size_t len = strlen(prefix) < strlen(folder) ? strlen(prefix) : strlen(folder);
+    return strncmp(prefix, folder, len) == 0;
+}
+
+static void judge_rule(void *arg, const struct rsw_store_rule *rule) {
+    struct store *store = arg;
+    bool of_registry = is_for(rule->prefix, "docker/");
+    if (rule->deletes && of_registry) {
+        rsw_say(store->out, RSW_HEALTH_ERROR,
+                "leave the registry's prefix out of it: what is old is not what nothing needs",
+                "the rule '%s' of the bucket's lifecycle deletes what images need", rule->name);
+    }
+    if (rule->deletes && is_for(rule->prefix, "regsweep/quarantine/")) {
+        rsw_say(store->out, RSW_HEALTH_ERROR, "leave the prefix 'regsweep/' out of it",
+                "the rule '%s' of the bucket's lifecycle deletes what may have to be put back", rule->name);
+    }
+    if (rule->moves && (of_registry || is_for(rule->prefix, "regsweep/quarantine/"))) {
+        rsw_say(
+            store->out, RSW_HEALTH_WARNING,
+            "see that it moves nothing to where it must be asked for before it can be read, and that what is "
+            "moved may be deleted early",
+            "the rule '%s' of the bucket's lifecycle moves what the registry has to another class",
+            rule->name);
+    }
+    store->old_versions_go |= rule->old_versions && rule->prefix[0] == 0;
+}
+
+void rsw_doctor_store(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
+    struct store store = {.out = out};
+    struct rsw_store_habits habits = {.rule = judge_rule, .arg = &store};
+    if (doctor->storage == NULL) {
+        rsw_say(out, RSW_HEALTH_UNKNOWN, NULL, "there is no storage to look at");
+        return;
+    }
+    rsw_storage_habits(doctor->storage, &habits);
+    if (habits.lock == RSW_FOUND) {
+        rsw_say(out, RSW_HEALTH_ERROR, "no object lock by default in the registry's bucket",
+                "the bucket locks what is written for a while: until then nothing that goes can be deleted");
+    }
+    if (habits.versions == RSW_FOUND && !store.old_versions_go) {
+        rsw_say(out, RSW_HEALTH_WARNING,
+                "a rule of the bucket's lifecycle for noncurrent versions (NoncurrentVersionExpiration), of "
+                "a few days",
+                "the bucket keeps versions, and no rule for all of the registry's prefix deletes old ones: "
+                "what is "
+                "swept frees nothing");
+    }
+    if (habits.versions == RSW_FAILED || habits.lock == RSW_FAILED || habits.rules == RSW_FAILED) {
+        rsw_say(out, RSW_HEALTH_UNKNOWN, NULL,
+                "the store does not tell%s%s%s: docs/operation.md has what regsweep must be allowed for that",
+                habits.versions == RSW_FAILED ? " whether it keeps versions;" : "",
+                habits.lock == RSW_FAILED ? " whether it locks objects;" : "",
+                habits.rules == RSW_FAILED ? " its lifecycle" : "");
+    }
+    rsw_say(out, RSW_HEALTH_OK, NULL, "%s",
+            doctor->storage->flat ? "the bucket does nothing by itself that is in the way of a sweep"
+                                  : "it is no object store");
+}

@@ -1,0 +1,129 @@
+/* What a bucket keeps, deletes or moves by itself: versions, locks, rules of its lifecycle. */
+#include "storage/s3.h"
+
+#include "util/cleanup.h"
+
+#include <string.h>
+
+#define ANSWER_MAX ((size_t)1024 * 1024) /* a thousand rules at most */
+
+/* RSW_FOUND, and *bytes, which the caller releases; RSW_ABSENT if the store answers with this code;
+ * RSW_FAILED. */
+static int ask(struct rsw_s3 *s3, const char *query, const char *none, struct rsw_buf *bytes) {
+    struct rsw_s3_request request = {.method = "GET", .query = query, .max = ANSWER_MAX};
+    rsw_s3_send(s3, &request, 1);
+    *bytes = request.bytes;
+    return request.errnum == 0                                                             ? RSW_FOUND
+           : request.answer.kind == RSW_S3_ERROR && strcmp(request.answer.code, none) == 0 ? RSW_ABSENT
+                                                                                           : RSW_FAILED;
+}
+
+/* A bucket that had versions once still has those of then. */
+static int ask_versions(struct rsw_s3 *s3) {
+    RSW_AUTO_BUF bytes = RSW_BUF_INIT;
+    RSW_AUTO_BUF status = RSW_BUF_INIT;
+    struct rsw_error err = RSW_ERROR_INIT;
+    int answer = ask(s3, "versioning=", "", &bytes);
+    return answer == RSW_FOUND ? rsw_s3_xml_find(&status, bytes.data, bytes.len, "Status", &err) : answer;
+}
+
+static int ask_lock(struct rsw_s3 *s3) {
+    RSW_AUTO_BUF bytes = RSW_BUF_INIT;
+    RSW_AUTO_BUF mode = RSW_BUF_INIT;
+    struct rsw_error err = RSW_ERROR_INIT;
+    int answer = ask(s3, "object-lock=", "ObjectLockConfigurationNotFoundError", &bytes);
+    return answer == RSW_FOUND ? rsw_s3_xml_find(&mode, bytes.data, bytes.len, "Mode", &err) : answer;
+}
+
+/* ---- rules ---- */
+
+struct reader {
+    const struct rsw_s3 *s3;
+    struct rsw_store_habits *habits;
+    struct rsw_store_rule rule;
+    bool disabled;
+    bool tagged; /* only for objects with a tag, which no registry gives */
+    enum { NOTHING, EXPIRES, MOVES, OLD } within;
+    char name[256];
+    char prefix[RSW_S3_KEY_MAX + 1];
+};
+
+/* Tells of it where it is for keys of the registry's root directory. */
+static void tell(struct reader *reader) {
+    const char *own = reader->s3->prefix;
+    size_t len = strlen(reader->prefix);
+    size_t own_len = strlen(own);
+    size_t common = len < own_len ? len : own_len;
+    if (reader->disabled || reader->tagged || strncmp(reader->prefix, own, common) != 0) {
+        return;
+    }
+    reader->rule.name = reader->name;
+    reader->rule.prefix = reader->prefix + common;
+    reader->habits->rules = RSW_FOUND;
+    reader->habits->rule(reader->habits->arg, &reader->rule);
+}
+
+static void begin(struct reader *reader, const char *name) {
+    if (strcmp(name, "Rule") == 0) {
+        reader->rule = (struct rsw_store_rule){.name = NULL};
+        reader->disabled = reader->tagged = false;
+        reader->name[0] = reader->prefix[0] = 0;
+    } else if (strcmp(name, "Expiration") == 0) {
+        reader->within = EXPIRES;
+    } else if (strcmp(name, "Transition") == 0) {
+        reader->within = MOVES;
+    } else if (strcmp(name, "NoncurrentVersionExpiration") == 0) {
+        reader->within = OLD;
+    } else if (strcmp(name, "Tag") == 0) {
+        reader->tagged = true;
+    }
+}
+
+static void keep(char *out, size_t size, const char *text) {
+    size_t len = strnlen(text, size - 1);
+    memcpy(out, text, len);
+    out[len] = 0;
+}
+
+static void on_element(void *arg, const char *name, const char *text) {
+    struct reader *reader = arg;
+    if (text == NULL) {
+        begin(reader, name);
+    } else if (strcmp(name, "Rule") == 0) {
+        tell(reader);
+    } else if (strcmp(name, "ID") == 0) {
+        keep(reader->name, sizeof reader->name, text);
+    } else if (strcmp(name, "Prefix") == 0) {
+        keep(reader->prefix, sizeof reader->prefix, text);
+    } else if (strcmp(name, "Status") == 0) {
+        reader->disabled = strcmp(text, "Enabled") != 0;
+    } else if (strcmp(name, "Days") == 0 || strcmp(name, "Date") == 0 ||
+               strcmp(name, "NoncurrentDays") == 0) {
+        reader->rule.deletes |= reader->within == EXPIRES;
+        reader->rule.moves |= reader->within == MOVES;
+        reader->rule.old_versions |= reader->within == OLD;
+    } else if (strcmp(name, "Expiration") == 0 || strcmp(name, "Transition") == 0 ||
+               strcmp(name, "NoncurrentVersionExpiration") == 0) {
+        reader->within = NOTHING;
+    }
+}
+
+static int ask_rules(struct rsw_s3 *s3, struct rsw_store_habits *habits) {
+    RSW_AUTO_BUF bytes = RSW_BUF_INIT;
+    struct rsw_error err = RSW_ERROR_INIT;
+    struct reader reader = {.s3 = s3, .habits = habits};
+    habits->rules = RSW_ABSENT;
+    int answer = ask(s3, "lifecycle=", "NoSuchLifecycleConfiguration", &bytes);
+    if (answer != RSW_FOUND) {
+        return answer;
+    }
+    return rsw_s3_xml_walk(bytes.data, bytes.len, on_element, &reader, &err) == RSW_FOUND ? habits->rules
+                                                                                          : RSW_FAILED;
+}
+
+void rsw_s3_habits(struct rsw_storage *storage, struct rsw_store_habits *habits) {
+    struct rsw_s3 *s3 = (struct rsw_s3 *)storage;
+    habits->versions = ask_versions(s3);
+    habits->lock = ask_lock(s3);
+    habits->rules = ask_rules(s3, habits);
+}
