@@ -3,6 +3,7 @@
 
 #include "gc/marker.h"
 #include "gc/plan.h"
+#include "index/deletion.h"
 #include "util/large.h"
 
 #include <pthread.h>
@@ -99,8 +100,8 @@ static int read_all(struct rsw_marker *marker, struct rsw_error *err) {
 }
 
 static void keep_pinned_bytes(struct rsw_marker *marker) {
-    for (size_t i = 0; i < marker->options->pin_count; i++) {
-        const struct rsw_pin *pin = &marker->options->pins[i];
+    for (size_t i = 0; i < marker->pin_count; i++) {
+        const struct rsw_pin *pin = &marker->pins[i];
         struct rsw_blob blob;
         if (pin->tag == NULL && rsw_blob_find(marker->txn, &pin->digest, &blob) == RSW_FOUND) {
             rsw_marker_flag(marker, blob.id, RSW_MARK_LIVE);
@@ -123,6 +124,7 @@ int rsw_marker_init(struct rsw_marker *marker, struct rsw_txn *txn, const struct
         return -1;
     }
     marker->blob_count = state.next_blob;
+    marker->forgets = rsw_forgotten_any(txn);
     marker->judge = (struct rsw_judge){.now_ms = options->now_ms, .pulls_since_ms = pulls_since(&state)};
     size_t size = (marker->blob_count + (size_t)1) * sizeof *marker->blobs;
     marker->blobs = rsw_large_alloc(size);
@@ -132,7 +134,7 @@ int rsw_marker_init(struct rsw_marker *marker, struct rsw_txn *txn, const struct
         return out_of_memory(err);
     }
     memset(marker->blobs, 0, size);
-    if (read_all(marker, err) != 0) {
+    if (rsw_marker_load_pins(marker, err) != 0 || read_all(marker, err) != 0) {
         rsw_marker_release(marker);
         return -1;
     }
@@ -143,6 +145,8 @@ int rsw_marker_init(struct rsw_marker *marker, struct rsw_txn *txn, const struct
 void rsw_marker_release(struct rsw_marker *marker) {
     free(marker->blobs);
     free(marker->facts);
+    free(marker->pins);
+    free(marker->pinned);
     rsw_view_release(&marker->view);
     *marker = (struct rsw_marker){.txn = NULL};
 }
@@ -163,8 +167,9 @@ static int plan_tags(struct rsw_marker *marker, bool *left, struct rsw_error *er
         struct rsw_condemned item = {.repo = view->repo.id,
                                      .blob = tag->head,
                                      .kind = RSW_ITEM_TAG,
-                                     .reason =
-                                         tag->subject != 0 ? RSW_REASON_SUBJECT_GONE : RSW_REASON_POLICY};
+                                     .reason = tag->forgotten      ? RSW_REASON_FORGOTTEN
+                                               : tag->subject != 0 ? RSW_REASON_SUBJECT_GONE
+                                                                   : RSW_REASON_POLICY};
         if (rsw_plan_condemn(plan, item, view->names + tag->name, err) != 0) {
             return -1;
         }
@@ -233,6 +238,12 @@ static int plan_revisions(struct rsw_marker *marker, bool *left, struct rsw_erro
     return 0;
 }
 
+/* That it goes has other reasons; but somebody asked for it. */
+static bool is_forgotten_link(const struct rsw_marker *marker, const struct rsw_member *link) {
+    struct rsw_forgotten forgotten = {.kind = RSW_ITEM_LINK, .repo = link->repo, .blob = link->blob};
+    return marker->forgets && rsw_forgotten_get(marker->txn, &forgotten) == RSW_FOUND;
+}
+
 static int plan_link(struct rsw_marker *marker, const struct rsw_member *link, bool *left,
                      struct rsw_error *err) {
     struct rsw_plan *plan = marker->plan;
@@ -251,8 +262,11 @@ static int plan_link(struct rsw_marker *marker, const struct rsw_member *link, b
         *left = true;
         return 0;
     }
-    struct rsw_condemned item = {
-        .repo = link->repo, .blob = link->blob, .kind = RSW_ITEM_LINK, .reason = RSW_REASON_UNREFERENCED};
+    struct rsw_condemned item = {.repo = link->repo,
+                                 .blob = link->blob,
+                                 .kind = RSW_ITEM_LINK,
+                                 .reason = is_forgotten_link(marker, link) ? RSW_REASON_FORGOTTEN
+                                                                           : RSW_REASON_UNREFERENCED};
     return rsw_plan_condemn(plan, item, NULL, err);
 }
 
@@ -335,7 +349,9 @@ int rsw_plan_repository(struct rsw_marker *marker, const struct rsw_repo *repo, 
     if (stays) {
         return 0;
     }
-    struct rsw_condemned item = {.repo = repo->id, .kind = RSW_ITEM_REPOSITORY, .reason = RSW_REASON_EMPTY};
+    struct rsw_condemned item = {.repo = repo->id,
+                                 .kind = RSW_ITEM_REPOSITORY,
+                                 .reason = marker->view.forgotten ? RSW_REASON_FORGOTTEN : RSW_REASON_EMPTY};
     return rsw_plan_condemn(marker->plan, item, NULL, err);
 }
 

@@ -8,6 +8,7 @@
 
 #include "gc/mark.h"
 #include "gc/why.h"
+#include "oci/reference.h"
 #include "policy/policy.h"
 
 #include <string.h>
@@ -40,8 +41,9 @@ struct rsw_view_revision {
     int64_t touched_ms;
     enum rsw_verdict verdict;
     bool young;
-    bool tagged;   /* an ordinary tag points at it now */
-    bool follower; /* lives and dies with another revision: a referrer, or carried by weak tags alone */
+    bool forgotten; /* a deletion record names it: no reason of its own keeps it */
+    bool tagged;    /* an ordinary tag points at it now */
+    bool follower;  /* lives and dies with another revision: a referrer, or carried by weak tags alone */
 };
 
 struct rsw_view_tag {
@@ -54,6 +56,7 @@ struct rsw_view_tag {
     int64_t pushed_ms;               /* 0: not known; set where the policy speaks of the repository */
     bool young;
     bool pinned;
+    bool forgotten; /* a deletion record names it, as it is */
 };
 
 /* Leader keeps follower: subject and referrer, subject and what its weak tag points at. */
@@ -62,6 +65,7 @@ struct rsw_view_follower {
     uint32_t blob;
     uint32_t tag; /* offset into names, for a weak tag's */
     bool by_tag;
+    bool forgotten; /* the tag, or the referrer: it is not kept for its leader */
 };
 
 /* One repository, loaded. Arrays are reused from one repository to the next. */
@@ -82,6 +86,7 @@ struct rsw_view {
     char *names; /* of tags, each with its NUL; offset 0 is "" */
     size_t names_len, names_room;
     bool young_upload;
+    bool forgotten;  /* a deletion record names the repository */
     bool keep_whole; /* something live may name anything here: every layer link and revision stays */
     struct rsw_cause keep_whole_cause;
 };
@@ -120,7 +125,11 @@ struct rsw_marker {
     struct rsw_blobs *facts;     /* by id / RSW_BLOBS_EACH: they belong to the transaction */
     uint32_t epoch;              /* of the repository at hand */
     struct rsw_trace *trace;     /* NULL: nobody asked */
-    struct rsw_judge judge;      /* of this moment */
+    bool forgets;                /* there are deletion records */
+    struct rsw_pin *pins;        /* owned: of the options, and those of the index that have not run out */
+    size_t pin_count;
+    struct rsw_reference *pinned; /* owned: what the latter name */
+    struct rsw_judge judge;       /* of this moment */
     struct rsw_view view;
 };
 
@@ -131,12 +140,17 @@ int rsw_marker_init(struct rsw_marker *marker, struct rsw_txn *txn, const struct
 void rsw_marker_release(struct rsw_marker *marker);
 #define RSW_AUTO_MARKER __attribute__((cleanup(rsw_marker_release))) struct rsw_marker
 
+/* Part of rsw_marker_init: sets pins. */
+int rsw_marker_load_pins(struct rsw_marker *marker, struct rsw_error *err);
+
 /* A second thread is worth it, or asked for. */
 bool rsw_marker_wants_two(const struct rsw_marker *marker);
 
 /* Sets rule, ground and verdict of the tags and revisions in the view, where the policy speaks of them. The
  * last thing that is loaded. */
 int rsw_view_judge(struct rsw_marker *marker, struct rsw_error *err);
+/* A deletion record names this tag, and it is sure. What it pointed at is nobody's business any more. */
+bool rsw_marker_forgets(const struct rsw_marker *marker, const struct rsw_view_tag *tag);
 /* The policy lets this tag go, and nothing else keeps it. */
 bool rsw_marker_lets_go(const struct rsw_marker *marker, const struct rsw_view_tag *tag);
 

@@ -606,7 +606,7 @@ int rsw_online_begin(struct rsw_online *online, int64_t *left_ms, struct rsw_err
         return rsw_error_set(err, RSW_EREFUSED, 0, "nothing was removed: %s", online->result->guard);
     }
     if (plan.count == 0) {
-        return rsw_tidy(online->index, online->storage, err);
+        return rsw_tidy(online->index, online->storage, plan.seq, online->options->clock, err);
     }
     struct rsw_run run = {.index = online->index,
                           .storage = online->storage,

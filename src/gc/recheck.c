@@ -249,7 +249,7 @@ static void ask_of_tag(struct recheck *recheck, const struct rsw_item *item) {
     } else {
         ask_tag(recheck, ASK_OTHER, item, item->name);
     }
-    if (rsw_tag_weak(&subject, item->name, strlen(item->name)) &&
+    if (item->reason != RSW_REASON_FORGOTTEN && rsw_tag_weak(&subject, item->name, strlen(item->name)) &&
         rsw_blob_find(recheck->txn, &subject, &blob) == RSW_FOUND) {
         ask_revision(recheck, item->repo, blob.id);
     }
