@@ -139,6 +139,10 @@ const struct rsw_option rsw_option_table[] = {
      "Authorities that the certificate of --server is checked by, PEM, instead of the system's."},
     {"generation", 0, RSW_OPTION_NUMBER, RSW_FOR_RESTORE, RSW_IN_FLAG, AT(generation), UINT64_MAX, NULL, "N",
      "Put back all that this generation took."},
+    {"note", 0, RSW_OPTION_STRING, RSW_FOR_FORGET | RSW_FOR_PIN, RSW_IN_FLAG, AT(note), 0, NULL, "TEXT",
+     "Why, for whoever reads the list."},
+    {"until", 0, RSW_OPTION_STRING, RSW_FOR_PIN, RSW_IN_FLAG, AT(until), 0, NULL, "TIME|DURATION",
+     "The pin runs out then: 30d from now, or at 2027-03-01T00:00:00Z. Without it, it stays."},
 
     {"help", 'h', RSW_OPTION_FLAG, RSW_FOR_ALL, RSW_IN_FLAG, AT(help), 0, NULL, NULL, "Print this help."},
     {"version", 0, RSW_OPTION_FLAG, RSW_FOR_ALL, RSW_IN_FLAG, AT(version), 0, NULL, NULL,
