@@ -1,0 +1,237 @@
+#!/usr/bin/env bats
+# What somebody asked to be forgotten, against a real registry: it goes, but for what is pushed again meanwhile.
+# shellcheck disable=SC2154,SC2034 # bats sets status, output and stderr; lib.bash reads EVENTS
+load lib
+load online
+bats_require_minimum_version 1.5.0
+
+setup() { e2e_setup; }
+teardown() { e2e_teardown; }
+
+forget() {
+    regsweep forget "$@" --index "$INDEX"
+}
+
+# deletion_is JQ: of the last one.
+deletion_is() {
+    forget list --json | jq -e ".deletions[-1] | $1" || fail "$(forget list)"
+}
+
+# One generation, seen through. What has no tag stays by itself.
+forget_sweep() {
+    rs sweep --confirm --wait --settle 1s --quarantine 1s --grace 1s --max-delete 100 \
+        --registry-config "$WORK/registry.yml" --registry "$REGISTRY" "$@" >>"$WORK/sweep.log" 2>&1 ||
+        { local status=$? && tail -n 20 "$WORK/sweep.log" >&2 && return "$status"; }
+}
+
+start_forget_sweep() {
+    "$REGSWEEP" sweep --index "$INDEX" --storage "$ROOT" --confirm --wait --settle 3s --quarantine "${1:-3s}" --grace 3s \
+        --max-delete 100 --registry-config "$WORK/registry.yml" --registry "$REGISTRY" >>"$WORK/sweep.log" 2>&1 3>&- &
+    SWEEP_PID=$!
+    PIDS+=("$SWEEP_PID")
+}
+
+generation_is() {
+    [ "$(regsweep inspect generations --index "$INDEX" --json | jq -r '.generations[-1].state')" = "$1" ]
+}
+
+handled() {
+    events_sent && queue_is_empty
+}
+
+no_longer_pulls() {
+    run client pull "$@"
+    [ "$status" -ne 0 ] || fail "$* can still be pulled"
+}
+
+tags_of() {
+    curl -sf "$REGISTRY/v2/$1/tags/list" | jq -c '.tags // [] | sort'
+}
+
+@test "a repository that is forgotten goes, and leaves the catalog; another one stays" {
+    start_online
+    client image shop/web:v1 --seed 1 --layers 2
+    client image shop/web:v2 --seed 2 --layers 2
+    client image shop/other:v1 --seed 1 --layers 2
+    wait_until "$TIMEOUT" handled
+    forget repo shop/web --note "moved"
+    deletion_is '.state == "waiting" and .note == "moved" and .named == 5'
+    sleep 2 # links have their grace
+    forget_sweep
+    deletion_is '.state == "done" and .gone == 5 and .spared == 0'
+    [ "$(curl -sf "$REGISTRY/v2/_catalog" | jq -c '.repositories | map(select(. != "regsweep/fence"))')" = '["shop/other"]' ]
+    client pull shop/other v1
+    rs verify --quiet
+    grep -q '"reason":"forgotten"' "$INDEX/audit.jsonl"
+}
+
+@test "what is pushed while its repository is being forgotten stays whole, the rest goes" {
+    start_online
+    client image shop/web:v1 --seed 1 --layers 3 --shared 7
+    client image shop/web:v2 --seed 2 --layers 3 --shared 7
+    wait_until "$TIMEOUT" handled
+    forget repo shop/web
+    client image shop/web:v3 --seed 3 --layers 3 --shared 7
+    sleep 3
+    start_forget_sweep
+    wait_until "$TIMEOUT" generation_is unlinked
+    client image shop/web:v4 --seed 4 --layers 3 --shared 7
+    client image shop/web:v2 --seed 2 --layers 3 --shared 7
+    wait "$SWEEP_PID"
+    [ "$(tags_of shop/web)" = '["v2","v3","v4"]' ]
+    for tag in v2 v3 v4; do
+        client pull shop/web "$tag"
+    done
+    no_longer_pulls shop/web v1
+    deletion_is '.state == "done" and .gone == 2 and .spared == 3'
+    rs verify --quiet
+}
+
+@test "an image that is forgotten and pushed again stays, under its digest too" {
+    start_online
+    local image
+    image=$(client image shop/web:v1 --seed 1 --layers 2)
+    wait_until "$TIMEOUT" handled
+    forget image shop/web:v1
+    client image shop/web:v1 --seed 1 --layers 2
+    wait_until "$TIMEOUT" deletion_is '.state == "done" and .gone == 0 and .spared == 2'
+    sleep 2
+    forget_sweep
+    client pull shop/web v1
+    client pull shop/web "$image"
+}
+
+@test "an image that is pulled every day goes all the same" {
+    start_online
+    local image
+    image=$(client image shop/web:v1 --seed 1 --layers 2)
+    client image shop/web:v2 --seed 2 --layers 2
+    wait_until "$TIMEOUT" handled
+    forget image "shop/web@$image"
+    client pull shop/web v1
+    client pull shop/web "$image"
+    wait_until "$TIMEOUT" handled
+    forget_sweep
+    no_longer_pulls shop/web v1
+    no_longer_pulls shop/web "$image"
+    client pull shop/web v2
+    deletion_is '.state == "done" and .gone == 2'
+}
+
+@test "a forgotten tag leaves its image to its digest" {
+    start_online
+    local image
+    image=$(client image shop/web:v1 --seed 1 --layers 2)
+    wait_until "$TIMEOUT" handled
+    forget tag shop/web:v1
+    forget_sweep
+    [ "$(tags_of shop/web)" = '[]' ]
+    client pull shop/web "$image"
+}
+
+@test "what an index needs waits for it" {
+    start_online
+    local list child
+    client layout "$WORK/layout" multi --seed 1 --arch amd64 --arch arm64
+    skopeo_push "$WORK/layout:multi" shop/web:multi --all
+    child=$(curl -sf -H 'Accept: application/vnd.oci.image.index.v1+json' "$REGISTRY/v2/shop/web/manifests/multi" |
+        jq -r '.manifests[0].digest')
+    wait_until "$TIMEOUT" handled
+    forget image "shop/web@$child"
+    sleep 2
+    forget_sweep
+    deletion_is '.state == "waiting" and .needed'
+    client pull shop/web multi
+    forget image shop/web:multi
+    forget_sweep
+    forget list --json | jq -e '[.deletions[].state] == ["done", "done"]'
+    no_longer_pulls shop/web "$child"
+}
+
+@test "a deletion is called off until something of it was taken; then restore gives it back, and it stays" {
+    start_online
+    client image shop/web:v1 --seed 1 --layers 2
+    wait_until "$TIMEOUT" handled
+    forget image shop/web:v1
+    forget cancel 1
+    deletion_is '.state == "cancelled"'
+    sleep 2
+    forget_sweep
+    client pull shop/web v1
+    forget image shop/web:v1
+    start_forget_sweep 1h
+    wait_until "$TIMEOUT" generation_is unlinked
+    run forget cancel 2
+    status_is 3
+    says "regsweep restore --generation"
+    rs restore shop/web:v1
+    client pull shop/web v1
+    wait_until "$TIMEOUT" generation_is hidden
+    stop_process "$SWEEP_PID"
+    deletion_is '.state == "done" and .spared == 2'
+    client pull shop/web v1
+    rs verify --quiet
+}
+
+@test "a push of which no event ever came keeps what was forgotten" {
+    start_online
+    local feed=$EVENTS
+    client image shop/web:v1 --seed 1 --layers 2
+    client image shop/web:v2 --seed 2 --layers 2
+    wait_until "$TIMEOUT" handled
+    find "$ROOT" -name link -exec touch -d '1 hour ago' {} +
+    forget repo shop/web
+    stop_registry
+    EVENTS=http://127.0.0.1:$(free_port)/events # nobody listens
+    start_registry
+    client image shop/web:v1 --seed 1 --layers 2
+    kill -KILL "$REGISTRY_PID"
+    wait_until "$TIMEOUT" is_gone "$REGISTRY_PID"
+    EVENTS=$feed
+    start_registry
+    sleep 2
+    forget_sweep
+    [ "$(tags_of shop/web)" = '["v1"]' ]
+    client pull shop/web v1
+    rs verify --quiet
+}
+
+@test "offline it goes as well; what was written a moment before stays, in doubt" {
+    start_registry
+    client image shop/web:v1 --seed 1 --layers 2
+    client image shop/web:v2 --seed 2 --layers 2
+    stop_registry
+    find "$REPOSITORIES/shop/web/_manifests/tags/v1" "$REPOSITORIES/shop/web/_manifests/revisions" \
+        "$REPOSITORIES/shop/web/_layers" -name link -exec touch -d '1 hour ago' {} +
+    rs scan --quiet
+    forget tag shop/web:v1
+    forget tag shop/web:v2
+    rs sweep --offline --confirm --grace 0 --max-delete 100 --quiet
+    start_registry
+    [ "$(tags_of shop/web)" = '["v2"]' ]
+}
+
+@test "what nobody knows is an error, and what is pinned stays until it is not" {
+    start_online
+    client image shop/web:v1 --seed 1 --layers 2
+    wait_until "$TIMEOUT" handled
+    run forget image shop/web:none
+    status_is 1
+    says "shop/web:none: the index does not know the tag"
+    run forget repo shop/none
+    status_is 1
+    says "does not know the repository"
+    regsweep pin shop/web:v1 --note "the demo" --index "$INDEX"
+    run regsweep pin --index "$INDEX"
+    [ "$output" = "shop/web:v1  # the demo" ]
+    forget image shop/web:v1
+    sleep 2
+    forget_sweep
+    client pull shop/web v1
+    deletion_is '.state == "waiting" and .needed'
+    regsweep unpin shop/web:v1 --index "$INDEX"
+    sleep 2
+    forget_sweep
+    no_longer_pulls shop/web v1
+    deletion_is '.state == "done"'
+}
