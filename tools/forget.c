@@ -2,6 +2,7 @@
 #include "forget.h"
 
 #include "cli.h"
+#include "forget_server.h"
 #include "inspect.h"
 
 #include "gc/deletions.h"
@@ -30,6 +31,38 @@ json_t *rsw_deletion_to_json(const struct rsw_deletion *deletion) {
     return object;
 }
 
+static bool read_number(uint64_t *out, const json_t *object, const char *name) {
+    const json_t *value = json_object_get(object, name);
+    *out = json_is_integer(value) && json_integer_value(value) > 0 ? (uint64_t)json_integer_value(value) : 0;
+    return json_is_integer(value);
+}
+
+static bool read_text(char *out, size_t size, const json_t *object, const char *name) {
+    const char *text = json_string_value(json_object_get(object, name));
+    snprintf(out, size, "%s", text != NULL ? text : "");
+    return text != NULL;
+}
+
+bool rsw_deletion_from_json(struct rsw_deletion *out, const json_t *object) {
+    char word[40];
+    *out = (struct rsw_deletion){.needed = json_is_true(json_object_get(object, "needed"))};
+    bool whole = read_number(&out->id, object, "id") && read_number(&out->named, object, "named") &&
+                 read_number(&out->gone, object, "gone") && read_number(&out->spared, object, "spared") &&
+                 read_text(out->target, sizeof out->target, object, "name") &&
+                 read_text(word, sizeof word, object, "created") &&
+                 rsw_time_parse(&out->created_ms, word, strlen(word));
+    read_text(out->note, sizeof out->note, object, "note");
+    read_text(word, sizeof word, object, "state");
+    for (enum rsw_deletion_state state = RSW_DELETION_WAITING; state < RSW_DELETION_STATES; state++) {
+        out->state = strcmp(word, rsw_deletion_state_name(state)) == 0 ? state : out->state;
+    }
+    read_text(word, sizeof word, object, "kind");
+    for (enum rsw_deletion_kind kind = RSW_DELETION_REPO; kind < RSW_DELETION_KINDS; kind++) {
+        out->kind = strcmp(word, rsw_deletion_kind_name(kind)) == 0 ? kind : out->kind;
+    }
+    return whole && out->state != 0 && out->kind != 0;
+}
+
 json_t *rsw_deletions_to_json(struct rsw_index *index, struct rsw_error *err) {
     RSW_AUTO_TXN txn = NULL;
     RSW_AUTO_ITER iter = RSW_ITER_INIT;
@@ -51,7 +84,7 @@ json_t *rsw_deletions_to_json(struct rsw_index *index, struct rsw_error *err) {
     return root;
 }
 
-static void print(struct rsw_cli *cli, const struct rsw_deletion *deletion) {
+void rsw_deletion_print(struct rsw_cli *cli, const struct rsw_deletion *deletion) {
     char created[40];
     rsw_cli_line(cli,
                  "%6" PRIu64 "  %s  %-9s  %-5s %s: %" PRIu64 " objects, %" PRIu64 " gone, %" PRIu64
@@ -67,13 +100,20 @@ static int tell(struct rsw_cli *cli, const struct rsw_deletion *deletion) {
     if (cli->options.json) {
         return rsw_cli_json(cli, rsw_deletion_to_json(deletion));
     }
-    print(cli, deletion);
+    rsw_deletion_print(cli, deletion);
     return RSW_EXIT_DONE;
 }
 
 /* ---- the forms ---- */
 
+/* What goes with --server alone is no slip to pass over. */
 static int open_index(struct rsw_cli *cli, bool read_only) {
+    static const char *const with_server[] = {"server-ca", "sweep-token-file"};
+    for (size_t i = 0; i < sizeof with_server / sizeof *with_server; i++) {
+        if (rsw_option_source(&cli->options, with_server[i]) == RSW_SOURCE_FLAG) {
+            return rsw_cli_usage(cli, "--%s goes with --server", with_server[i]);
+        }
+    }
     struct rsw_error err = RSW_ERROR_INIT;
     const struct rsw_index_options how = {.read_only = read_only};
     return rsw_cli_open_index(cli, &how, &err) != 0 ? rsw_cli_fail(cli, &err) : RSW_EXIT_DONE;
@@ -84,6 +124,9 @@ static int forget(struct rsw_cli *cli, enum rsw_deletion_kind kind) {
     struct rsw_deletion deletion;
     const struct rsw_deletion_request request = {
         .kind = kind, .target = cli->arguments[0], .note = cli->options.note};
+    if (cli->options.server != NULL) {
+        return rsw_forget_at_server(cli, kind);
+    }
     int status = open_index(cli, false);
     if (status != RSW_EXIT_DONE) {
         return status;
@@ -110,6 +153,9 @@ int rsw_forget_blob(struct rsw_cli *cli) {
 
 int rsw_forget_list(struct rsw_cli *cli) {
     struct rsw_error err = RSW_ERROR_INIT;
+    if (cli->options.server != NULL) {
+        return rsw_forget_list_at_server(cli);
+    }
     int status = open_index(cli, true);
     if (status != RSW_EXIT_DONE) {
         return status;
@@ -126,7 +172,7 @@ int rsw_forget_list(struct rsw_cli *cli) {
     }
     rsw_iter_deletions(&iter, txn);
     while (rsw_deletion_next(&iter, &deletion) == RSW_FOUND) {
-        print(cli, &deletion);
+        rsw_deletion_print(cli, &deletion);
     }
     return rsw_txn_failed(txn, &err) ? rsw_cli_fail(cli, &err) : RSW_EXIT_DONE;
 }
@@ -138,6 +184,9 @@ int rsw_forget_cancel(struct rsw_cli *cli) {
     if (!rsw_number_parse(&id, cli->arguments[0], UINT64_MAX)) {
         return rsw_cli_usage(cli, "\"%s\" is no number of a deletion: regsweep forget list lists them",
                              cli->arguments[0]);
+    }
+    if (cli->options.server != NULL) {
+        return rsw_forget_cancel_at_server(cli, id);
     }
     int status = open_index(cli, false);
     if (status != RSW_EXIT_DONE) {
