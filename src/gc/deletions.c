@@ -213,15 +213,20 @@ static int begin(struct rsw_deletion *out, struct rsw_txn *txn, const struct rsw
     return 0;
 }
 
-int rsw_deletion_name(struct rsw_deletion *deletion, struct rsw_txn *txn, struct rsw_error *err) {
-    struct making making = {.txn = txn, .deletion = deletion, .err = err};
+int rsw_deletion_write(struct rsw_deletion *out, struct rsw_txn *txn,
+                       const struct rsw_deletion_request *request, const struct rsw_clock *clock,
+                       struct rsw_error *err) {
+    if (begin(out, txn, request, clock, err) != 0) {
+        return -1;
+    }
+    struct making making = {.txn = txn, .deletion = out, .err = err};
     if (make(&making) != 0) {
         return -1;
     }
-    if (deletion->named == 0) {
+    if (out->named == 0) {
         return not_found(&making, "all of it stands in earlier records already");
     }
-    rsw_deletion_put(txn, deletion);
+    rsw_deletion_put(txn, out);
     return rsw_txn_failed(txn, err) ? -1 : 0;
 }
 
@@ -229,10 +234,10 @@ int rsw_deletion_make(struct rsw_deletion *out, struct rsw_index *index,
                       const struct rsw_deletion_request *request, const struct rsw_clock *clock,
                       struct rsw_error *err) {
     RSW_AUTO_TXN txn = NULL;
-    if (rsw_txn_begin_write(&txn, index, err) != 0 || begin(out, txn, request, clock, err) != 0) {
-        return -1;
-    }
-    return rsw_deletion_name(out, txn, err) == 0 ? rsw_txn_commit(&txn, err) : -1;
+    return rsw_txn_begin_write(&txn, index, err) != 0 ||
+                   rsw_deletion_write(out, txn, request, clock, err) != 0
+               ? -1
+               : rsw_txn_commit(&txn, err);
 }
 
 /* ---- in generations ---- */

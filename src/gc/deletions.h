@@ -18,9 +18,10 @@ struct rsw_deletion_request {
 int rsw_deletion_make(struct rsw_deletion *out, struct rsw_index *index,
                       const struct rsw_deletion_request *request, const struct rsw_clock *clock,
                       struct rsw_error *err);
-/* The same within a write transaction, for a record that was added: puts what its target names into it, and
- * writes it. */
-int rsw_deletion_name(struct rsw_deletion *deletion, struct rsw_txn *txn, struct rsw_error *err);
+/* The same within a write transaction, which is to be thrown away if it fails. */
+int rsw_deletion_write(struct rsw_deletion *out, struct rsw_txn *txn,
+                       const struct rsw_deletion_request *request, const struct rsw_clock *clock,
+                       struct rsw_error *err);
 /* Calls it off: what of it stands in a generation that has only begun is touched, and stays. 0, or -1:
  * RSW_EINVAL (there is no such record, or it has ended), RSW_EREFUSED (something of it was taken already), or
  * an index error. */

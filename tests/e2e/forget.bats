@@ -235,3 +235,61 @@ tags_of() {
     no_longer_pulls shop/web v1
     deletion_is '.state == "done"'
 }
+
+# ---- over HTTP ----
+
+# ask METHOD PATH [CURL OPTIONS]: the answer's body, and its status in a line of its own.
+ask() {
+    curl -s --max-time 10 -w '\n%{http_code}' -X "$1" -H "Authorization: Bearer ${AS:-sweep-secret}" "$SERVE$2" "${@:3}"
+}
+
+asks() { # STATUS JQ METHOD PATH [CURL OPTIONS]
+    local answer
+    answer=$(ask "${@:3}")
+    [ "${answer##*$'\n'}" = "$1" ] && jq -e "$2" <<<"${answer%$'\n'*}" || fail "$answer"
+}
+
+@test "deletions are asked for, listed and called off over HTTP, with the token for sweeps" {
+    printf '%s\n' sweep-secret >"$WORK/sweep-token"
+    start_online --sweep-token-file "$WORK/sweep-token"
+    client image shop/web:v1 --seed 1 --layers 2
+    client image shop/web:v2 --seed 2 --layers 2
+    wait_until "$TIMEOUT" handled
+    asks 201 '.id == 1 and .state == "waiting" and .named == 2 and .note == "old"' POST /deletions \
+        -d '{"kind": "image", "name": "shop/web:v1", "note": "old"}'
+    asks 400 '.error | test("earlier records")' POST /deletions -d '{"kind": "image", "name": "shop/web:v1"}'
+    asks 400 '.error | test("does not know the tag")' POST /deletions -d '{"kind": "tag", "name": "shop/web:v9"}'
+    asks 400 '.error | test("kind")' POST /deletions -d '{"kind": "all", "name": "shop/web"}'
+    asks 400 '.error | test("no \"force\"")' POST /deletions -d '{"kind": "repo", "name": "shop/web", "force": true}'
+    asks 400 '.error | test("no JSON")' POST /deletions -d 'shop/web'
+    asks 200 '.deletions | length == 1' GET /deletions
+    asks 404 '.error' GET /deletions/7
+    asks 405 '.error' PUT /deletions -d ''
+    [ "$(AS=online-secret ask GET /deletions | tail -n 1)" = 401 ]
+    [ "$(metric 'regsweep_deletions{state="waiting"}')" = 1 ]
+
+    local server=(--server "$SERVE" --sweep-token-file "$WORK/sweep-token")
+    regsweep forget tag shop/web:v2 --note "too" "${server[@]}"
+    same_lines "$(regsweep forget list "${server[@]}")" "$(forget list)"
+    same_lines "$(regsweep forget list "${server[@]}" --json | jq -S .)" "$(forget list --json | jq -S .)"
+    run regsweep forget cancel 2 "${server[@]}"
+    status_is 0
+    says "cancelled"
+    run regsweep forget cancel 2 "${server[@]}"
+    status_is 3
+    says "is cancelled already"
+    run regsweep forget image shop/web:v9 "${server[@]}"
+    status_is 1
+    says "does not know the tag"
+    sleep 2
+    forget_sweep
+    asks 200 '.state == "done" and .gone == 2' GET /deletions/1
+    asks 409 '.error | test("done already")' DELETE /deletions/1
+    [ "$(metric 'regsweep_deletions{state="done"}')" = 1 ]
+    [ "$(tags_of shop/web)" = '["v2"]' ]
+}
+
+@test "a serve without a token for sweeps forgets for nobody" {
+    start_online
+    [ "$(ask POST /deletions -d '{}' | tail -n 1)" = 403 ]
+}

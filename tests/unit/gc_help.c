@@ -298,11 +298,10 @@ void pin_tag(struct world *w, const char *repo_name, const char *tag_name) {
 
 uint64_t forget(struct world *w, enum rsw_deletion_kind kind, const char *target) {
     struct rsw_error err = RSW_ERROR_INIT;
-    struct rsw_deletion deletion = {.kind = kind, .state = RSW_DELETION_WAITING, .created_ms = NOW_MS};
-    snprintf(deletion.target, sizeof deletion.target, "%s", target);
+    struct rsw_deletion deletion;
+    const struct rsw_deletion_request request = {.kind = kind, .target = target};
     unmark(w);
-    rsw_deletion_add(w->txn, &deletion);
-    if (rsw_deletion_name(&deletion, w->txn, &err) != 0) {
+    if (rsw_deletion_write(&deletion, w->txn, &request, rsw_clock_system(), &err) != 0) {
         fail_msg("%s", err.message);
     }
     sound(w);
