@@ -31,6 +31,7 @@ static void put_tombstone(struct rsw_txn *txn, enum rsw_member_kind kind, uint32
 
 /* ---- what a deletion record names ---- */
 
+#define TICK_MS INT64_C(1000)                    /* storage may tell whole seconds only */
 #define CLOCKS_APART_MS (5 * 60 * INT64_C(1000)) /* that of storage and ours; beyond it nothing is swept */
 
 /* By how much the clock can have been set back since. What went ahead and was not kept went back. */
@@ -41,19 +42,17 @@ static int64_t set_back_ms(const struct rsw_time *time, const struct rsw_deletio
     return ahead_ms > kept_ms ? ahead_ms - kept_ms : 0;
 }
 
-/* Was it written after somebody asked for it to be forgotten? A push says so itself, but for one that nobody
- * heard of: where that can be, what is hardly older than the record counts as written after it. */
-static bool is_anew(struct rsw_txn *txn, const struct rsw_forgotten *forgotten, int64_t mtime_ms,
-                    const struct rsw_apply *apply) {
+bool rsw_apply_is_anew(struct rsw_txn *txn, uint64_t deletion_id, int64_t mtime_ms,
+                       const struct rsw_apply *apply) {
     struct rsw_deletion deletion;
     struct rsw_state state;
     struct rsw_time time;
-    if (rsw_deletion_get(txn, forgotten->deletion, &deletion) != RSW_FOUND ||
+    if (rsw_deletion_get(txn, deletion_id, &deletion) != RSW_FOUND ||
         rsw_state_get(txn, &state) != RSW_FOUND || rsw_time_look(txn, apply->clock, &time) != RSW_FOUND) {
         return true;
     }
     bool all_heard = !apply->registry_stopped && state.first_event_ms != 0 && state.gap_seq <= deletion.seq;
-    int64_t doubt_ms = set_back_ms(&time, &deletion) + (all_heard ? 0 : CLOCKS_APART_MS);
+    int64_t doubt_ms = TICK_MS + set_back_ms(&time, &deletion) + (all_heard ? 0 : CLOCKS_APART_MS);
     return mtime_ms > deletion.created_ms - doubt_ms;
 }
 
@@ -64,7 +63,7 @@ static void spare_member(struct rsw_txn *txn, const struct rsw_member *member, e
                                       .repo = member->repo,
                                       .blob = member->blob};
     int answer = rsw_forgotten_get(txn, &forgotten);
-    if (answer == RSW_FOUND && is_anew(txn, &forgotten, mtime_ms, apply)) {
+    if (answer == RSW_FOUND && rsw_apply_is_anew(txn, forgotten.deletion, mtime_ms, apply)) {
         rsw_forgotten_spare(txn, forgotten.kind, member->repo, member->blob, NULL, apply->now_ms);
         rsw_touch(txn, member->repo, member->blob);
     } else if (answer == RSW_ABSENT && appeared) { /* so the repository does not go */
@@ -77,7 +76,7 @@ static void spare_tag(struct rsw_txn *txn, const struct rsw_tag *tag, int64_t mt
     struct rsw_forgotten forgotten = {.kind = RSW_ITEM_TAG, .repo = tag->repo};
     memcpy(forgotten.name, tag->name, sizeof forgotten.name);
     if (rsw_forgotten_get(txn, &forgotten) == RSW_FOUND &&
-        (forgotten.head != tag->head || is_anew(txn, &forgotten, mtime_ms, apply))) {
+        (forgotten.head != tag->head || rsw_apply_is_anew(txn, forgotten.deletion, mtime_ms, apply))) {
         rsw_forgotten_spare(txn, RSW_ITEM_TAG, tag->repo, 0, tag->name, apply->now_ms);
         rsw_touch_tag(txn, tag->repo, tag->name);
     }

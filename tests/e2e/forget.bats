@@ -39,6 +39,13 @@ handled() {
     events_sent && queue_is_empty
 }
 
+# All that was pushed is known, and older than a tick of the storage's clock: what is written within the tick in which it
+# is forgotten stays.
+settled() {
+    wait_until "$TIMEOUT" handled
+    sleep 1.1
+}
+
 no_longer_pulls() {
     run client pull "$@"
     [ "$status" -ne 0 ] || fail "$* can still be pulled"
@@ -53,7 +60,7 @@ tags_of() {
     client image shop/web:v1 --seed 1 --layers 2
     client image shop/web:v2 --seed 2 --layers 2
     client image shop/other:v1 --seed 1 --layers 2
-    wait_until "$TIMEOUT" handled
+    settled
     forget repo shop/web --note "moved"
     deletion_is '.state == "waiting" and .note == "moved" and .named == 5'
     sleep 2 # links have their grace
@@ -69,7 +76,7 @@ tags_of() {
     start_online
     client image shop/web:v1 --seed 1 --layers 3 --shared 7
     client image shop/web:v2 --seed 2 --layers 3 --shared 7
-    wait_until "$TIMEOUT" handled
+    settled
     forget repo shop/web
     client image shop/web:v3 --seed 3 --layers 3 --shared 7
     sleep 3
@@ -91,7 +98,7 @@ tags_of() {
     start_online
     local image
     image=$(client image shop/web:v1 --seed 1 --layers 2)
-    wait_until "$TIMEOUT" handled
+    settled
     forget image shop/web:v1
     client image shop/web:v1 --seed 1 --layers 2
     wait_until "$TIMEOUT" deletion_is '.state == "done" and .gone == 0 and .spared == 2'
@@ -106,11 +113,11 @@ tags_of() {
     local image
     image=$(client image shop/web:v1 --seed 1 --layers 2)
     client image shop/web:v2 --seed 2 --layers 2
-    wait_until "$TIMEOUT" handled
+    settled
     forget image "shop/web@$image"
     client pull shop/web v1
     client pull shop/web "$image"
-    wait_until "$TIMEOUT" handled
+    settled
     forget_sweep
     no_longer_pulls shop/web v1
     no_longer_pulls shop/web "$image"
@@ -122,7 +129,7 @@ tags_of() {
     start_online
     local image
     image=$(client image shop/web:v1 --seed 1 --layers 2)
-    wait_until "$TIMEOUT" handled
+    settled
     forget tag shop/web:v1
     forget_sweep
     [ "$(tags_of shop/web)" = '[]' ]
@@ -136,7 +143,7 @@ tags_of() {
     skopeo_push "$WORK/layout:multi" shop/web:multi --all
     child=$(curl -sf -H 'Accept: application/vnd.oci.image.index.v1+json' "$REGISTRY/v2/shop/web/manifests/multi" |
         jq -r '.manifests[0].digest')
-    wait_until "$TIMEOUT" handled
+    settled
     forget image "shop/web@$child"
     sleep 2
     forget_sweep
@@ -151,7 +158,7 @@ tags_of() {
 @test "a deletion is called off until something of it was taken; then restore gives it back, and it stays" {
     start_online
     client image shop/web:v1 --seed 1 --layers 2
-    wait_until "$TIMEOUT" handled
+    settled
     forget image shop/web:v1
     forget cancel 1
     deletion_is '.state == "cancelled"'
@@ -178,7 +185,7 @@ tags_of() {
     local feed=$EVENTS
     client image shop/web:v1 --seed 1 --layers 2
     client image shop/web:v2 --seed 2 --layers 2
-    wait_until "$TIMEOUT" handled
+    settled
     find "$ROOT" -name link -exec touch -d '1 hour ago' {} +
     forget repo shop/web
     stop_registry
@@ -214,7 +221,7 @@ tags_of() {
 @test "what nobody knows is an error, and what is pinned stays until it is not" {
     start_online
     client image shop/web:v1 --seed 1 --layers 2
-    wait_until "$TIMEOUT" handled
+    settled
     run forget image shop/web:none
     status_is 1
     says "shop/web:none: the index does not know the tag"
@@ -254,7 +261,7 @@ asks() { # STATUS JQ METHOD PATH [CURL OPTIONS]
     start_online --sweep-token-file "$WORK/sweep-token"
     client image shop/web:v1 --seed 1 --layers 2
     client image shop/web:v2 --seed 2 --layers 2
-    wait_until "$TIMEOUT" handled
+    settled
     asks 201 '.id == 1 and .state == "waiting" and .named == 2 and .note == "old"' POST /deletions \
         -d '{"kind": "image", "name": "shop/web:v1", "note": "old"}'
     asks 400 '.error | test("earlier records")' POST /deletions -d '{"kind": "image", "name": "shop/web:v1"}'
@@ -292,4 +299,58 @@ asks() { # STATUS JQ METHOD PATH [CURL OPTIONS]
 @test "a serve without a token for sweeps forgets for nobody" {
     start_online
     [ "$(ask POST /deletions -d '{}' | tail -n 1)" = 403 ]
+}
+
+# ---- pins ----
+
+@test "pins outlive an index that is built anew, and one that has run out keeps nothing" {
+    start_registry
+    client image shop/web:v1 --seed 1 --layers 2
+    client image shop/web:v2 --seed 2 --layers 2
+    stop_registry
+    find "$ROOT" -name link -exec touch -d '1 hour ago' {} +
+    rs scan --quiet
+    regsweep pin shop/web:v1 --note "the demo" --index "$INDEX"
+    regsweep pin shop/web:v2 --until 1s --index "$INDEX"
+    forget repo shop/web
+    run rs scan --rebuild
+    status_is 0
+    says "1 deletions that were asked for go with the old index"
+    [ "$(regsweep pin --index "$INDEX" --json | jq -c '[.pins[] | [.pin, .note, .until != null]]')" = \
+        '[["shop/web:v1","the demo",false],["shop/web:v2",null,true]]' ]
+    forget repo shop/web
+    sleep 1
+    run rs sweep --offline --confirm --grace 0 --max-delete 100
+    status_is 0
+    says "the pin shop/web:v2 ran out at"
+    start_registry
+    [ "$(tags_of shop/web)" = '["v1"]' ]
+    client pull shop/web v1
+}
+
+@test "an index that cannot be read is built anew all the same, and says that pins may be missing" {
+    start_registry
+    client image shop/web:v1 --seed 1
+    stop_registry
+    rs scan --quiet
+    regsweep pin shop/web:v1 --index "$INDEX"
+    truncate -s 20000 "$INDEX/data.mdb"
+    run rs scan --rebuild
+    status_is 0
+    says "pin again what is missing"
+}
+
+@test "what is pinned while a sweep has it comes back" {
+    start_online
+    client image shop/web:v1 --seed 1 --layers 2
+    settled
+    forget image shop/web:v1
+    sleep 2
+    start_forget_sweep 1h
+    wait_until "$TIMEOUT" generation_is unlinked
+    regsweep pin shop/web:v1 --index "$INDEX"
+    wait_until "$TIMEOUT" generation_is hidden
+    stop_process "$SWEEP_PID"
+    [ "$(tags_of shop/web)" = '["v1"]' ]
+    client pull shop/web v1
 }
