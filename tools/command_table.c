@@ -38,6 +38,21 @@ static const struct rsw_command policy_forms[] = {
     END,
 };
 
+static const struct rsw_command forget_forms[] = {
+    {"repo", rsw_forget_repo, "a repository with all its tags and manifests", "NAME", 1, 1, RSW_FOR_FORGET, 0,
+     NULL},
+    {"image", rsw_forget_image, "a manifest, and all tags that point at it", "NAME:TAG|NAME@DIGEST", 1, 1,
+     RSW_FOR_FORGET, 0, NULL},
+    {"tag", rsw_forget_tag, "a tag alone", "NAME:TAG", 1, 1, RSW_FOR_FORGET, 0, NULL},
+    {"blob", rsw_forget_blob, "a layer, in one repository or in all", "NAME@DIGEST|DIGEST", 1, 1,
+     RSW_FOR_FORGET, 0, NULL},
+    {"list", rsw_forget_list, "what was asked for, and how far it has gone", NULL, 0, 0, RSW_FOR_FORGET, 0,
+     NULL},
+    {"cancel", rsw_forget_cancel, "call one off, of which nothing was taken yet", "ID", 1, 1, RSW_FOR_FORGET,
+     0, NULL},
+    END,
+};
+
 const struct rsw_command rsw_command_table[] = {
     {"scan", rsw_command_scan, "build the index from storage, or reconcile it", NULL, 0, 0, RSW_FOR_SCAN,
      RSW_NEEDS_STORAGE, NULL},
@@ -47,6 +62,11 @@ const struct rsw_command rsw_command_table[] = {
      RSW_FOR_SWEEP, 0, NULL},
     {"inspect", NULL, "ask the index", NULL, 0, 0, RSW_FOR_INSPECT | RSW_FOR_WHY | RSW_FOR_GARBAGE, 0,
      inspect_forms},
+    {"forget", NULL, "say what the next sweep is to take, tagged or not", NULL, 0, 0, RSW_FOR_FORGET, 0,
+     forget_forms},
+    {"pin", rsw_command_pin, "say what no sweep may take; without PIN, list what is pinned so", "[PIN]", 0, 1,
+     RSW_FOR_PIN, 0, NULL},
+    {"unpin", rsw_command_unpin, "take a pin away", "PIN", 1, 1, RSW_FOR_PIN, 0, NULL},
     {"policy", NULL, "what a policy keeps and lets go", NULL, 0, 0, RSW_FOR_POLICY, 0, policy_forms},
     {"verify", rsw_command_verify, "compare the index with storage", NULL, 0, 0, RSW_FOR_VERIFY,
      RSW_NEEDS_INDEX | RSW_NEEDS_STORAGE, NULL},

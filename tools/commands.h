@@ -16,7 +16,9 @@ enum rsw_command_bit {
     RSW_FOR_RESTORE = 1 << 7,
     RSW_FOR_DOCTOR = 1 << 8,
     RSW_FOR_POLICY = 1 << 9,
-    RSW_FOR_ALL = (1 << 10) - 1,
+    RSW_FOR_FORGET = 1 << 10,
+    RSW_FOR_PIN = 1 << 11,
+    RSW_FOR_ALL = (1 << 12) - 1,
 };
 
 /* What is opened before a command's function is called. Commands that open the index for writing, or need
@@ -50,6 +52,14 @@ int rsw_command_sweep(struct rsw_cli *cli);
 int rsw_command_verify(struct rsw_cli *cli);
 int rsw_command_restore(struct rsw_cli *cli);
 int rsw_command_doctor(struct rsw_cli *cli);
+int rsw_forget_repo(struct rsw_cli *cli);
+int rsw_forget_image(struct rsw_cli *cli);
+int rsw_forget_tag(struct rsw_cli *cli);
+int rsw_forget_blob(struct rsw_cli *cli);
+int rsw_forget_list(struct rsw_cli *cli);
+int rsw_forget_cancel(struct rsw_cli *cli);
+int rsw_command_pin(struct rsw_cli *cli);
+int rsw_command_unpin(struct rsw_cli *cli);
 int rsw_policy_check(struct rsw_cli *cli);
 int rsw_policy_explain(struct rsw_cli *cli);
 int rsw_inspect_stats(struct rsw_cli *cli);

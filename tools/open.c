@@ -213,9 +213,11 @@ int rsw_cli_mark_options(struct rsw_cli *cli, struct rsw_mark_options *out, stru
 
 int rsw_cli_warn_pins(struct rsw_cli *cli, struct rsw_error *err) {
     RSW_AUTO_TXN txn = NULL;
-    return cli->pins.count == 0                             ? 0
-           : rsw_txn_begin_read(&txn, cli->index, err) != 0 ? -1
-                                                            : rsw_pins_warn(&cli->pins, txn, &cli->log, err);
+    return rsw_txn_begin_read(&txn, cli->index, err) != 0 ||
+                   rsw_pins_warn(&cli->pins, txn, &cli->log, err) != 0 ||
+                   rsw_pins_warn_kept(txn, rsw_clock_now_ms(cli->clock), &cli->log, err) != 0
+               ? -1
+               : 0;
 }
 
 int rsw_cli_open_lease(struct rsw_cli *cli, struct rsw_error *err) {

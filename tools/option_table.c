@@ -63,11 +63,13 @@ const struct rsw_option rsw_option_table[] = {
      "File with the bearer token that the registry's endpoint sends with its events."},
     {"token", 0, RSW_OPTION_STRING, RSW_FOR_SERVE, RSW_IN_ENVIRONMENT, AT(token), 0, NULL, "TOKEN",
      "The token itself. In the environment alone: a command line is seen by every user of the machine."},
-    {"sweep-token-file", 0, RSW_OPTION_STRING, ONLINE, RSW_IN_ALL, AT(sweep_token_file), 0, NULL, "FILE",
-     "File with the bearer token of those who may ask serve for sweeps, which sweep --server sends. It must "
+    {"sweep-token-file", 0, RSW_OPTION_STRING, ONLINE | RSW_FOR_FORGET, RSW_IN_ALL, AT(sweep_token_file), 0,
+     NULL, "FILE",
+     "File with the bearer token of those who may ask serve for sweeps and deletions, which sweep and forget "
+     "--server send. It must "
      "not be that of events. Without it serve sweeps for nobody else."},
-    {"sweep-token", 0, RSW_OPTION_STRING, ONLINE, RSW_IN_ENVIRONMENT, AT(sweep_token), 0, NULL, "TOKEN",
-     "That token itself."},
+    {"sweep-token", 0, RSW_OPTION_STRING, ONLINE | RSW_FOR_FORGET, RSW_IN_ENVIRONMENT, AT(sweep_token), 0,
+     NULL, "TOKEN", "That token itself."},
     {"tls-cert", 0, RSW_OPTION_STRING, RSW_FOR_SERVE, RSW_IN_ALL, AT(tls_cert), 0, NULL, "FILE",
      "Certificate, PEM; with --tls-key the feed speaks HTTPS."},
     {"tls-key", 0, RSW_OPTION_STRING, RSW_FOR_SERVE, RSW_IN_ALL, AT(tls_key), 0, NULL, "FILE",
@@ -165,15 +167,19 @@ const struct rsw_option rsw_option_table[] = {
      "DURATION", "Each time up to that much later, by chance, so that several do not begin at once."},
     {"wait", 0, RSW_OPTION_FLAG, RSW_FOR_SWEEP, ASKED_FOR | SENT, AT(wait), 0, NULL, NULL,
      "Stay until all that is under way is deleted, through the times of --settle and --quarantine."},
-    {"server", 0, RSW_OPTION_STRING, RSW_FOR_SWEEP, RSW_IN_ALL, AT(server), 0, NULL, "URL",
+    {"server", 0, RSW_OPTION_STRING, RSW_FOR_SWEEP | RSW_FOR_FORGET, RSW_IN_ALL, AT(server), 0, NULL, "URL",
      "Let the regsweep serve at this URL (http:// or https://) do it, with its index and its registry, where "
      "the "
      "index cannot be shared. What is given here of the options of a sweep goes before what serve was "
      "given."},
-    {"server-ca", 0, RSW_OPTION_STRING, RSW_FOR_SWEEP, RSW_IN_ALL, AT(server_ca), 0, NULL, "FILE",
-     "Authorities that the certificate of --server is checked by, PEM, instead of the system's."},
+    {"server-ca", 0, RSW_OPTION_STRING, RSW_FOR_SWEEP | RSW_FOR_FORGET, RSW_IN_ALL, AT(server_ca), 0, NULL,
+     "FILE", "Authorities that the certificate of --server is checked by, PEM, instead of the system's."},
     {"generation", 0, RSW_OPTION_NUMBER, RSW_FOR_RESTORE, RSW_IN_FLAG, AT(generation), UINT64_MAX, NULL, "N",
      "Put back all that this generation took."},
+    {"note", 0, RSW_OPTION_STRING, RSW_FOR_FORGET | RSW_FOR_PIN, RSW_IN_FLAG, AT(note), 0, NULL, "TEXT",
+     "Why, for whoever reads the list."},
+    {"until", 0, RSW_OPTION_STRING, RSW_FOR_PIN, RSW_IN_FLAG, AT(until), 0, NULL, "TIME|DURATION",
+     "The pin runs out then: 30d from now, or at 2027-03-01T00:00:00Z. Without it, it stays."},
 
     {"help", 'h', RSW_OPTION_FLAG, RSW_FOR_ALL, RSW_IN_FLAG, AT(help), 0, NULL, NULL, "Print this help."},
     {"version", 0, RSW_OPTION_FLAG, RSW_FOR_ALL, RSW_IN_FLAG, AT(version), 0, NULL, NULL,

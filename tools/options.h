@@ -114,6 +114,8 @@ struct rsw_options {
     char *server; /* sweep; NULL: here */
     char *server_ca;
     uint64_t generation; /* restore; 0: not given */
+    char *note;          /* forget, pin */
+    char *until;         /* pin: a duration or a time */
 
     unsigned char *sources; /* owned; enum rsw_source, by number of the option in the table */
 };

@@ -3,9 +3,11 @@
 #include "file.h"
 #include "options.h"
 
+#include "index/pin.h"
 #include "oci/reference.h"
 #include "util/cleanup.h"
 #include "util/grow.h"
+#include "util/text.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -198,6 +200,36 @@ int rsw_pins_warn(const struct rsw_pins *pins, struct rsw_txn *txn, const struct
     } else if (used > 0) {
         rsw_log(log, RSW_LOG_INFO, "%" PRIu64 " images are in use; %" PRIu64 " of them are not in the index",
                 used, unknown);
+    }
+    return rsw_txn_failed(txn, err) ? -1 : 0;
+}
+
+static int warn_kept(const struct rsw_kept_pin *kept, struct rsw_txn *txn, int64_t now_ms,
+                     const struct rsw_log *log, struct rsw_error *err) {
+    struct rsw_pins one = {.count = 0};
+    char until[32];
+    if (kept->until_ms != 0 && kept->until_ms <= now_ms) {
+        rsw_log(log, RSW_LOG_WARNING,
+                "the pin %s ran out at %s, and keeps nothing any more: take it away with regsweep "
+                "unpin",
+                kept->text, rsw_time_format(kept->until_ms, until, sizeof until));
+        return 0;
+    }
+    int rc =
+        rsw_pins_add(&one, "regsweep pin", kept->text, err) == 0 ? rsw_pins_warn(&one, txn, log, err) : -1;
+    rsw_pins_release(&one);
+    return rc;
+}
+
+int rsw_pins_warn_kept(struct rsw_txn *txn, int64_t now_ms, const struct rsw_log *log,
+                       struct rsw_error *err) {
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    struct rsw_kept_pin kept;
+    rsw_iter_kept_pins(&iter, txn);
+    while (rsw_kept_pin_next(&iter, &kept) == RSW_FOUND) {
+        if (warn_kept(&kept, txn, now_ms, log, err) != 0) {
+            return -1;
+        }
     }
     return rsw_txn_failed(txn, err) ? -1 : 0;
 }

@@ -41,5 +41,7 @@ int rsw_pins_to_options(const struct rsw_pins *pins, struct rsw_options *options
  * here is counted. 0, or -1 on an index error. */
 int rsw_pins_warn(const struct rsw_pins *pins, struct rsw_txn *txn, const struct rsw_log *log,
                   struct rsw_error *err);
+/* The same of the pins that are kept in the index; and those that have run out are told of. */
+int rsw_pins_warn_kept(struct rsw_txn *txn, int64_t now_ms, const struct rsw_log *log, struct rsw_error *err);
 
 #endif

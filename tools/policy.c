@@ -130,8 +130,9 @@ struct explanation {
 };
 
 static const char *ground_of(const struct rsw_explained_tag *tag) {
-    return tag->kept && tag->ground == RSW_GROUND_LET_GO ? "grace, pin or doubt"
-                                                         : rsw_ground_name(tag->ground);
+    return tag->forgotten                                  ? "forgotten"
+           : tag->kept && tag->ground == RSW_GROUND_LET_GO ? "grace, pin or doubt"
+                                                           : rsw_ground_name(tag->ground);
 }
 
 static const char *day_of(int64_t ms, char text[32]) {
@@ -162,8 +163,9 @@ static int on_tag_text(void *arg, const struct rsw_explained_tag *tag) {
         snprintf(line, sizeof line, " (line %lu)", tag->rule->line);
     }
     if (tag->kept) {
-        rsw_cli_line(explanation->cli, "  stays %-30s pushed %-10s pulled %-10s %s%s", tag->name,
-                     day_of(tag->pushed_ms, pushed), day_of(tag->pulled_ms, pulled), ground_of(tag), line);
+        rsw_cli_line(explanation->cli, "  %-5s %-30s pushed %-10s pulled %-10s %s%s",
+                     tag->forgotten ? "goes" : "stays", tag->name, day_of(tag->pushed_ms, pushed),
+                     day_of(tag->pulled_ms, pulled), ground_of(tag), line);
     } else {
         rsw_cli_line(explanation->cli, "  goes  %-30s pushed %-10s pulled %-10s frees %s, with others %s%s",
                      tag->name, day_of(tag->pushed_ms, pushed), day_of(tag->pulled_ms, pulled),
@@ -191,7 +193,7 @@ static int on_tag_json(void *arg, const struct rsw_explained_tag *tag) {
     json_t *object = json_object();
     rsw_json_set(&object, "tag", rsw_json_text(tag->name));
     rsw_json_set(&object, "digest", tag->digest != NULL ? rsw_json_digest(tag->digest) : json_null());
-    rsw_json_set(&object, "kept", json_boolean(tag->kept));
+    rsw_json_set(&object, "kept", json_boolean(tag->kept && !tag->forgotten));
     rsw_json_set(&object, "ground", json_string(ground_of(tag)));
     rsw_json_set(&object, "line", tag->rule != NULL ? rsw_json_number(tag->rule->line) : json_null());
     rsw_json_set(&object, "pushed", rsw_json_time(tag->pushed_ms));

@@ -2,6 +2,7 @@
 #include "cli.h"
 
 #include "progress.h"
+#include "rebuild.h"
 
 #include "util/text.h"
 
@@ -90,7 +91,7 @@ int rsw_command_scan(struct rsw_cli *cli) {
     struct rsw_scan_result result = {.complete = false};
     struct rsw_progress progress;
     const struct rsw_index_options how = {.create = true, .rebuild = cli->options.rebuild};
-    if (rsw_cli_open_index(cli, &how, &err) != 0) {
+    if ((how.rebuild ? rsw_rebuild_index : rsw_cli_open_index)(cli, &how, &err) != 0) {
         return rsw_cli_fail(cli, &err);
     }
     rsw_progress_init(&progress, cli);

@@ -4,6 +4,7 @@
 #include "notify.h"
 #include "registry.h"
 #include "secret.h"
+#include "serve_deletions.h"
 #include "serve_metrics.h"
 #include "serve_schedule.h"
 #include "serve_sweeps.h"
@@ -66,6 +67,7 @@ static void on_metrics(void *arg, void (*write)(void *to, const char *text), voi
     rsw_serve_checks(&checks, write, to);
     rsw_serve_revived(&revived, write, to);
     rsw_serve_generations(server->cli->index, server->cli->clock, write, to);
+    rsw_serve_deletions(server->cli->index, write, to);
     struct rsw_sweep_runs_stats runs;
     rsw_sweep_runs_stats(server->runs, &runs);
     rsw_serve_runs(&runs, write, to);
@@ -77,14 +79,18 @@ static void on_metrics(void *arg, void (*write)(void *to, const char *text), voi
     }
 }
 
-static void on_sweeps(void *arg, const struct rsw_feed_request *request, struct rsw_feed_reply *reply) {
+static void on_further(void *arg, const struct rsw_feed_request *request, struct rsw_feed_reply *reply) {
     struct server *server = arg;
+    if (strncmp(request->path, RSW_DELETIONS_PATH, strlen(RSW_DELETIONS_PATH)) == 0) {
+        rsw_serve_deletions_answer(server->cli->index, server->cli->clock, request, reply);
+        return;
+    }
     rsw_serve_sweeps_answer(server->runs, &server->cli->options, request, reply);
 }
 
 /* Without a token of their own there are none: whoever can send events, or shows a page to a browser of this
  * machine, could ask for one. */
-static void on_no_sweeps(void *arg, const struct rsw_feed_request *request, struct rsw_feed_reply *reply) {
+static void on_no_further(void *arg, const struct rsw_feed_request *request, struct rsw_feed_reply *reply) {
     (void)arg;
     (void)request;
     rsw_serve_sweeps_refuse(reply);
@@ -142,6 +148,8 @@ static int start_sweeper(struct server *server, struct rsw_error *err) {
     return 0;
 }
 
+static const char *const further_paths[] = {RSW_SWEEPS_PATH, RSW_DELETIONS_PATH, NULL};
+
 static int start(struct server *server, const struct tokens *tokens, struct rsw_error *err) {
     struct rsw_cli *cli = server->cli;
     const struct rsw_checker_options checks = {.clock = cli->clock,
@@ -158,9 +166,9 @@ static int start(struct server *server, const struct tokens *tokens, struct rsw_
         .log = &cli->log,
         .committed = on_committed,
         .metrics = on_metrics,
-        .further_path = RSW_SWEEPS_PATH,
+        .further_paths = further_paths,
         .further_token = tokens->sweeps,
-        .further = tokens->sweeps != NULL ? on_sweeps : on_no_sweeps,
+        .further = tokens->sweeps != NULL ? on_further : on_no_further,
         .arg = server,
     };
     if (rsw_cli_has_registry(cli) && rsw_cli_open_lease(cli, err) != 0) {

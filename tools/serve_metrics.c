@@ -1,5 +1,6 @@
 #include "serve_metrics.h"
 
+#include "index/deletion.h"
 #include "index/time.h"
 
 #include <inttypes.h>
@@ -107,6 +108,31 @@ void rsw_serve_generations(struct rsw_index *index, const struct rsw_clock *cloc
            "Objects of sweeps under way that are neither gone nor spared yet.");
     single(write, to, "generation_due_timestamp_seconds", "gauge", (uint64_t)(counted.due_ms / 1000),
            "When a sweep under way goes on; 0: none is.");
+}
+
+void rsw_serve_deletions(struct rsw_index *index, rsw_serve_write *write, void *to) {
+    uint64_t states[RSW_DELETION_STATES] = {0};
+    char text[96];
+    RSW_AUTO_TXN txn = NULL;
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    struct rsw_deletion deletion;
+    if (rsw_txn_begin_read(&txn, index, NULL) != 0) {
+        return;
+    }
+    rsw_iter_deletions(&iter, txn);
+    while (rsw_deletion_next(&iter, &deletion) == RSW_FOUND) {
+        states[deletion.state < RSW_DELETION_STATES ? deletion.state : 0]++;
+    }
+    if (rsw_txn_failed(txn, NULL)) {
+        return;
+    }
+    write(to, "# HELP regsweep_deletions Deletions that were asked for and are remembered, by state.\n"
+              "# TYPE regsweep_deletions gauge\n");
+    for (size_t state = RSW_DELETION_WAITING; state < RSW_DELETION_STATES; state++) {
+        snprintf(text, sizeof text, "regsweep_deletions{state=\"%s\"} %" PRIu64 "\n",
+                 rsw_deletion_state_name((enum rsw_deletion_state)state), states[state]);
+        write(to, text);
+    }
 }
 
 void rsw_serve_runs(const struct rsw_sweep_runs_stats *runs, rsw_serve_write *write, void *to) {

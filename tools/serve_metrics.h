@@ -15,6 +15,7 @@ void rsw_serve_revived(const struct rsw_reviver_stats *revived, rsw_serve_write 
 /* Of the index, so whoever works on them. An index that cannot be read tells nothing here. */
 void rsw_serve_generations(struct rsw_index *index, const struct rsw_clock *clock, rsw_serve_write *write,
                            void *to);
+void rsw_serve_deletions(struct rsw_index *index, rsw_serve_write *write, void *to); /* likewise */
 void rsw_serve_runs(const struct rsw_sweep_runs_stats *runs, rsw_serve_write *write, void *to);
 void rsw_serve_swept(const struct rsw_sweeper_stats *swept, rsw_serve_write *write, void *to);
 

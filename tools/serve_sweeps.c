@@ -1,27 +1,10 @@
 #include "serve_sweeps.h"
 
-#include "json.h"
+#include "reply.h"
 #include "sweep_request.h"
 
 #include <stdio.h>
 #include <string.h>
-
-/* Takes `object`. */
-static void answer(struct rsw_feed_reply *reply, unsigned status, json_t *object) {
-    reply->status = status;
-    reply->json = object != NULL ? json_dumps(object, JSON_COMPACT) : NULL;
-    reply->len = reply->json != NULL ? strlen(reply->json) : 0;
-    json_decref(object);
-}
-
-static void answer_error(struct rsw_feed_reply *reply, unsigned status, const char *message, const char *id) {
-    json_t *object = json_object();
-    rsw_json_set(&object, "error", rsw_json_text(message));
-    if (id != NULL) {
-        rsw_json_set(&object, "id", json_string(id));
-    }
-    answer(reply, status, object);
-}
 
 static void set_location(struct rsw_feed_reply *reply, const char *id) {
     snprintf(reply->location, sizeof reply->location, RSW_SWEEPS_PATH "/%s", id);
@@ -30,20 +13,20 @@ static void set_location(struct rsw_feed_reply *reply, const char *id) {
 static void answer_failure(struct rsw_feed_reply *reply, const struct rsw_error *err, const char *id) {
     switch (err->code) {
     case RSW_EINVAL:
-        answer_error(reply, 400, err->message, NULL);
+        rsw_reply_error(reply, 400, err->message, NULL);
         return;
     case RSW_EREFUSED:
-        answer_error(reply, 403, err->message, NULL);
+        rsw_reply_error(reply, 403, err->message, NULL);
         return;
     case RSW_EBUSY:
         set_location(reply, id);
-        answer_error(reply, 409, err->message, id);
+        rsw_reply_error(reply, 409, err->message, id);
         return;
     case RSW_ESTOPPED:
-        answer_error(reply, 503, err->message, NULL);
+        rsw_reply_error(reply, 503, err->message, NULL);
         return;
     default:
-        answer_error(reply, 500, err->message, NULL);
+        rsw_reply_error(reply, 500, err->message, NULL);
     }
 }
 
@@ -81,7 +64,7 @@ static void post(struct rsw_sweep_runs *runs, const struct rsw_options *options,
     json_t *object = json_object();
     rsw_json_set(&object, "id", json_string(id));
     set_location(reply, id);
-    answer(reply, 202, object);
+    rsw_reply_json(reply, 202, object);
 }
 
 static void get(struct rsw_sweep_runs *runs, const char *id, struct rsw_feed_reply *reply) {
@@ -90,7 +73,7 @@ static void get(struct rsw_sweep_runs *runs, const char *id, struct rsw_feed_rep
         reply->status = 200;
         return;
     case RSW_ABSENT:
-        answer_error(
+        rsw_reply_error(
             reply, 404,
             "no such sweep is known here: the last few are, since serve was started; what earlier ones did "
             "is told by regsweep inspect generations",
@@ -101,28 +84,22 @@ static void get(struct rsw_sweep_runs *runs, const char *id, struct rsw_feed_rep
     }
 }
 
-static void answer_method(struct rsw_feed_reply *reply, const char *allow) {
-    char message[64];
-    snprintf(message, sizeof message, "use %s", allow);
-    reply->allow = allow;
-    answer_error(reply, 405, message, NULL);
-}
-
 void rsw_serve_sweeps_answer(struct rsw_sweep_runs *runs, const struct rsw_options *options,
                              const struct rsw_feed_request *request, struct rsw_feed_reply *reply) {
     const char *below = request->path + strlen(RSW_SWEEPS_PATH);
     bool posts = strcmp(request->method, "POST") == 0;
     bool gets = strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0;
     if (*below == 0) {
-        posts ? post(runs, options, request, reply) : answer_method(reply, "POST");
+        posts ? post(runs, options, request, reply) : rsw_reply_method(reply, "POST");
     } else {
-        gets ? get(runs, below + 1, reply) : answer_method(reply, "GET, HEAD");
+        gets ? get(runs, below + 1, reply) : rsw_reply_method(reply, "GET, HEAD");
     }
 }
 
 void rsw_serve_sweeps_refuse(struct rsw_feed_reply *reply) {
-    answer_error(reply, 403,
-                 "this serve sweeps for nobody: to allow it, start it with a token for sweeps, "
-                 "--sweep-token-file or REGSWEEP_SWEEP_TOKEN",
-                 NULL);
+    rsw_reply_error(
+        reply, 403,
+        "this serve sweeps and forgets for nobody: to allow it, start it with a token for sweeps, "
+        "--sweep-token-file or REGSWEEP_SWEEP_TOKEN",
+        NULL);
 }

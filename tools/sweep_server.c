@@ -2,13 +2,11 @@
  * that may go away at any time: the sweep goes on. */
 #include "sweep.h"
 
+#include "at_server.h"
 #include "progress.h"
-#include "secret.h"
 #include "sweep_answer.h"
 #include "sweep_request.h"
-#include "token.h"
 
-#include "registry/server.h"
 #include "util/cleanup.h"
 #include "util/text.h"
 
@@ -30,11 +28,6 @@ struct asked {
     size_t log_told;                     /* lines */
     int64_t heard_ms;                    /* monotonic; of it, last */
 };
-
-static void cleanup_json(json_t **json) {
-    json_decref(*json);
-}
-#define AUTO_JSON __attribute__((cleanup(cleanup_json))) json_t
 
 /* ---- options ---- */
 
@@ -84,47 +77,14 @@ static int check_options(const struct rsw_cli *cli, struct rsw_error *err) {
     return 0;
 }
 
-/* ---- answers ---- */
+static int ask(json_t **out, struct asked *asked, const char *method, const char *json,
+               struct rsw_error *err) {
+    return rsw_at_server_ask(out, asked->server, method, asked->path, json, err);
+}
 
 static int failed(const struct asked *asked, const char *what, int status, const json_t *answer,
                   struct rsw_error *err) {
-    const char *url = rsw_server_url(asked->server);
-    const char *said = json_string_value(json_object_get(answer, "error"));
-    enum rsw_code code = status == 400   ? RSW_EINVAL
-                         : status == 403 ? RSW_EREFUSED
-                         : status == 409 ? RSW_EBUSY
-                                         : RSW_EIO;
-    if (status == 401) {
-        return rsw_error_set(err, RSW_EACCESS, 0,
-                             "%s does not take the token: give the one that serve has for sweeps, with "
-                             "--sweep-token-file or REGSWEEP_SWEEP_TOKEN",
-                             url);
-    }
-    if (status == 413) {
-        return rsw_error_set(
-            err, RSW_EREFUSED, 0,
-            "%s takes no request of this length: what is in use is too much to send; let the "
-            "serve there ask for it (--in-use, --in-use-api)",
-            url);
-    }
-    if (said == NULL) {
-        return rsw_error_set(err, RSW_EIO, 0, "answer %d to %s %s%s: is that the URL of regsweep serve?",
-                             status, what, url, asked->path);
-    }
-    return rsw_error_set(err, code, 0, "%s: %s", url, said);
-}
-
-/* *out is the answer's JSON, the caller's, NULL if there is none. The status, or -1. */
-static int ask(json_t **out, struct asked *asked, const char *method, const char *json,
-               struct rsw_error *err) {
-    RSW_AUTO_RESPONSE response = {.status = 0};
-    *out = NULL;
-    if (rsw_server_ask(&response, asked->server, method, asked->path, json, err) != 0) {
-        return -1;
-    }
-    *out = json_loadb(response.body.data != NULL ? (const char *)response.body.data : "", response.body.len,
-                      JSON_REJECT_DUPLICATES, NULL);
-    return response.status;
+    return rsw_at_server_failed(asked->server, what, asked->path, status, answer, err);
 }
 
 /* ---- following ---- */
@@ -177,7 +137,7 @@ static void tell_log(struct asked *asked, const json_t *log) {
 /* RSW_FOUND: it has ended, and *run is the caller's; RSW_ABSENT: it has not, or nothing was heard for now. */
 static int look(json_t **run, struct asked *asked, struct rsw_error *err) {
     struct rsw_error why = RSW_ERROR_INIT;
-    AUTO_JSON *answer = NULL;
+    RSW_AUTO_JSON *answer = NULL;
     int status = ask(&answer, asked, "GET", NULL, &why);
     const char *state = json_string_value(json_object_get(answer, "state"));
     if (status == 200 && state != NULL) {
@@ -226,8 +186,8 @@ static int follow(json_t **run, struct asked *asked, struct rsw_error *err) {
 /* ---- the whole ---- */
 
 static int begin(struct asked *asked, struct rsw_error *err) {
-    AUTO_JSON *body = rsw_sweep_request_write(&asked->cli->options);
-    AUTO_JSON *answer = NULL;
+    RSW_AUTO_JSON *body = rsw_sweep_request_write(&asked->cli->options);
+    RSW_AUTO_JSON *answer = NULL;
     RSW_AUTO_FREE char *text = body != NULL ? json_dumps(body, JSON_COMPACT) : NULL;
     if (text == NULL) {
         return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
@@ -277,7 +237,7 @@ static int end(struct rsw_cli *cli, const json_t *run) {
 static int run(struct asked *asked) {
     struct rsw_cli *cli = asked->cli;
     struct rsw_error err = RSW_ERROR_INIT;
-    AUTO_JSON *run = NULL;
+    RSW_AUTO_JSON *run = NULL;
     rsw_cli_catch_stop();
     rsw_progress_init(&asked->progress, cli);
     int rc = begin(asked, &err) == 0 ? follow(&run, asked, &err) : -1;
@@ -291,21 +251,11 @@ static int run(struct asked *asked) {
 int rsw_sweep_at_server(struct rsw_cli *cli) {
     struct rsw_error err = RSW_ERROR_INIT;
     struct asked asked = {.cli = cli};
-    RSW_AUTO_SECRET *token = NULL;
     RSW_AUTO_SERVER *server = NULL;
     if (check_options(cli, &err) != 0) {
         return rsw_cli_fail_usage(cli, &err);
     }
-    if (rsw_sweep_token_load(&token, &cli->options, &cli->log, &err) != 0) {
-        return err.code == RSW_EINVAL ? rsw_cli_fail_usage(cli, &err) : rsw_cli_fail(cli, &err);
-    }
-    if (token == NULL) {
-        return rsw_cli_usage(cli, "--server needs the token that the serve there has for sweeps: "
-                                  "--sweep-token-file FILE or REGSWEEP_SWEEP_TOKEN");
-    }
-    if (rsw_server_open(&server, cli->options.server, token, cli->options.server_ca, &err) != 0) {
-        return err.code == RSW_EINVAL ? rsw_cli_fail_usage(cli, &err) : rsw_cli_fail(cli, &err);
-    }
+    int status = rsw_at_server_open(&server, cli);
     asked.server = server;
-    return run(&asked);
+    return status == RSW_EXIT_DONE ? run(&asked) : status;
 }

@@ -50,10 +50,11 @@ struct rsw_feed_options {
     /* Further Prometheus text for /metrics (gauges of others); may be NULL. Appends to what `write` is given.
      */
     void (*metrics)(void *arg, void (*write)(void *to, const char *text), void *to);
-    /* Further requests: what is for `further_path` ("/sweeps"; NULL: there is none) or below it, and carries
-     * `further_token`, which must not be `token`: who sends events may do nothing else. NULL: none asked, so
-     * `further` is for everybody. From the thread that takes events, so it must not wait for anything. */
-    const char *further_path;
+    /* Further requests: what is for one of `further_paths` ("/sweeps", …, ended by NULL; NULL: there are
+     * none) or below it, and carries `further_token`, which must not be `token`: who sends events may do
+     * nothing else. NULL: none asked, so `further` is for everybody. From the thread that takes events, so it
+     * must not wait for more than its turn to write. */
+    const char *const *further_paths; /* borrowed for as long as it runs */
     const char *further_token;
     void (*further)(void *arg, const struct rsw_feed_request *request, struct rsw_feed_reply *reply);
     void *arg;

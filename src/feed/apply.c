@@ -1,5 +1,6 @@
 #include "feed/apply.h"
 
+#include "index/deletion.h"
 #include "index/facts.h"
 #include "util/useragent.h"
 
@@ -56,8 +57,16 @@ static void note(struct applying *a, bool touched) {
     a->touched = a->touched || touched;
 }
 
+static bool is_forgotten(struct applying *a, enum rsw_item_kind kind, uint32_t repo, uint32_t blob,
+                         const char *tag) {
+    struct rsw_forgotten forgotten = {.kind = kind, .repo = repo, .blob = blob};
+    memcpy(forgotten.name, tag, strlen(tag) + 1);
+    return rsw_forgotten_get(a->txn, &forgotten) == RSW_FOUND;
+}
+
+/* A pull is no reason for what somebody asked to be forgotten. A push took it out of its record before. */
 static void touch_tag(struct applying *a, uint32_t repo) {
-    if (a->event->tag[0] != 0) {
+    if (a->event->tag[0] != 0 && !is_forgotten(a, RSW_ITEM_TAG, repo, 0, a->event->tag)) {
         note(a, rsw_touch_tag(a->txn, repo, a->event->tag));
     }
 }
@@ -105,6 +114,7 @@ static void push_blob(struct applying *a, uint32_t repo) {
         return;
     }
     claim_member(a, RSW_LINK, repo, blob);
+    rsw_forgotten_spare(a->txn, RSW_ITEM_LINK, repo, blob, NULL, a->now_ms);
     touch(a, repo, blob);
     /* A mount may be answered out of the registry's cache, for data that is gone. */
     if (a->event->media_type[0] == 0 || (a->event->action == RSW_EVENT_MOUNT && !present)) {
@@ -125,6 +135,10 @@ static void push_manifest(struct applying *a, uint32_t repo) {
     }
     bool read = (flags & known) != known || !member_present(a, RSW_REVISION, repo, blob);
     claim_member(a, RSW_REVISION, repo, blob);
+    rsw_forgotten_spare(a->txn, RSW_ITEM_REVISION, repo, blob, NULL, a->now_ms);
+    if (a->event->tag[0] != 0) {
+        rsw_forgotten_spare(a->txn, RSW_ITEM_TAG, repo, 0, a->event->tag, a->now_ms);
+    }
     touch(a, repo, blob);
     if (a->event->tag[0] != 0) {
         rsw_fact_tag_event(a->txn, repo, a->event->tag, blob, a->now_ms, a->now_ms + RSW_TAG_SETTLE_MS);
@@ -193,6 +207,15 @@ static void look_at_pulled_tag(struct applying *a, uint32_t repo, uint32_t blob)
     }
 }
 
+/* Of a manifest that somebody asked to be forgotten nothing is renewed, or one that is pulled every day would
+ * never go. Where the index does not have it any more it was pushed again, perhaps, or a cache has answered.
+ */
+static void pull_forgotten(struct applying *a, uint32_t repo, uint32_t blob) {
+    if (!member_present(a, RSW_REVISION, repo, blob)) {
+        ask(a, RSW_CHECK_OBJECT, repo, blob, "");
+    }
+}
+
 static void apply_pull(struct applying *a) {
     const uint32_t known = RSW_BLOB_PRESENT | RSW_BLOB_PARSED;
     uint32_t flags = blob_flags(a);
@@ -204,7 +227,9 @@ static void apply_pull(struct applying *a) {
     if (rsw_event_is_manifest(a->event)) {
         rsw_pull_note(a->txn, repo, blob, a->now_ms);
     }
-    if (renew_pulled(a, repo, blob)) {
+    if (rsw_event_is_manifest(a->event) && is_forgotten(a, RSW_ITEM_REVISION, repo, blob, "")) {
+        pull_forgotten(a, repo, blob);
+    } else if (renew_pulled(a, repo, blob)) {
         touch(a, repo, blob);
     } else {
         touch_again(a, repo, blob);

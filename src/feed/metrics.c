@@ -67,8 +67,8 @@ static void tell_refused(struct text *text, struct rsw_feed *feed) {
     char labels[80];
     head(text, "requests_refused_total", "counter", "Requests that did not carry the right token, by path.");
     value(text, "requests_refused_total", "{path=\"/events\"}", (double)atomic_load(&feed->token.refused));
-    if (feed->further_path != NULL) {
-        snprintf(labels, sizeof labels, "{path=\"%s\"}", feed->further_path);
+    if (feed->further_paths != NULL) {
+        snprintf(labels, sizeof labels, "{path=\"%s\"}", feed->further_paths[0]);
         value(text, "requests_refused_total", labels, (double)atomic_load(&feed->further_token.refused));
     }
 }

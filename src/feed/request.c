@@ -60,13 +60,24 @@ static const struct {
                           "5"},
 };
 
+/* Whoever asks for another path is told those that there are. */
+static void write_answer(const struct rsw_feed *feed, enum rsw_answer_kind kind, char *text, size_t size) {
+    size_t len = (size_t)snprintf(text, size, "%s", answers[kind].text);
+    if (kind != RSW_ANSWER_NOT_FOUND) {
+        return;
+    }
+    for (size_t i = 0; feed->further_paths != NULL && feed->further_paths[i] != NULL && len < size; i++) {
+        len += (size_t)snprintf(text + len, size - len, ", %s", feed->further_paths[i]);
+    }
+    if (len < size) {
+        snprintf(text + len, size - len, "\n");
+    }
+}
+
 int rsw_feed_answers_init(struct rsw_feed *feed, struct rsw_error *err) {
     for (unsigned i = 0; i < RSW_ANSWER_KINDS; i++) {
-        char text[160];
-        bool lists_paths = i == RSW_ANSWER_NOT_FOUND;
-        bool further = lists_paths && feed->further_path != NULL;
-        snprintf(text, sizeof text, "%s%s%s%s", answers[i].text, further ? ", " : "",
-                 further ? feed->further_path : "", lists_paths ? "\n" : "");
+        char text[256];
+        write_answer(feed, (enum rsw_answer_kind)i, text, sizeof text);
         struct MHD_Response *response =
             feed->mhd->MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_COPY);
         feed->answers[i] = response;
@@ -275,7 +286,7 @@ static void tell_refusal(struct rsw_feed *feed, struct rsw_feed_token *token) {
                 "Authorization: [Bearer TOKEN] with the token that this serve has");
     } else {
         rsw_log(feed->log, RSW_LOG_WARNING, "requests for %s without the right token are refused",
-                feed->further_path);
+                feed->further_paths[0]);
     }
 }
 
@@ -311,8 +322,14 @@ static enum MHD_Result begin_post(struct rsw_feed *feed, struct MHD_Connection *
 /* ---- further requests ---- */
 
 static bool is_further(const struct rsw_feed *feed, const char *url) {
-    size_t len = feed->further_path != NULL ? strlen(feed->further_path) : 0;
-    return len > 0 && strncmp(url, feed->further_path, len) == 0 && (url[len] == 0 || url[len] == '/');
+    for (size_t i = 0; feed->further_paths != NULL && feed->further_paths[i] != NULL; i++) {
+        const char *path = feed->further_paths[i];
+        size_t len = strlen(path);
+        if (strncmp(url, path, len) == 0 && (url[len] == 0 || url[len] == '/')) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static enum MHD_Result begin_further(struct rsw_feed *feed, struct MHD_Connection *connection, void **ptr) {

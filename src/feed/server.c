@@ -97,7 +97,7 @@ static int set_tokens(struct rsw_feed *feed, const struct rsw_feed_options *opti
                : rsw_error_set(err, RSW_EINVAL, 0,
                                "the token for %s is the one that events carry; it must be another, for who "
                                "may send events may not do more",
-                               options->further_path);
+                               options->further_paths[0]);
 }
 
 static void feed_free(struct rsw_feed *feed) {
@@ -120,7 +120,7 @@ int rsw_feed_start(struct rsw_feed **out, struct rsw_index *index, const struct 
     feed->clock = options->clock;
     feed->log = options->log;
     feed->metrics = options->metrics;
-    feed->further_path = options->further_path;
+    feed->further_paths = options->further_paths;
     feed->further = options->further;
     feed->arg = options->arg;
     pthread_mutex_init(&feed->mutex, NULL);

@@ -40,7 +40,7 @@ struct rsw_feed {
     const struct rsw_clock *clock;
     const struct rsw_log *log;
     void (*metrics)(void *arg, void (*write)(void *to, const char *text), void *to);
-    const char *further_path;
+    const char *const *further_paths; /* NULL: none */
     void (*further)(void *arg, const struct rsw_feed_request *request, struct rsw_feed_reply *reply);
     void *arg;
     struct rsw_feed_token token;

@@ -155,6 +155,7 @@ static int tell_tag(struct explaining *e, const struct rsw_view_tag *tag) {
                                      .rule = tag->rule,
                                      .ground = tag->ground,
                                      .kept = !rsw_marker_lets_go(&e->marker, tag),
+                                     .forgotten = rsw_marker_forgets(&e->marker, tag),
                                      .pushed_ms = tag->pushed_ms};
     struct rsw_digest digest;
     if (tag->head != 0) {

@@ -21,6 +21,7 @@ struct rsw_explained_tag {
     const struct rsw_tag_rule *rule; /* NULL: none speaks of it */
     enum rsw_ground ground;
     bool kept;         /* true with ground LET_GO: its age, a pin or something that cannot be read keeps it */
+    bool forgotten;    /* it goes, though not by the policy: a deletion record names it */
     int64_t pushed_ms; /* 0: not known */
     int64_t pulled_ms; /* 0: never, as far as we know */
     uint64_t exclusive; /* bytes that come free, and that no other image that is let go has */

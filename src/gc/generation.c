@@ -3,6 +3,7 @@
 #include "gc/decide.h"
 #include "gc/online.h"
 
+#include "gc/deletions.h"
 #include "gc/removal.h"
 #include "gc/tidy.h"
 #include "util/clock.h"
@@ -149,6 +150,7 @@ static int add_items(struct rsw_run *run, const struct rsw_plan *plan, struct rs
         }
         memcpy(item.name, name, len + 1);
         rsw_item_put(txn, &item);
+        rsw_deletions_carry(txn, &item);
         if (!run->generation.offline && is_newer(txn, &item, plan->seq)) {
             rsw_touch_item(txn, &item, false);
         }
@@ -309,7 +311,7 @@ int rsw_generation_finish(struct rsw_run *run, struct rsw_error *err) {
             return rsw_error_prefix(err, "generation %llu", (unsigned long long)run->generation.id);
         }
     }
-    return rsw_tidy(run->index, run->storage, err);
+    return rsw_tidy(run->index, run->storage, run->generation.seq, run->options->clock, err);
 }
 
 bool rsw_generation_is_stuck(const struct rsw_generation *generation, int64_t now_ms) {

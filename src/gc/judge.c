@@ -31,6 +31,11 @@ static struct rsw_judged tag_to_judge(struct rsw_marker *marker, const struct rs
 
 /* ---- tags ---- */
 
+/* A weak tag follows its subject, and one that was forgotten goes: it takes no other's place. */
+static bool is_judged(const struct rsw_marker *marker, const struct rsw_view_tag *tag) {
+    return tag->subject == 0 && !rsw_marker_forgets(marker, tag);
+}
+
 static int judge_tags(struct rsw_marker *marker, const struct rsw_repository_rules *rules,
                       struct rsw_error *err) {
     struct rsw_view *view = &marker->view;
@@ -40,7 +45,7 @@ static int judge_tags(struct rsw_marker *marker, const struct rsw_repository_rul
         return out_of_memory(err);
     }
     for (size_t i = 0; i < view->tag_count; i++) {
-        if (view->tags[i].subject == 0) {
+        if (is_judged(marker, &view->tags[i])) {
             judged[count++] = tag_to_judge(marker, &view->tags[i]);
         }
     }
@@ -48,7 +53,7 @@ static int judge_tags(struct rsw_marker *marker, const struct rsw_repository_rul
     count = 0;
     for (size_t i = 0; rc == 0 && i < view->tag_count; i++) {
         struct rsw_view_tag *tag = &view->tags[i];
-        if (tag->subject == 0) {
+        if (is_judged(marker, tag)) {
             tag->rule = judged[count].rule;
             tag->pushed_ms = judged[count].pushed_ms;
             tag->ground = judged[count++].ground;
@@ -153,7 +158,7 @@ static void pass_over(struct rsw_marker *marker, bool *passed) {
 }
 
 static bool is_asked_about(const struct rsw_view_revision *revision) {
-    return (revision->flags & RSW_MEMBER_PRESENT) != 0 && !revision->follower &&
+    return (revision->flags & RSW_MEMBER_PRESENT) != 0 && !revision->follower && !revision->forgotten &&
            revision->verdict == RSW_VERDICT_NONE;
 }
 

@@ -3,6 +3,7 @@
 
 #include "gc/marker.h"
 #include "gc/plan.h"
+#include "index/deletion.h"
 #include "util/large.h"
 
 #include <pthread.h>
@@ -113,6 +114,7 @@ int rsw_marker_init(struct rsw_marker *marker, struct rsw_txn *txn, const struct
         return -1;
     }
     marker->blob_count = state.next_blob;
+    marker->forgets = rsw_forgotten_any(txn);
     marker->judge = (struct rsw_judge){.now_ms = options->now_ms, .pulls_since_ms = pulls_since(&state)};
     size_t size = (marker->blob_count + (size_t)1) * sizeof *marker->blobs;
     marker->blobs = rsw_large_alloc(size);
@@ -122,7 +124,8 @@ int rsw_marker_init(struct rsw_marker *marker, struct rsw_txn *txn, const struct
         return out_of_memory(err);
     }
     memset(marker->blobs, 0, size);
-    if (read_all(marker, err) != 0 || rsw_marker_load_pins(marker, err) != 0) {
+    if (rsw_marker_load_pins(marker, err) != 0 || read_all(marker, err) != 0 ||
+        rsw_marker_find_pins(marker, err) != 0) {
         rsw_marker_release(marker);
         return -1;
     }
@@ -133,6 +136,8 @@ void rsw_marker_release(struct rsw_marker *marker) {
     free(marker->blobs);
     free(marker->facts);
     free(marker->pins);
+    free(marker->kept_pins);
+    free(marker->pinned);
     rsw_view_release(&marker->view);
     *marker = (struct rsw_marker){.txn = NULL};
 }
@@ -153,8 +158,9 @@ static int plan_tags(struct rsw_marker *marker, bool *left, struct rsw_error *er
         struct rsw_condemned item = {.repo = view->repo.id,
                                      .blob = tag->head,
                                      .kind = RSW_ITEM_TAG,
-                                     .reason =
-                                         tag->subject != 0 ? RSW_REASON_SUBJECT_GONE : RSW_REASON_POLICY};
+                                     .reason = tag->forgotten      ? RSW_REASON_FORGOTTEN
+                                               : tag->subject != 0 ? RSW_REASON_SUBJECT_GONE
+                                                                   : RSW_REASON_POLICY};
         if (rsw_plan_condemn(plan, item, view->names + tag->name, err) != 0) {
             return -1;
         }
@@ -223,6 +229,12 @@ static int plan_revisions(struct rsw_marker *marker, bool *left, struct rsw_erro
     return 0;
 }
 
+/* That it goes has other reasons; but somebody asked for it. */
+static bool is_forgotten_link(const struct rsw_marker *marker, const struct rsw_member *link) {
+    struct rsw_forgotten forgotten = {.kind = RSW_ITEM_LINK, .repo = link->repo, .blob = link->blob};
+    return marker->forgets && rsw_forgotten_get(marker->txn, &forgotten) == RSW_FOUND;
+}
+
 static int plan_link(struct rsw_marker *marker, const struct rsw_member *link, bool *left,
                      struct rsw_error *err) {
     struct rsw_plan *plan = marker->plan;
@@ -241,8 +253,11 @@ static int plan_link(struct rsw_marker *marker, const struct rsw_member *link, b
         *left = true;
         return 0;
     }
-    struct rsw_condemned item = {
-        .repo = link->repo, .blob = link->blob, .kind = RSW_ITEM_LINK, .reason = RSW_REASON_UNREFERENCED};
+    struct rsw_condemned item = {.repo = link->repo,
+                                 .blob = link->blob,
+                                 .kind = RSW_ITEM_LINK,
+                                 .reason = is_forgotten_link(marker, link) ? RSW_REASON_FORGOTTEN
+                                                                           : RSW_REASON_UNREFERENCED};
     return rsw_plan_condemn(plan, item, NULL, err);
 }
 
@@ -325,7 +340,9 @@ int rsw_plan_repository(struct rsw_marker *marker, const struct rsw_repo *repo, 
     if (stays) {
         return 0;
     }
-    struct rsw_condemned item = {.repo = repo->id, .kind = RSW_ITEM_REPOSITORY, .reason = RSW_REASON_EMPTY};
+    struct rsw_condemned item = {.repo = repo->id,
+                                 .kind = RSW_ITEM_REPOSITORY,
+                                 .reason = marker->view.forgotten ? RSW_REASON_FORGOTTEN : RSW_REASON_EMPTY};
     return rsw_plan_condemn(marker->plan, item, NULL, err);
 }
 

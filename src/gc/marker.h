@@ -8,6 +8,7 @@
 
 #include "gc/mark.h"
 #include "gc/why.h"
+#include "oci/reference.h"
 #include "policy/policy.h"
 
 #include <string.h>
@@ -41,8 +42,9 @@ struct rsw_view_revision {
     int64_t touched_ms;
     enum rsw_verdict verdict;
     bool young;
-    bool tagged;   /* an ordinary tag points at it now */
-    bool follower; /* lives and dies with another revision: a referrer, or carried by weak tags alone */
+    bool forgotten; /* a deletion record names it: no reason of its own keeps it */
+    bool tagged;    /* an ordinary tag points at it now */
+    bool follower;  /* lives and dies with another revision: a referrer, or carried by weak tags alone */
 };
 
 struct rsw_view_tag {
@@ -54,7 +56,8 @@ struct rsw_view_tag {
     enum rsw_ground ground;          /* why it stays, or LET_GO */
     int64_t pushed_ms;               /* 0: not known; set where the policy speaks of the repository */
     bool young;
-    uint32_t pin; /* number of one; 0: none */
+    uint32_t pin;   /* number of one; 0: none */
+    bool forgotten; /* a deletion record names it, as it is */
 };
 
 /* Leader keeps follower: subject and referrer, subject and what its weak tag points at. */
@@ -63,6 +66,7 @@ struct rsw_view_follower {
     uint32_t blob;
     uint32_t tag; /* offset into names, for a weak tag's */
     bool by_tag;
+    bool forgotten; /* the tag, or the referrer: it is not kept for its leader */
 };
 
 /* One repository, loaded. Arrays are reused from one repository to the next. */
@@ -83,6 +87,7 @@ struct rsw_view {
     char *names; /* of tags, each with its NUL; offset 0 is "" */
     size_t names_len, names_room;
     bool young_upload;
+    bool forgotten;  /* a deletion record names the repository */
     bool keep_whole; /* something live may name anything here: every layer link and revision stays */
     struct rsw_cause keep_whole_cause;
 };
@@ -128,8 +133,12 @@ struct rsw_marker {
     struct rsw_blobs *facts;     /* by id / RSW_BLOBS_EACH: they belong to the transaction */
     uint32_t epoch;              /* of the repository at hand */
     struct rsw_trace *trace;     /* NULL: nobody asked */
-    struct rsw_pinned *pins;     /* by repository; those in none that the index knows are left out */
-    size_t pin_count, pin_room;
+    bool forgets;                /* there are deletion records */
+    struct rsw_pin *pins;        /* owned: of the options, and those of the index that have not run out */
+    size_t pin_count;
+    struct rsw_reference *kept_pins; /* owned: what the latter name */
+    struct rsw_pinned *pinned; /* owned; by repository; those in none that the index knows are left out */
+    size_t pinned_count, pinned_room;
     struct rsw_judge judge; /* of this moment */
     struct rsw_view view;
 };
@@ -141,8 +150,10 @@ int rsw_marker_init(struct rsw_marker *marker, struct rsw_txn *txn, const struct
 void rsw_marker_release(struct rsw_marker *marker);
 #define RSW_AUTO_MARKER __attribute__((cleanup(rsw_marker_release))) struct rsw_marker
 
-/* Looks all pins up; the bytes that they name are live from then on. Part of rsw_marker_init. */
+/* Part of rsw_marker_init: sets pins; then looks all of them up, and the bytes that they name are live from
+ * then on. */
 int rsw_marker_load_pins(struct rsw_marker *marker, struct rsw_error *err);
+int rsw_marker_find_pins(struct rsw_marker *marker, struct rsw_error *err);
 /* Those of the repository at hand. */
 const struct rsw_pinned *rsw_marker_pins(const struct rsw_marker *marker, size_t *count);
 /* By its number; NULL for 0. */
@@ -154,6 +165,8 @@ bool rsw_marker_wants_two(const struct rsw_marker *marker);
 /* Sets rule, ground and verdict of the tags and revisions in the view, where the policy speaks of them. The
  * last thing that is loaded. */
 int rsw_view_judge(struct rsw_marker *marker, struct rsw_error *err);
+/* A deletion record names this tag, and it is sure. What it pointed at is nobody's business any more. */
+bool rsw_marker_forgets(const struct rsw_marker *marker, const struct rsw_view_tag *tag);
 /* The policy lets this tag go, and nothing else keeps it. */
 bool rsw_marker_lets_go(const struct rsw_marker *marker, const struct rsw_view_tag *tag);
 

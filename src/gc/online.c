@@ -638,7 +638,7 @@ int rsw_online_begin(struct rsw_online *online, int64_t *left_ms, struct rsw_err
         return -1;
     }
     if (plan.count == 0) {
-        return rsw_tidy(online->index, online->storage, err);
+        return rsw_tidy(online->index, online->storage, plan.seq, online->options->clock, err);
     }
     struct rsw_run run = {.index = online->index,
                           .storage = online->storage,

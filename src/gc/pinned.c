@@ -6,12 +6,12 @@
 
 static int add(struct rsw_marker *marker, struct rsw_pinned pinned, struct rsw_error *err) {
     struct rsw_pinned *grown =
-        rsw_grown(marker->pins, &marker->pin_room, marker->pin_count + 1, sizeof *grown);
+        rsw_grown(marker->pinned, &marker->pinned_room, marker->pinned_count + 1, sizeof *grown);
     if (grown == NULL) {
         return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory while marking");
     }
-    marker->pins = grown;
-    grown[marker->pin_count++] = pinned;
+    marker->pinned = grown;
+    grown[marker->pinned_count++] = pinned;
     return 0;
 }
 
@@ -57,14 +57,14 @@ static int by_repo(const void *a, const void *b) {
                                           : left->number > right->number;
 }
 
-int rsw_marker_load_pins(struct rsw_marker *marker, struct rsw_error *err) {
-    for (size_t i = 0; i < marker->options->pin_count; i++) {
-        if (look_up(marker, &marker->options->pins[i], (uint32_t)i + 1, err) != 0) {
+int rsw_marker_find_pins(struct rsw_marker *marker, struct rsw_error *err) {
+    for (size_t i = 0; i < marker->pin_count; i++) {
+        if (look_up(marker, &marker->pins[i], (uint32_t)i + 1, err) != 0) {
             return -1;
         }
     }
-    if (marker->pin_count > 1) {
-        qsort(marker->pins, marker->pin_count, sizeof *marker->pins, by_repo);
+    if (marker->pinned_count > 1) {
+        qsort(marker->pinned, marker->pinned_count, sizeof *marker->pinned, by_repo);
     }
     return rsw_txn_failed(marker->txn, err) ? -1 : 0;
 }
@@ -72,21 +72,21 @@ int rsw_marker_load_pins(struct rsw_marker *marker, struct rsw_error *err) {
 const struct rsw_pinned *rsw_marker_pins(const struct rsw_marker *marker, size_t *count) {
     uint32_t repo = marker->view.repo.id;
     size_t low = 0;
-    for (size_t high = marker->pin_count; low < high;) {
+    for (size_t high = marker->pinned_count; low < high;) {
         size_t middle = low + (high - low) / 2;
-        if (marker->pins[middle].repo < repo) {
+        if (marker->pinned[middle].repo < repo) {
             low = middle + 1;
         } else {
             high = middle;
         }
     }
     *count = 0;
-    while (low + *count < marker->pin_count && marker->pins[low + *count].repo == repo) {
+    while (low + *count < marker->pinned_count && marker->pinned[low + *count].repo == repo) {
         ++*count;
     }
-    return marker->pins + low;
+    return marker->pinned + low;
 }
 
 const struct rsw_pin *rsw_marker_pin(const struct rsw_marker *marker, uint32_t number) {
-    return number != 0 ? &marker->options->pins[number - 1] : NULL;
+    return number != 0 ? &marker->pins[number - 1] : NULL;
 }

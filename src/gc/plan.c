@@ -146,6 +146,9 @@ static bool is_pinned(struct rsw_txn *txn, uint64_t id, const struct rsw_mark_op
         RSW_AUTO_ITER iter = RSW_ITER_INIT;
         struct rsw_blob blob;
         struct rsw_item item;
+        if (mark->pins[i].tag != NULL) {
+            return true; /* it may be any */
+        }
         if (rsw_blob_find(txn, &mark->pins[i].digest, &blob) != RSW_FOUND) {
             continue;
         }

@@ -543,7 +543,8 @@ static int purge_all(struct purge *purge, struct rsw_error *err) {
         return -1;
     }
     report(purge);
-    return rsw_tidy(purge->online->index, purge->online->storage, err);
+    return rsw_tidy(purge->online->index, purge->online->storage, purge->generation->seq,
+                    purge->online->options->clock, err);
 }
 
 int rsw_purge(struct rsw_online *online, struct rsw_generation *generation, struct rsw_error *err) {

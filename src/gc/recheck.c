@@ -1,8 +1,10 @@
 #include "gc/recheck.h"
 
 #include "gc/quarantine.h"
+#include "index/deletion.h"
 #include "index/facts.h"
 #include "oci/reference.h"
+#include "scan/batch.h"
 #include "storage/layout.h"
 #include "util/grow.h"
 
@@ -18,6 +20,7 @@ enum what {
     ASK_HEAD,     /* does this tag point at `blob`? Likewise */
     ASK_OTHER,    /* does this tag, or its copy, say anything but `blob`? Likewise; absent is no answer */
     ASK_ANY,      /* is there anything at all? Likewise */
+    ASK_COPY,     /* was the copy of what was forgotten written anew before it was taken? Likewise */
 };
 
 struct question {
@@ -28,6 +31,7 @@ struct question {
     struct rsw_digest digest; /* of the blob */
     size_t key;               /* offset */
     bool needed;              /* the answer */
+    int64_t mtime_ms;         /* for ASK_COPY, of what is there */
 };
 
 struct recheck {
@@ -214,7 +218,26 @@ static void ask_heads(struct recheck *recheck, const struct rsw_item *item) {
     }
 }
 
+/* What somebody asked to be forgotten has no grace: it may be written anew, in place and unheard, between the
+ * last look at its repository and the taking. Then the copy shows it. */
+static void ask_copy(struct recheck *recheck, const struct rsw_item *item) {
+    char key[RSW_KEY_MAX];
+    char copy[RSW_QUARANTINE_KEY_MAX];
+    struct rsw_digest digest;
+    if (item->reason != RSW_REASON_FORGOTTEN || item->state != RSW_ITEM_ASIDE ||
+        !name(recheck, item->repo, item->blob, &digest)) {
+        return;
+    }
+    const char *built = item->kind == RSW_ITEM_TAG ? rsw_key_tag_current(key, recheck->repo.name, item->name)
+                                                   : rsw_key_revision_link(key, recheck->repo.name, &digest);
+    if (built != NULL) {
+        ask_key(recheck, ASK_COPY, rsw_quarantine_key(copy, recheck->generation, key), item->repo, item->blob,
+                &digest);
+    }
+}
+
 static void ask_of_revision(struct recheck *recheck, const struct rsw_item *item) {
+    ask_copy(recheck, item);
     ask_revision(recheck, item->repo, item->blob);
     ask_manifests(recheck, item->blob, item->repo);
     ask_heads(recheck, item);
@@ -246,10 +269,11 @@ static void ask_of_tag(struct recheck *recheck, const struct rsw_item *item) {
     if (item->state == RSW_ITEM_ASIDE) {
         ask_tag(recheck, ASK_ANY, item, item->name);
         ask_tag_copy(recheck, item);
+        ask_copy(recheck, item);
     } else {
         ask_tag(recheck, ASK_OTHER, item, item->name);
     }
-    if (rsw_tag_weak(&subject, item->name, strlen(item->name)) &&
+    if (item->reason != RSW_REASON_FORGOTTEN && rsw_tag_weak(&subject, item->name, strlen(item->name)) &&
         rsw_blob_find(recheck->txn, &subject, &blob) == RSW_FOUND) {
         ask_revision(recheck, item->repo, blob.id);
     }
@@ -341,6 +365,7 @@ static int ask_looks(struct recheck *recheck) {
     rsw_storage_look(recheck->storage, looks, recheck->question_count);
     for (size_t i = 0; i < recheck->question_count; i++) {
         recheck->questions[i].needed = looks[i].answer != RSW_ABSENT;
+        recheck->questions[i].mtime_ms = looks[i].answer == RSW_FOUND ? looks[i].mtime_ms : INT64_MAX;
         if (looks[i].answer == RSW_FAILED) {
             tell_doubt(recheck, looks[i].key, looks[i].errnum);
         } else if (looks[i].answer == RSW_FOUND &&
@@ -373,6 +398,22 @@ static void correct(struct rsw_txn *txn, const struct question *question, int64_
     }
 }
 
+/* It leaves its record; without one it was touched already. */
+static bool is_anew(struct recheck *recheck, struct rsw_txn *txn, const struct question *question,
+                    int64_t now_ms) {
+    const struct rsw_item *item = &recheck->items[question->item];
+    const struct rsw_apply apply = {.now_ms = now_ms, .clock = recheck->clock};
+    struct rsw_forgotten forgotten = {
+        .kind = item->kind, .repo = item->repo, .blob = item->kind == RSW_ITEM_TAG ? 0 : item->blob};
+    memcpy(forgotten.name, item->name, sizeof forgotten.name);
+    if (rsw_forgotten_get(txn, &forgotten) != RSW_FOUND ||
+        !rsw_apply_is_anew(txn, forgotten.deletion, question->mtime_ms, &apply)) {
+        return false;
+    }
+    rsw_forgotten_spare(txn, forgotten.kind, forgotten.repo, forgotten.blob, forgotten.name, now_ms);
+    return true;
+}
+
 static int record(struct recheck *recheck, uint64_t *found, struct rsw_error *err) {
     RSW_AUTO_TXN txn = NULL;
     if (rsw_txn_begin_write(&txn, recheck->index, err) != 0) {
@@ -381,7 +422,7 @@ static int record(struct recheck *recheck, uint64_t *found, struct rsw_error *er
     int64_t now_ms = rsw_clock_now_ms(recheck->clock);
     for (size_t i = 0; i < recheck->question_count; i++) {
         const struct question *question = &recheck->questions[i];
-        if (!question->needed) {
+        if (!question->needed || (question->what == ASK_COPY && !is_anew(recheck, txn, question, now_ms))) {
             continue;
         }
         *found += rsw_touch_item(txn, &recheck->items[question->item], false) ? 1 : 0;

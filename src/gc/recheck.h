@@ -15,7 +15,8 @@
  * is there;
  * - a link that a manifest names which is a revision in its repository;
  * - bytes that a link or revision leads to anywhere, or that a manifest names which is a revision anywhere;
- * - a tag that points elsewhere now, or whose subject is there.
+ * - a tag that points elsewhere now, or whose subject is there;
+ * - what was forgotten, and was written anew before it was taken, as its copy shows.
  * Revisions and links that are condemned themselves, and in place because they were not taken yet, keep
  * nothing. Where storage has what the index believed gone, the index is corrected. *found: how many were
  * touched. 0, or -1 on an index error. No transaction may be open. */

@@ -159,6 +159,9 @@ static int keep_followers(struct rsw_marker *marker, uint32_t leader, struct rsw
     const struct rsw_view_follower *end = view->followers + view->follower_count;
     for (const struct rsw_view_follower *at = rsw_view_find_followers(view, leader);
          at < end && at->leader == leader; at++) {
+        if (at->forgotten) {
+            continue;
+        }
         struct rsw_cause cause = {
             .kind = at->by_tag ? RSW_STEP_WEAK_TAG : RSW_STEP_REFERRER,
             .from = leader,
@@ -235,11 +238,14 @@ static int keep_unsure_tag(struct rsw_marker *marker, const struct rsw_view_tag 
 }
 
 /* A weak tag follows its subject; but it is a root while it is young or pinned, and where what it points at
- * is not sure or cannot be read. */
+ * is not sure or cannot be read. Of one that was forgotten somebody has said that it goes, young or not,
+ * whatever it points at. */
 static bool stays_by_itself(const struct rsw_marker *marker, const struct rsw_view_tag *tag) {
-    return (marker->view.repo.flags & RSW_REPO_ODD) != 0 || tag->young || tag->pin != 0 ||
-           rsw_tag_unsure(tag) ||
-           ((rsw_marker_flags(marker, tag->head) & RSW_BLOB_PARSED) == 0 && !gone(marker, tag->head));
+    if ((marker->view.repo.flags & RSW_REPO_ODD) != 0 || tag->pin != 0 || rsw_tag_unsure(tag)) {
+        return true;
+    }
+    return !tag->forgotten && (tag->young || ((rsw_marker_flags(marker, tag->head) & RSW_BLOB_PARSED) == 0 &&
+                                              !gone(marker, tag->head)));
 }
 
 /* Those that are pinned, or those that are not. */
@@ -247,8 +253,8 @@ static int root_tags(struct rsw_marker *marker, bool pinned, struct rsw_error *e
     const struct rsw_view *view = &marker->view;
     for (size_t i = 0; i < view->tag_count; i++) {
         const struct rsw_view_tag *tag = &view->tags[i];
-        bool goes = tag->subject != 0 || tag->ground == RSW_GROUND_LET_GO;
-        if ((tag->pin != 0) != pinned || (goes && !stays_by_itself(marker, tag))) {
+        bool root = tag->subject == 0 && tag->ground != RSW_GROUND_LET_GO && !tag->forgotten;
+        if ((tag->pin != 0) != pinned || (!root && !stays_by_itself(marker, tag))) {
             continue;
         }
         struct rsw_cause cause = {
@@ -281,7 +287,8 @@ static int root_pins(struct rsw_marker *marker, struct rsw_error *err) {
     return root_tags(marker, true, err);
 }
 
-/* Why a revision is a root by itself; kind 0: it is none. */
+/* Why a revision is a root by itself; kind 0: it is none. One that was forgotten is none for its youth, nor
+ * for what nobody can read in it. */
 static struct rsw_cause revision_root(const struct rsw_marker *marker,
                                       const struct rsw_view_revision *revision) {
     struct rsw_cause cause = {0};
@@ -289,6 +296,8 @@ static struct rsw_cause revision_root(const struct rsw_marker *marker,
         cause.kind = RSW_STEP_ODD_REPOSITORY;
     } else if ((revision->flags & RSW_MEMBER_BAD) != 0) {
         cause.kind = RSW_STEP_BAD_LINK;
+    } else if (revision->forgotten) {
+        return cause;
     } else if (rsw_marker_refs(marker, revision->blob) == NULL && !gone(marker, revision->blob)) {
         cause.kind = RSW_STEP_UNREADABLE;
     } else if (revision->young) {
@@ -402,19 +411,26 @@ static void keep_signatures(struct rsw_marker *marker) {
     }
 }
 
+bool rsw_marker_forgets(const struct rsw_marker *marker, const struct rsw_view_tag *tag) {
+    return tag->forgotten && !stays_by_itself(marker, tag);
+}
+
 bool rsw_marker_lets_go(const struct rsw_marker *marker, const struct rsw_view_tag *tag) {
     return tag->ground == RSW_GROUND_LET_GO && !stays_by_itself(marker, tag);
 }
 
 bool rsw_marker_tag_live(const struct rsw_marker *marker, const struct rsw_view_tag *tag) {
-    if (tag->subject == 0) {
-        return !rsw_marker_lets_go(marker, tag);
+    if (tag->subject == 0 || tag->forgotten) {
+        return !rsw_marker_lets_go(marker, tag) && !rsw_marker_forgets(marker, tag);
     }
     return rsw_marker_manifest_live(marker, tag->subject) || stays_by_itself(marker, tag);
 }
 
 enum rsw_reason rsw_marker_revision_reason(const struct rsw_marker *marker,
                                            const struct rsw_view_revision *revision) {
+    if (revision->forgotten) {
+        return RSW_REASON_FORGOTTEN;
+    }
     if (revision->follower && !rsw_marker_manifest_live(marker, revision->subject)) {
         return RSW_REASON_SUBJECT_GONE;
     }

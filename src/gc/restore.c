@@ -3,6 +3,7 @@
 #include "gc/quarantine.h"
 #include "gc/revive.h"
 #include "gc/wanted.h"
+#include "index/deletion.h"
 #include "storage/layout.h"
 
 #include <stdlib.h>
@@ -144,7 +145,10 @@ static void make_young(struct rsw_txn *txn, const struct rsw_wanted *wanted, int
     }
 }
 
+/* What somebody asked to be forgotten, somebody wants back. */
 static void touch(struct rsw_txn *txn, const struct rsw_wanted *wanted, int64_t now_ms) {
+    rsw_forgotten_spare(txn, wanted->kind, wanted->repo, wanted->kind == RSW_ITEM_TAG ? 0 : wanted->blob,
+                        wanted->name, now_ms);
     switch (wanted->kind) {
     case RSW_ITEM_BLOB:
         rsw_touch_kind(txn, RSW_ITEM_BLOB, 0, wanted->blob, true);

@@ -1,6 +1,7 @@
 #include "gc/revive.h"
 
 #include "gc/revival.h"
+#include "index/deletion.h"
 #include "index/facts.h"
 #include "oci/reference.h"
 #include "util/cleanup.h"
@@ -55,13 +56,21 @@ static int touch_references(struct rsw_txn *txn, uint32_t repo, uint32_t manifes
     return 0;
 }
 
+/* One that a deletion record names goes though what it follows is wanted, until it is touched itself. */
+static bool is_forgotten(struct rsw_txn *txn, enum rsw_item_kind kind, uint32_t repo, uint32_t blob,
+                         const char *name) {
+    struct rsw_forgotten forgotten = {.kind = kind, .repo = repo, .blob = blob};
+    memcpy(forgotten.name, name, strlen(name) + 1);
+    return rsw_forgotten_get(txn, &forgotten) == RSW_FOUND;
+}
+
 static void touch_referrers(struct rsw_txn *txn, uint32_t repo, uint32_t subject) {
     RSW_AUTO_ITER iter = RSW_ITER_INIT;
     uint32_t referrer;
     enum rsw_ref_kind kind;
     rsw_iter_named_by(&iter, txn, subject);
     while (rsw_named_by_next(&iter, &referrer, &kind) == RSW_FOUND) {
-        if (kind == RSW_REF_SUBJECT) {
+        if (kind == RSW_REF_SUBJECT && !is_forgotten(txn, RSW_ITEM_REVISION, repo, referrer, "")) {
             touch(txn, RSW_ITEM_REVISION, repo, referrer);
         }
     }
@@ -81,8 +90,9 @@ static void touch_tags(struct rsw_txn *txn, uint32_t repo, uint32_t manifest) {
         rsw_iter_items_in(&iter, txn, ids[i], RSW_ITEM_TAG, repo);
         while (rsw_item_next(&iter, &item) == RSW_FOUND) {
             struct rsw_digest subject;
-            if (item.blob == manifest || (rsw_tag_weak(&subject, item.name, strlen(item.name)) &&
-                                          rsw_digest_equal(&subject, &blob.digest))) {
+            bool follows = item.blob == manifest || (rsw_tag_weak(&subject, item.name, strlen(item.name)) &&
+                                                     rsw_digest_equal(&subject, &blob.digest));
+            if (follows && !is_forgotten(txn, RSW_ITEM_TAG, repo, 0, item.name)) {
                 rsw_touch_item(txn, &item, false);
             }
         }

@@ -48,7 +48,9 @@ static int sweep_offline(struct rsw_sweep_result *result, struct rsw_index *inde
         return -1;
     }
     if (plan.count == 0) {
-        return rsw_generation_abandon(index, mark.now_ms, err) == 0 ? rsw_tidy(index, storage, err) : -1;
+        return rsw_generation_abandon(index, mark.now_ms, err) == 0
+                   ? rsw_tidy(index, storage, plan.seq, options->clock, err)
+                   : -1;
     }
     if (rsw_generation_begin(&run, &plan, &mark, err) != 0 || rsw_generation_finish(&run, err) != 0) {
         return -1;

@@ -1,5 +1,6 @@
 #include "gc/tidy.h"
 
+#include "gc/deletions.h"
 #include "storage/layout.h"
 #include "util/bitmap.h"
 #include "util/grow.h"
@@ -296,8 +297,10 @@ static int forget_blobs(struct rsw_index *index, struct rsw_error *err) {
     }
 }
 
-int rsw_tidy(struct rsw_index *index, struct rsw_storage *storage, struct rsw_error *err) {
-    if (forget_tombstones(index, storage, RSW_LINK, err) != 0 ||
+int rsw_tidy(struct rsw_index *index, struct rsw_storage *storage, uint64_t decided,
+             const struct rsw_clock *clock, struct rsw_error *err) {
+    if (rsw_deletions_settle(index, decided, clock, err) != 0 ||
+        forget_tombstones(index, storage, RSW_LINK, err) != 0 ||
         forget_tombstones(index, storage, RSW_REVISION, err) != 0 || forget_repositories(index, err) != 0 ||
         forget_blobs(index, err) != 0) {
         return rsw_error_prefix(err, "tidying up after the sweep");

@@ -1,5 +1,6 @@
 /* Loading one repository into a view. */
 #include "gc/marker.h"
+#include "index/deletion.h"
 #include "oci/reference.h"
 #include "util/grow.h"
 
@@ -369,6 +370,42 @@ static int break_rings(struct rsw_view *view, struct rsw_error *err) {
     return 0;
 }
 
+/* What deletion records name, as the index has it now. A tag that points elsewhere by now is another one. */
+static void load_forgotten(struct rsw_marker *marker) {
+    struct rsw_view *view = &marker->view;
+    static const enum rsw_item_kind kinds[] = {RSW_ITEM_REPOSITORY, RSW_ITEM_TAG, RSW_ITEM_REVISION};
+    view->forgotten = false;
+    for (size_t i = 0; marker->forgets && i < sizeof kinds / sizeof *kinds; i++) {
+        RSW_AUTO_ITER iter = RSW_ITER_INIT;
+        struct rsw_forgotten forgotten;
+        rsw_iter_forgotten(&iter, marker->txn, kinds[i], view->repo.id);
+        while (rsw_forgotten_next(&iter, &forgotten) == RSW_FOUND) {
+            const struct rsw_view_tag *tag = rsw_view_find_tag(view, forgotten.name);
+            struct rsw_view_revision *revision = rsw_view_revision_of(view, forgotten.blob);
+            if (kinds[i] == RSW_ITEM_REPOSITORY) {
+                view->forgotten = true;
+            } else if (kinds[i] == RSW_ITEM_TAG && tag != NULL && tag->head == forgotten.head) {
+                view->tags[tag - view->tags].forgotten = true;
+            } else if (kinds[i] == RSW_ITEM_REVISION && revision != NULL) {
+                revision->forgotten = true;
+            }
+        }
+    }
+}
+
+/* They go though what they follow stays. */
+static void release_followers(struct rsw_marker *marker) {
+    struct rsw_view *view = &marker->view;
+    for (size_t i = 0; marker->forgets && i < view->follower_count; i++) {
+        struct rsw_view_follower *follower = &view->followers[i];
+        const struct rsw_view_revision *revision = rsw_view_find_revision(view, follower->blob);
+        const struct rsw_view_tag *tag =
+            follower->by_tag ? rsw_view_find_tag(view, view->names + follower->tag) : NULL;
+        follower->forgotten =
+            follower->by_tag ? tag != NULL && tag->forgotten : revision != NULL && revision->forgotten;
+    }
+}
+
 static void load_uploads(struct rsw_marker *marker) {
     struct rsw_view *view = &marker->view;
     view->young_upload = (view->repo.flags & RSW_REPO_UPLOADS_UNKNOWN) != 0;
@@ -400,6 +437,8 @@ int rsw_view_load(struct rsw_marker *marker, const struct rsw_repo *repo, struct
         return -1;
     }
     load_pins(marker);
+    load_forgotten(marker);
+    release_followers(marker);
     load_uploads(marker);
     if (view->follower_count > 1) {
         qsort(view->followers, view->follower_count, sizeof *view->followers, by_leader);

@@ -37,8 +37,11 @@ const char *const rsw_table_names[RSW_TABLE_COUNT] = {
     [RSW_T_HELD] = "held",
     [RSW_T_DIGEST_OF] = "digest_of",
     [RSW_T_PULL] = "pull",
+    [RSW_T_DELETION] = "deletion",
+    [RSW_T_FORGOTTEN] = "forgotten",
+    [RSW_T_PIN] = "pin",
 };
-_Static_assert(RSW_T_PULL + 1 == RSW_TABLE_COUNT, "the table with the highest number");
+_Static_assert(RSW_T_PIN + 1 == RSW_TABLE_COUNT, "the table with the highest number");
 
 static const char schema_key[] = "schema";
 
@@ -100,8 +103,12 @@ static void write_schema(struct rsw_txn *txn) {
 static int with_schema(struct rsw_index *index, bool write, int (*act)(struct rsw_txn *),
                        struct rsw_error *err) {
     struct rsw_txn txn = {.index = index, .write = write};
-    txn.counters = (struct rsw_counters){
-        .next_generation = 1, .next_event = 1, .next_blob = 1, .next_repo = 1, .first_open = 1};
+    txn.counters = (struct rsw_counters){.next_generation = 1,
+                                         .next_event = 1,
+                                         .next_deletion = 1,
+                                         .next_blob = 1,
+                                         .next_repo = 1,
+                                         .first_open = 1};
     if (rsw_kv_begin(&txn.kv, index->kv, write, err) != 0) {
         return -1;
     }

@@ -621,7 +621,7 @@ struct rsw_index_stat {
     uint64_t file_size;
     unsigned schema;
     size_t table_count;
-    struct rsw_table_stat tables[28];
+    struct rsw_table_stat tables[31];
 };
 int rsw_index_stat(struct rsw_txn *txn, struct rsw_index_stat *out);
 

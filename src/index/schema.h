@@ -59,8 +59,11 @@ enum rsw_table {
     RSW_T_HELD = 25,         /* blob → record: bytes that stay in quarantine beyond their generation */
     RSW_T_DIGEST_OF = 26,    /* id / RSW_DIGESTS_EACH → the digests of so many ids */
     RSW_T_PULL = 27,         /* repository, manifest → when it was last pulled there */
+    RSW_T_DELETION = 28,     /* id (8) → record: what somebody asked to be forgotten */
+    RSW_T_FORGOTTEN = 29,    /* kind (1), repository, blob, tag → the deletion record that names it */
+    RSW_T_PIN = 30,          /* pin, as text → record */
 };
-#define RSW_TABLE_COUNT 28
+#define RSW_TABLE_COUNT 31
 
 /* Ids in keys are 4 bytes wide unless another width stands there. */
 
@@ -83,7 +86,8 @@ enum {
     RSW_V_COUNTERS_MOMENT = 32,         /* u64, LMDB's number of the transaction that wrote this: a lower one
                                            than that of the moment read says that a meta page is damaged */
     RSW_V_COUNTERS_OPEN = 40,           /* u64: no generation with a lower id is open */
-    RSW_V_COUNTERS_SIZE = 48,
+    RSW_V_COUNTERS_NEXT_DELETION = 48,  /* u64, from 1 */
+    RSW_V_COUNTERS_SIZE = 56,
 };
 
 /* META "state": followed by the gap's reason and the storage's URL, of the lengths given. */
@@ -263,6 +267,37 @@ enum {
 enum {
     RSW_V_PULL_AT = 0, /* i64, within RSW_PULL_STEP_MS */
     RSW_V_PULL_SIZE = 8,
+};
+
+/* DELETION, followed by the target, of the length given, and the note. */
+enum {
+    RSW_V_DELETION_KIND = 0,        /* u8, enum rsw_deletion_kind */
+    RSW_V_DELETION_STATE = 1,       /* u8, enum rsw_deletion_state */
+    RSW_V_DELETION_NEEDED = 2,      /* u8, 0 or 1 */
+    RSW_V_DELETION_CREATED = 3,     /* i64 */
+    RSW_V_DELETION_STEADY = 11,     /* i64, the same in steady time */
+    RSW_V_DELETION_CHANGED = 19,    /* i64 */
+    RSW_V_DELETION_SEQ = 27,        /* u64 */
+    RSW_V_DELETION_GENERATION = 35, /* u64 */
+    RSW_V_DELETION_NAMED = 43,      /* u64 */
+    RSW_V_DELETION_SPARED = 51,     /* u64 */
+    RSW_V_DELETION_GONE = 59,       /* u64 */
+    RSW_V_DELETION_TARGET_LEN = 67, /* u32 */
+    RSW_V_DELETION_TEXT = 71,
+};
+
+/* FORGOTTEN. Invariant: DELETION has that record, and it counts this one among those that are left. */
+enum {
+    RSW_V_FORGOTTEN_DELETION = 0, /* u64 */
+    RSW_V_FORGOTTEN_HEAD = 8,     /* u32, of a tag; else 0 */
+    RSW_V_FORGOTTEN_SIZE = 12,
+};
+
+/* PIN, followed by the note. */
+enum {
+    RSW_V_PIN_CREATED = 0, /* i64 */
+    RSW_V_PIN_UNTIL = 8,   /* i64; 0: for ever */
+    RSW_V_PIN_NOTE = 16,
 };
 
 enum rsw_generation_flag { RSW_GENERATION_CLEARING = 1 << 0, RSW_GENERATION_SETTLING = 1 << 1 };

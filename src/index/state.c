@@ -28,6 +28,7 @@ int rsw_counters_load(struct rsw_txn *txn) {
     txn->counters.next_blob = rsw_get_le32(value.data + RSW_V_COUNTERS_NEXT_BLOB);
     txn->counters.next_repo = rsw_get_le32(value.data + RSW_V_COUNTERS_NEXT_REPO);
     txn->counters.first_open = rsw_get_le64(value.data + RSW_V_COUNTERS_OPEN);
+    txn->counters.next_deletion = rsw_get_le64(value.data + RSW_V_COUNTERS_NEXT_DELETION);
     return RSW_FOUND;
 }
 
@@ -42,6 +43,7 @@ void rsw_counters_save(struct rsw_txn *txn) {
     rsw_put_le32(value + RSW_V_COUNTERS_NEXT_REPO, txn->counters.next_repo);
     rsw_put_le64(value + RSW_V_COUNTERS_MOMENT, rsw_kv_moment(txn->kv) + 1);
     rsw_put_le64(value + RSW_V_COUNTERS_OPEN, txn->counters.first_open);
+    rsw_put_le64(value + RSW_V_COUNTERS_NEXT_DELETION, txn->counters.next_deletion);
     rsw_value_put(txn, RSW_T_META, &key, value, RSW_V_COUNTERS_SIZE);
 }
 

@@ -23,6 +23,7 @@ struct rsw_counters {
     uint64_t seq;
     uint64_t next_generation;
     uint64_t next_event;
+    uint64_t next_deletion;
     uint32_t next_blob;
     uint32_t next_repo;
     uint64_t first_open; /* no generation below it is open */

@@ -1,6 +1,7 @@
 /* From what storage said to records of the index. Every function is one fact; none takes anything back. */
 #include "scan/batch.h"
 
+#include "index/deletion.h"
 #include "index/facts.h"
 #include "index/time.h"
 
@@ -28,6 +29,61 @@ static void put_tombstone(struct rsw_txn *txn, enum rsw_member_kind kind, uint32
     }
 }
 
+/* ---- what a deletion record names ---- */
+
+#define TICK_MS INT64_C(1000)                    /* storage may tell whole seconds only */
+#define CLOCKS_APART_MS (5 * 60 * INT64_C(1000)) /* that of storage and ours; beyond it nothing is swept */
+
+/* By how much the clock can have been set back since. What went ahead and was not kept went back. */
+static int64_t set_back_ms(const struct rsw_time *time, const struct rsw_deletion *deletion) {
+    int64_t passed_ms = time->steady_ms - deletion->created_steady_ms;
+    int64_t ahead_ms = rsw_time_ahead_ms(time, passed_ms + 1);
+    int64_t kept_ms = time->now_ms - deletion->created_ms - passed_ms;
+    return ahead_ms > kept_ms ? ahead_ms - kept_ms : 0;
+}
+
+bool rsw_apply_is_anew(struct rsw_txn *txn, uint64_t deletion_id, int64_t mtime_ms,
+                       const struct rsw_apply *apply) {
+    struct rsw_deletion deletion;
+    struct rsw_state state;
+    struct rsw_time time;
+    if (rsw_deletion_get(txn, deletion_id, &deletion) != RSW_FOUND ||
+        rsw_state_get(txn, &state) != RSW_FOUND || rsw_time_look(txn, apply->clock, &time) != RSW_FOUND) {
+        return true;
+    }
+    bool all_heard = !apply->registry_stopped && state.first_event_ms != 0 && state.gap_seq <= deletion.seq;
+    int64_t doubt_ms = TICK_MS + set_back_ms(&time, &deletion) + (all_heard ? 0 : CLOCKS_APART_MS);
+    return mtime_ms > deletion.created_ms - doubt_ms;
+}
+
+/* Storage has this member, and the index had it or not. */
+static void spare_member(struct rsw_txn *txn, const struct rsw_member *member, enum rsw_member_kind kind,
+                         int64_t mtime_ms, bool appeared, const struct rsw_apply *apply) {
+    struct rsw_forgotten forgotten = {.kind = kind == RSW_LINK ? RSW_ITEM_LINK : RSW_ITEM_REVISION,
+                                      .repo = member->repo,
+                                      .blob = member->blob};
+    int answer = rsw_forgotten_get(txn, &forgotten);
+    if (answer == RSW_FOUND && rsw_apply_is_anew(txn, forgotten.deletion, mtime_ms, apply)) {
+        rsw_forgotten_spare(txn, forgotten.kind, member->repo, member->blob, NULL, apply->now_ms);
+        rsw_touch(txn, member->repo, member->blob);
+    } else if (answer == RSW_ABSENT && appeared) { /* so the repository does not go */
+        rsw_forgotten_spare(txn, RSW_ITEM_REPOSITORY, member->repo, 0, NULL, apply->now_ms);
+    }
+}
+
+static void spare_tag(struct rsw_txn *txn, const struct rsw_tag *tag, int64_t mtime_ms,
+                      const struct rsw_apply *apply) {
+    struct rsw_forgotten forgotten = {.kind = RSW_ITEM_TAG, .repo = tag->repo};
+    memcpy(forgotten.name, tag->name, sizeof forgotten.name);
+    if (rsw_forgotten_get(txn, &forgotten) == RSW_FOUND &&
+        (forgotten.head != tag->head || rsw_apply_is_anew(txn, forgotten.deletion, mtime_ms, apply))) {
+        rsw_forgotten_spare(txn, RSW_ITEM_TAG, tag->repo, 0, tag->name, apply->now_ms);
+        rsw_touch_tag(txn, tag->repo, tag->name);
+    }
+}
+
+/* ---- members, tags ---- */
+
 void rsw_apply_member(struct rsw_txn *txn, uint32_t repo, const struct rsw_seen_member *seen,
                       struct rsw_apply *apply) {
     uint32_t blob = rsw_blob_intern(txn, &seen->digest, apply->now_ms);
@@ -54,6 +110,8 @@ void rsw_apply_member(struct rsw_txn *txn, uint32_t repo, const struct rsw_seen_
     } else if (seen->target.alg != 0 && !rsw_digest_equal(&seen->target, &seen->digest)) {
         member.target = rsw_blob_intern(txn, &seen->target, apply->now_ms);
     }
+    spare_member(txn, &member, seen->kind, seen->mtime_ms,
+                 answer == RSW_ABSENT || (had.flags & RSW_MEMBER_PRESENT) == 0, apply);
     rsw_fact_member(txn, seen->kind, &member);
 }
 
@@ -75,6 +133,7 @@ void rsw_apply_tag(struct rsw_txn *txn, uint32_t repo, uint64_t looked, const st
     tag.touched_ms = tag.touched_ms > seen->mtime_ms ? tag.touched_ms : seen->mtime_ms;
     tag.seq = rsw_txn_seq(txn);
     rsw_tag_put(txn, &tag);
+    spare_tag(txn, &tag, seen->mtime_ms, apply);
 }
 
 void rsw_apply_history(struct rsw_txn *txn, uint32_t repo, const struct rsw_seen_history *seen,

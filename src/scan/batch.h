@@ -122,6 +122,11 @@ void rsw_apply_manifest(struct rsw_txn *txn, const struct rsw_seen_manifest *see
 /* How long until a settle has gone by since `since_ms`, so that no request can be under way that was then;
  * not above 0: it has. Read or write. */
 int64_t rsw_apply_settle_left_ms(struct rsw_txn *txn, int64_t since_ms, const struct rsw_apply *apply);
+/* Was it written, at `mtime_ms` by the clock of storage, after this deletion was asked for? A push says so
+ * itself, but for one that nobody heard of: where that can be, what is hardly older counts as written after
+ * it. In doubt it was. Read or write. */
+bool rsw_apply_is_anew(struct rsw_txn *txn, uint64_t deletion, int64_t mtime_ms,
+                       const struct rsw_apply *apply);
 /* Storage was asked after `looked` and does not have this blob's data. */
 void rsw_apply_blob_absent(struct rsw_txn *txn, uint32_t id, uint64_t looked, const struct rsw_apply *apply);
 

@@ -2,7 +2,9 @@
 #include "feed_help.h"
 
 #include "feed/apply.h"
+#include "index/deletion.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -284,6 +286,130 @@ static void when_a_manifest_was_pulled_is_written_down(void **state) {
     commit(&txn);
 }
 
+/* ---- what somebody asked to be forgotten ---- */
+
+static bool is_forgotten(struct rsw_txn *txn, enum rsw_item_kind kind, uint32_t blob, const char *tag) {
+    struct rsw_forgotten forgotten = {.kind = kind, .repo = repo_id(txn, "a/b"), .blob = blob};
+    memcpy(forgotten.name, tag, strlen(tag) + 1);
+    return rsw_forgotten_get(txn, &forgotten) == RSW_FOUND;
+}
+
+/* Manifest 1 under v1, layer 2, the repository: all in one record. */
+static void forget_all(struct place *place) {
+    struct body push = with(&push_layer, 1);
+    struct body layer = with(&push_layer, 2);
+    push.type = MANIFEST;
+    push.tag = "v1";
+    apply(place, &push);
+    apply(place, &layer);
+    struct rsw_txn *txn = begin_write(place);
+    struct rsw_deletion deletion = {.kind = RSW_DELETION_REPO, .state = RSW_DELETION_WAITING, .named = 4};
+    uint32_t repo = repo_id(txn, "a/b");
+    uint32_t manifest = blob_id(txn, 1);
+    rsw_deletion_add(txn, &deletion);
+    const struct rsw_forgotten objects[] = {
+        {.kind = RSW_ITEM_REVISION, .repo = repo, .blob = manifest, .deletion = deletion.id},
+        {.kind = RSW_ITEM_LINK, .repo = repo, .blob = blob_id(txn, 2), .deletion = deletion.id},
+        {.kind = RSW_ITEM_TAG, .repo = repo, .head = manifest, .deletion = deletion.id, .name = "v1"},
+        {.kind = RSW_ITEM_REPOSITORY, .repo = repo, .deletion = deletion.id},
+    };
+    for (size_t i = 0; i < sizeof objects / sizeof *objects; i++) {
+        assert_true(rsw_forgotten_add(txn, &objects[i]));
+    }
+    commit(&txn);
+    drop_checks(place);
+}
+
+/* Which of manifest, layer, tag and repository are still in the record, as letters. */
+static void expect_forgotten(struct place *place, const char *letters) {
+    char left[5] = "";
+    RSW_AUTO_TXN txn = begin_read(place);
+    struct rsw_deletion deletion;
+    snprintf(left, sizeof left, "%s%s%s%s",
+             is_forgotten(txn, RSW_ITEM_REVISION, blob_id(txn, 1), "") ? "m" : "",
+             is_forgotten(txn, RSW_ITEM_LINK, blob_id(txn, 2), "") ? "l" : "",
+             is_forgotten(txn, RSW_ITEM_TAG, 0, "v1") ? "t" : "",
+             is_forgotten(txn, RSW_ITEM_REPOSITORY, 0, "") ? "r" : "");
+    assert_string_equal(left, letters);
+    assert_int_equal(rsw_deletion_get(txn, 1, &deletion), RSW_FOUND);
+    assert_int_equal(rsw_deletion_left(&deletion), strlen(letters));
+    assert_int_equal(deletion.state, letters[0] != 0 ? RSW_DELETION_WAITING : RSW_DELETION_DONE);
+}
+
+static void what_is_pushed_again_leaves_its_deletion_record_with_its_repository(void **state) {
+    struct place *place = *state;
+    struct body push = with(&push_layer, 1);
+    struct body layer = with(&push_layer, 2);
+    push.type = MANIFEST;
+    forget_all(place);
+    expect_forgotten(place, "mltr");
+    apply(place, &push); /* by its digest */
+    expect_forgotten(place, "lt");
+    layer.action = "mount";
+    apply(place, &layer);
+    expect_forgotten(place, "t");
+    push.tag = "v1";
+    apply(place, &push);
+    expect_forgotten(place, "");
+}
+
+static void a_push_of_something_else_keeps_the_repository_alone(void **state) {
+    struct place *place = *state;
+    struct body push = with(&push_layer, 3);
+    push.type = MANIFEST;
+    push.tag = "v2";
+    forget_all(place);
+    apply(place, &push);
+    expect_forgotten(place, "mlt");
+}
+
+static void a_tag_that_is_set_anew_leaves_its_record_and_its_old_head_does_not(void **state) {
+    struct place *place = *state;
+    struct body push = with(&push_layer, 3);
+    push.type = MANIFEST;
+    push.tag = "v1";
+    forget_all(place);
+    apply(place, &push);
+    expect_forgotten(place, "ml");
+}
+
+static void a_pull_of_what_was_forgotten_is_written_down_and_touches_nothing(void **state) {
+    struct place *place = *state;
+    struct body pull = with(&push_layer, 1);
+    pull.type = MANIFEST;
+    pull.action = "pull";
+    pull.tag = "v1";
+    forget_all(place);
+    int64_t touched_ms = member_of(place, RSW_REVISION, "a/b", 1).touched_ms;
+    uint64_t seq = member_of(place, RSW_REVISION, "a/b", 1).seq;
+    place->now_ms += 10 * RSW_PULL_STEP_MS;
+    apply(place, &pull);
+    expect_forgotten(place, "mltr");
+    assert_true(member_of(place, RSW_REVISION, "a/b", 1).touched_ms == touched_ms);
+    assert_true(member_of(place, RSW_REVISION, "a/b", 1).seq == seq);
+    int64_t at_ms = 0;
+    struct rsw_txn *txn = begin_write(place);
+    assert_int_equal(rsw_pull_get(txn, repo_id(txn, "a/b"), blob_id(txn, 1), &at_ms), RSW_FOUND);
+    assert_true(at_ms == place->now_ms);
+    commit(&txn);
+    assert_int_equal(count_checks(place, RSW_CHECK_OBJECT), 0);
+    forget_member(place, RSW_REVISION, "a/b", 1); /* a cache has answered, or somebody pushed it unheard */
+    apply(place, &pull);
+    assert_int_equal(count_checks(place, RSW_CHECK_OBJECT), 1);
+    assert_false((member_of(place, RSW_REVISION, "a/b", 1).flags & RSW_MEMBER_PRESENT) != 0);
+}
+
+static void a_pull_of_a_layer_touches_it_whatever_was_forgotten(void **state) {
+    struct place *place = *state;
+    struct body pull = with(&push_layer, 2);
+    pull.action = "pull";
+    forget_all(place);
+    place->now_ms += 10 * RSW_PULL_STEP_MS;
+    apply(place, &pull);
+    expect_forgotten(place, "mltr");
+    assert_true(member_of(place, RSW_LINK, "a/b", 2).touched_ms == place->now_ms);
+}
+
 static void a_pull_of_what_the_index_does_not_know_is_believed_and_looked_at(void **state) {
     struct place *place = *state;
     struct body pull = with(&push_layer, 1);
@@ -473,6 +599,11 @@ int main(void) {
         TEST(a_delete_does_not_hurry_a_tag_that_settles),
         TEST(pulls_touch_now_and_then),
         TEST(when_a_manifest_was_pulled_is_written_down),
+        TEST(what_is_pushed_again_leaves_its_deletion_record_with_its_repository),
+        TEST(a_push_of_something_else_keeps_the_repository_alone),
+        TEST(a_tag_that_is_set_anew_leaves_its_record_and_its_old_head_does_not),
+        TEST(a_pull_of_what_was_forgotten_is_written_down_and_touches_nothing),
+        TEST(a_pull_of_a_layer_touches_it_whatever_was_forgotten),
         TEST(a_pull_of_what_the_index_does_not_know_is_believed_and_looked_at),
         TEST(a_manifest_pulled_through_its_layer_link_touches_that),
         TEST(a_delete_takes_nothing_away),

@@ -185,11 +185,13 @@ static void ask(struct rsw_feed *feed, const char *method, const char *path, con
     http_request(rsw_feed_address(feed), method, path, OTHER, body, strlen(body), reply);
 }
 
+static const char *const mine[] = {"/mine", "/ours", NULL};
+
 static void further_requests_are_answered_by_others(void **state) {
     struct place *place = *state;
     const struct rsw_feed_options options = {.listen = "127.0.0.1:0",
                                              .token = TOKEN,
-                                             .further_path = "/mine",
+                                             .further_paths = mine,
                                              .further_token = OTHER,
                                              .further = repeat};
     struct rsw_feed *feed = start_with(place, &options);
@@ -206,7 +208,7 @@ static void further_requests_are_answered_by_others(void **state) {
     expect_status(feed, "GET", "/mine/7", 401, &reply);
     expect_status(feed, "GET", "/nonsense", 404, &reply);
     assert_string_equal(reply.body,
-                        "there is POST /events, GET /healthz, GET /readyz, GET /metrics, /mine\n");
+                        "there is POST /events, GET /healthz, GET /readyz, GET /metrics, /mine, /ours\n");
     http_request(rsw_feed_address(feed), "POST", "/mine", TOKEN, "", 0, &reply); /* that of events */
     assert_int_equal(reply.status, 401);
     assert_int_equal(http_post(rsw_feed_address(feed), OTHER, push_text(1)), 401);
@@ -231,7 +233,7 @@ static void who_may_send_events_may_do_nothing_else(void **state) {
     struct rsw_error err = RSW_ERROR_INIT;
     const struct rsw_feed_options options = {.listen = "127.0.0.1:0",
                                              .token = TOKEN,
-                                             .further_path = "/mine",
+                                             .further_paths = mine,
                                              .further_token = TOKEN,
                                              .further = repeat,
                                              .clock = &place->clock};
@@ -244,7 +246,7 @@ static void the_body_of_a_further_request_has_a_maximum(void **state) {
     struct place *place = *state;
     const struct rsw_feed_options options = {.listen = "127.0.0.1:0",
                                              .token = TOKEN,
-                                             .further_path = "/mine",
+                                             .further_paths = mine,
                                              .further_token = OTHER,
                                              .further = repeat};
     struct rsw_feed *feed = start_with(place, &options);

@@ -2,6 +2,9 @@ regsweep_unit_test(gc_lease SOURCES gc_lease.c MODULES gc scan policy oci regist
 regsweep_unit_test(gc_policy
     SOURCES gc_policy.c gc_help.c
     MODULES gc scan policy oci registry storage index util)
+regsweep_unit_test(gc_forget
+    SOURCES gc_forget.c gc_help.c
+    MODULES gc scan policy oci registry storage index util)
 regsweep_unit_test(gc_mark
     SOURCES gc_mark.c gc_help.c
     MODULES gc scan policy oci registry storage index util)

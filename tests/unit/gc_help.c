@@ -1,5 +1,7 @@
 #include "gc_help.h"
 
+#include "gc/deletions.h"
+
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -294,6 +296,18 @@ void pin_tag(struct world *w, const char *repo_name, const char *tag_name) {
     pins[w->options.pin_count++] = (struct rsw_pin){.repo = repo_name, .tag = tag_name};
 }
 
+uint64_t forget(struct world *w, enum rsw_deletion_kind kind, const char *target) {
+    struct rsw_error err = RSW_ERROR_INIT;
+    struct rsw_deletion deletion;
+    const struct rsw_deletion_request request = {.kind = kind, .target = target};
+    unmark(w);
+    if (rsw_deletion_write(&deletion, w->txn, &request, rsw_clock_system(), &err) != 0) {
+        fail_msg("%s", err.message);
+    }
+    sound(w);
+    return deletion.id;
+}
+
 /* ---- the plan ---- */
 
 const struct rsw_plan *plan_of(struct world *w) {
@@ -347,17 +361,18 @@ static void expected_line(struct world *w, char line[LINE_MAX_LEN], const char *
     int count = sscanf(text, "%256s %256s %256s %256s", words[0], words[1], words[2], words[3]);
     if (strcmp(words[0], "blob") == 0 && count == 2) {
         line_of(line, RSW_ITEM_BLOB, 0, known_blob(w, words[1]), "", RSW_REASON_UNREFERENCED);
-    } else if (strcmp(words[0], "link") == 0 && count == 3) {
+    } else if (strcmp(words[0], "link") == 0 && count >= 3) {
         line_of(line, RSW_ITEM_LINK, known_repo(w, words[1]), known_blob(w, words[2]), "",
-                RSW_REASON_UNREFERENCED);
+                count == 4 ? reason_named(words[3]) : RSW_REASON_UNREFERENCED);
     } else if (strcmp(words[0], "revision") == 0 && count == 4) {
         line_of(line, RSW_ITEM_REVISION, known_repo(w, words[1]), known_blob(w, words[2]), "",
                 reason_named(words[3]));
     } else if (strcmp(words[0], "tag") == 0 && count >= 3) {
         line_of(line, RSW_ITEM_TAG, known_repo(w, words[1]), 0, words[2],
                 count == 4 ? reason_named(words[3]) : RSW_REASON_SUBJECT_GONE);
-    } else if (strcmp(words[0], "repository") == 0 && count == 2) {
-        line_of(line, RSW_ITEM_REPOSITORY, known_repo(w, words[1]), 0, "", RSW_REASON_EMPTY);
+    } else if (strcmp(words[0], "repository") == 0 && count >= 2) {
+        line_of(line, RSW_ITEM_REPOSITORY, known_repo(w, words[1]), 0, "",
+                count == 3 ? reason_named(words[2]) : RSW_REASON_EMPTY);
     } else if (strcmp(words[0], "upload") == 0 && count == 3) {
         line_of(line, RSW_ITEM_UPLOAD, known_repo(w, words[1]), 0, words[2], RSW_REASON_STALE);
     } else {

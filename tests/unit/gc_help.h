@@ -23,6 +23,7 @@
 
 #include "gc/mark.h"
 #include "gc/why.h"
+#include "index/deletion.h"
 #include "index/facts.h"
 #include "index/index.h"
 #include "policy/policy.h"
@@ -83,13 +84,15 @@ void pin(struct world *w, const char *repo_name, const char *name);
 void policy(struct world *w, const char *text);
 void pulled(struct world *w, const char *repo_name, const char *name);
 void pin_tag(struct world *w, const char *repo_name, const char *tag_name);
+/* As the command does, in a record of its own, whose id it gives. */
+uint64_t forget(struct world *w, enum rsw_deletion_kind kind, const char *target);
 
 /* ---- what a mark makes of it ---- */
 const struct rsw_plan *plan_of(struct world *w);
 /* Exactly these go, in any order; NULL ends the list:
- *     "blob NAME" "link REPO NAME" "revision REPO NAME REASON" "tag REPO TAG [REASON]" "repository REPO"
- *     "upload REPO ID"
- * The reason of all but revisions is the one that their kind always has, and is compared too. */
+ *     "blob NAME" "link REPO NAME [REASON]" "revision REPO NAME REASON" "tag REPO TAG [REASON]"
+ *     "repository REPO [REASON]" "upload REPO ID"
+ * A reason that is not given is the one that the kind mostly has, and is compared too. */
 void goes(struct world *w, ...) __attribute__((sentinel));
 /* Whether the plan warns of this with this problem; repo and blob NULL: whichever. */
 bool warned(struct world *w, const char *repo_name, const char *name, const char *problem);

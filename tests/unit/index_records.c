@@ -1,6 +1,8 @@
 /* Records: what is put comes back, what is refused, what goes along with what. */
 #include "index_support.h"
 
+#include "index/pin.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -115,6 +117,120 @@ static void pulls_are_written_down_now_and_then_and_go_with_their_revision(void 
     rsw_member_drop(txn, RSW_REVISION, 1, 2);
     assert_int_equal(rsw_pull_get(txn, 1, 2, &at_ms), RSW_ABSENT);
     assert_int_equal(rsw_pull_get(txn, 1, 3, &at_ms), RSW_FOUND);
+    close_all(&txn, index);
+}
+
+static struct rsw_deletion a_deletion(struct rsw_txn *txn, uint64_t named) {
+    struct rsw_deletion deletion = {.kind = RSW_DELETION_IMAGE,
+                                    .state = RSW_DELETION_WAITING,
+                                    .created_ms = 7,
+                                    .created_steady_ms = 8,
+                                    .named = named,
+                                    .target = "a/b:1",
+                                    .note = "why"};
+    rsw_deletion_add(txn, &deletion);
+    return deletion;
+}
+
+static void deletions_come_back_with_what_they_name(void **state) {
+    struct rsw_index *index = open_index(*state);
+    struct rsw_txn *txn = begin_write(index);
+    assert_false(rsw_forgotten_any(txn));
+    struct rsw_deletion made = a_deletion(txn, 2);
+    struct rsw_forgotten tag = {
+        .kind = RSW_ITEM_TAG, .repo = 3, .head = 9, .deletion = made.id, .name = "latest"};
+    struct rsw_forgotten revision = {.kind = RSW_ITEM_REVISION, .repo = 3, .blob = 9, .deletion = made.id};
+    assert_true(rsw_forgotten_add(txn, &tag) && rsw_forgotten_add(txn, &revision));
+    tag.deletion = 99; /* the first one has it */
+    assert_false(rsw_forgotten_add(txn, &tag));
+    commit(&txn);
+    index = reopen(index, *state);
+    txn = begin_read(index);
+    struct rsw_deletion deletion;
+    struct rsw_forgotten forgotten = {.kind = RSW_ITEM_TAG, .repo = 3, .name = "latest"};
+    assert_int_equal(rsw_deletion_get(txn, 1, &deletion), RSW_FOUND);
+    assert_int_equal(rsw_deletion_get(txn, 2, &deletion), RSW_ABSENT);
+    assert_int_equal(deletion.kind, RSW_DELETION_IMAGE);
+    assert_int_equal(deletion.seq, made.seq);
+    assert_int_equal(deletion.created_ms, 7);
+    assert_int_equal(deletion.created_steady_ms, 8);
+    assert_string_equal(deletion.target, "a/b:1");
+    assert_string_equal(deletion.note, "why");
+    assert_int_equal(rsw_forgotten_get(txn, &forgotten), RSW_FOUND);
+    assert_int_equal(forgotten.head, 9);
+    assert_int_equal(forgotten.deletion, 1);
+    assert_true(rsw_forgotten_any(txn));
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    rsw_iter_forgotten(&iter, txn, RSW_ITEM_REVISION, 3);
+    assert_int_equal(rsw_forgotten_next(&iter, &forgotten), RSW_FOUND);
+    assert_int_equal(forgotten.blob, 9);
+    assert_int_equal(rsw_forgotten_next(&iter, &forgotten), RSW_ABSENT);
+    close_all(&txn, index);
+}
+
+static void a_deletion_is_done_with_the_last_that_it_names(void **state) {
+    struct rsw_index *index = open_index(*state);
+    struct rsw_txn *txn = begin_write(index);
+    struct rsw_deletion deletion = a_deletion(txn, 3);
+    const struct rsw_forgotten revision = {
+        .kind = RSW_ITEM_REVISION, .repo = 3, .blob = 9, .deletion = deletion.id};
+    const struct rsw_forgotten repo = {.kind = RSW_ITEM_REPOSITORY, .repo = 3, .deletion = deletion.id};
+    const struct rsw_forgotten tag = {.kind = RSW_ITEM_TAG, .repo = 3, .deletion = deletion.id, .name = "1"};
+    rsw_forgotten_add(txn, &revision);
+    rsw_forgotten_add(txn, &repo);
+    rsw_forgotten_add(txn, &tag);
+    rsw_forgotten_end(txn, &revision, true, 100);
+    assert_int_equal(rsw_deletion_get(txn, 1, &deletion), RSW_FOUND);
+    assert_int_equal(deletion.state, RSW_DELETION_WAITING);
+    assert_int_equal(rsw_deletion_left(&deletion), 2);
+    assert_false(rsw_forgotten_spare(txn, RSW_ITEM_REVISION, 4, 9, NULL, 150)); /* of another repository */
+    assert_true(rsw_forgotten_spare(txn, RSW_ITEM_TAG, 3, 0, "1", 200));        /* and the repository */
+    assert_int_equal(rsw_deletion_get(txn, 1, &deletion), RSW_FOUND);
+    assert_int_equal(deletion.state, RSW_DELETION_DONE);
+    assert_int_equal(deletion.changed_ms, 200);
+    assert_int_equal(deletion.gone, 1);
+    assert_int_equal(deletion.spared, 2);
+    assert_false(rsw_forgotten_any(txn));
+    close_all(&txn, index);
+}
+
+static void of_deletions_that_ended_the_last_are_remembered(void **state) {
+    struct rsw_index *index = open_index(*state);
+    struct rsw_txn *txn = begin_write(index);
+    struct rsw_deletion deletion;
+    for (int i = 0; i < RSW_DELETIONS_KEPT + 2; i++) {
+        deletion = a_deletion(txn, 1);
+        deletion.state = i == 0 ? RSW_DELETION_DONE : RSW_DELETION_WAITING;
+        rsw_deletion_put(txn, &deletion);
+    }
+    assert_int_equal(rsw_deletion_get(txn, 1, &deletion), RSW_ABSENT);
+    assert_int_equal(rsw_deletion_get(txn, 2, &deletion), RSW_FOUND); /* it waits */
+    close_all(&txn, index);
+}
+
+static void pins_come_back_until_they_are_dropped(void **state) {
+    struct rsw_index *index = open_index(*state);
+    struct rsw_txn *txn = begin_write(index);
+    const struct rsw_kept_pin put = {.text = "a/b:1", .created_ms = 5, .until_ms = 6, .note = "why"};
+    const struct rsw_kept_pin other = {.text = "a/b:10"};
+    struct rsw_kept_pin pin;
+    rsw_kept_pin_put(txn, &put);
+    rsw_kept_pin_put(txn, &other);
+    commit(&txn);
+    index = reopen(index, *state);
+    txn = begin_write(index);
+    assert_int_equal(rsw_kept_pin_get(txn, "a/b:1", &pin), RSW_FOUND);
+    assert_int_equal(pin.created_ms, 5);
+    assert_int_equal(pin.until_ms, 6);
+    assert_string_equal(pin.note, "why");
+    rsw_kept_pin_drop(txn, "a/b:1");
+    assert_int_equal(rsw_kept_pin_get(txn, "a/b:1", &pin), RSW_ABSENT);
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    rsw_iter_kept_pins(&iter, txn);
+    assert_int_equal(rsw_kept_pin_next(&iter, &pin), RSW_FOUND);
+    assert_string_equal(pin.text, "a/b:10");
+    assert_int_equal(rsw_kept_pin_next(&iter, &pin), RSW_ABSENT);
+    rsw_iter_end(&iter);
     close_all(&txn, index);
 }
 
@@ -639,6 +755,10 @@ int main(void) {
         TEST(state_comes_back_after_reopening),
         TEST(blobs_of_every_algorithm_come_back_by_id_and_by_digest),
         TEST(pulls_are_written_down_now_and_then_and_go_with_their_revision),
+        TEST(deletions_come_back_with_what_they_name),
+        TEST(a_deletion_is_done_with_the_last_that_it_names),
+        TEST(of_deletions_that_ended_the_last_are_remembered),
+        TEST(pins_come_back_until_they_are_dropped),
         TEST(repositories_come_back_by_id_and_by_name),
         TEST(links_and_revisions_come_back_and_do_not_mix),
         TEST(tags_of_one_name_do_not_show_the_history_of_a_longer_one),

@@ -1,6 +1,9 @@
 /* A scan of an index that is there already: both ways, and never against a newer claim. */
 #include "scan_help.h"
 
+#include "index/deletion.h"
+#include "index/time.h"
+
 #include <string.h>
 
 static void what_storage_lost_is_taken_back(void **state) {
@@ -193,6 +196,120 @@ static void a_storage_that_is_not_mounted_empties_no_index(void **state) {
     expect(w, "revision app %s present", text(&image.manifest));
 }
 
+/* ---- what somebody asked to be forgotten ---- */
+
+static struct rsw_forgotten objects[2]; /* revision and tag of the image at hand */
+
+/* Now, as somebody would who has the index alone. `heard`: the registry's events have come in until now. */
+static void forget(struct world *w, const struct tree_image *image, bool heard) {
+    struct rsw_txn *txn = NULL;
+    struct rsw_deletion deletion = {.kind = RSW_DELETION_IMAGE, .state = RSW_DELETION_WAITING, .named = 2};
+    struct rsw_time time;
+    struct rsw_state state;
+    uint32_t repo = repo_id(w, "app");
+    uint32_t manifest = blob_id(w, &image->manifest);
+    assert_int_equal(rsw_txn_begin_write(&txn, w->index, &w->err), 0);
+    rsw_time_keep(txn, &w->clock, &time);
+    rsw_state_get(txn, &state);
+    state.first_event_ms = heard ? 1 : 0;
+    rsw_state_put(txn, &state);
+    deletion.created_ms = time.now_ms;
+    deletion.created_steady_ms = time.steady_ms;
+    rsw_deletion_add(txn, &deletion);
+    objects[0] = (struct rsw_forgotten){
+        .kind = RSW_ITEM_REVISION, .repo = repo, .blob = manifest, .deletion = deletion.id};
+    objects[1] = (struct rsw_forgotten){
+        .kind = RSW_ITEM_TAG, .repo = repo, .head = manifest, .deletion = deletion.id, .name = "1"};
+    assert_true(rsw_forgotten_add(txn, &objects[0]) && rsw_forgotten_add(txn, &objects[1]));
+    assert_int_equal(rsw_txn_commit(&txn, &w->err), 0);
+}
+
+/* How many of the two are still to go, after a scan. */
+static int left_after_scan(struct world *w) {
+    scan(w);
+    RSW_AUTO_TXN txn = NULL;
+    assert_int_equal(rsw_txn_begin_read(&txn, w->index, &w->err), 0);
+    return (rsw_forgotten_get(txn, &objects[0]) == RSW_FOUND) +
+           (rsw_forgotten_get(txn, &objects[1]) == RSW_FOUND);
+}
+
+static void open_gap(struct world *w) {
+    struct rsw_txn *txn = NULL;
+    assert_int_equal(rsw_txn_begin_write(&txn, w->index, &w->err), 0);
+    rsw_state_gap(txn, w->now_ms, "test");
+    assert_int_equal(rsw_txn_commit(&txn, &w->err), 0);
+}
+
+static struct tree_image image_of(struct world *w, int64_t mtime_ms) {
+    w->tree.mtime_ms = mtime_ms;
+    struct tree_image image = tree_image(&w->tree, "app", "1", "seed", 1);
+    scan(w);
+    return image;
+}
+
+static void what_was_written_after_it_was_forgotten_is_spared(void **state) {
+    struct world *w = *state;
+    struct tree_image image = image_of(w, T0 - 60 * MINUTE);
+    forget(w, &image, true);
+    assert_int_equal(left_after_scan(w), 2);
+    w->tree.mtime_ms = T0 + MINUTE;
+    tree_tag(&w->tree, "app", "1", &image.manifest);
+    assert_int_equal(left_after_scan(w), 1);
+    tree_revision(&w->tree, "app", &image.manifest);
+    assert_int_equal(left_after_scan(w), 0);
+}
+
+static void a_tag_that_was_set_to_something_else_is_spared(void **state) {
+    struct world *w = *state;
+    struct tree_image image = image_of(w, T0 - 60 * MINUTE);
+    forget(w, &image, true);
+    tree_image(&w->tree, "app", "1", "other", 1);
+    assert_int_equal(left_after_scan(w), 1);
+}
+
+static void what_is_hardly_older_is_spared_where_an_event_may_be_lost(void **state) {
+    struct world *w = *state;
+    struct tree_image image = image_of(w, T0 - 2 * MINUTE);
+    forget(w, &image, true);
+    assert_int_equal(left_after_scan(w), 2);
+    open_gap(w);
+    assert_int_equal(left_after_scan(w), 0);
+}
+
+static void what_is_hardly_older_is_spared_where_no_event_ever_came(void **state) {
+    struct world *w = *state;
+    struct tree_image image = image_of(w, T0 - 2 * MINUTE);
+    forget(w, &image, false);
+    assert_int_equal(left_after_scan(w), 0);
+}
+
+static void what_is_hardly_older_is_spared_with_the_registry_stopped(void **state) {
+    struct world *w = *state;
+    struct tree_image image = image_of(w, T0 - 2 * MINUTE);
+    forget(w, &image, true);
+    w->options.registry_stopped = true;
+    assert_int_equal(left_after_scan(w), 0);
+}
+
+static void what_is_long_older_goes_all_the_same(void **state) {
+    struct world *w = *state;
+    struct tree_image image = image_of(w, T0 - 6 * MINUTE);
+    forget(w, &image, false);
+    open_gap(w);
+    w->options.registry_stopped = true;
+    assert_int_equal(left_after_scan(w), 2);
+}
+
+static void a_clock_that_was_set_back_makes_nothing_old(void **state) {
+    struct world *w = *state;
+    struct tree_image image = image_of(w, T0 - 600 * MINUTE);
+    forget(w, &image, true);
+    w->now_ms -= 60 * MINUTE;
+    w->tree.mtime_ms = T0 - 59 * MINUTE; /* a minute later */
+    tree_revision(&w->tree, "app", &image.manifest);
+    assert_int_equal(left_after_scan(w), 1);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         test_everywhere(what_storage_lost_is_taken_back),
@@ -205,6 +322,13 @@ int main(void) {
         test_everywhere(a_second_scan_changes_nothing_and_reads_no_manifest),
         test_everywhere(a_child_that_arrives_later_is_read_then),
         test_everywhere(questions_from_before_the_scan_are_answered_by_it),
+        test_everywhere(what_was_written_after_it_was_forgotten_is_spared),
+        test_everywhere(a_tag_that_was_set_to_something_else_is_spared),
+        test_memory(what_is_hardly_older_is_spared_where_an_event_may_be_lost),
+        test_memory(what_is_hardly_older_is_spared_where_no_event_ever_came),
+        test_memory(what_is_hardly_older_is_spared_with_the_registry_stopped),
+        test_memory(what_is_long_older_goes_all_the_same),
+        test_memory(a_clock_that_was_set_back_makes_nothing_old),
         test_in(an_index_of_another_storage_is_refused, in_directory),
         test_memory(an_index_of_another_storage_is_refused),
         test_in(a_storage_that_is_not_mounted_empties_no_index, in_directory),

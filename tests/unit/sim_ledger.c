@@ -49,6 +49,18 @@ void sim_ledger_delete_ends(struct sim_ledger *ledger, const struct sim_request 
     }
 }
 
+void sim_ledger_forget(struct sim_ledger *ledger, int repo, int blob, uint32_t tags, uint64_t step) {
+    withdraw(ledger, repo, blob);
+    ledger->deleted_at[repo][blob] = step;
+    for (int t = 0; t < SIM_TAGS; t++) {
+        if ((tags & SIM_BIT(t)) != 0 && repo_of(ledger, repo)->written[t] == blob) {
+            ledger->tags[repo][t] = false;
+            ledger->tag_deleted_at[repo][t] = step;
+            ledger->forgotten_at[repo][t] = step;
+        }
+    }
+}
+
 static bool was_deleted(const struct sim_ledger *ledger, int repo, uint32_t needs, uint64_t since) {
     for (int i = 0; i < SIM_BLOBS; i++) {
         if ((needs & SIM_BIT(i)) != 0 &&
@@ -70,6 +82,9 @@ static bool is_broken_by_registry(const struct sim_ledger *ledger, int repo,
 void sim_ledger_put(struct sim_ledger *ledger, const struct sim_request *request, uint64_t began) {
     int repo = request->repo;
     const struct sim_content *content = &sim_contents[request->blob];
+    if (request->tag >= 0 && ledger->forgotten_at[repo][request->tag] < began) {
+        ledger->forgotten_at[repo][request->tag] = 0;
+    }
     if (was_deleted(ledger, repo, content->needs, began) || is_broken_by_registry(ledger, repo, content) ||
         (content->subject >= 0 && !ledger->promises[repo][content->subject].on) ||
         (request->blob == SIM_SIGNATURE && ledger->tag_deleted_at[repo][SIM_TAG_SIGNATURE] >= began)) {
@@ -91,7 +106,7 @@ static uint32_t kept(const struct sim_ledger *ledger, int repo) {
     uint32_t kept = 0;
     for (int t = 0; t < SIM_TAGS; t++) {
         int head = repo_of(ledger, repo)->written[t];
-        if (ledger->policy && t == SIM_TAG_LET_GO) {
+        if ((ledger->policy && t == SIM_TAG_LET_GO) || ledger->forgotten_at[repo][t] != 0) {
             continue;
         }
         kept |= head >= 0 && t != SIM_TAG_SIGNATURE ? sim_contents[head].needs_revisions : 0;

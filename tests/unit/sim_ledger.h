@@ -16,6 +16,8 @@ struct sim_ledger {
     int64_t grace_ms;
     bool policy; /* lets SIM_TAG_LET_GO go, with all that it ever pointed at: promised for `grace_ms` only */
     int64_t tag_made_ms[SIM_REPOS][SIM_TAGS];
+    uint64_t forgotten_at[SIM_REPOS][SIM_TAGS]; /* step at which somebody asked for the tag to go, and nobody
+                                                   has written it since; 0: nobody did */
     struct sim_promise promises[SIM_REPOS][SIM_BLOBS];
     bool tags[SIM_REPOS][SIM_TAGS];            /* the tag as the registry wrote it last is promised */
     unsigned deleting[SIM_REPOS][SIM_BLOBS];   /* DELETEs under way, of a manifest or a layer link */
@@ -26,6 +28,8 @@ struct sim_ledger {
 
 void sim_ledger_delete_begins(struct sim_ledger *ledger, const struct sim_request *request, uint64_t step);
 void sim_ledger_delete_ends(struct sim_ledger *ledger, const struct sim_request *request, uint64_t step);
+/* Somebody asks regsweep to forget this image; `tags` are those that go along. */
+void sim_ledger_forget(struct sim_ledger *ledger, int repo, int blob, uint32_t tags, uint64_t step);
 /* A PUT that began at a step was answered 201. What the registry itself broke, by its own cache or a DELETE
  * at the same time, is not promised. */
 void sim_ledger_put(struct sim_ledger *ledger, const struct sim_request *request, uint64_t began);

@@ -16,6 +16,7 @@
 #include "feed/apply.h"
 #include "feed/tally.h"
 #include "gc/decide.h"
+#include "gc/deletions.h"
 #include "gc/online.h"
 #include "gc/removal.h"
 #include "gc/revive.h"
@@ -51,7 +52,7 @@ enum mutant {
 struct tally {
     uint64_t steps, promises, quiet, broken, generations, purged, placed, killed, restarts, lost, deletes,
         scans;
-    uint64_t pushes, pushes_failed, refused, jumps, boots;
+    uint64_t pushes, pushes_failed, refused, jumps, boots, forgotten;
 };
 
 struct world {
@@ -74,6 +75,7 @@ struct world {
     unsigned feed_weight;
     bool restarts, kills;     /* in this seed replicas restart, the sweeper and serve are killed */
     bool jumps;               /* and the clock is set, ahead and back */
+    bool forgets;             /* somebody asks for images to be forgotten, now and then */
     bool serve_rests;         /* it takes events in for some settles, then none for as long */
     bool calm;                /* nothing is killed any more */
     bool lost;                /* events were lost … */
@@ -265,8 +267,54 @@ static void boot(struct world *w) {
     sim_trace(&w->sim, "the machine is started anew");
 }
 
+/* What the index knows of it is in the record; what the registry has made of it since is not. */
+static uint32_t forgotten_tags(struct rsw_txn *txn, const struct rsw_deletion *deletion, uint32_t repo) {
+    uint32_t tags = 0;
+    for (int t = 0; t < SIM_TAGS; t++) {
+        struct rsw_forgotten forgotten = {.kind = RSW_ITEM_TAG, .repo = repo};
+        snprintf(forgotten.name, sizeof forgotten.name, "%s", sim_tag(t));
+        if (rsw_forgotten_get(txn, &forgotten) == RSW_FOUND && forgotten.deletion == deletion->id) {
+            tags |= SIM_BIT(t);
+        }
+    }
+    return tags;
+}
+
+static void forget(struct world *w) {
+    struct sim *sim = &w->sim;
+    struct rsw_error err = RSW_ERROR_INIT;
+    struct rsw_txn *txn = NULL;
+    struct rsw_deletion deletion;
+    struct rsw_repo repo;
+    char target[256];
+    int in = (int)sim_below(sim, SIM_FENCE_REPO);
+    int image = SIM_IMAGE_1 + (int)sim_below(sim, SIM_FENCE_IMAGE - SIM_IMAGE_1);
+    if (sim->writer != NULL || __real_rsw_txn_begin_write(&txn, sim->index, &err) != 0) {
+        return;
+    }
+    snprintf(target, sizeof target, "%s@%s", sim_repos[in], sim_contents[image].text);
+    const struct rsw_deletion_request request = {.kind = RSW_DELETION_IMAGE, .target = target};
+    if (rsw_deletion_write(&deletion, txn, &request, &sim->own_clock, &err) != 0) {
+        __real_rsw_txn_abort(&txn); /* the index does not know it, or it is forgotten already */
+        return;
+    }
+    rsw_repo_find(txn, sim_repos[in], &repo);
+    uint32_t tags = forgotten_tags(txn, &deletion, repo.id);
+    if (__real_rsw_txn_commit(&txn, &err) != 0) {
+        sim_fail(sim, "forgetting: %s", err.message);
+        return;
+    }
+    sim_ledger_forget(&w->clients.ledger, in, image, tags, sim->steps);
+    w->tally->forgotten++;
+    sim_trace(sim, "somebody forgets %s in %s, with tags %x", sim_contents[image].name, sim_repos[in],
+              (unsigned)tags);
+}
+
 static void happen(struct world *w) {
     struct sim *sim = &w->sim;
+    if (w->forgets && sim_one_in(sim, 25)) {
+        forget(w);
+    }
     if (w->kills && sim_one_in(sim, 2000)) {
         boot(w);
     }
@@ -574,6 +622,7 @@ static void world_init(struct world *w, uint64_t seed, enum mutant mutant, bool 
         w->options.policy = w->policy;
         w->clients.ledger.policy = true;
     }
+    w->forgets = mutant == NO_MUTANT && seed % 3 == 2;
     if (mutant != NO_MUTANT) {
         tempt(w);
     }
@@ -812,10 +861,10 @@ static void expect_nothing_lost(bool store) {
     print_message("steps %" PRIu64 ", promises %" PRIu64 ", whole at %" PRIu64 ", not at %" PRIu64
                   ", generations %" PRIu64 ", put back %" PRIu64 ", killed %" PRIu64 ", restarts %" PRIu64
                   ", events lost %" PRIu64 ", our DELETEs %" PRIu64 ", scans %" PRIu64 ", pushes %" PRIu64
-                  ", given up %" PRIu64 ", refused %" PRIu64 "\n",
+                  ", given up %" PRIu64 ", refused %" PRIu64 ", forgotten %" PRIu64 "\n",
                   tally.steps, tally.promises, tally.quiet, tally.broken, tally.generations, tally.placed,
                   tally.killed, tally.restarts, tally.lost, tally.deletes, tally.scans, tally.pushes,
-                  tally.pushes_failed, tally.refused);
+                  tally.pushes_failed, tally.refused, tally.forgotten);
     assert_int_equal(broken, 0);
     if (!one) { /* all of it came up */
         assert_true(tally.generations > 0 && tally.placed > 0 && tally.killed > 0 && tally.restarts > 0);

@@ -1,0 +1,444 @@
+#include "gc/deletions.h"
+
+#include "index/time.h"
+#include "oci/reference.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* ---- making one ---- */
+
+struct making {
+    struct rsw_txn *txn;
+    struct rsw_deletion *deletion;
+    struct rsw_error *err;
+};
+
+static int unknown(const struct making *m, const char *what) {
+    return rsw_error_set(m->err, RSW_EINVAL, 0, "%s: %s", m->deletion->target, what);
+}
+
+/* The index may have failed instead; then that is the error. */
+static int not_found(const struct making *m, const char *what) {
+    return rsw_txn_failed(m->txn, m->err) ? -1 : unknown(m, what);
+}
+
+static void name(struct making *m, enum rsw_item_kind kind, uint32_t repo, uint32_t blob) {
+    const struct rsw_forgotten forgotten = {
+        .kind = kind, .repo = repo, .blob = blob, .deletion = m->deletion->id};
+    m->deletion->named += rsw_forgotten_add(m->txn, &forgotten) ? 1 : 0;
+}
+
+static void name_tag(struct making *m, const struct rsw_tag *tag) {
+    struct rsw_forgotten forgotten = {
+        .kind = RSW_ITEM_TAG, .repo = tag->repo, .head = tag->head, .deletion = m->deletion->id};
+    memcpy(forgotten.name, tag->name, sizeof forgotten.name);
+    m->deletion->named += rsw_forgotten_add(m->txn, &forgotten) ? 1 : 0;
+}
+
+static int find_repo(struct making *m, const char *name, struct rsw_repo *out) {
+    if (!rsw_repository_valid(name, strlen(name))) {
+        return unknown(m, "this is no name of a repository");
+    }
+    return rsw_repo_find(m->txn, name, out) == RSW_FOUND
+               ? 0
+               : not_found(m, "the index does not know the repository");
+}
+
+/* Tags that point at `head`; 0: all. */
+static void name_tags(struct making *m, uint32_t repo, uint32_t head) {
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    struct rsw_tag tag;
+    rsw_iter_tags(&iter, m->txn, repo);
+    while (rsw_tag_next(&iter, &tag) == RSW_FOUND) {
+        if (head == 0 || tag.head == head) {
+            name_tag(m, &tag);
+        }
+    }
+}
+
+static int make_repo(struct making *m) {
+    struct rsw_repo repo;
+    struct rsw_member member;
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    if (find_repo(m, m->deletion->target, &repo) != 0) {
+        return -1;
+    }
+    if ((repo.flags & RSW_REPO_PRESENT) == 0) {
+        return unknown(m, "the repository is gone already");
+    }
+    name_tags(m, repo.id, 0);
+    rsw_iter_members(&iter, m->txn, RSW_REVISION, repo.id);
+    while (rsw_member_next(&iter, &member) == RSW_FOUND) {
+        if ((member.flags & RSW_MEMBER_PRESENT) != 0) {
+            name(m, RSW_ITEM_REVISION, repo.id, member.blob);
+        }
+    }
+    name(m, RSW_ITEM_REPOSITORY, repo.id, 0);
+    return 0;
+}
+
+static int parse(struct making *m, struct rsw_reference *out, struct rsw_repo *repo) {
+    return rsw_reference_parse(out, m->deletion->target, m->err) == 0 ? find_repo(m, out->repository, repo)
+                                                                      : -1;
+}
+
+static int find_tag(struct making *m, const struct rsw_repo *repo, const char *name, struct rsw_tag *out) {
+    return rsw_tag_get(m->txn, repo->id, name, out) == RSW_FOUND
+               ? 0
+               : not_found(m, "the index does not know the tag");
+}
+
+/* As the registry's own DELETE of a manifest: with all tags that point at it. */
+static int make_image(struct making *m) {
+    struct rsw_reference reference;
+    struct rsw_repo repo;
+    struct rsw_tag tag = {.head = 0};
+    struct rsw_blob blob = {.id = 0};
+    struct rsw_member member;
+    if (parse(m, &reference, &repo) != 0) {
+        return -1;
+    }
+    if (reference.has_digest == (reference.tag[0] != 0)) {
+        return unknown(m, "an image is NAME:TAG or NAME@DIGEST");
+    }
+    if (!reference.has_digest && find_tag(m, &repo, reference.tag, &tag) != 0) {
+        return -1;
+    }
+    if (reference.has_digest && rsw_blob_find(m->txn, &reference.digest, &blob) != RSW_FOUND) {
+        return not_found(m, "the index does not know the digest");
+    }
+    uint32_t manifest = reference.has_digest ? blob.id : tag.head;
+    if (manifest == 0) {
+        return unknown(m, "nobody knows what the tag points at");
+    }
+    bool present = rsw_member_get(m->txn, RSW_REVISION, repo.id, manifest, &member) == RSW_FOUND &&
+                   (member.flags & RSW_MEMBER_PRESENT) != 0;
+    if (!present && reference.has_digest) {
+        return not_found(m, "the repository has no such manifest");
+    }
+    name_tags(m, repo.id, manifest);
+    if (present) {
+        name(m, RSW_ITEM_REVISION, repo.id, manifest);
+    }
+    return 0;
+}
+
+static int make_tag(struct making *m) {
+    struct rsw_reference reference;
+    struct rsw_repo repo;
+    struct rsw_tag tag;
+    if (parse(m, &reference, &repo) != 0) {
+        return -1;
+    }
+    if (reference.has_digest || reference.tag[0] == 0) {
+        return unknown(m, "a tag is NAME:TAG");
+    }
+    if (find_tag(m, &repo, reference.tag, &tag) != 0) {
+        return -1;
+    }
+    name_tag(m, &tag);
+    return 0;
+}
+
+static bool has_link(struct making *m, uint32_t repo, uint32_t blob) {
+    struct rsw_member member;
+    return rsw_member_get(m->txn, RSW_LINK, repo, blob, &member) == RSW_FOUND &&
+           (member.flags & RSW_MEMBER_PRESENT) != 0;
+}
+
+/* One repository's link to it, or all of them. */
+static int make_blob(struct making *m) {
+    struct rsw_reference reference = {.has_digest = true};
+    struct rsw_repo repo = {.id = 0};
+    struct rsw_blob blob;
+    bool everywhere = rsw_digest_parse(&reference.digest, m->deletion->target, strlen(m->deletion->target));
+    if (!everywhere && parse(m, &reference, &repo) != 0) {
+        return -1;
+    }
+    if (!reference.has_digest || reference.tag[0] != 0) {
+        return unknown(m, "a blob is DIGEST or NAME@DIGEST");
+    }
+    if (rsw_blob_find(m->txn, &reference.digest, &blob) != RSW_FOUND) {
+        return not_found(m, "the index does not know the digest");
+    }
+    bool any = false;
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    uint32_t place;
+    rsw_iter_members_of(&iter, m->txn, RSW_LINK, blob.id);
+    while (rsw_member_of_next(&iter, &place) == RSW_FOUND) {
+        if ((everywhere || place == repo.id) && has_link(m, place, blob.id)) {
+            name(m, RSW_ITEM_LINK, place, blob.id);
+            any = true;
+        }
+    }
+    return any ? 0 : not_found(m, "no layer link leads to it");
+}
+
+static int make(struct making *m) {
+    switch (m->deletion->kind) {
+    case RSW_DELETION_REPO:
+        return make_repo(m);
+    case RSW_DELETION_IMAGE:
+        return make_image(m);
+    case RSW_DELETION_TAG:
+        return make_tag(m);
+    case RSW_DELETION_BLOB:
+        return make_blob(m);
+    }
+    return unknown(m, "nobody knows what that is");
+}
+
+static int begin(struct rsw_deletion *out, struct rsw_txn *txn, const struct rsw_deletion_request *request,
+                 const struct rsw_clock *clock, struct rsw_error *err) {
+    struct rsw_time time;
+    const char *note = request->note != NULL ? request->note : "";
+    if (strlen(request->target) > RSW_DELETION_TARGET_MAX || strlen(note) > RSW_NOTE_MAX) {
+        return rsw_error_set(err, RSW_EINVAL, 0, "%s is too long: at most %d bytes",
+                             strlen(note) > RSW_NOTE_MAX ? "the note" : "the name",
+                             strlen(note) > RSW_NOTE_MAX ? RSW_NOTE_MAX : RSW_DELETION_TARGET_MAX);
+    }
+    if (rsw_time_look(txn, clock, &time) != RSW_FOUND) {
+        rsw_txn_failed(txn, err);
+        return -1;
+    }
+    *out = (struct rsw_deletion){.kind = request->kind,
+                                 .state = RSW_DELETION_WAITING,
+                                 .created_ms = time.now_ms,
+                                 .created_steady_ms = time.steady_ms,
+                                 .changed_ms = time.now_ms};
+    memcpy(out->target, request->target, strlen(request->target) + 1);
+    memcpy(out->note, note, strlen(note) + 1);
+    rsw_deletion_add(txn, out);
+    return 0;
+}
+
+int rsw_deletion_write(struct rsw_deletion *out, struct rsw_txn *txn,
+                       const struct rsw_deletion_request *request, const struct rsw_clock *clock,
+                       struct rsw_error *err) {
+    if (begin(out, txn, request, clock, err) != 0) {
+        return -1;
+    }
+    struct making making = {.txn = txn, .deletion = out, .err = err};
+    if (make(&making) != 0) {
+        return -1;
+    }
+    if (out->named == 0) {
+        return not_found(&making, "all of it stands in earlier records already");
+    }
+    rsw_deletion_put(txn, out);
+    return rsw_txn_failed(txn, err) ? -1 : 0;
+}
+
+int rsw_deletion_make(struct rsw_deletion *out, struct rsw_index *index,
+                      const struct rsw_deletion_request *request, const struct rsw_clock *clock,
+                      struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    return rsw_txn_begin_write(&txn, index, err) != 0 ||
+                   rsw_deletion_write(out, txn, request, clock, err) != 0
+               ? -1
+               : rsw_txn_commit(&txn, err);
+}
+
+/* ---- in generations ---- */
+
+/* As an item of that generation. */
+static struct rsw_item item_of(const struct rsw_forgotten *forgotten, uint64_t generation) {
+    struct rsw_item item = {.generation = generation,
+                            .kind = forgotten->kind,
+                            .repo = forgotten->repo,
+                            .blob = forgotten->kind == RSW_ITEM_TAG ? forgotten->head : forgotten->blob};
+    memcpy(item.name, forgotten->name, sizeof item.name);
+    return item;
+}
+
+void rsw_deletions_carry(struct rsw_txn *txn, const struct rsw_item *item) {
+    struct rsw_forgotten forgotten = {
+        .kind = item->kind, .repo = item->repo, .blob = item->kind == RSW_ITEM_TAG ? 0 : item->blob};
+    struct rsw_deletion deletion;
+    if (item->kind == RSW_ITEM_BLOB || item->kind == RSW_ITEM_UPLOAD) {
+        return;
+    }
+    memcpy(forgotten.name, item->name, sizeof forgotten.name);
+    if (rsw_forgotten_get(txn, &forgotten) != RSW_FOUND ||
+        (item->kind == RSW_ITEM_TAG && forgotten.head != item->blob) ||
+        rsw_deletion_get(txn, forgotten.deletion, &deletion) != RSW_FOUND ||
+        (deletion.state == RSW_DELETION_CARRIED && deletion.generation == item->generation)) {
+        return;
+    }
+    deletion.state = RSW_DELETION_CARRIED;
+    deletion.generation = item->generation;
+    deletion.needed = false;
+    rsw_deletion_put(txn, &deletion);
+}
+
+static bool is_there(struct rsw_txn *txn, const struct rsw_forgotten *forgotten) {
+    struct rsw_member member;
+    struct rsw_repo repo;
+    struct rsw_tag tag;
+    enum rsw_member_kind kind = forgotten->kind == RSW_ITEM_LINK ? RSW_LINK : RSW_REVISION;
+    switch (forgotten->kind) {
+    case RSW_ITEM_REPOSITORY:
+        return rsw_repo_get(txn, forgotten->repo, &repo) == RSW_FOUND && (repo.flags & RSW_REPO_PRESENT) != 0;
+    case RSW_ITEM_TAG:
+        return rsw_tag_get(txn, forgotten->repo, forgotten->name, &tag) == RSW_FOUND;
+    default:
+        return rsw_member_get(txn, kind, forgotten->repo, forgotten->blob, &member) == RSW_FOUND &&
+               (member.flags & RSW_MEMBER_PRESENT) != 0;
+    }
+}
+
+/* What a generation has in quarantine is not there, and may come back. */
+static bool is_gone(struct rsw_txn *txn, const struct rsw_forgotten *forgotten) {
+    const struct rsw_item item = item_of(forgotten, 0);
+    return !is_there(txn, forgotten) &&
+           rsw_condemned_get(txn, item.kind, item.repo, item.blob, item.name, NULL) == RSW_ABSENT;
+}
+
+static bool generation_has_ended(struct rsw_txn *txn, uint64_t id) {
+    struct rsw_generation generation;
+    int answer = rsw_generation_get(txn, id, &generation);
+    return answer == RSW_ABSENT || (answer == RSW_FOUND && (generation.state == RSW_GENERATION_PURGED ||
+                                                            generation.state == RSW_GENERATION_ABANDONED));
+}
+
+static void settle_record(struct rsw_txn *txn, struct rsw_deletion *deletion, uint64_t decided,
+                          int64_t now_ms) {
+    bool ended = deletion->state == RSW_DELETION_CARRIED && generation_has_ended(txn, deletion->generation);
+    if (ended) {
+        deletion->state = RSW_DELETION_WAITING;
+        deletion->changed_ms = now_ms;
+    }
+    if (ended || (deletion->state == RSW_DELETION_WAITING && !deletion->needed && deletion->seq <= decided)) {
+        deletion->needed = true;
+        rsw_deletion_put(txn, deletion);
+    }
+}
+
+int rsw_deletions_settle(struct rsw_index *index, uint64_t decided, const struct rsw_clock *clock,
+                         struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    int64_t now_ms = rsw_clock_now_ms(clock);
+    if (rsw_txn_begin_write(&txn, index, err) != 0) {
+        return -1;
+    }
+    RSW_AUTO_ITER entries = RSW_ITER_INIT;
+    struct rsw_forgotten forgotten;
+    rsw_iter_forgotten(&entries, txn, 0, 0);
+    while (rsw_forgotten_next(&entries, &forgotten) == RSW_FOUND) {
+        if (is_gone(txn, &forgotten)) {
+            rsw_forgotten_end(txn, &forgotten, true, now_ms);
+        }
+    }
+    RSW_AUTO_ITER records = RSW_ITER_INIT;
+    struct rsw_deletion deletion;
+    rsw_iter_deletions(&records, txn);
+    while (rsw_deletion_next(&records, &deletion) == RSW_FOUND) {
+        settle_record(txn, &deletion, decided, now_ms);
+    }
+    return rsw_txn_commit(&txn, err);
+}
+
+/* ---- calling one off ---- */
+
+struct cancelling {
+    struct rsw_txn *txn;
+    const struct rsw_deletion *deletion;
+    uint64_t ids[RSW_GENERATIONS_OPEN_MAX];
+    size_t count;
+};
+
+/* The generation that has taken this object, or 0. */
+static uint64_t taken_by(struct cancelling *c, const struct rsw_forgotten *forgotten) {
+    for (size_t i = 0; i < c->count; i++) {
+        struct rsw_generation generation;
+        struct rsw_item item = item_of(forgotten, c->ids[i]);
+        if (rsw_item_get(c->txn, &item) == RSW_FOUND && item.state == RSW_ITEM_ASIDE &&
+            (item.flags & RSW_ITEM_TOUCHED) == 0 &&
+            rsw_generation_get(c->txn, c->ids[i], &generation) == RSW_FOUND &&
+            generation.state != RSW_GENERATION_CONDEMNED) {
+            return c->ids[i];
+        }
+    }
+    return 0;
+}
+
+static int check_taken(struct cancelling *c, struct rsw_error *err) {
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    struct rsw_forgotten forgotten;
+    rsw_iter_forgotten(&iter, c->txn, 0, 0);
+    while (rsw_forgotten_next(&iter, &forgotten) == RSW_FOUND) {
+        uint64_t id = forgotten.deletion == c->deletion->id ? taken_by(c, &forgotten) : 0;
+        if (id != 0) {
+            return rsw_error_set(
+                err, RSW_EREFUSED, 0,
+                "deletion %" PRIu64 ": generation %" PRIu64
+                " has taken some of it already; what it took is put back, and stays, by: regsweep "
+                "restore --generation %" PRIu64,
+                c->deletion->id, id, id);
+        }
+    }
+    return rsw_txn_failed(c->txn, err) ? -1 : 0;
+}
+
+static void keep_all(struct cancelling *c) {
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    struct rsw_forgotten forgotten;
+    rsw_iter_forgotten(&iter, c->txn, 0, 0);
+    while (rsw_forgotten_next(&iter, &forgotten) == RSW_FOUND) {
+        if (forgotten.deletion != c->deletion->id) {
+            continue;
+        }
+        for (size_t i = 0; i < c->count; i++) {
+            const struct rsw_item item = item_of(&forgotten, c->ids[i]);
+            rsw_touch_item(c->txn, &item, true);
+        }
+        rsw_forgotten_drop(c->txn, &forgotten);
+    }
+}
+
+static int find(struct rsw_deletion *out, struct rsw_txn *txn, uint64_t id, struct rsw_error *err) {
+    struct rsw_generation generation;
+    int answer = rsw_deletion_get(txn, id, out);
+    if (answer == RSW_ABSENT) {
+        return rsw_error_set(err, RSW_EINVAL, 0,
+                             "there is no deletion %" PRIu64 ": regsweep forget list lists them", id);
+    }
+    if (answer != RSW_FOUND) {
+        rsw_txn_failed(txn, err);
+        return -1;
+    }
+    if (rsw_deletion_ended(out)) {
+        return rsw_error_set(err, RSW_EINVAL, 0, "deletion %" PRIu64 " is %s already", id,
+                             rsw_deletion_state_name(out->state));
+    }
+    if (out->state == RSW_DELETION_CARRIED &&
+        rsw_generation_get(txn, out->generation, &generation) == RSW_FOUND && generation.offline &&
+        !generation_has_ended(txn, generation.id)) {
+        return rsw_error_set(
+            err, RSW_EREFUSED, 0,
+            "deletion %" PRIu64 ": generation %" PRIu64
+            ", with the registry stopped, has begun to delete: regsweep restore cannot help there",
+            id, generation.id);
+    }
+    return 0;
+}
+
+int rsw_deletion_cancel(struct rsw_deletion *out, struct rsw_index *index, uint64_t id,
+                        const struct rsw_clock *clock, struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    if (rsw_txn_begin_write(&txn, index, err) != 0 || find(out, txn, id, err) != 0) {
+        return -1;
+    }
+    struct cancelling cancelling = {.txn = txn, .deletion = out};
+    cancelling.count = rsw_generations_open(txn, cancelling.ids, RSW_GENERATIONS_OPEN_MAX);
+    if (check_taken(&cancelling, err) != 0) {
+        return -1;
+    }
+    keep_all(&cancelling);
+    out->state = RSW_DELETION_CANCELLED;
+    out->changed_ms = rsw_clock_now_ms(clock);
+    out->needed = false;
+    rsw_deletion_put(txn, out);
+    return rsw_txn_commit(&txn, err);
+}
