@@ -228,7 +228,7 @@ static int name_steps(struct rsw_txn *txn, struct answer *answer, struct rsw_err
         struct rsw_blob blob;
         to->kind = from->kind;
         to->ref_kind = from->ref_kind;
-        to->pinned_by = from->pin != NULL ? from->pin->why : NULL;
+        to->pinned_by = from->pinned_by;
         memcpy(to->tag, from->tag, sizeof to->tag);
         if (rsw_blob_get(txn, from->blob, &blob) == RSW_FOUND) {
             to->digest = blob.digest;

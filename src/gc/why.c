@@ -19,6 +19,10 @@ static struct rsw_cause cause_of(const struct rsw_marker *marker, uint32_t blob)
                                                           : (struct rsw_cause){0};
 }
 
+static const char *who(const struct rsw_pin *pin) {
+    return pin != NULL ? pin->why : NULL;
+}
+
 static void add_step(struct rsw_why *out, const struct rsw_marker *marker, struct rsw_cause cause,
                      uint32_t blob) {
     struct rsw_why_step *step = &out->steps[out->step_count++];
@@ -27,7 +31,7 @@ static void add_step(struct rsw_why *out, const struct rsw_marker *marker, struc
         .repo = marker->view.repo.id,
         .blob = blob,
         .ref_kind = (enum rsw_ref_kind)cause.ref_kind,
-        .pin = rsw_marker_pin(marker, cause.pin),
+        .pinned_by = who(rsw_marker_pin(marker, cause.pin)),
     };
     const char *tag = marker->view.names + cause.tag;
     size_t len = strnlen(tag, sizeof step->tag - 1);
@@ -105,10 +109,9 @@ static int ask_repositories(struct rsw_why *out, struct rsw_marker *marker, cons
 }
 
 static const struct rsw_pin *pin_of(const struct rsw_marker *marker, const struct rsw_digest *digest) {
-    const struct rsw_mark_options *options = marker->options;
-    for (size_t i = 0; i < options->pin_count; i++) {
-        if (options->pins[i].tag == NULL && rsw_digest_equal(&options->pins[i].digest, digest)) {
-            return &options->pins[i];
+    for (size_t i = 0; i < marker->pin_count; i++) {
+        if (marker->pins[i].tag == NULL && rsw_digest_equal(&marker->pins[i].digest, digest)) {
+            return &marker->pins[i];
         }
     }
     return NULL;
@@ -129,7 +132,7 @@ static void ask_globally(struct rsw_why *out, const struct rsw_marker *marker) {
         out->steps[out->step_count++] = (struct rsw_why_step){
             .kind = (enum rsw_why_step_kind)cause.kind,
             .blob = out->blob.id,
-            .pin = cause.kind == RSW_STEP_PIN ? pin_of(marker, &out->blob.digest) : NULL};
+            .pinned_by = cause.kind == RSW_STEP_PIN ? who(pin_of(marker, &out->blob.digest)) : NULL};
     }
 }
 

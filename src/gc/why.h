@@ -38,7 +38,7 @@ struct rsw_why_step {
     uint32_t repo;
     uint32_t blob;
     enum rsw_ref_kind ref_kind; /* for CHILD */
-    const struct rsw_pin *pin;  /* for PIN: one of the options' */
+    const char *pinned_by;      /* for PIN: who names it, as its pin says; NULL: nobody in particular */
     char tag[RSW_TAG_NAME_MAX + 1];
 };
 

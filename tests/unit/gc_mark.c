@@ -137,15 +137,15 @@ static void why_tells_of_the_pin_and_who_it_is_of(void **state) {
     w->options.pin_count = 3;
     struct rsw_why out = why(w, "b", "l");
     assert_string_equal(path_text(&out), "pin child");
-    assert_ptr_equal(out.steps[0].pin, &pins[0]);
+    assert_string_equal(out.steps[0].pinned_by, "Pod x");
     assert_string_equal(out.steps[0].tag, "latest");
-    assert_null(out.steps[1].pin);
+    assert_null(out.steps[1].pinned_by);
     out = why(w, "a", "m");
     assert_string_equal(path_text(&out), "pin");
-    assert_ptr_equal(out.steps[0].pin, &pins[1]);
+    assert_string_equal(out.steps[0].pinned_by, "Pod y");
     assert_string_equal(out.steps[0].tag, "");
     out = why(w, NULL, "k");
-    assert_ptr_equal(out.steps[0].pin, &pins[2]);
+    assert_string_equal(out.steps[0].pinned_by, "Image z");
     out = why(w, "b", "n");
     assert_string_equal(path_text(&out), "tag");
 }
