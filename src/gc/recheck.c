@@ -6,6 +6,7 @@
 #include "storage/layout.h"
 #include "util/grow.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,7 @@ enum what {
     ASK_HEAD,     /* does this tag point at `blob`? Likewise */
     ASK_OTHER,    /* does this tag, or its copy, say anything but `blob`? Likewise; absent is no answer */
     ASK_ANY,      /* is there anything at all? Likewise */
+    ASK_COPY,     /* was what was taken written when it was still to be kept? Likewise */
 };
 
 struct question {
@@ -36,6 +38,7 @@ struct recheck {
     const struct rsw_clock *clock;
     const struct rsw_log *log;
     uint64_t generation;
+    int64_t since_ms;     /* what was written after it was young when the generation was marked */
     struct rsw_txn *txn;  /* that questions are found in */
     struct rsw_error err; /* of finding them */
     struct rsw_item items[BATCH_MAX];
@@ -176,8 +179,24 @@ static void ask_of_blob(struct recheck *recheck, const struct rsw_item *item) {
     ask_manifests_by_alias(recheck, item->blob, 0);
 }
 
+/* Pushing the same again writes the same again, in its place: until that is taken only its time tells of it,
+ * and the copy has that time still. */
+static void ask_copy(struct recheck *recheck, const struct rsw_item *item, const char *key) {
+    char copy[RSW_QUARANTINE_KEY_MAX];
+    struct rsw_digest digest;
+    if (item->state == RSW_ITEM_ASIDE && key != NULL && name(recheck, item->repo, item->blob, &digest)) {
+        ask_key(recheck, ASK_COPY, rsw_quarantine_key(copy, recheck->generation, key), item->repo, item->blob,
+                &digest);
+    }
+}
+
 static void ask_of_link(struct recheck *recheck, const struct rsw_item *item) {
+    char key[RSW_KEY_MAX];
+    struct rsw_digest digest;
     ask_link(recheck, item->repo, item->blob); /* in place again, if it was taken */
+    if (name(recheck, item->repo, item->blob, &digest)) {
+        ask_copy(recheck, item, rsw_key_layer_link(key, recheck->repo.name, &digest));
+    }
     ask_manifests(recheck, item->blob, item->repo);
     ask_manifests_by_alias(recheck, item->blob, item->repo);
 }
@@ -215,7 +234,12 @@ static void ask_heads(struct recheck *recheck, const struct rsw_item *item) {
 }
 
 static void ask_of_revision(struct recheck *recheck, const struct rsw_item *item) {
+    char key[RSW_KEY_MAX];
+    struct rsw_digest digest;
     ask_revision(recheck, item->repo, item->blob);
+    if (name(recheck, item->repo, item->blob, &digest)) {
+        ask_copy(recheck, item, rsw_key_revision_link(key, recheck->repo.name, &digest));
+    }
     ask_manifests(recheck, item->blob, item->repo);
     ask_heads(recheck, item);
     struct rsw_refs refs;
@@ -235,6 +259,7 @@ static void ask_tag_copy(struct recheck *recheck, const struct rsw_item *item) {
     struct rsw_digest digest;
     if (name(recheck, item->repo, item->blob, &digest) &&
         rsw_key_tag_current(key, recheck->repo.name, item->name) != NULL) {
+        ask_copy(recheck, item, key);
         ask_key(recheck, ASK_OTHER, rsw_quarantine_key(copy, recheck->generation, key), item->repo,
                 item->blob, &digest);
     }
@@ -340,7 +365,9 @@ static int ask_looks(struct recheck *recheck) {
     }
     rsw_storage_look(recheck->storage, looks, recheck->question_count);
     for (size_t i = 0; i < recheck->question_count; i++) {
-        recheck->questions[i].needed = looks[i].answer != RSW_ABSENT;
+        recheck->questions[i].needed = recheck->questions[i].what == ASK_COPY && looks[i].answer == RSW_FOUND
+                                           ? looks[i].mtime_ms > recheck->since_ms
+                                           : looks[i].answer != RSW_ABSENT;
         if (looks[i].answer == RSW_FAILED) {
             tell_doubt(recheck, looks[i].key, looks[i].errnum);
         } else if (looks[i].answer == RSW_FOUND &&
@@ -398,8 +425,26 @@ static int record(struct recheck *recheck, uint64_t *found, struct rsw_error *er
     return rsw_txn_commit(&txn, err);
 }
 
+static int find_since(struct recheck *recheck, struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    struct rsw_generation generation;
+    if (rsw_txn_begin_read(&txn, recheck->index, err) != 0) {
+        return -1;
+    }
+    if (rsw_generation_get(txn, recheck->generation, &generation) != RSW_FOUND) {
+        rsw_txn_failed(txn, err);
+        return rsw_error_set(err, RSW_ECORRUPT, 0, "the index has no record of generation %" PRIu64,
+                             recheck->generation);
+    }
+    recheck->since_ms = generation.created_ms - generation.grace_ms;
+    return 0;
+}
+
 static int run(struct recheck *recheck, uint64_t *found, struct rsw_error *err) {
     struct rsw_item last;
+    if (find_since(recheck, err) != 0) {
+        return -1;
+    }
     for (bool begun = false;;) {
         if (find_questions(recheck, &last, &begun, err) != 0) {
             return -1;
