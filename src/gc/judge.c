@@ -31,6 +31,12 @@ static struct rsw_judged tag_to_judge(struct rsw_marker *marker, const struct rs
 
 /* ---- tags ---- */
 
+/* A client was told that it is there. What is written down of a pull may be a step older than the last one.
+ */
+static bool is_pulled_within_grace(const struct rsw_marker *marker, const struct rsw_judged *tag) {
+    return tag->pulled_ms != 0 && rsw_is_young(marker->options, tag->pulled_ms + RSW_PULL_STEP_MS);
+}
+
 static int judge_tags(struct rsw_marker *marker, const struct rsw_repository_rules *rules,
                       struct rsw_error *err) {
     struct rsw_view *view = &marker->view;
@@ -51,6 +57,7 @@ static int judge_tags(struct rsw_marker *marker, const struct rsw_repository_rul
         if (tag->subject == 0) {
             tag->rule = judged[count].rule;
             tag->pushed_ms = judged[count].pushed_ms;
+            tag->young = tag->young || is_pulled_within_grace(marker, &judged[count]);
             tag->ground = judged[count++].ground;
         }
     }
