@@ -31,7 +31,7 @@ struct rsw_lease {
 };
 
 static int64_t steady_ms(const struct rsw_lease *lease) {
-    return lease->options.steady_ms != NULL ? lease->options.steady_ms() : rsw_monotonic_ms();
+    return lease->options.steady_ms != NULL ? lease->options.steady_ms() : rsw_boottime_ms();
 }
 
 /* ---- records ---- */
