@@ -83,11 +83,7 @@ static int claim(struct rsw_schedule *schedule, int64_t slot_ms, struct rsw_erro
         return -1;
     }
     if (rsw_lease_swept_ms(lease) >= slot_ms) {
-        bool open;
-        if (rsw_online_is_open(schedule->serve->index, &open, err) == 0 && !open) {
-            rsw_lease_give_back(lease);
-        }
-        return 1;
+        return rsw_online_settle_lease(schedule->serve->index, lease, err) == 0 ? 1 : -1;
     }
     rsw_lease_set_swept(lease, rsw_clock_now_ms(schedule->serve->clock));
     return rsw_lease_take(lease, err);
@@ -106,12 +102,16 @@ static void sweep(struct rsw_schedule *schedule, int64_t slot_ms) {
     }
     if (rsw_options_copy(&options, &schedule->serve->options, &err) != 0) {
         rsw_log(log, RSW_LOG_ERROR, "no scheduled sweep now: %s", err.message);
+        rsw_cli_settle_lease(schedule->serve);
         return;
     }
     options.confirm = true;
     if (rsw_sweep_runs_begin(schedule->runs, &options, id, &err) != 0) {
         rsw_log(log, err.code == RSW_EBUSY ? RSW_LOG_INFO : RSW_LOG_ERROR, "no scheduled sweep now: %s",
                 err.message);
+        if (err.code != RSW_EBUSY) { /* then the one that runs gives it back */
+            rsw_cli_settle_lease(schedule->serve);
+        }
     }
 }
 
