@@ -12,6 +12,7 @@
 
 #define LOOK_MS 10000 /* the clock may be set while we wait */
 #define EVERY_MIN_MS 60000
+#define LEASE_PAUSE_MS 1000
 
 struct rsw_schedule {
     struct rsw_cli *serve;
@@ -89,12 +90,24 @@ static int claim(struct rsw_schedule *schedule, int64_t slot_ms, struct rsw_erro
     return rsw_lease_take(lease, err);
 }
 
+/* Who has it may have died long ago: nobody has looked since the last time. If it says nothing for the length
+ * of a lease, it has. */
+static int claim_from_dead(struct rsw_schedule *schedule, int64_t slot_ms, struct rsw_error *err) {
+    int claimed = claim(schedule, slot_ms, err);
+    if (claimed >= 0 || err->code != RSW_EBUSY ||
+        rsw_worker_wait(&schedule->worker, schedule->serve->options.lease_ms + LEASE_PAUSE_MS)) {
+        return claimed;
+    }
+    rsw_error_clear(err);
+    return claim(schedule, slot_ms, err);
+}
+
 static void sweep(struct rsw_schedule *schedule, int64_t slot_ms) {
     const struct rsw_log *log = &schedule->serve->log;
     struct rsw_error err = RSW_ERROR_INIT;
     struct rsw_options options;
     char id[RSW_SWEEP_ID_MAX];
-    int claimed = claim(schedule, slot_ms, &err);
+    int claimed = claim_from_dead(schedule, slot_ms, &err);
     if (claimed != 0) {
         rsw_log(log, RSW_LOG_INFO, "no scheduled sweep now: %s",
                 claimed > 0 ? "another regsweep has swept this storage since it was due" : err.message);
