@@ -83,6 +83,8 @@ int rsw_cli_mark_options(struct rsw_cli *cli, struct rsw_mark_options *out, stru
 /* Opens the lease of the storage, by --lease, into cli->lease, and a thread that keeps it. The index is open
  * for writing, storage too. 0 or -1. */
 int rsw_cli_open_lease(struct rsw_cli *cli, struct rsw_error *err);
+/* Gives it back unless a generation is open, which goes on by it. */
+void rsw_cli_settle_lease(const struct rsw_cli *cli);
 
 /* A pin that keeps nothing is a slip of the pen that costs an image: a warning each. After
  * rsw_cli_mark_options, with the index open. 0, or -1 on an index error. */

@@ -8,6 +8,7 @@
 #include "registry_schema.h"
 
 #include "gc/lease.h"
+#include "gc/online.h"
 #include "util/text.h"
 #include <regsweep/policy.h>
 
@@ -234,6 +235,14 @@ int rsw_cli_open_lease(struct rsw_cli *cli, struct rsw_error *err) {
                                               .length_ms = cli->options.lease_ms,
                                               .log = &cli->log};
     return rsw_lease_open(&cli->lease, &options, err) == 0 ? rsw_lease_keep(cli->lease, err) : -1;
+}
+
+void rsw_cli_settle_lease(const struct rsw_cli *cli) {
+    RSW_AUTO_LOCK lock = RSW_LOCK_INIT;
+    struct rsw_error err = RSW_ERROR_INIT;
+    if (cli->lease != NULL && rsw_lock_take(&lock, cli->index, "sweep", &err) == 0) {
+        rsw_online_settle_lease(cli->index, cli->lease, &err);
+    } /* who has the lock gives it back */
 }
 
 void rsw_cli_init(struct rsw_cli *cli) {

@@ -12,6 +12,7 @@
 
 #define LOOK_MS 10000 /* the clock may be set while we wait */
 #define EVERY_MIN_MS 60000
+#define LEASE_PAUSE_MS 1000
 
 struct rsw_schedule {
     struct rsw_cli *serve;
@@ -83,14 +84,22 @@ static int claim(struct rsw_schedule *schedule, int64_t slot_ms, struct rsw_erro
         return -1;
     }
     if (rsw_lease_swept_ms(lease) >= slot_ms) {
-        bool open;
-        if (rsw_online_is_open(schedule->serve->index, &open, err) == 0 && !open) {
-            rsw_lease_give_back(lease);
-        }
-        return 1;
+        return rsw_online_settle_lease(schedule->serve->index, lease, err) == 0 ? 1 : -1;
     }
     rsw_lease_set_swept(lease, rsw_clock_now_ms(schedule->serve->clock));
     return rsw_lease_take(lease, err);
+}
+
+/* Who has it may have died long ago: nobody has looked since the last time. If it says nothing for the length
+ * of a lease, it has. */
+static int claim_from_dead(struct rsw_schedule *schedule, int64_t slot_ms, struct rsw_error *err) {
+    int claimed = claim(schedule, slot_ms, err);
+    if (claimed >= 0 || err->code != RSW_EBUSY ||
+        rsw_worker_wait(&schedule->worker, schedule->serve->options.lease_ms + LEASE_PAUSE_MS)) {
+        return claimed;
+    }
+    rsw_error_clear(err);
+    return claim(schedule, slot_ms, err);
 }
 
 static void sweep(struct rsw_schedule *schedule, int64_t slot_ms) {
@@ -98,7 +107,7 @@ static void sweep(struct rsw_schedule *schedule, int64_t slot_ms) {
     struct rsw_error err = RSW_ERROR_INIT;
     struct rsw_options options;
     char id[RSW_SWEEP_ID_MAX];
-    int claimed = claim(schedule, slot_ms, &err);
+    int claimed = claim_from_dead(schedule, slot_ms, &err);
     if (claimed != 0) {
         rsw_log(log, RSW_LOG_INFO, "no scheduled sweep now: %s",
                 claimed > 0 ? "another regsweep has swept this storage since it was due" : err.message);
@@ -106,12 +115,16 @@ static void sweep(struct rsw_schedule *schedule, int64_t slot_ms) {
     }
     if (rsw_options_copy(&options, &schedule->serve->options, &err) != 0) {
         rsw_log(log, RSW_LOG_ERROR, "no scheduled sweep now: %s", err.message);
+        rsw_cli_settle_lease(schedule->serve);
         return;
     }
     options.confirm = true;
     if (rsw_sweep_runs_begin(schedule->runs, &options, id, &err) != 0) {
         rsw_log(log, err.code == RSW_EBUSY ? RSW_LOG_INFO : RSW_LOG_ERROR, "no scheduled sweep now: %s",
                 err.message);
+        if (err.code != RSW_EBUSY) { /* then the one that runs gives it back */
+            rsw_cli_settle_lease(schedule->serve);
+        }
     }
 }
 

@@ -36,6 +36,12 @@ static bool is_judged(const struct rsw_marker *marker, const struct rsw_view_tag
     return tag->subject == 0 && !rsw_marker_forgets(marker, tag);
 }
 
+/* A client was told that it is there. What is written down of a pull may be a step older than the last one.
+ */
+static bool is_pulled_within_grace(const struct rsw_marker *marker, const struct rsw_judged *tag) {
+    return tag->pulled_ms != 0 && rsw_is_young(marker->options, tag->pulled_ms + RSW_PULL_STEP_MS);
+}
+
 static int judge_tags(struct rsw_marker *marker, const struct rsw_repository_rules *rules,
                       struct rsw_error *err) {
     struct rsw_view *view = &marker->view;
@@ -56,6 +62,7 @@ static int judge_tags(struct rsw_marker *marker, const struct rsw_repository_rul
         if (is_judged(marker, tag)) {
             tag->rule = judged[count].rule;
             tag->pushed_ms = judged[count].pushed_ms;
+            tag->young = tag->young || is_pulled_within_grace(marker, &judged[count]);
             tag->ground = judged[count++].ground;
         }
     }

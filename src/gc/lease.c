@@ -31,7 +31,7 @@ struct rsw_lease {
 };
 
 static int64_t steady_ms(const struct rsw_lease *lease) {
-    return lease->options.steady_ms != NULL ? lease->options.steady_ms() : rsw_monotonic_ms();
+    return lease->options.steady_ms != NULL ? lease->options.steady_ms() : rsw_boottime_ms();
 }
 
 /* ---- records ---- */
@@ -278,12 +278,26 @@ void rsw_lease_set_swept(struct rsw_lease *lease, int64_t now_ms) {
 
 /* ---- keeping ---- */
 
+/* Not where another process on our index has given it back: nobody works then, and others wait for it. */
+static int renew(struct rsw_lease *lease, struct rsw_error *err) {
+    struct row row;
+    struct record last;
+    if (list(lease, &row, err) != 0 || read_record(lease, row.last, &last, err) != 0) {
+        return -1;
+    }
+    if (last.free && strcmp(last.holder, lease->holder) == 0) {
+        lease->until_ms = 0;
+        return 0;
+    }
+    return take(lease, err);
+}
+
 static void *keep(void *arg) {
     struct rsw_lease *lease = arg;
     while (!rsw_worker_wait(&lease->worker, lease->options.length_ms / 4)) {
         struct rsw_error err = RSW_ERROR_INIT;
         pthread_mutex_lock(&lease->lock);
-        if (is_held(lease) && take(lease, &err) != 0) {
+        if (is_held(lease) && renew(lease, &err) != 0) {
             rsw_log(lease->options.log, RSW_LOG_WARNING, "the lease is not renewed: %s", err.message);
         }
         pthread_mutex_unlock(&lease->lock);

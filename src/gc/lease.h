@@ -28,7 +28,7 @@ struct rsw_lease_options {
     struct rsw_storage *storage;
     const char *holder; /* of whoever may go on with it: rsw_index_identity. Copied */
     int64_t length_ms;
-    int64_t (*steady_ms)(void); /* NULL: rsw_monotonic_ms */
+    int64_t (*steady_ms)(void); /* NULL: rsw_boottime_ms */
     const struct rsw_log *log;
 };
 

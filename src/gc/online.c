@@ -550,6 +550,20 @@ int rsw_online_is_open(struct rsw_index *index, bool *open, struct rsw_error *er
     return 0;
 }
 
+int rsw_online_settle_lease(struct rsw_index *index, struct rsw_lease *lease, struct rsw_error *err) {
+    bool open;
+    if (lease == NULL) {
+        return 0;
+    }
+    if (rsw_online_is_open(index, &open, err) != 0) {
+        return -1;
+    }
+    if (!open) {
+        rsw_lease_give_back(lease);
+    }
+    return 0;
+}
+
 int rsw_online_is_busy(struct rsw_index *index, bool *busy, struct rsw_error *err) {
     RSW_AUTO_TXN txn = NULL;
     uint64_t ids[RSW_GENERATIONS_OPEN_MAX];

@@ -49,6 +49,9 @@ struct rsw_online {
 int rsw_online_advance(struct rsw_online *online, int64_t *left_ms, struct rsw_error *err);
 /* Is there one that is not over? 0 or -1. */
 int rsw_online_is_open(struct rsw_index *index, bool *open, struct rsw_error *err);
+/* As long as one is open nobody else is to begin another, so `lease` (NULL is allowed) is given back only
+ * once none is. Needs the lock "sweep". 0 or -1. */
+int rsw_online_settle_lease(struct rsw_index *index, struct rsw_lease *lease, struct rsw_error *err);
 /* Is there one that has not hidden its bytes yet, or are there too many? No other may be begun then. 0 or -1.
  */
 int rsw_online_is_busy(struct rsw_index *index, bool *busy, struct rsw_error *err);

@@ -8,6 +8,7 @@
 #include "storage/layout.h"
 #include "util/grow.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +21,7 @@ enum what {
     ASK_HEAD,     /* does this tag point at `blob`? Likewise */
     ASK_OTHER,    /* does this tag, or its copy, say anything but `blob`? Likewise; absent is no answer */
     ASK_ANY,      /* is there anything at all? Likewise */
-    ASK_COPY,     /* was the copy of what was forgotten written anew before it was taken? Likewise */
+    ASK_WRITTEN,  /* was it written when it was still to be kept? Likewise */
 };
 
 struct question {
@@ -31,7 +32,7 @@ struct question {
     struct rsw_digest digest; /* of the blob */
     size_t key;               /* offset */
     bool needed;              /* the answer */
-    int64_t mtime_ms;         /* for ASK_COPY, of what is there */
+    int64_t mtime_ms;         /* for ASK_WRITTEN, of what is there */
 };
 
 struct recheck {
@@ -40,6 +41,7 @@ struct recheck {
     const struct rsw_clock *clock;
     const struct rsw_log *log;
     uint64_t generation;
+    int64_t since_ms;     /* what was written after it was young when the generation was marked */
     struct rsw_txn *txn;  /* that questions are found in */
     struct rsw_error err; /* of finding them */
     struct rsw_item items[BATCH_MAX];
@@ -180,8 +182,27 @@ static void ask_of_blob(struct recheck *recheck, const struct rsw_item *item) {
     ask_manifests_by_alias(recheck, item->blob, 0);
 }
 
+/* Pushing the same again writes the same again, in its place: until that is taken only its time tells of it.
+ * The copy has that time still, but for a store that gives copies the time at which they are made. */
+static void ask_written(struct recheck *recheck, const struct rsw_item *item, const char *key) {
+    char copy[RSW_QUARANTINE_KEY_MAX];
+    struct rsw_digest digest;
+    bool loose = recheck->storage->loose;
+    if (key == NULL || (item->state == RSW_ITEM_ASIDE) == loose ||
+        !name(recheck, item->repo, item->blob, &digest)) {
+        return;
+    }
+    const char *asked = loose ? key : rsw_quarantine_key(copy, recheck->generation, key);
+    ask_key(recheck, ASK_WRITTEN, asked, item->repo, item->blob, &digest);
+}
+
 static void ask_of_link(struct recheck *recheck, const struct rsw_item *item) {
+    char key[RSW_KEY_MAX];
+    struct rsw_digest digest;
     ask_link(recheck, item->repo, item->blob); /* in place again, if it was taken */
+    if (name(recheck, item->repo, item->blob, &digest)) {
+        ask_written(recheck, item, rsw_key_layer_link(key, recheck->repo.name, &digest));
+    }
     ask_manifests(recheck, item->blob, item->repo);
     ask_manifests_by_alias(recheck, item->blob, item->repo);
 }
@@ -218,27 +239,13 @@ static void ask_heads(struct recheck *recheck, const struct rsw_item *item) {
     }
 }
 
-/* What somebody asked to be forgotten has no grace: it may be written anew, in place and unheard, between the
- * last look at its repository and the taking. Then the copy shows it. */
-static void ask_copy(struct recheck *recheck, const struct rsw_item *item) {
-    char key[RSW_KEY_MAX];
-    char copy[RSW_QUARANTINE_KEY_MAX];
-    struct rsw_digest digest;
-    if (item->reason != RSW_REASON_FORGOTTEN || item->state != RSW_ITEM_ASIDE ||
-        !name(recheck, item->repo, item->blob, &digest)) {
-        return;
-    }
-    const char *built = item->kind == RSW_ITEM_TAG ? rsw_key_tag_current(key, recheck->repo.name, item->name)
-                                                   : rsw_key_revision_link(key, recheck->repo.name, &digest);
-    if (built != NULL) {
-        ask_key(recheck, ASK_COPY, rsw_quarantine_key(copy, recheck->generation, key), item->repo, item->blob,
-                &digest);
-    }
-}
-
 static void ask_of_revision(struct recheck *recheck, const struct rsw_item *item) {
-    ask_copy(recheck, item);
+    char key[RSW_KEY_MAX];
+    struct rsw_digest digest;
     ask_revision(recheck, item->repo, item->blob);
+    if (name(recheck, item->repo, item->blob, &digest)) {
+        ask_written(recheck, item, rsw_key_revision_link(key, recheck->repo.name, &digest));
+    }
     ask_manifests(recheck, item->blob, item->repo);
     ask_heads(recheck, item);
     struct rsw_refs refs;
@@ -264,12 +271,15 @@ static void ask_tag_copy(struct recheck *recheck, const struct rsw_item *item) {
 }
 
 static void ask_of_tag(struct recheck *recheck, const struct rsw_item *item) {
+    char key[RSW_KEY_MAX];
     struct rsw_digest subject;
     struct rsw_blob blob;
+    if (name(recheck, item->repo, item->blob, &subject)) {
+        ask_written(recheck, item, rsw_key_tag_current(key, recheck->repo.name, item->name));
+    }
     if (item->state == RSW_ITEM_ASIDE) {
         ask_tag(recheck, ASK_ANY, item, item->name);
         ask_tag_copy(recheck, item);
-        ask_copy(recheck, item);
     } else {
         ask_tag(recheck, ASK_OTHER, item, item->name);
     }
@@ -398,9 +408,10 @@ static void correct(struct rsw_txn *txn, const struct question *question, int64_
     }
 }
 
-/* It leaves its record; without one it was touched already. */
-static bool is_anew(struct recheck *recheck, struct rsw_txn *txn, const struct question *question,
-                    int64_t now_ms) {
+/* What somebody asked to be forgotten has no grace: it stays if it was written since, and leaves its record;
+ * without one it was touched already. */
+static bool is_forgotten_anew(struct recheck *recheck, struct rsw_txn *txn, const struct question *question,
+                              int64_t now_ms) {
     const struct rsw_item *item = &recheck->items[question->item];
     const struct rsw_apply apply = {.now_ms = now_ms, .clock = recheck->clock};
     struct rsw_forgotten forgotten = {
@@ -414,6 +425,16 @@ static bool is_anew(struct recheck *recheck, struct rsw_txn *txn, const struct q
     return true;
 }
 
+static bool is_needed(struct recheck *recheck, struct rsw_txn *txn, const struct question *question,
+                      int64_t now_ms) {
+    if (!question->needed || question->what != ASK_WRITTEN) {
+        return question->needed;
+    }
+    return recheck->items[question->item].reason == RSW_REASON_FORGOTTEN
+               ? is_forgotten_anew(recheck, txn, question, now_ms)
+               : question->mtime_ms > recheck->since_ms;
+}
+
 static int record(struct recheck *recheck, uint64_t *found, struct rsw_error *err) {
     RSW_AUTO_TXN txn = NULL;
     if (rsw_txn_begin_write(&txn, recheck->index, err) != 0) {
@@ -422,7 +443,7 @@ static int record(struct recheck *recheck, uint64_t *found, struct rsw_error *er
     int64_t now_ms = rsw_clock_now_ms(recheck->clock);
     for (size_t i = 0; i < recheck->question_count; i++) {
         const struct question *question = &recheck->questions[i];
-        if (!question->needed || (question->what == ASK_COPY && !is_anew(recheck, txn, question, now_ms))) {
+        if (!is_needed(recheck, txn, question, now_ms)) {
             continue;
         }
         *found += rsw_touch_item(txn, &recheck->items[question->item], false) ? 1 : 0;
@@ -439,8 +460,26 @@ static int record(struct recheck *recheck, uint64_t *found, struct rsw_error *er
     return rsw_txn_commit(&txn, err);
 }
 
+static int find_since(struct recheck *recheck, struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    struct rsw_generation generation;
+    if (rsw_txn_begin_read(&txn, recheck->index, err) != 0) {
+        return -1;
+    }
+    if (rsw_generation_get(txn, recheck->generation, &generation) != RSW_FOUND) {
+        rsw_txn_failed(txn, err);
+        return rsw_error_set(err, RSW_ECORRUPT, 0, "the index has no record of generation %" PRIu64,
+                             recheck->generation);
+    }
+    recheck->since_ms = generation.created_ms - generation.grace_ms;
+    return 0;
+}
+
 static int run(struct recheck *recheck, uint64_t *found, struct rsw_error *err) {
     struct rsw_item last;
+    if (find_since(recheck, err) != 0) {
+        return -1;
+    }
     for (bool begun = false;;) {
         if (find_questions(recheck, &last, &begun, err) != 0) {
             return -1;

@@ -119,22 +119,6 @@ static int take_lease(const struct rsw_online *online, struct rsw_error *err) {
     }
 }
 
-/* Under the lock. As long as a generation is open nobody else is to begin one. */
-static int settle_lease(const struct rsw_online *online, struct rsw_error *err) {
-    bool open;
-    struct rsw_lease *lease = online->options->lease;
-    if (lease == NULL) {
-        return 0;
-    }
-    if (rsw_online_is_open(online->index, &open, err) != 0) {
-        return -1;
-    }
-    if (!open) {
-        rsw_lease_give_back(lease);
-    }
-    return 0;
-}
-
 /* Goes on with what is open, and begins another if nothing is in its way. */
 static int advance_and_begin(struct rsw_online *online, int64_t *left_ms, struct rsw_error *err) {
     RSW_AUTO_LOCK lock = RSW_LOCK_INIT;
@@ -162,13 +146,15 @@ static int advance_and_begin(struct rsw_online *online, int64_t *left_ms, struct
         result->spared = older.spared;
         result->freed = older.freed;
     }
-    return settle_lease(online, rc == 0 ? err : NULL) == 0 ? rc : -1;
+    return rsw_online_settle_lease(online->index, online->options->lease, rc == 0 ? err : NULL) == 0 ? rc
+                                                                                                     : -1;
 }
 
 static int advance(struct rsw_online *online, int64_t *left_ms, struct rsw_error *err) {
     RSW_AUTO_LOCK lock = RSW_LOCK_INIT;
     return take_lock(&lock, online, err) == 0 && take_lease(online, err) == 0 &&
-                   rsw_online_advance(online, left_ms, err) == 0 && settle_lease(online, err) == 0
+                   rsw_online_advance(online, left_ms, err) == 0 &&
+                   rsw_online_settle_lease(online->index, online->options->lease, err) == 0
                ? 0
                : -1;
 }

@@ -95,21 +95,6 @@ static void count(struct rsw_sweeper *sweeper, bool failed, const struct rsw_err
     }
 }
 
-/* As long as a generation is open nobody else is to begin one. */
-static int settle_lease(struct rsw_sweeper *sweeper, struct rsw_error *err) {
-    bool open;
-    if (sweeper->options.lease == NULL) {
-        return 0;
-    }
-    if (rsw_online_is_open(sweeper->options.index, &open, err) != 0) {
-        return -1;
-    }
-    if (!open) {
-        rsw_lease_give_back(sweeper->options.lease);
-    }
-    return 0;
-}
-
 /* One look: what is due is done, unless a sweep of somebody else is at it. Gives the pause to the next. */
 static int64_t look(struct rsw_sweeper *sweeper) {
     RSW_AUTO_LOCK lock = RSW_LOCK_INIT;
@@ -132,7 +117,7 @@ static int64_t look(struct rsw_sweeper *sweeper) {
         }
         rc = rc == 0 ? advance(sweeper, &err) : rc;
         if (rc == 0) {
-            rc = settle_lease(sweeper, &err);
+            rc = rsw_online_settle_lease(sweeper->options.index, sweeper->options.lease, &err);
         }
     }
     bool failed = rc != 0 && err.code != RSW_ESTOPPED;

@@ -73,3 +73,7 @@ void rsw_clock_steady(const struct rsw_clock *clock, struct rsw_steady *out) {
 int64_t rsw_monotonic_ms(void) {
     return read_ms(CLOCK_MONOTONIC);
 }
+
+int64_t rsw_boottime_ms(void) {
+    return read_ms(CLOCK_BOOTTIME);
+}

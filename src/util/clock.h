@@ -28,6 +28,8 @@ int64_t rsw_clock_now_ms(const struct rsw_clock *clock);
 void rsw_clock_steady(const struct rsw_clock *clock, struct rsw_steady *out);
 /* Milliseconds of a clock that never jumps, for rates and timeouts within this process. */
 int64_t rsw_monotonic_ms(void);
+/* The same, and goes on while the machine sleeps: others do not. */
+int64_t rsw_boottime_ms(void);
 
 /* How long whoever asks would wait for an answer. */
 struct rsw_patience {

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #define LENGTH_MS 1000
 
@@ -140,6 +141,25 @@ static void another_process_on_the_same_index_goes_on_at_once(void **state) {
     assert_false(takes(place->b));
 }
 
+/* A command ends the last generation and gives the lease back, while serve, on the same index, still renews
+ * what it had taken. */
+static void what_one_process_gave_back_another_on_its_index_does_not_keep(void **state) {
+    struct place *place = *state;
+    struct rsw_error err = RSW_ERROR_INIT;
+    const struct rsw_lease_options options = {.storage = place->storage, .holder = "aaaa", .length_ms = 400};
+    struct rsw_lease *serve;
+    assert_int_equal(rsw_lease_open(&serve, &options, &err), 0);
+    assert_int_equal(rsw_lease_take(serve, &err), 0);
+    assert_int_equal(rsw_lease_keep(serve, &err), 0);
+    assert_true(takes(place->again));
+    rsw_lease_give_back(place->again);
+    struct timespec time = {1, 0}; /* it works on nothing */
+    nanosleep(&time, NULL);
+    bool taken = takes(place->b);
+    rsw_lease_close(serve);
+    assert_true(taken);
+}
+
 static void storage_that_does_not_answer_gives_no_lease_and_takes_none(void **state) {
     struct place *place = *state;
     struct rsw_error err = RSW_ERROR_INIT;
@@ -209,6 +229,7 @@ int main(void) {
         TEST(a_holder_knows_when_its_time_is_over_before_anybody_takes_over),
         TEST(one_that_was_stopped_and_goes_on_has_it_no_more),
         TEST(another_process_on_the_same_index_goes_on_at_once),
+        TEST(what_one_process_gave_back_another_on_its_index_does_not_keep),
         TEST(storage_that_does_not_answer_gives_no_lease_and_takes_none),
         TEST(a_record_that_cannot_be_read_is_somebody_elses),
         TEST(old_records_go),

@@ -6,6 +6,7 @@
 #include "gc/quarantine.h"
 #include "gc/revive.h"
 #include "gc/why.h"
+#include "policy/policy.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -493,6 +494,76 @@ static void what_a_push_names_that_nobody_has_read_yet_is_given_back(void **stat
     later(r);
     step(r, "purged");
     assert_true(has_revision(r, "app", &pushed) && has_blob(r, &image.layers[0]));
+}
+
+/* ---- pushed again before it is taken; the event was lost ---- */
+
+static bool stop_now;
+
+static bool is_stopped(void *arg) {
+    (void)arg;
+    return stop_now;
+}
+
+/* A generation is written down, and its run ends before it takes anything. */
+static void condemn_and_stop(struct registry *r) {
+    r->options.stopped = is_stopped;
+    stop_now = true;
+    assert_int_equal(sweep(r), -1);
+    assert_int_equal(r->err.code, RSW_ESTOPPED);
+    assert_int_not_equal(r->result.generation, 0);
+    r->err = (struct rsw_error)RSW_ERROR_INIT;
+    stop_now = false;
+    r->now_ms += HOUR_MS;
+    r->tree.mtime_ms = r->now_ms;
+}
+
+static bool has_tag(struct registry *r, const char *repo, const char *tag) {
+    char key[RSW_KEY_MAX];
+    return is_there(r, rsw_key_tag_current(key, repo, tag));
+}
+
+static struct rsw_policy *use_policy(struct registry *r, const char *text) {
+    struct rsw_policy *policy;
+    if (rsw_policy_parse(&policy, "policy", text, strlen(text), &r->err) != 0) {
+        fail_msg("%s", r->err.message);
+    }
+    r->options.policy = policy;
+    return policy;
+}
+
+static void pushed_again_without_event(struct registry *r, const char *tag, bool kept_by_another) {
+    struct rsw_policy *policy =
+        use_policy(r, "repositories:\n  - match: app\n    tags:\n      - {match: \"pr-*\", keep: none}\n");
+    struct tree_image image = tree_image(&r->tree, "app", tag, "old", 2);
+    if (kept_by_another) {
+        tree_tag(&r->tree, "app", "stable", &image.manifest);
+    }
+    scan_long_ago(r);
+    condemn_and_stop(r);
+    image = tree_image(&r->tree, "app", tag, "old", 2); /* answered 201 */
+    scan_registry(r);                                   /* even a complete scan saw it */
+    for (int i = 0; i < 6; i++) {
+        (void)sweep(r);
+        later(r);
+    }
+    bool whole = is_whole(r, "app", &image);
+    bool tagged = tag == NULL || has_tag(r, "app", tag);
+    rsw_policy_free(policy);
+    assert_true(whole);
+    assert_true(tagged);
+}
+
+static void a_tag_pushed_again_before_it_is_taken_stays(void **state) {
+    pushed_again_without_event(*state, "pr-1", true);
+}
+
+static void an_image_pushed_again_before_it_is_taken_stays(void **state) {
+    pushed_again_without_event(*state, "pr-1", false);
+}
+
+static void a_manifest_pushed_again_before_it_is_taken_stays(void **state) {
+    pushed_again_without_event(*state, NULL, false);
 }
 
 /* ---- a clock that is set ---- */
@@ -1435,6 +1506,9 @@ int main(void) {
         in_either(a_push_is_read_though_the_clock_was_set_back),
         in_either(an_earlier_scan_does_not_count_as_a_later_one),
         in_either(what_is_young_stays_so_when_the_clock_is_set_ahead),
+        in_either(a_tag_pushed_again_before_it_is_taken_stays),
+        in_either(an_image_pushed_again_before_it_is_taken_stays),
+        in_either(a_manifest_pushed_again_before_it_is_taken_stays),
         in_either(a_push_that_cannot_be_read_stops_the_sweep),
         in_either(a_tag_that_the_index_missed_keeps_its_manifest),
         in_either(a_lookup_that_fails_keeps),

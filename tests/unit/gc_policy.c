@@ -274,6 +274,19 @@ static void after_a_gap_nobody_knows_what_was_pulled(void **state) {
     goes(w, NULL);
 }
 
+/* docs/policy.md: what was pulled within grace stays, whatever the rule goes by. */
+static void a_tag_pulled_within_grace_stays(void **state) {
+    struct world *w = *state;
+    events_since(w, 90);
+    policy(w, POLICY(RULE("*", "{pushed-within: 14d}")));
+    days_ago(w, 80);
+    image(w, "a", "v1", "m", "l");
+    w->touched_ms = NOW_MS - HOUR_MS;
+    pulled(w, "a", "m");
+    revision(w, "a", "m"); /* as the feed does with a pull */
+    goes(w, NULL);
+}
+
 /* ---- explaining ---- */
 
 struct told {
@@ -366,6 +379,7 @@ int main(void) {
         RUN(children_and_heads_do_not_count_among_the_untagged),
         RUN(what_is_pulled_stays),
         RUN(after_a_gap_nobody_knows_what_was_pulled),
+        RUN(a_tag_pulled_within_grace_stays),
         RUN(bytes_that_come_free_are_told_apart),
         RUN(two_tags_of_one_image_share_nothing),
         RUN(what_grace_or_a_pin_keeps_is_told),
