@@ -20,7 +20,7 @@ deletion_is() {
 # One generation, seen through. What has no tag stays by itself.
 forget_sweep() {
     rs sweep --confirm --wait --settle 1s --quarantine 1s --grace 1s --max-delete 100 \
-        --registry-config "$WORK/registry.yml" --registry "$REGISTRY" "$@" >>"$WORK/sweep.log" 2>&1 ||
+        --registry-config "$WORK/registry.yml" --registry "$REGISTRY" >>"$WORK/sweep.log" 2>&1 ||
         { local status=$? && tail -n 20 "$WORK/sweep.log" >&2 && return "$status"; }
 }
 
@@ -253,7 +253,8 @@ ask() {
 asks() { # STATUS JQ METHOD PATH [CURL OPTIONS]
     local answer
     answer=$(ask "${@:3}")
-    [ "${answer##*$'\n'}" = "$1" ] && jq -e "$2" <<<"${answer%$'\n'*}" || fail "$answer"
+    [ "${answer##*$'\n'}" = "$1" ] || fail "$answer"
+    jq -e "$2" <<<"${answer%$'\n'*}" || fail "$answer"
 }
 
 @test "deletions are asked for, listed and called off over HTTP, with the token for sweeps" {
