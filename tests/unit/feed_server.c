@@ -265,7 +265,7 @@ static void the_body_of_a_further_request_has_a_maximum(void **state) {
 static void without_a_token_it_is_a_small_one(void **state) {
     struct place *place = *state;
     const struct rsw_feed_options options = {
-        .listen = "127.0.0.1:0", .token = TOKEN, .further_path = "/mine", .further = repeat};
+        .listen = "127.0.0.1:0", .token = TOKEN, .further_paths = mine, .further = repeat};
     struct rsw_feed *feed = start_with(place, &options);
     struct reply reply;
     char *body = calloc(1, 65536 + 2);
