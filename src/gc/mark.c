@@ -215,7 +215,7 @@ static int plan_revisions(struct rsw_marker *marker, bool *left, struct rsw_erro
         struct rsw_condemned item = {.repo = view->repo.id,
                                      .blob = revision->blob,
                                      .kind = RSW_ITEM_REVISION,
-                                     .reason = rsw_marker_revision_reason(marker, revision)};
+                                     .reason = (uint8_t)rsw_marker_revision_reason(marker, revision)};
         if (rsw_plan_condemn(plan, item, NULL, err) != 0) {
             return -1;
         }
