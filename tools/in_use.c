@@ -160,6 +160,11 @@ static int add_pins(struct rsw_cli *cli, const struct rsw_uses *uses, struct rsw
                 "%" PRIu64 " references of workloads are to other registries, and none to this one: is "
                 "--registry-name how they name it?",
                 uses->foreign);
+    } else if (uses->count == 0) {
+        rsw_log(&cli->log, RSW_LOG_WARNING,
+                "%" PRIu64 " objects name no image at all: are these the lists of the cluster that uses this "
+                "registry?",
+                uses->objects);
     }
     return 0;
 }

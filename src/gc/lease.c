@@ -40,6 +40,7 @@ struct record {
     uint64_t number;         /* 0: there is none */
     char holder[HOLDER_MAX]; /* "": cannot be read */
     bool free;
+    int64_t length_ms; /* of its holder's lease; 0: not told */
     int64_t swept_ms;
 };
 
@@ -92,6 +93,7 @@ static void parse_record(const struct rsw_buf *content, struct record *out) {
     if (holder != NULL) {
         snprintf(out->holder, sizeof out->holder, "%s", holder);
         out->free = json_is_true(json_object_get(root, "free"));
+        out->length_ms = json_integer_value(json_object_get(root, "length"));
         out->swept_ms = json_integer_value(json_object_get(root, "swept"));
     }
     json_decref(root);
@@ -123,8 +125,10 @@ static int write_record(struct rsw_lease *lease, uint64_t number, bool is_free, 
     char key[KEY_MAX];
     char text[RECORD_MAX];
     key_of(key, number);
-    int len = snprintf(text, sizeof text, "{\"holder\": \"%s\", \"free\": %s, \"swept\": %" PRId64 "}\n",
-                       lease->holder, is_free ? "true" : "false", lease->swept_ms);
+    int len =
+        snprintf(text, sizeof text,
+                 "{\"holder\": \"%s\", \"free\": %s, \"length\": %" PRId64 ", \"swept\": %" PRId64 "}\n",
+                 lease->holder, is_free ? "true" : "false", lease->options.length_ms, lease->swept_ms);
     struct rsw_write write = {.key = key, .bytes = text, .len = (size_t)len};
     rsw_storage_write(lease->options.storage, &write, 1);
     if (write.answer == RSW_FOUND) {
@@ -166,7 +170,10 @@ static int may_take(struct rsw_lease *lease, const struct record *last, struct r
         lease->seen = last->number;
         lease->seen_ms = now_ms;
     }
-    int64_t left_ms = lease->seen_ms + lease->options.length_ms - now_ms;
+    /* Who has a longer one renews it less often. */
+    int64_t length_ms =
+        last->length_ms > lease->options.length_ms ? last->length_ms : lease->options.length_ms;
+    int64_t left_ms = lease->seen_ms + length_ms - now_ms;
     if (left_ms >= 0) {
         return rsw_error_set(err, RSW_EBUSY, 0,
                              "another regsweep (index %s) sweeps this storage; if it says nothing for %s "
@@ -176,7 +183,7 @@ static int may_take(struct rsw_lease *lease, const struct record *last, struct r
     }
     rsw_log(lease->options.log, RSW_LOG_WARNING,
             "the regsweep that swept this storage (index %s) is taken for dead: it said nothing for %s",
-            last->holder, rsw_duration_format(lease->options.length_ms, left, sizeof left));
+            last->holder, rsw_duration_format(length_ms, left, sizeof left));
     return 0;
 }
 

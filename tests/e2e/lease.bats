@@ -143,3 +143,17 @@ both_have_looked() {
         grep -qE 'no scheduled sweep now|which was asked for, begins' "$WORK/$name.log" || return 1
     done
 }
+
+@test "a scheduled sweep that cannot begin leaves the storage to the other" {
+    serve_of a --schedule 1m --schedule-delay 0s --in-use "$WORK/none.json" --registry-name registry.example.com
+    serve_of b
+    EVENTS="http://127.0.0.1:$PORT_a/events http://127.0.0.1:$PORT_b/events"
+    start_registry
+    push_garbage 1
+    wait_until 90 grep -q 'ended with status 3' "$WORK/a.log"
+    sleep 2 # it renews what it has every second
+    run sweep_of b --quarantine 1s --wait
+    status_is 0
+    [ "$(generations_of b)" = 1 ]
+    client pull team/app 1
+}

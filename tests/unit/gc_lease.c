@@ -99,6 +99,24 @@ static void one_who_says_nothing_is_dead_after_the_length_seen_by_the_other(void
     assert_false(takes(place->a));
 }
 
+/* They should have the same, and nobody makes them. */
+static void one_with_a_longer_lease_is_not_taken_for_dead_before_it_is_over(void **state) {
+    struct place *place = *state;
+    struct rsw_error err = RSW_ERROR_INIT;
+    const struct rsw_lease_options options = {
+        .storage = place->storage, .holder = "long", .length_ms = 10 * LENGTH_MS, .steady_ms = steady};
+    struct rsw_lease *lease;
+    assert_int_equal(rsw_lease_open(&lease, &options, &err), 0);
+    assert_true(takes(lease));
+    bool taken = false;
+    while (rsw_lease_is_held(lease) && !taken) {
+        taken = takes(place->b);
+        now_ms += LENGTH_MS / 2;
+    }
+    rsw_lease_close(lease);
+    assert_false(taken);
+}
+
 static void one_who_renews_lives(void **state) {
     struct place *place = *state;
     assert_true(takes(place->a));
@@ -225,6 +243,7 @@ int main(void) {
         TEST(of_two_one_has_it),
         TEST(one_that_is_given_back_is_free_at_once),
         TEST(one_who_says_nothing_is_dead_after_the_length_seen_by_the_other),
+        TEST(one_with_a_longer_lease_is_not_taken_for_dead_before_it_is_over),
         TEST(one_who_renews_lives),
         TEST(a_holder_knows_when_its_time_is_over_before_anybody_takes_over),
         TEST(one_that_was_stopped_and_goes_on_has_it_no_more),

@@ -658,6 +658,24 @@ static void what_is_young_stays_so_when_the_clock_is_set_ahead(void **state) {
     assert_false(has_revision(r, "app", &image.manifest));
 }
 
+static void what_a_policy_calls_young_stays_so_when_the_clock_is_set_ahead(void **state) {
+    struct registry *r = *state;
+    struct rsw_policy *policy = use_policy(
+        r, "repositories:\n  - match: app\n    tags:\n      - {match: \"*\", keep: {pushed-within: 100h}}\n");
+    give_clocks(r);
+    scan_long_ago(r);
+    r->tree.mtime_ms = r->now_ms;
+    tree_image(&r->tree, "app", "v1", "young", 2);
+    scan_registry(r);
+    r->now_ms += 2 * HOUR_MS; /* grace is over, the 100 hours are not */
+    set_back_ms = -1000 * HOUR_MS;
+    int rc = sweep(r);
+    uint64_t generation = r->result.generation;
+    rsw_policy_free(policy);
+    assert_int_equal(rc, 0);
+    assert_int_equal(generation, 0);
+}
+
 /* What cannot be read may need anything. */
 static void a_push_that_cannot_be_read_stops_the_sweep(void **state) {
     struct registry *r = *state;
@@ -1506,6 +1524,7 @@ int main(void) {
         in_either(a_push_is_read_though_the_clock_was_set_back),
         in_either(an_earlier_scan_does_not_count_as_a_later_one),
         in_either(what_is_young_stays_so_when_the_clock_is_set_ahead),
+        in_either(what_a_policy_calls_young_stays_so_when_the_clock_is_set_ahead),
         in_either(a_tag_pushed_again_before_it_is_taken_stays),
         in_either(an_image_pushed_again_before_it_is_taken_stays),
         in_either(a_manifest_pushed_again_before_it_is_taken_stays),

@@ -287,6 +287,29 @@ static void a_tag_pulled_within_grace_stays(void **state) {
     goes(w, NULL);
 }
 
+/* Nodes pull the image of their own platform by its digest. */
+static void an_index_whose_child_is_pulled_stays(void **state) {
+    struct world *w = *state;
+    events_since(w, 90);
+    policy(w, POLICY(RULE("*", "{pulled-within: 30d}") "    untagged: {pulled-within: 30d}\n"));
+    w->options.untagged_remove = true;
+    days_ago(w, 80);
+    image(w, "a", NULL, "amd", "x");
+    pushed(w, "a", "v1", "list", "m:amd");
+    days_ago(w, 2);
+    pulled(w, "a", "amd");
+    assert_false(lets_go(w, RSW_ITEM_REVISION, "a", "amd"));
+}
+
+/* What a node runs may be known by the digest of its configuration alone. */
+static void an_image_whose_configuration_is_pinned_stays(void **state) {
+    struct world *w = *state;
+    w->options.untagged_remove = true;
+    image(w, "a", NULL, "m", "l");
+    pin(w, NULL, "m.config");
+    goes(w, NULL);
+}
+
 /* ---- explaining ---- */
 
 struct told {
@@ -380,6 +403,8 @@ int main(void) {
         RUN(what_is_pulled_stays),
         RUN(after_a_gap_nobody_knows_what_was_pulled),
         RUN(a_tag_pulled_within_grace_stays),
+        RUN(an_index_whose_child_is_pulled_stays),
+        RUN(an_image_whose_configuration_is_pinned_stays),
         RUN(bytes_that_come_free_are_told_apart),
         RUN(two_tags_of_one_image_share_nothing),
         RUN(what_grace_or_a_pin_keeps_is_told),
