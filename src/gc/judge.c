@@ -7,13 +7,27 @@
 
 #include <stdlib.h>
 
+#define CHILDREN_DEPTH 2 /* indexes of indexes */
+
 static int out_of_memory(struct rsw_error *err) {
     return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory while judging by the policy");
 }
 
-static int64_t pulled_ms(struct rsw_marker *marker, uint32_t manifest) {
-    int64_t at_ms = 0;
-    return rsw_pull_get(marker->txn, marker->view.repo.id, manifest, &at_ms) == RSW_FOUND ? at_ms : 0;
+/* Of an index also when one of its children was: nodes ask for that of their own platform by its digest. */
+static int64_t pulled_ms(struct rsw_marker *marker, uint32_t manifest, unsigned depth) {
+    int64_t last_ms = 0;
+    if (rsw_pull_get(marker->txn, marker->view.repo.id, manifest, &last_ms) != RSW_FOUND) {
+        last_ms = 0;
+    }
+    const uint8_t *packed = rsw_marker_refs(marker, manifest);
+    struct rsw_refs refs = packed != NULL ? rsw_refs_of(packed) : (struct rsw_refs){.count = 0};
+    for (uint32_t i = 0; i < refs.count && depth > 0; i++) {
+        if (rsw_refs_kind(&refs, i) == RSW_REF_CHILD) {
+            int64_t child_ms = pulled_ms(marker, rsw_refs_child(&refs, i), depth - 1);
+            last_ms = child_ms > last_ms ? child_ms : last_ms;
+        }
+    }
+    return last_ms;
 }
 
 /* A tag was pushed when its head came into its history. */
@@ -24,7 +38,7 @@ static struct rsw_judged tag_to_judge(struct rsw_marker *marker, const struct rs
     if (tag->head != 0 &&
         rsw_history_get(marker->txn, marker->view.repo.id, name, tag->head, &entry) == RSW_FOUND) {
         judged.pushed_ms = entry.touched_ms;
-        judged.pulled_ms = pulled_ms(marker, tag->head);
+        judged.pulled_ms = pulled_ms(marker, tag->head, CHILDREN_DEPTH);
     }
     return judged;
 }
@@ -176,8 +190,9 @@ static int judge_listed(struct rsw_marker *marker, const struct rsw_repository_r
     for (size_t i = 0; i < view->revision_count; i++) {
         const struct rsw_view_revision *revision = &view->revisions[i];
         if (is_asked_about(revision) && !passed[i]) {
-            judged[count++] = (struct rsw_judged){.pushed_ms = revision->touched_ms,
-                                                  .pulled_ms = pulled_ms(marker, revision->blob)};
+            judged[count++] =
+                (struct rsw_judged){.pushed_ms = revision->touched_ms,
+                                    .pulled_ms = pulled_ms(marker, revision->blob, CHILDREN_DEPTH)};
         }
     }
     if (rsw_judge_untagged(rules, &marker->judge, judged, count, err) != 0) {

@@ -115,7 +115,8 @@ int rsw_marker_init(struct rsw_marker *marker, struct rsw_txn *txn, const struct
     }
     marker->blob_count = state.next_blob;
     marker->forgets = rsw_forgotten_any(txn);
-    marker->judge = (struct rsw_judge){.now_ms = options->now_ms, .pulls_since_ms = pulls_since(&state)};
+    marker->judge = (struct rsw_judge){.now_ms = options->now_ms - options->ahead_ms,
+                                       .pulls_since_ms = pulls_since(&state)};
     size_t size = (marker->blob_count + (size_t)1) * sizeof *marker->blobs;
     marker->blobs = rsw_large_alloc(size);
     marker->facts = calloc(marker->blob_count / RSW_BLOBS_EACH + (size_t)1, sizeof *marker->facts);

@@ -20,6 +20,8 @@ struct rsw_mark_options {
     const struct rsw_pin *pins;
     size_t pin_count;
     const struct rsw_policy *policy; /* NULL: none */
+    int64_t
+        ahead_ms; /* what the clock on the wall gained within the policy's times: by so much all is younger */
 };
 
 #define RSW_GRACE_DEFAULT_MS (24 * 3600 * INT64_C(1000))

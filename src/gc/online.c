@@ -14,6 +14,7 @@
 #include "gc/tidy.h"
 #include "gc/uploads.h"
 #include "index/time.h"
+#include "policy/policy.h"
 #include "scan/checker.h"
 #include "util/grow.h"
 #include "util/log.h"
@@ -580,7 +581,7 @@ int rsw_online_is_busy(struct rsw_index *index, bool *busy, struct rsw_error *er
     return rsw_txn_failed(txn, err) ? -1 : 0;
 }
 
-/* What is young stays so if the clock on the wall goes ahead of time. */
+/* What is young stays so if the clock on the wall goes ahead of time, by the policy too. */
 static void lengthen_grace(struct rsw_online *online, struct rsw_mark_options *mark,
                            const struct rsw_time *time) {
     char text[32];
@@ -592,6 +593,9 @@ static void lengthen_grace(struct rsw_online *online, struct rsw_mark_options *m
             rsw_duration_format(ahead_ms / 1000 * 1000, text, sizeof text));
     }
     mark->grace_ms += ahead_ms;
+    if (mark->policy != NULL) {
+        mark->ahead_ms = rsw_time_ahead_ms(time, mark->policy->longest_ms);
+    }
 }
 
 /* What another index let go is missing from ours, and nobody else took it. */
@@ -610,13 +614,11 @@ static int scan_after_others(struct rsw_online *online, struct rsw_error *err) {
     return rsw_decide_scan(online->index, online->storage, online->options, false, err);
 }
 
-/* Another index can have generations in the same quarantine: ours takes a folder that is nobody's. */
+/* Another index can have generations in the same quarantine, or ours had, before it was built anew: each
+ * takes a folder that is nobody's. */
 static int pass_by_others(struct rsw_online *online, struct rsw_error *err) {
     RSW_AUTO_TXN txn = NULL;
     uint64_t highest;
-    if (online->options->lease == NULL) {
-        return 0;
-    }
     if (rsw_quarantine_highest(online->storage, &highest, err) != 0 ||
         rsw_txn_begin_write(&txn, online->index, err) != 0) {
         return -1;

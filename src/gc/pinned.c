@@ -31,6 +31,20 @@ static int add_everywhere(struct rsw_marker *marker, uint32_t blob, uint32_t num
     return 0;
 }
 
+/* What runs may be known by the digest of its configuration alone. */
+static int add_images_of(struct rsw_marker *marker, uint32_t config, uint32_t number, struct rsw_error *err) {
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    uint32_t manifest;
+    enum rsw_ref_kind kind;
+    rsw_iter_named_by(&iter, marker->txn, config);
+    while (rsw_named_by_next(&iter, &manifest, &kind) == RSW_FOUND) {
+        if (kind == RSW_REF_CONFIG && add_everywhere(marker, manifest, number, err) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
 /* Of a digest the bytes stay, whoever links them. */
 static int look_up(struct rsw_marker *marker, const struct rsw_pin *pin, uint32_t number,
                    struct rsw_error *err) {
@@ -44,7 +58,9 @@ static int look_up(struct rsw_marker *marker, const struct rsw_pin *pin, uint32_
         rsw_marker_flag(marker, blob.id, RSW_MARK_LIVE);
     }
     if (pin->repo == NULL) {
-        return add_everywhere(marker, blob.id, number, err);
+        return add_everywhere(marker, blob.id, number, err) != 0
+                   ? -1
+                   : add_images_of(marker, blob.id, number, err);
     }
     return known ? add(marker, (struct rsw_pinned){repo.id, blob.id, number}, err) : 0;
 }

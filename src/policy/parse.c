@@ -17,6 +17,7 @@ struct reader {
     const char *name;
     struct rsw_yaml yaml;
     size_t values;
+    int64_t longest_ms; /* duration so far */
     struct rsw_error *err;
 };
 
@@ -115,9 +116,11 @@ static int read_list(struct reader *reader, yaml_node_t *node,
 
 static int read_duration(struct reader *reader, yaml_node_t *node, int64_t *out) {
     const char *text = rsw_yaml_text(node);
-    return text != NULL && rsw_duration_parse(out, text) && *out > 0
-               ? 0
-               : wrong(reader, node, "expected a duration such as 90s, 10m, 24h or 7d");
+    if (text == NULL || !rsw_duration_parse(out, text) || *out <= 0) {
+        return wrong(reader, node, "expected a duration such as 90s, 10m, 24h or 7d");
+    }
+    reader->longest_ms = *out > reader->longest_ms ? *out : reader->longest_ms;
+    return 0;
 }
 
 static int read_number(struct reader *reader, yaml_node_t *node, uint32_t *out) {
@@ -483,6 +486,7 @@ int rsw_policy_parse(struct rsw_policy **out, const char *name, const void *byte
     int rc = rsw_yaml_parse(&reader.yaml, name, bytes, len, err);
     if (rc == 0) {
         rc = read_policy(&reader, policy);
+        policy->longest_ms = reader.longest_ms;
         rsw_yaml_release(&reader.yaml);
     }
     if (rc != 0) {

@@ -56,6 +56,7 @@ struct rsw_repository_rules {
 };
 
 struct rsw_policy {
+    int64_t longest_ms; /* of all times in it: what was pushed or pulled longer ago is old by any rule */
     struct rsw_patterns protect;               /* of every repository */
     int64_t younger_than_ms;                   /* where a repository does not say it */
     struct rsw_repository_rules *repositories; /* owned */
