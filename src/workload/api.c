@@ -31,6 +31,7 @@ static const struct resource resources[] = {
     {"apps", "v1", "deployments", "DeploymentList", false},
     {"apps", "v1", "daemonsets", "DaemonSetList", false},
     {"apps", "v1", "statefulsets", "StatefulSetList", false},
+    {"apps", "v1", "controllerrevisions", "ControllerRevisionList", false},
     {"batch", "v1", "jobs", "JobList", false},
     {"batch", "v1", "cronjobs", "CronJobList", false},
     {"apps.openshift.io", "v1", "deploymentconfigs", "DeploymentConfigList", true},

@@ -106,9 +106,12 @@ static int walk_deployment_config(struct rsw_walk *walk, const json_t *object, s
                                 rsw_walk_at(object, "spec.strategy.customParams"), "image", false, err);
 }
 
-/* Somebody's own kind: it starts pods if it has containers where others have them. */
+/* Somebody's own kind: it starts pods if it has containers where others have them. So does a
+ * ControllerRevision, to which a DaemonSet or StatefulSet can be rolled back; but controllers of others put
+ * there what they like. */
 static int walk_unknown(struct rsw_walk *walk, const json_t *object, struct rsw_error *err) {
-    static const char *const paths[] = {"spec.template.spec", "spec.jobTemplate.spec.template.spec"};
+    static const char *const paths[] = {"spec.template.spec", "spec.jobTemplate.spec.template.spec",
+                                        "data.spec.template.spec"};
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
         const json_t *spec = rsw_walk_at(object, paths[i]);
         if (rsw_walk_at(spec, "containers") != NULL) {

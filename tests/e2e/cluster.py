@@ -14,7 +14,7 @@ RESOURCES = {
     "Pod": "/api/v1/pods", "ReplicationController": "/api/v1/replicationcontrollers",
     "ReplicaSet": "/apis/apps/v1/replicasets", "Deployment": "/apis/apps/v1/deployments",
     "DaemonSet": "/apis/apps/v1/daemonsets", "StatefulSet": "/apis/apps/v1/statefulsets",
-    "Job": "/apis/batch/v1/jobs", "CronJob": "/apis/batch/v1/cronjobs",
+    "ControllerRevision": "/apis/apps/v1/controllerrevisions", "Job": "/apis/batch/v1/jobs", "CronJob": "/apis/batch/v1/cronjobs",
     "DeploymentConfig": "/apis/apps.openshift.io/v1/deploymentconfigs",
     "BuildConfig": "/apis/build.openshift.io/v1/buildconfigs", "Build": "/apis/build.openshift.io/v1/builds",
     "ImageStream": "/apis/image.openshift.io/v1/imagestreams", "Image": "/apis/image.openshift.io/v1/images",

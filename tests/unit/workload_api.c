@@ -38,6 +38,8 @@ static const struct {
     {"/apis/apps/v1/deployments", "DeploymentList", OWNER("deploy")},
     {"/apis/apps/v1/daemonsets", "DaemonSetList", OWNER("ds")},
     {"/apis/apps/v1/statefulsets", "StatefulSetList", OWNER("sts")},
+    {"/apis/apps/v1/controllerrevisions", "ControllerRevisionList",
+     "{\"metadata\":{\"name\":\"o\"},\"data\":" OWNER("cr") "}"},
     {"/apis/batch/v1/jobs", "JobList", OWNER("job")},
     {"/apis/batch/v1/cronjobs", "CronJobList",
      "{\"metadata\":{\"name\":\"o\"},\"spec\":{\"jobTemplate\":" OWNER("cronjob") "}}"},
@@ -177,7 +179,7 @@ static void expect_words(struct server *server, enum rsw_code code, const char *
     }
 }
 
-#define KUBERNETES "cronjob:1\ndeploy:1\nds:1\njob:1\npod:1\nrc:1\nrs:1\nsts:1\n"
+#define KUBERNETES "cr:1\ncronjob:1\ndeploy:1\nds:1\njob:1\npod:1\nrc:1\nrs:1\nsts:1\n"
 
 static void all_that_can_name_images_is_listed_in_pages(void **state) {
     struct server *server = *state;
@@ -200,7 +202,7 @@ static void openshift_has_more(void **state) {
     if (ask(server, NULL) != 0) {
         fail_msg("%s", server->walked->err.message);
     }
-    assert_string_equal(found_pins(server->walked), "bc:1\ncronjob:1\ndc:1\n"
+    assert_string_equal(found_pins(server->walked), "bc:1\ncr:1\ncronjob:1\ndc:1\n"
                                                     "deploy:1\nds:1\njob:1\npod:1\nrc:1\nrs:1\nsts:1\n");
     assert_int_equal(times_asked(server, "/apis/image.openshift.io/v1/images"), 1);
 }

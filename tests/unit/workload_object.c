@@ -121,6 +121,8 @@ static void templates_use_what_pods_made_of_them_would(void **state) {
         {OF("extensions/v1beta1", "Deployment", TEMPLATE("a:1")), "a:1\n"},
         {OF("apps/v1", "DaemonSet", TEMPLATE("a:1")), "a:1\n"},
         {OF("apps/v1", "StatefulSet", TEMPLATE("a:1")), "a:1\n"},
+        {OF("apps/v1", "ControllerRevision", "'data':{" TEMPLATE("a:1") "}"), "a:1\n"},
+        {OF("apps/v1", "ControllerRevision", "'data':{'anything':1}"), ""},
         {OF("batch/v1", "Job", TEMPLATE("a:1")), "a:1\n"},
         {OF("batch/v1", "CronJob", "'spec':{'jobTemplate':{" TEMPLATE("a:1") "}}"), "a:1\n"},
         {OF("v1", "PodTemplate", "'template':{'spec':" IMAGE("a:1") "}"), "a:1\n"},
