@@ -190,7 +190,7 @@ static void all_that_can_name_images_is_listed_in_pages(void **state) {
     assert_string_equal(server->asked[0], "/api/v1/pods");
     assert_string_equal(server->asked[1], "/api/v1/pods to 2");
     assert_string_equal(server->asked[2], "/api/v1/pods to/3+&");
-    assert_int_equal(server->walked->uses.objects, 9);
+    assert_int_equal(server->walked->uses.objects, 10);
     /* A group that is not there is asked for once. */
     assert_int_equal(times_asked(server, "/apis/build.openshift.io"), 1);
     assert_int_equal(times_asked(server, "/apis/build.openshift.io/v1/builds"), 0);
