@@ -2,26 +2,19 @@
 
 #include "gc/aside.h"
 #include "gc/decide.h"
-#include "gc/doctor.h"
 #include "gc/forget.h"
 #include "gc/generation.h"
 #include "gc/lease.h"
 #include "gc/purge.h"
-#include "gc/quarantine.h"
 #include "gc/recheck.h"
 #include "gc/repin.h"
 #include "gc/revive.h"
-#include "gc/tidy.h"
-#include "gc/uploads.h"
 #include "index/time.h"
-#include "policy/policy.h"
 #include "scan/checker.h"
-#include "util/grow.h"
 #include "util/log.h"
 #include "util/text.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define FENCE_TRIES 3 /* each gap costs a scan */
@@ -211,7 +204,7 @@ static int forget(struct rsw_online *online, struct rsw_generation *generation, 
 /* ---- the feed ---- */
 
 /* The feed is drained, and nothing was lost since the last complete scan. */
-static int drain(struct rsw_online *online, struct rsw_error *err) {
+int rsw_online_drain(struct rsw_online *online, struct rsw_error *err) {
     const struct rsw_sweep_options *options = online->options;
     const struct rsw_fence_options fence = {.clock = options->clock,
                                             .timeout_ms = options->fence_timeout_ms < 0
@@ -286,7 +279,7 @@ static int hear_all(struct rsw_online *online, const struct rsw_generation *gene
     if (online->replicas->cache == RSW_CACHE_NONE) { /* nothing ever is */
         return rsw_online_give_back(online, err);
     }
-    return drain(online, err) == 0 ? look_again(online, generation, err) : -1;
+    return rsw_online_drain(online, err) == 0 ? look_again(online, generation, err) : -1;
 }
 
 /* Asks for a look at every repository that loses something of this kind; then, with `spare`, keeps it where
@@ -380,7 +373,7 @@ static int hide_all(struct rsw_online *online, struct rsw_generation *generation
         return settle_anew(online, generation, err);
     }
     tell(online, generation, "fence and recheck");
-    if (drain(online, err) != 0 || look_again(online, generation, err) != 0) {
+    if (rsw_online_drain(online, err) != 0 || look_again(online, generation, err) != 0) {
         return -1;
     }
     tell(online, generation, "hiding");
@@ -395,7 +388,7 @@ static int hide_all(struct rsw_online *online, struct rsw_generation *generation
 
 static int purge_all(struct rsw_online *online, struct rsw_generation *generation, struct rsw_error *err) {
     tell(online, generation, "fence and recheck");
-    if (scan_since_hidden(online, generation, err) != 0 || drain(online, err) != 0 ||
+    if (scan_since_hidden(online, generation, err) != 0 || rsw_online_drain(online, err) != 0 ||
         look_again(online, generation, err) != 0 || rsw_forget_hidden(online, generation->id, err) != 0) {
         return -1;
     }
@@ -467,7 +460,7 @@ static int left_of(struct rsw_online *online, const struct rsw_generation *gener
 }
 
 /* As far as is due. Requests of ours are known by the nonce of whoever works on it. */
-static int advance(struct rsw_online *online, uint64_t id, int64_t *left_ms, struct rsw_error *err) {
+int rsw_online_advance_one(struct rsw_online *online, uint64_t id, int64_t *left_ms, struct rsw_error *err) {
     struct rsw_generation generation;
     if (get(online, id, &generation, err) != 0) {
         return -1;
@@ -522,7 +515,7 @@ int rsw_online_advance(struct rsw_online *online, int64_t *left_ms, struct rsw_e
         return -1;
     }
     for (size_t i = 0; i < count; i++) {
-        if (advance(online, ids[i], left_ms, err) != 0) {
+        if (rsw_online_advance_one(online, ids[i], left_ms, err) != 0) {
             return -1;
         }
     }
@@ -579,92 +572,6 @@ int rsw_online_is_busy(struct rsw_index *index, bool *busy, struct rsw_error *er
                 generation.state != RSW_GENERATION_HIDDEN;
     }
     return rsw_txn_failed(txn, err) ? -1 : 0;
-}
-
-/* What is young stays so if the clock on the wall goes ahead of time, by the policy too. */
-static void lengthen_grace(struct rsw_online *online, struct rsw_mark_options *mark,
-                           const struct rsw_time *time) {
-    char text[32];
-    int64_t ahead_ms = rsw_time_ahead_ms(time, mark->grace_ms);
-    if (ahead_ms > 0) {
-        rsw_log(
-            online->options->log, RSW_LOG_INFO,
-            "grace is %s longer: by so much the clock was set ahead lately, or nobody saw how long it was",
-            rsw_duration_format(ahead_ms / 1000 * 1000, text, sizeof text));
-    }
-    mark->grace_ms += ahead_ms;
-    if (mark->policy != NULL) {
-        mark->ahead_ms = rsw_time_ahead_ms(time, mark->policy->longest_ms);
-    }
-}
-
-/* What another index let go is missing from ours, and nobody else took it. */
-static int scan_after_others(struct rsw_online *online, struct rsw_error *err) {
-    RSW_AUTO_TXN txn = NULL;
-    struct rsw_state state;
-    if (rsw_txn_begin_read(&txn, online->index, err) != 0 || rsw_state_get(txn, &state) != RSW_FOUND) {
-        rsw_txn_failed(txn, err);
-        return -1;
-    }
-    rsw_txn_abort(&txn);
-    if (state.gap_seq <= state.scan_seq || strcmp(state.gap_reason, RSW_LEASE_GAP) != 0) {
-        return 0;
-    }
-    rsw_log(online->options->log, RSW_LOG_INFO, RSW_LEASE_GAP ": reading it");
-    return rsw_decide_scan(online->index, online->storage, online->options, false, err);
-}
-
-/* Another index can have generations in the same quarantine, or ours had, before it was built anew: each
- * takes a folder that is nobody's. */
-static int pass_by_others(struct rsw_online *online, struct rsw_error *err) {
-    RSW_AUTO_TXN txn = NULL;
-    uint64_t highest;
-    if (rsw_quarantine_highest(online->storage, &highest, err) != 0 ||
-        rsw_txn_begin_write(&txn, online->index, err) != 0) {
-        return -1;
-    }
-    rsw_generation_skip(txn, highest);
-    return rsw_txn_commit(&txn, err);
-}
-
-int rsw_online_begin(struct rsw_online *online, int64_t *left_ms, struct rsw_error *err) {
-    struct rsw_mark_options mark;
-    struct rsw_time time;
-    RSW_AUTO_PLAN plan = {.count = 0};
-    if (rsw_quarantine_prepare(online->storage, err) != 0 || scan_after_others(online, err) != 0 ||
-        rsw_doctor_guard(online->index, online->storage, online->replicas, online->options->clock, err) !=
-            0 ||
-        drain(online, err) != 0 || rsw_purge_held(online, false, &online->result->held, err) != 0 ||
-        rsw_uploads_forget_ended(online->index, online->storage, err) != 0 ||
-        rsw_index_check(online->index, err) != 0 ||
-        rsw_time_note(online->index, online->options->clock, &time, err) != 0) {
-        return -1;
-    }
-    rsw_decide_options(&mark, online->options);
-    mark.now_ms = time.now_ms;
-    lengthen_grace(online, &mark, &time);
-    if (rsw_decide(&plan, online->result, online->index, &mark, online->options, err) != 0) {
-        return -1;
-    }
-    if (online->result->guard[0] != 0) {
-        return rsw_error_set(err, RSW_EREFUSED, 0, "nothing was removed: %s", online->result->guard);
-    }
-    if (rsw_uploads_call_off(online->storage, mark.now_ms - mark.upload_max_age_ms, online->audit,
-                             online->options, err) != 0) {
-        return -1;
-    }
-    if (plan.count == 0) {
-        return rsw_tidy(online->index, online->storage, plan.seq, online->options->clock, err);
-    }
-    struct rsw_run run = {.index = online->index,
-                          .storage = online->storage,
-                          .options = online->options,
-                          .audit = online->audit,
-                          .result = online->result};
-    memcpy(run.generation.run, online->replicas->run, sizeof run.generation.run);
-    return pass_by_others(online, err) == 0 && rsw_generation_begin(&run, &plan, &mark, err) == 0
-               ? advance(online, run.generation.id, left_ms, err)
-               : -1;
 }
 
 /* ---- the registry was stopped ---- */

@@ -58,6 +58,11 @@ int rsw_online_is_busy(struct rsw_index *index, bool *busy, struct rsw_error *er
 /* Fence, a scan if there is a gap, mark, guards; begins a generation and takes it as far as is due. As above.
  * With nothing to let go no generation is made: result->generation is 0. */
 int rsw_online_begin(struct rsw_online *online, int64_t *left_ms, struct rsw_error *err);
+/* For begin.c. The feed is drained, and nothing was lost since the last complete scan: a fence, and a scan
+ * where there is a gap. As rsw_online_advance. */
+int rsw_online_drain(struct rsw_online *online, struct rsw_error *err);
+/* The same with one generation alone. */
+int rsw_online_advance_one(struct rsw_online *online, uint64_t id, int64_t *left_ms, struct rsw_error *err);
 /* Brings online->result up to what its generation is by now, whoever has worked on it. 0 or -1. Needs no
  * transaction. */
 int rsw_online_look(struct rsw_online *online, struct rsw_error *err);
