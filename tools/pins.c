@@ -73,6 +73,7 @@ int rsw_pins_add_used(struct rsw_pins *pins, const char *where, const char *text
         return -1;
     }
     pins->words[pins->count - 1].used = true;
+    pins->items[pins->count - 1].image = true; /* nodes may know what they run by its configuration alone */
     return 0;
 }
 

@@ -26,7 +26,8 @@ struct rsw_pin {
     const char *repo;         /* NULL: wherever the digest is; never NULL with a tag */
     const char *tag;          /* this tag, whatever it points at; NULL: the digest */
     struct rsw_digest digest; /* where there is no tag */
-    const char *why;          /* who names it, in words, for rsw_why; NULL: nobody in particular */
+    bool image;      /* the digest may be of an image's configuration: what has it as such stays too */
+    const char *why; /* who names it, in words, for rsw_why; NULL: nobody in particular */
 };
 
 /* One object that is let go, in words. Everything is borrowed until the callback returns. */

@@ -58,9 +58,10 @@ static int look_up(struct rsw_marker *marker, const struct rsw_pin *pin, uint32_
         rsw_marker_flag(marker, blob.id, RSW_MARK_LIVE);
     }
     if (pin->repo == NULL) {
-        return add_everywhere(marker, blob.id, number, err) != 0
-                   ? -1
-                   : add_images_of(marker, blob.id, number, err);
+        if (pin->image && add_images_of(marker, blob.id, number, err) != 0) {
+            return -1;
+        }
+        return add_everywhere(marker, blob.id, number, err);
     }
     return known ? add(marker, (struct rsw_pinned){repo.id, blob.id, number}, err) : 0;
 }

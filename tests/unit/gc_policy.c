@@ -302,11 +302,13 @@ static void an_index_whose_child_is_pulled_stays(void **state) {
 }
 
 /* What a node runs may be known by the digest of its configuration alone. */
-static void an_image_whose_configuration_is_pinned_stays(void **state) {
+static void an_image_that_runs_and_is_known_by_its_configuration_stays(void **state) {
     struct world *w = *state;
     w->options.untagged_remove = true;
     image(w, "a", NULL, "m", "l");
-    pin(w, NULL, "m.config");
+    const struct rsw_pin pinned = {.digest = digest_named("m.config"), .image = true};
+    w->options.pins = &pinned;
+    w->options.pin_count = 1;
     goes(w, NULL);
 }
 
@@ -404,7 +406,7 @@ int main(void) {
         RUN(after_a_gap_nobody_knows_what_was_pulled),
         RUN(a_tag_pulled_within_grace_stays),
         RUN(an_index_whose_child_is_pulled_stays),
-        RUN(an_image_whose_configuration_is_pinned_stays),
+        RUN(an_image_that_runs_and_is_known_by_its_configuration_stays),
         RUN(bytes_that_come_free_are_told_apart),
         RUN(two_tags_of_one_image_share_nothing),
         RUN(what_grace_or_a_pin_keeps_is_told),
