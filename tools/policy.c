@@ -24,7 +24,7 @@ struct section {
     uint64_t repos, tags;
 };
 
-static int count_tags(struct rsw_txn *txn, uint32_t repo, struct section *section) {
+static void count_tags(struct rsw_txn *txn, uint32_t repo, struct section *section) {
     RSW_AUTO_ITER iter = RSW_ITER_INIT;
     struct rsw_tag tag;
     rsw_iter_tags(&iter, txn, repo);
@@ -32,7 +32,6 @@ static int count_tags(struct rsw_txn *txn, uint32_t repo, struct section *sectio
         section->tags++;
     }
     section->repos++;
-    return 0;
 }
 
 /* The last of `sections` is for what no section speaks of. */

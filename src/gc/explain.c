@@ -14,7 +14,7 @@ struct explaining {
     struct rsw_explain *out;
     struct rsw_marker marker;
     struct rsw_plan plan;
-    uint8_t *users;         /* owned; by blob id; only of what goes */
+    uint8_t *users;         /* owned; by blob id */
     uint64_t *sizes;        /* owned; by blob id: what goes, else 0 */
     struct rsw_bitmap seen; /* owned: of the image at hand */
     uint32_t *images;       /* owned: heads that are let go, sorted, each once */
@@ -104,7 +104,7 @@ static int by_id(const void *a, const void *b) {
     return left < right ? -1 : left > right;
 }
 
-/* What the plan lets go: images are its revisions that are named by none of the others. */
+/* What the plan lets go: images are the heads of tags and the revisions that the policy lets go. */
 static int read_plan(struct explaining *e) {
     for (size_t i = 0; i < e->plan.count; i++) {
         const struct rsw_condemned *item = &e->plan.condemned[i];
@@ -156,13 +156,11 @@ static int tell_tag(struct explaining *e, const struct rsw_view_tag *tag) {
                                      .ground = tag->ground,
                                      .kept = !rsw_marker_lets_go(&e->marker, tag),
                                      .forgotten = rsw_marker_forgets(&e->marker, tag),
-                                     .pushed_ms = tag->pushed_ms};
+                                     .pushed_ms = tag->pushed_ms,
+                                     .pulled_ms = tag->pulled_ms};
     struct rsw_digest digest;
-    if (tag->head != 0) {
-        if (rsw_blob_digest(e->marker.txn, tag->head, &digest) == RSW_FOUND) {
-            told.digest = &digest;
-        }
-        rsw_pull_get(e->marker.txn, e->marker.view.repo.id, tag->head, &told.pulled_ms);
+    if (tag->head != 0 && rsw_blob_digest(e->marker.txn, tag->head, &digest) == RSW_FOUND) {
+        told.digest = &digest;
     }
     if (!told.kept && weigh(e, &told, tag->head) != 0) {
         return -1;

@@ -76,6 +76,7 @@ static int judge_tags(struct rsw_marker *marker, const struct rsw_repository_rul
         if (is_judged(marker, tag)) {
             tag->rule = judged[count].rule;
             tag->pushed_ms = judged[count].pushed_ms;
+            tag->pulled_ms = judged[count].pulled_ms;
             tag->young = tag->young || is_pulled_within_grace(marker, &judged[count]);
             tag->ground = judged[count++].ground;
         }

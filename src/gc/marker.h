@@ -55,6 +55,7 @@ struct rsw_view_tag {
     const struct rsw_tag_rule *rule; /* of the policy; NULL: none speaks of it */
     enum rsw_ground ground;          /* why it stays, or LET_GO */
     int64_t pushed_ms;               /* 0: not known; set where the policy speaks of the repository */
+    int64_t pulled_ms;               /* likewise; 0: never, as far as we know */
     bool young;
     uint32_t pin;   /* number of one; 0: none */
     bool forgotten; /* a deletion record names it, as it is */
