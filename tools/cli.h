@@ -59,6 +59,7 @@ struct rsw_cli {
 /* Opens what --index names into cli->index. `how` as for rsw_index_open; its map_size is filled in from the
  * options. If the index turns out damaged later (SIGBUS, SIGSEGV), the user is told so. 0 or -1. */
 int rsw_cli_open_index(struct rsw_cli *cli, const struct rsw_index_options *how, struct rsw_error *err);
+void rsw_cli_close_index(struct rsw_cli *cli);
 /* The state of the index that is open. 0 or -1. */
 int rsw_cli_state(struct rsw_cli *cli, struct rsw_state *out, struct rsw_error *err);
 /* Opens what --storage, or the registry's configuration, names into cli->storage; without either, what the

@@ -87,6 +87,12 @@ static int open_url(struct rsw_cli *cli, const char *url, struct rsw_error *err)
     return rsw_storage_open_s3(&cli->storage, url, &s3, err);
 }
 
+void rsw_cli_close_index(struct rsw_cli *cli) {
+    rsw_damage_unwatch();
+    rsw_index_close(cli->index);
+    cli->index = NULL;
+}
+
 /* The storage that the index is of, before anybody has opened it; "" if there is no index yet, or none that
  * can be read: who needs it says so. */
 static void look_up_storage(struct rsw_cli *cli, struct rsw_state *state) {
@@ -95,11 +101,9 @@ static void look_up_storage(struct rsw_cli *cli, struct rsw_state *state) {
     if (rsw_cli_open_index(cli, &look, NULL) == 0 && rsw_cli_state(cli, state, NULL) != 0) {
         state->storage_url[0] = 0;
     }
-    rsw_damage_unwatch();
     rsw_lease_close(cli->lease);
     cli->lease = NULL;
-    rsw_index_close(cli->index);
-    cli->index = NULL;
+    rsw_cli_close_index(cli);
 }
 
 #define URL_MAX 4200
@@ -262,12 +266,10 @@ void rsw_cli_release_options(struct rsw_cli *cli) {
 }
 
 void rsw_cli_release(struct rsw_cli *cli) {
-    rsw_damage_unwatch();
-    rsw_index_close(cli->index);
+    rsw_cli_close_index(cli);
     rsw_storage_close(cli->storage);
     rsw_registry_config_free(cli->registry_config);
     rsw_cli_release_options(cli);
-    cli->index = NULL;
     cli->storage = NULL;
     cli->registry_config = NULL;
 }

@@ -86,6 +86,16 @@ static int finish(struct rsw_cli *cli, const struct rsw_scan_result *result) {
     return status;
 }
 
+/* Storage answers in no order, and so the index was filled. */
+static void pack(struct rsw_cli *cli) {
+    struct rsw_error err = RSW_ERROR_INIT;
+    rsw_cli_close_index(cli);
+    if (rsw_index_pack(cli->options.index, cli->options.map_size, &err) == RSW_FAILED) {
+        rsw_log(&cli->log, RSW_LOG_WARNING, "the index is as good, but not as fast as it could be: %s",
+                err.message);
+    }
+}
+
 int rsw_command_scan(struct rsw_cli *cli) {
     struct rsw_error err = RSW_ERROR_INIT;
     struct rsw_scan_result result = {.complete = false};
@@ -110,5 +120,12 @@ int rsw_command_scan(struct rsw_cli *cli) {
     if (failed != 0 && err.code == RSW_ESTOPPED) {
         return rsw_cli_failf(cli, "stopped; run it again");
     }
-    return failed != 0 ? rsw_cli_fail(cli, &err) : finish(cli, &result);
+    if (failed != 0) {
+        return rsw_cli_fail(cli, &err);
+    }
+    int status = finish(cli, &result);
+    if (result.first && result.complete) {
+        pack(cli);
+    }
+    return status;
 }

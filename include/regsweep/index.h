@@ -30,6 +30,11 @@ RSW_API int rsw_index_open(struct rsw_index **out, const char *dir, const struct
 /* NULL is allowed. No transaction may be open. */
 RSW_API void rsw_index_close(struct rsw_index *index);
 RSW_API const char *rsw_index_dir(const struct rsw_index *index);
+/* Writes the index in this directory anew, table by table and without free pages: who reads whole tables, as
+ * a sweep does, then touches few others. It takes as much disk again meanwhile. No handle of this process may
+ * be open on it. RSW_FOUND; RSW_ABSENT: another process has it open; RSW_FAILED: as of rsw_index_open. Unless
+ * it is RSW_FOUND nothing has changed. */
+RSW_API int rsw_index_pack(const char *dir, uint64_t map_size, struct rsw_error *err);
 /* Damage. Every record has a checksum, and walks notice lost records: that is RSW_ECORRUPT with the remedy.
  * The pages around the records have none, and LMDB trusts them: a damaged one can make it read outside of the
  * map (SIGSEGV, SIGBUS), or fail an assertion, upon which the library writes what is wrong and the remedy to

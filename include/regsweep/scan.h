@@ -43,6 +43,7 @@ struct rsw_scan_options {
 
 struct rsw_scan_result {
     bool complete; /* every folder could be read: the index may be swept from */
+    bool first;    /* there was no complete scan before */
     uint64_t blobs;
     uint64_t bytes;
     uint64_t repositories;

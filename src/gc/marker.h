@@ -127,7 +127,6 @@ struct rsw_marker {
     const struct rsw_mark_options *options;
     struct rsw_plan *plan; /* warnings go there; NULL: nobody asked */
     uint32_t blob_count;   /* ids are below */
-    uint32_t *refs_at;     /* by id: where in refs, plus one; 0: not parsed */
     uint64_t blobs_present;
     uint64_t bytes_present;
     struct rsw_mark_blob *blobs; /* by id */

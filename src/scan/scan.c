@@ -40,6 +40,7 @@ struct scan {
     struct rsw_names names;   /* of repositories: those found, and those that the index knows */
     struct found_repo *repos; /* owned */
     bool blobs_found, repositories_found;
+    bool first;         /* there was no complete scan before */
     uint32_t next_blob; /* for the last step */
     bool finished;
 };
@@ -277,6 +278,7 @@ static int begin(struct scan *scan, struct rsw_error *err) {
         rsw_txn_failed(txn, err);
         return -1;
     }
+    scan->first = state.scan_seq == 0;
     if (state.storage_url[0] != 0) {
         if (!rsw_storage_is_same(state.storage_url, url)) {
             return rsw_error_set(
@@ -371,6 +373,7 @@ static void fill_result(struct rsw_scan_result *result, struct scan *scan, int r
     result->problems = atomic_load(&reading->problems);
     result->folders_unread = atomic_load(&reading->folders_unread);
     result->complete = rc == 0 && result->folders_unread == 0;
+    result->first = scan->first;
     result->elapsed_ms = rsw_monotonic_ms() - scan->began;
     if (result->problems > RSW_PROBLEM_LINES_MAX) {
         rsw_log(reading->log, RSW_LOG_WARNING, "%llu more problems of this kind are not shown",
