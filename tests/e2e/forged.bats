@@ -246,6 +246,7 @@ link_is_gone() {
 }
 
 @test "soaks with events doubled, delayed, refused, reordered and dropped on their way lose nothing" {
+    SOAK_SECONDS=30
     # Each event waits for the one before, so with more of them the line would not be empty in time.
     start_soak refused --seed 31 --threads 3 --pause 0.3 --cache inmemory --feed double,delay,refuse
     start_soak reordered --seed 32 --threads 3 --cache inmemory --feed double,reorder

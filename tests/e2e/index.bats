@@ -33,6 +33,24 @@ ended_well() {
     chmod -R u+w "$INDEX"
 }
 
+size_of_index() {
+    regsweep inspect stats --json --index "$INDEX" | jq .index.used_bytes
+}
+
+@test "the first scan packs the index; while another process has it open it leaves it as it is" {
+    rs scan --quiet
+    packed=$(size_of_index)
+    rm -r "$INDEX"
+    mkdir "$INDEX"
+    exec 9>"$INDEX/index.lock"
+    flock -s 9
+    rs scan --quiet
+    exec 9>&-
+    (($(size_of_index) > packed * 11 / 10))
+    rs scan --rebuild --quiet
+    (($(size_of_index) < packed * 11 / 10))
+}
+
 @test "an index with flipped bytes never costs an image, and no command dies of it" {
     rs scan --quiet
     cp "$INDEX/data.mdb" "$WORK/sound"

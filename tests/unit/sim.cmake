@@ -8,5 +8,6 @@ endforeach()
 
 regsweep_unit_test(sim_sweep SOURCES sim_sweep.c ${sim_sources} LIBS regsweep_static)
 target_link_options(unit_sim_sweep PRIVATE ${sim_wraps})
+set_tests_properties(unit/sim_sweep PROPERTIES COST 850 TIMEOUT 900)
 
 regsweep_unit_test(sim_stock SOURCES sim_stock.c sim_world.c sim_registry.c sim_requests.c LIBS regsweep_static)
