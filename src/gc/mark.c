@@ -4,6 +4,8 @@
 #include "gc/marker.h"
 #include "gc/plan.h"
 #include "index/deletion.h"
+#include "util/cleanup.h"
+#include "util/grow.h"
 #include "util/large.h"
 
 #include <pthread.h>
@@ -385,26 +387,36 @@ static int plan_blobs(struct rsw_marker *marker, struct rsw_error *err) {
     return 0;
 }
 
-/* By kind, keeping the order within one: a counting sort. */
-static int sort_plan(struct rsw_plan *plan, struct rsw_error *err) {
-    if (plan->count == 0) {
-        return 0;
-    }
-    struct rsw_condemned *sorted = rsw_large_alloc(plan->count * sizeof *sorted);
-    if (sorted == NULL) {
+/* What the repositories let go, behind the blobs: by kind, keeping the order within one. */
+static int put_behind(struct rsw_plan *plan, const struct rsw_condemned *others, size_t count,
+                      struct rsw_error *err) {
+    struct rsw_condemned *all =
+        rsw_grown(plan->condemned, &plan->room, plan->count + count, sizeof *plan->condemned);
+    if (all == NULL) {
         return out_of_memory(err);
     }
+    plan->condemned = all;
+    plan->count += count;
     size_t at[RSW_ITEM_KINDS] = {0};
-    for (unsigned kind = 1; kind < RSW_ITEM_KINDS; kind++) {
-        at[kind] = at[kind - 1] + (kind > 1 ? plan->counts[kind - 1] : 0);
+    for (unsigned kind = 2; kind < RSW_ITEM_KINDS; kind++) {
+        at[kind] = at[kind - 1] + plan->counts[kind - 1];
     }
-    for (size_t i = 0; i < plan->count; i++) {
-        sorted[at[plan->condemned[i].kind]++] = plan->condemned[i];
+    for (size_t i = 0; i < count; i++) {
+        all[at[others[i].kind]++] = others[i];
     }
-    free(plan->condemned);
-    plan->condemned = sorted;
-    plan->room = plan->count;
     return 0;
+}
+
+static int plan_all(struct rsw_marker *marker, struct rsw_error *err) {
+    struct rsw_plan *plan = marker->plan;
+    if (rsw_plan_repositories(marker, err) != 0) {
+        return -1;
+    }
+    RSW_AUTO_FREE struct rsw_condemned *others = plan->condemned;
+    size_t count = plan->count;
+    plan->condemned = NULL;
+    plan->count = plan->room = 0;
+    return plan_blobs(marker, err) != 0 || put_behind(plan, others, count, err) != 0 ? -1 : 0;
 }
 
 int rsw_mark(struct rsw_plan *out, struct rsw_txn *txn, const struct rsw_mark_options *options,
@@ -415,8 +427,7 @@ int rsw_mark(struct rsw_plan *out, struct rsw_txn *txn, const struct rsw_mark_op
         return -1;
     }
     marker.plan = out;
-    if (rsw_plan_repositories(&marker, err) != 0 || plan_blobs(&marker, err) != 0 ||
-        sort_plan(out, err) != 0) {
+    if (plan_all(&marker, err) != 0) {
         rsw_plan_release(out);
         return -1;
     }
