@@ -2,9 +2,9 @@
 #include "index/kv.h"
 
 #include "index/dir.h"
+#include "index/leaf.h"
 #include "index/map.h"
 #include "index/schema.h"
-#include "util/bytes.h"
 
 #include <errno.h>
 #include <lmdb.h>
@@ -49,14 +49,6 @@ struct rsw_kv {
     MDB_dbi tables[RSW_TABLE_COUNT];
 };
 
-/* A leaf page in the map, and where we stand in it. */
-struct leaf {
-    const uint8_t *page; /* NULL: none */
-    unsigned at;
-    unsigned count;
-    bool moved; /* LMDB stands at another entry of it */
-};
-
 struct rsw_kv_txn {
     struct rsw_kv *kv;
     MDB_txn *mdb;
@@ -65,14 +57,14 @@ struct rsw_kv_txn {
     uint64_t writes[RSW_TABLE_COUNT];
     MDB_cursor
         *cursors[RSW_TABLE_COUNT]; /* one a table: neighbours are found without a search from the root */
-    struct leaf leaves[RSW_TABLE_COUNT]; /* while reading, where these have led to */
+    struct rsw_leaf leaves[RSW_TABLE_COUNT]; /* while reading, where these have led to */
 };
 
 struct rsw_kv_cursor {
     struct rsw_kv_txn *txn;
     int table;
     MDB_cursor *mdb; /* stands in the same page, not always at the same entry */
-    struct leaf leaf;
+    struct rsw_leaf leaf;
 };
 
 /* ---- errors ---- */
@@ -521,124 +513,16 @@ uint64_t rsw_kv_moment(const struct rsw_kv_txn *txn) {
     return mdb_txn_id(txn->mdb) - (txn->write ? 1 : 0);
 }
 
-/* ---- leaf pages ----
- * While reading, what lies in a leaf page that LMDB has led to is found without asking it for each entry.
- * Where a page or an entry does not look like what we know, LMDB is asked.
- *
- * A page as LMDB 0.9 has it on disk, in this machine's order of bytes, where it has 64 bits: number of the
- * page (8), padding (2), flags (2), end of the array of entries (2), begin of the entries (2); then that
- * array, where in the page each entry lies (2), by key. An entry: length of its value (4), flags (2), length
- * of its key (2), key, value. */
-enum { PAGE_FLAGS = 10, PAGE_LOWER = 12, PAGE_HEAD = 16, ENTRY_FLAGS = 4, ENTRY_KEY_LEN = 6, ENTRY_HEAD = 8 };
-#define PAGE_BYTES 4096 /* of any other size we look into none */
-#define PAGE_LEAF 2     /* and nothing else */
-#define AHEAD 4         /* entries that are fetched while others are looked at */
-
-static unsigned u16_at(const uint8_t *at) {
-    uint16_t value;
-    memcpy(&value, at, sizeof value);
-    return value;
-}
-
-/* False if it is not all in the page, be it damaged or large. */
-static bool entry_at(const struct leaf *leaf, unsigned i, struct rsw_span *key, struct rsw_span *value) {
-    size_t place = u16_at(leaf->page + PAGE_HEAD + (size_t)i * 2);
-    const uint8_t *entry = leaf->page + place;
-    if (place > PAGE_BYTES - ENTRY_HEAD || u16_at(entry + ENTRY_FLAGS) != 0) {
-        return false;
-    }
-    size_t key_len = u16_at(entry + ENTRY_KEY_LEN);
-    uint32_t len;
-    memcpy(&len, entry, sizeof len);
-    if (key_len + len > PAGE_BYTES - ENTRY_HEAD - place) {
-        return false;
-    }
-    *key = (struct rsw_span){.data = entry + ENTRY_HEAD, .len = key_len};
-    *value = (struct rsw_span){.data = entry + ENTRY_HEAD + key_len, .len = len};
-    return true;
-}
-
-/* LMDB has led us to this key. */
-static void enter_leaf(const struct rsw_kv_txn *txn, struct leaf *leaf, const uint8_t *key) {
-    const struct rsw_map *map = &txn->kv->map;
-    const uint8_t *page = key - (uintptr_t)key % PAGE_BYTES;
-    leaf->page = NULL;
-    if (txn->write || sizeof(size_t) != 8 || txn->kv->page != PAGE_BYTES || !rsw_map_has(map, page) ||
-        !rsw_map_has(map, page + PAGE_BYTES - 1) || u16_at(page + PAGE_FLAGS) != PAGE_LEAF) {
-        return;
-    }
-    unsigned lower = u16_at(page + PAGE_LOWER);
-    if (lower < PAGE_HEAD || lower > PAGE_BYTES) {
-        return;
-    }
-    leaf->moved = false;
-    leaf->count = (lower - PAGE_HEAD) / 2;
-    for (leaf->at = 0; leaf->at < leaf->count; leaf->at++) {
-        if (page + u16_at(page + PAGE_HEAD + (size_t)leaf->at * 2) + ENTRY_HEAD == key) {
-            leaf->page = page;
-            return;
-        }
-    }
-}
-
-/* As LMDB compares keys; most differ in their first id. */
-static int compare_spans(struct rsw_span a, struct rsw_span b) {
-    size_t len = a.len < b.len ? a.len : b.len;
-    if (len >= 4 && rsw_get_be32(a.data) != rsw_get_be32(b.data)) {
-        return rsw_get_be32(a.data) < rsw_get_be32(b.data) ? -1 : 1;
-    }
-    int order = len == 4 ? 0 : memcmp(a.data, b.data, len);
-    return order != 0 ? order : a.len < b.len ? -1 : a.len > b.len;
-}
-
-/* Stands at the first entry not below `key`, if that is in this page for certain: between two others of it,
- * or the key itself. */
-static bool seek_in_leaf(struct leaf *leaf, struct rsw_span key, struct rsw_span *found,
-                         struct rsw_span *value) {
-    leaf->moved = true;
-    unsigned low = 0;
-    unsigned high = leaf->page != NULL ? leaf->count : 0;
-    int order = 1;
-    if (leaf->at + 1 < high && entry_at(leaf, leaf->at + 1, found, value) &&
-        compare_spans(*found, key) == 0) {
-        leaf->at++; /* the next one is what is mostly asked for */
-        return true;
-    }
-    while (low < high) {
-        unsigned middle = low + (high - low) / 2;
-        if (!entry_at(leaf, middle, found, value)) {
-            return false;
-        }
-        order = compare_spans(*found, key);
-        if (order == 0) {
-            leaf->at = middle;
-            return true;
-        }
-        if (order < 0) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    leaf->at = low;
-    return low > 0 && leaf->page != NULL && low < leaf->count && entry_at(leaf, low, found, value);
-}
-
-/* False at the end of the page. Entries lie in the order in which they were written. */
-static bool next_in_leaf(struct leaf *leaf, struct rsw_span *found, struct rsw_span *value) {
-    if (leaf->at + AHEAD < leaf->count) {
-        __builtin_prefetch(leaf->page +
-                           u16_at(leaf->page + PAGE_HEAD + (size_t)(leaf->at + AHEAD) * 2) % PAGE_BYTES);
-    }
-    if (leaf->at + 1 >= leaf->count || !entry_at(leaf, leaf->at + 1, found, value)) {
-        return false;
-    }
-    leaf->at++;
-    leaf->moved = true;
-    return true;
-}
-
 /* ---- entries ---- */
+
+/* LMDB has led us to this key: while reading, its neighbours are found without asking it for each. */
+static void enter_leaf(const struct rsw_kv_txn *txn, struct rsw_leaf *leaf, const uint8_t *key) {
+    if (txn->write) {
+        leaf->page = NULL;
+    } else {
+        rsw_leaf_enter(leaf, &txn->kv->map, txn->kv->page, key);
+    }
+}
 
 static MDB_val val_of(struct rsw_span span) {
     return (MDB_val){.mv_size = span.len, .mv_data = (void *)(uintptr_t)span.data};
@@ -692,10 +576,10 @@ static int get(struct rsw_kv_txn *txn, int table, MDB_cursor_op op, MDB_val *k, 
 
 int rsw_kv_get(struct rsw_kv_txn *txn, int table, struct rsw_span key, struct rsw_span *value,
                struct rsw_error *err) {
-    struct leaf *leaf = &txn->leaves[table];
+    struct rsw_leaf *leaf = &txn->leaves[table];
     struct rsw_span found;
-    if (seek_in_leaf(leaf, key, &found, value)) {
-        return compare_spans(found, key) == 0 ? RSW_FOUND : RSW_ABSENT;
+    if (rsw_leaf_seek(leaf, key, &found, value)) {
+        return rsw_span_compare(found, key) == 0 ? RSW_FOUND : RSW_ABSENT;
     }
     MDB_val k = val_of(key);
     int answer = get(txn, table, MDB_SET_KEY, &k, value, err);
@@ -707,8 +591,8 @@ int rsw_kv_get(struct rsw_kv_txn *txn, int table, struct rsw_span key, struct rs
 
 int rsw_kv_get_from(struct rsw_kv_txn *txn, int table, struct rsw_span key, struct rsw_span *found,
                     struct rsw_span *value, struct rsw_error *err) {
-    struct leaf *leaf = &txn->leaves[table];
-    if (seek_in_leaf(leaf, key, found, value)) {
+    struct rsw_leaf *leaf = &txn->leaves[table];
+    if (rsw_leaf_seek(leaf, key, found, value)) {
         return RSW_FOUND;
     }
     MDB_val k = val_of(key);
@@ -833,7 +717,7 @@ static int lead_on(struct rsw_kv_cursor *cursor, struct rsw_error *err) {
     if (!cursor->leaf.moved) {
         return 0;
     }
-    if (!entry_at(&cursor->leaf, cursor->leaf.at, &key, &value)) {
+    if (!rsw_leaf_entry(&cursor->leaf, cursor->leaf.at, &key, &value)) {
         return fail_at(cursor->txn, err, MDB_CORRUPTED, cursor->table, "read");
     }
     MDB_val k = val_of(key);
@@ -846,7 +730,7 @@ static int lead_on(struct rsw_kv_cursor *cursor, struct rsw_error *err) {
 
 int rsw_kv_seek(struct rsw_kv_cursor *cursor, struct rsw_span key, struct rsw_span *found,
                 struct rsw_span *value, struct rsw_error *err) {
-    if (key.len != 0 && seek_in_leaf(&cursor->leaf, key, found, value)) {
+    if (key.len != 0 && rsw_leaf_seek(&cursor->leaf, key, found, value)) {
         return RSW_FOUND;
     }
     MDB_val k = val_of(key);
@@ -862,7 +746,7 @@ int rsw_kv_next(struct rsw_kv_cursor *cursor, struct rsw_span *found, struct rsw
                 struct rsw_error *err) {
     MDB_val k;
     if (cursor->leaf.page != NULL) {
-        if (next_in_leaf(&cursor->leaf, found, value)) {
+        if (rsw_leaf_next(&cursor->leaf, found, value)) {
             return RSW_FOUND;
         }
         if (lead_on(cursor, err) != 0) {
