@@ -19,7 +19,10 @@ tidy_one() {
     local checks=()
     # The path-sensitive analyzer takes the longest, and the tests run under the sanitizers.
     [[ $1 != tests/* ]] || checks=('--checks=-clang-analyzer-*')
-    said=$(clang-tidy --quiet "${checks[@]}" -p "$build" "$1" 2>&1) || status=$?
+    # It gives up on a function after so many states. With a third of the usual number it takes a third of the time.
+    local few_states=(--extra-arg-before=-Xclang --extra-arg-before=-analyzer-config
+        --extra-arg-before=-Xclang --extra-arg-before=max-nodes=75000)
+    said=$(clang-tidy --quiet "${checks[@]}" "${few_states[@]}" -p "$build" "$1" 2>&1) || status=$?
     if [ "$status" -ne 0 ] || grep -qE '(warning|error):' <<<"$said"; then
         printf '%s\n' "$said"
         return 1
