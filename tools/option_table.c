@@ -74,6 +74,13 @@ const struct rsw_option rsw_option_table[] = {
      "Certificate, PEM; with --tls-key the feed speaks HTTPS."},
     {"tls-key", 0, RSW_OPTION_STRING, RSW_FOR_SERVE, RSW_IN_ALL, AT(tls_key), 0, NULL, "FILE",
      "Private key of --tls-cert, PEM."},
+    {"deletion-callback", 0, RSW_OPTION_STRING, RSW_FOR_SERVE, RSW_IN_ALL, AT(deletion_callback), 0, NULL,
+     "URL", "Where to POST a deletion that has ended, done or called off, until that is answered with 2xx."},
+    {"deletion-callback-token-file", 0, RSW_OPTION_STRING, RSW_FOR_SERVE, RSW_IN_ALL,
+     AT(deletion_callback_token_file), 0, NULL, "FILE",
+     "File with the bearer token to send there. Only to https://."},
+    {"deletion-callback-ca", 0, RSW_OPTION_STRING, RSW_FOR_SERVE, RSW_IN_ALL, AT(deletion_callback_ca), 0,
+     NULL, "FILE", "Authorities that its certificate is checked by, PEM, instead of the system's."},
 
     {"confirm", 0, RSW_OPTION_FLAG, RSW_FOR_SWEEP, ASKED_FOR | SENT, AT(confirm), 0, NULL, NULL,
      "Delete. Without it nothing is changed."},

@@ -4,6 +4,7 @@
 #include "notify.h"
 #include "registry.h"
 #include "secret.h"
+#include "serve_callback.h"
 #include "serve_deletions.h"
 #include "serve_metrics.h"
 #include "serve_schedule.h"
@@ -34,6 +35,7 @@ struct server {
     /* Fences through the feed, whose threads look at it, also before it runs. NULL: no registry was named. */
     _Atomic(struct rsw_sweeper *) sweeper;
     struct rsw_schedule *schedule; /* asks for runs */
+    struct rsw_callback *callback; /* NULL: nobody is told. Before the feed, which asks for its stats */
     char *audit_file;              /* owned */
     const char *notify_socket;
 };
@@ -41,6 +43,7 @@ struct server {
 struct tokens { /* owned; NULL: none */
     char *feed;
     char *sweeps;
+    char *callback;
 };
 
 static void on_committed(void *arg, bool asked, bool touched) {
@@ -68,6 +71,11 @@ static void on_metrics(void *arg, void (*write)(void *to, const char *text), voi
     rsw_serve_revived(&revived, write, to);
     rsw_serve_generations(server->cli->index, server->cli->clock, write, to);
     rsw_serve_deletions(server->cli->index, write, to);
+    if (server->callback != NULL) {
+        struct rsw_callback_stats told;
+        rsw_callback_stats(server->callback, &told);
+        rsw_serve_told(&told, write, to);
+    }
     struct rsw_sweep_runs_stats runs;
     rsw_sweep_runs_stats(server->runs, &runs);
     rsw_serve_runs(&runs, write, to);
@@ -177,6 +185,7 @@ static int start(struct server *server, const struct tokens *tokens, struct rsw_
     if (rsw_reviver_start(&server->reviver, cli->index, cli->storage, cli->clock, &cli->log, err) != 0 ||
         rsw_checker_start(&server->checker, cli->index, cli->storage, &checks, err) != 0 ||
         rsw_sweep_runs_start(&server->runs, cli, err) != 0 ||
+        rsw_callback_start(&server->callback, cli, tokens->callback, err) != 0 ||
         rsw_feed_start(&server->feed, cli->index, &options, err) != 0) {
         return -1;
     }
@@ -194,6 +203,7 @@ static int start(struct server *server, const struct tokens *tokens, struct rsw_
 /* Each uses those behind it. Metrics and sweeps may be asked for until the feed has stopped. */
 static void stop(struct server *server) {
     rsw_schedule_stop(server->schedule);
+    rsw_callback_stop(server->callback);
     rsw_sweep_runs_stop(server->runs);
     rsw_sweeper_stop(atomic_load(&server->sweeper));
     rsw_feed_stop(server->feed);
@@ -202,6 +212,7 @@ static void stop(struct server *server) {
     rsw_beat_stop(server->beat);
     rsw_sweeper_free(atomic_load(&server->sweeper));
     rsw_sweep_runs_free(server->runs);
+    rsw_callback_free(server->callback);
     free(server->audit_file);
 }
 
@@ -264,7 +275,8 @@ static int load(struct tokens *tokens, struct rsw_cli *cli, struct rsw_error *er
     }
     return rsw_cli_mark_options(cli, &mark, err) != 0 ||
                    rsw_token_load(&tokens->feed, &cli->options, &cli->log, err) != 0 ||
-                   rsw_sweep_token_load(&tokens->sweeps, &cli->options, &cli->log, err) != 0
+                   rsw_sweep_token_load(&tokens->sweeps, &cli->options, &cli->log, err) != 0 ||
+                   rsw_callback_token_load(&tokens->callback, &cli->options, &cli->log, err) != 0
                ? -1
                : 0;
 }
@@ -294,5 +306,6 @@ int rsw_command_serve(struct rsw_cli *cli) {
     int status = serve(cli, &tokens);
     rsw_secret_free(&tokens.feed);
     rsw_secret_free(&tokens.sweeps);
+    rsw_secret_free(&tokens.callback);
     return status;
 }

@@ -135,6 +135,15 @@ void rsw_serve_deletions(struct rsw_index *index, rsw_serve_write *write, void *
     }
 }
 
+void rsw_serve_told(const struct rsw_callback_stats *told, rsw_serve_write *write, void *to) {
+    single(write, to, "deletion_callbacks_total", "counter", told->sent,
+           "Deletions that have ended of which --deletion-callback was told, and answered.");
+    single(write, to, "deletion_callback_failures_total", "counter", told->failures,
+           "Times that it did not answer with 2xx; it is told again.");
+    single(write, to, "deletion_callbacks_waiting", "gauge", told->waiting,
+           "Deletions that have ended of which it has yet to be told.");
+}
+
 void rsw_serve_runs(const struct rsw_sweep_runs_stats *runs, rsw_serve_write *write, void *to) {
     single(write, to, "asked_sweeps_total", "counter", runs->begun, "Sweeps that POST /sweeps asked for.");
     single(write, to, "asked_sweep_failures_total", "counter", runs->failed,

@@ -273,7 +273,7 @@ enum {
 enum {
     RSW_V_DELETION_KIND = 0,        /* u8, enum rsw_deletion_kind */
     RSW_V_DELETION_STATE = 1,       /* u8, enum rsw_deletion_state */
-    RSW_V_DELETION_NEEDED = 2,      /* u8, 0 or 1 */
+    RSW_V_DELETION_FLAGS = 2,       /* u8, enum rsw_deletion_flag */
     RSW_V_DELETION_CREATED = 3,     /* i64 */
     RSW_V_DELETION_STEADY = 11,     /* i64, the same in steady time */
     RSW_V_DELETION_CHANGED = 19,    /* i64 */
@@ -299,6 +299,8 @@ enum {
     RSW_V_PIN_UNTIL = 8,   /* i64; 0: for ever */
     RSW_V_PIN_NOTE = 16,
 };
+
+enum rsw_deletion_flag { RSW_DELETION_NEEDED = 1 << 0, RSW_DELETION_TOLD = 1 << 1 };
 
 enum rsw_generation_flag { RSW_GENERATION_CLEARING = 1 << 0, RSW_GENERATION_SETTLING = 1 << 1 };
 
