@@ -81,7 +81,8 @@ char *rsw_cli_audit_file(const struct rsw_cli *cli);
 int rsw_cli_mark_options(struct rsw_cli *cli, struct rsw_mark_options *out, struct rsw_error *err);
 
 /* Opens the lease of the storage, by --lease, into cli->lease, and a thread that keeps it. The index is open
- * for writing, storage too. 0 or -1. */
+ * for writing, storage too. 0 or -1 (RSW_EINVAL: it is too short, and this is no test, which a short settle
+ * tells). */
 int rsw_cli_open_lease(struct rsw_cli *cli, struct rsw_error *err);
 /* Gives it back unless a generation is open, which goes on by it. */
 void rsw_cli_settle_lease(const struct rsw_cli *cli);

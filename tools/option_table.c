@@ -166,7 +166,7 @@ const struct rsw_option rsw_option_table[] = {
     {"lease", 0, RSW_OPTION_DURATION, ONLINE, RSW_IN_ALL, AT(lease_ms), 0, "5m", "DURATION",
      "Of several regsweep on one storage, each with its own index, one sweeps at a time; one that says "
      "nothing "
-     "for this long is taken for dead. 0: there is only this one."},
+     "for this long is taken for dead. At least 1m. 0: there is only this one."},
     {"schedule", 0, RSW_OPTION_STRING, RSW_FOR_SERVE, RSW_IN_ALL, AT(schedule), 0, NULL, "TIME|DURATION",
      "Sweep by itself: every day at this time of day (03:00), or as often as that (24h). The options of "
      "sweeps that serve was given count. Needs --registry."},

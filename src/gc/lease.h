@@ -19,6 +19,10 @@
 #include "util/log.h"
 
 #define RSW_LEASE_DEFAULT_MS (300 * INT64_C(1000))
+/* A client of NFS believes for up to a minute (acdirmax, acregmax) what it has seen of a folder. Who looks at
+ * a row that is so old must find the number taken that he makes next: the records of the last length of a
+ * lease are kept. */
+#define RSW_LEASE_LEAST_MS (60 * INT64_C(1000))
 
 /* Reason of the gap that begins where we take over from another index. */
 #define RSW_LEASE_GAP "another regsweep has swept this storage"

@@ -121,6 +121,20 @@ purged() {
     [ "$(generation_of "$1" state)" = purged ]
 }
 
+@test "a lease that a network could outlast is refused, but in a test" {
+    rs scan --quiet
+    run rs sweep --confirm --lease 30s --registry "$REGISTRY"
+    status_is 64
+    says "--lease 30s is shorter than 1m"
+    run rs serve --listen 127.0.0.1:0 --lease 30s --registry "$REGISTRY"
+    status_is 64
+    says "--lease 30s is shorter than 1m"
+    run rs sweep --confirm --lease 30s --settle 1s --registry "$REGISTRY" # nobody is there
+    says "--lease 30s is for tests"
+    run rs sweep --confirm --lease 0 --registry "$REGISTRY"
+    [[ $output != *"--lease"* ]]
+}
+
 @test "by one schedule exactly one of two sweeps" {
     # So that both are up, and the garbage old, before it is time.
     local now at
