@@ -105,6 +105,8 @@ int rsw_cli_exit_of(const struct rsw_error *err);
 int rsw_cli_fail(struct rsw_cli *cli, const struct rsw_error *err);
 /* The same for what is wrong with an argument: RSW_EXIT_USAGE, with a hint at --help. */
 int rsw_cli_fail_usage(struct rsw_cli *cli, const struct rsw_error *err);
+/* While options and the files that they name are read: one that cannot be read is wrong usage too. */
+int rsw_cli_fail_options(struct rsw_cli *cli, const struct rsw_error *err);
 int rsw_cli_usage(struct rsw_cli *cli, const char *fmt, ...) RSW_PRINTF(2, 3);
 /* RSW_EXIT_FAILED with a message of one's own. */
 int rsw_cli_failf(struct rsw_cli *cli, const char *fmt, ...) RSW_PRINTF(2, 3);

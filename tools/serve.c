@@ -293,7 +293,7 @@ static int serve(struct rsw_cli *cli, struct tokens *tokens) {
             cli, "--schedule needs the running registry: give --registry URL, once for each replica");
     }
     if (load(tokens, cli, &err) != 0) {
-        return err.code == RSW_EINVAL ? rsw_cli_fail_usage(cli, &err) : rsw_cli_fail(cli, &err);
+        return rsw_cli_fail_options(cli, &err);
     }
     if (rsw_cli_open_index(cli, &how, &err) != 0) {
         return rsw_cli_fail(cli, &err);
