@@ -1,7 +1,9 @@
 /* regsweep serve: takes the registry's events into the index, until SIGTERM or SIGINT. */
 #include "cli.h"
 
+#include "in_use.h"
 #include "notify.h"
+#include "pins.h"
 #include "registry.h"
 #include "secret.h"
 #include "serve_callback.h"
@@ -34,8 +36,9 @@ struct server {
     struct rsw_sweep_runs *runs; /* fence through the feed, which answers for them */
     /* Fences through the feed, whose threads look at it, also before it runs. NULL: no registry was named. */
     _Atomic(struct rsw_sweeper *) sweeper;
-    struct rsw_schedule *schedule; /* asks for runs */
+    _Atomic(struct rsw_schedule *) schedule; /* asks for runs, and hears of their end; NULL: none */
     struct rsw_callback *callback; /* NULL: nobody is told. Before the feed, which asks for its stats */
+    struct rsw_cli asking;         /* the sweeper's: serve's, with pins of its own, as they are by now */
     char *audit_file;              /* owned */
     const char *notify_socket;
 };
@@ -79,6 +82,12 @@ static void on_metrics(void *arg, void (*write)(void *to, const char *text), voi
     struct rsw_sweep_runs_stats runs;
     rsw_sweep_runs_stats(server->runs, &runs);
     rsw_serve_runs(&runs, write, to);
+    struct rsw_schedule *schedule = atomic_load(&server->schedule);
+    if (schedule != NULL) {
+        struct rsw_schedule_stats tried;
+        rsw_schedule_stats(schedule, &tried);
+        rsw_serve_scheduled(&tried, write, to);
+    }
     struct rsw_sweeper *sweeper = atomic_load(&server->sweeper);
     if (sweeper != NULL) {
         struct rsw_sweeper_stats swept;
@@ -107,6 +116,18 @@ static void on_no_further(void *arg, const struct rsw_feed_request *request, str
 static int on_open(void *arg, struct rsw_replicas **out, struct rsw_error *err) {
     struct server *server = arg;
     return rsw_cli_open_replicas(out, server->cli, err);
+}
+
+/* A pod may have been started since the mark, from what its node has of the image: no event tells of that. */
+static int on_pins(void *arg, const struct rsw_pin **pins, size_t *count, struct rsw_error *err) {
+    struct rsw_cli *cli = &((struct server *)arg)->asking;
+    rsw_pins_release(&cli->pins);
+    if (rsw_pins_read(&cli->pins, &cli->options, err) != 0 || rsw_in_use_read(cli, err) != 0) {
+        return -1;
+    }
+    *pins = cli->pins.items;
+    *count = cli->pins.count;
+    return 0;
 }
 
 /* A note if the index is not fit to sweep from yet. 0 or -1. */
@@ -141,6 +162,7 @@ static int start_sweeper(struct server *server, struct rsw_error *err) {
         .index = cli->index,
         .storage = cli->storage,
         .open = on_open,
+        .pins = on_pins,
         .arg = server,
         .lease = cli->lease,
         .audit_file = server->audit_file,
@@ -148,6 +170,8 @@ static int start_sweeper(struct server *server, struct rsw_error *err) {
         .clock = cli->clock,
         .log = &cli->log,
     };
+    server->asking = *cli;
+    server->asking.pins = (struct rsw_pins){.count = 0};
     struct rsw_sweeper *sweeper = NULL;
     if (rsw_sweeper_start(&sweeper, &options, err) != 0) {
         return -1;
@@ -197,20 +221,27 @@ static int start(struct server *server, const struct tokens *tokens, struct rsw_
         start_sweeper(server, err) != 0) {
         return -1;
     }
-    return cli->options.schedule == NULL ? 0 : rsw_schedule_start(&server->schedule, cli, server->runs, err);
+    struct rsw_schedule *schedule = NULL;
+    if (cli->options.schedule != NULL && rsw_schedule_start(&schedule, cli, server->runs, err) != 0) {
+        return -1;
+    }
+    atomic_store(&server->schedule, schedule);
+    return 0;
 }
 
 /* Each uses those behind it. Metrics and sweeps may be asked for until the feed has stopped. */
 static void stop(struct server *server) {
-    rsw_schedule_stop(server->schedule);
     rsw_callback_stop(server->callback);
     rsw_sweep_runs_stop(server->runs);
+    rsw_schedule_stop(atomic_load(&server->schedule));
     rsw_sweeper_stop(atomic_load(&server->sweeper));
     rsw_feed_stop(server->feed);
     rsw_checker_stop(server->checker);
     rsw_reviver_stop(server->reviver);
     rsw_beat_stop(server->beat);
     rsw_sweeper_free(atomic_load(&server->sweeper));
+    rsw_pins_release(&server->asking.pins);
+    rsw_schedule_free(atomic_load(&server->schedule));
     rsw_sweep_runs_free(server->runs);
     rsw_callback_free(server->callback);
     free(server->audit_file);

@@ -153,6 +153,15 @@ void rsw_serve_runs(const struct rsw_sweep_runs_stats *runs, rsw_serve_write *wr
     single(write, to, "asked_sweep_running", "gauge", runs->running ? 1 : 0, "1 while one of them runs.");
 }
 
+void rsw_serve_scheduled(const struct rsw_schedule_stats *tried, rsw_serve_write *write, void *to) {
+    single(write, to, "schedule_tries_total", "counter", tried->tries,
+           "Times that a sweep was tried because --schedule says so.");
+    single(write, to, "schedule_failures_total", "counter", tried->failures,
+           "Of these, those after which nobody had swept; most are tried again.");
+    single(write, to, "schedule_failed", "gauge", tried->failing ? 1 : 0,
+           "1 if the last of them did; the log says why.");
+}
+
 void rsw_serve_swept(const struct rsw_sweeper_stats *swept, rsw_serve_write *write, void *to) {
     single(write, to, "sweeper_runs_total", "counter", swept->runs,
            "Times that serve went on with a sweep that was due.");

@@ -199,3 +199,44 @@ start_cluster() {
     run rs inspect why shop/asleep:1 "${by_policy[@]}"
     says "is pinned by Deployment shop/asleep container asleep"
 }
+
+# A pod that runs this image is all that runs.
+runs() {
+    jq -n --arg image "$1" '{kind: "List", apiVersion: "v1", items: [{kind: "Pod", apiVersion: "v1", metadata: {name: "web"},
+        spec: {containers: [{name: "web", image: $image}]}}]}' >"$WORK/used.new"
+    mv "$WORK/used.new" "$WORK/used.json"
+}
+
+generation_is() {
+    [ "$(regsweep inspect generations --index "$INDEX" --json | jq -r '.generations[-1].state')" = "$1" ]
+}
+
+sweeper_fails() {
+    [ "$(metric regsweep_sweeper_failed)" = 1 ]
+}
+
+@test "a pod that starts while a sweep is under way, from what its node has, keeps its image; where nobody tells, nothing goes on" {
+    local old
+    runs registry.example.com:5000/shop/web:1
+    start_online --grace 1s --in-use "$WORK/used.json" --registry-name registry.example.com:5000
+    old=$(client image shop/web:1 --seed 1 --layers 2)
+    client image shop/web:1 --seed 2 --layers 2
+    gone=$(client image shop/web:2 --seed 3 --layers 2)
+    client image shop/web:2 --seed 4 --layers 2
+    wait_until "$TIMEOUT" events_sent
+    wait_until "$TIMEOUT" queue_is_empty
+    sleep 2
+    rs sweep --confirm --settle 1s --quarantine 8s --grace 1s --untagged remove --max-delete 100 \
+        --registry-config "$WORK/registry.yml" --registry "$REGISTRY" # which is not told
+    wait_until "$TIMEOUT" generation_is hidden
+    rm "$WORK/used.json"
+    wait_until "$TIMEOUT" sweeper_fails
+    grep -q "the sweep does not go on, it is tried again: --in-use $WORK/used.json: No such file" "$WORK/serve.log"
+    generation_is hidden
+    runs "registry.example.com:5000/shop/web@$old"
+    wait_until "$TIMEOUT" generation_is purged
+    client pull shop/web "$old"
+    run client has shop/web "$gone"
+    status_is 1
+    client check-all
+}
