@@ -118,16 +118,9 @@ static int on_open(void *arg, struct rsw_replicas **out, struct rsw_error *err) 
     return rsw_cli_open_replicas(out, server->cli, err);
 }
 
-/* A pod may have been started since the mark, from what its node has of the image: no event tells of that. */
 static int on_pins(void *arg, const struct rsw_pin **pins, size_t *count, struct rsw_error *err) {
-    struct rsw_cli *cli = &((struct server *)arg)->asking;
-    rsw_pins_release(&cli->pins);
-    if (rsw_pins_read(&cli->pins, &cli->options, err) != 0 || rsw_in_use_read(cli, err) != 0) {
-        return -1;
-    }
-    *pins = cli->pins.items;
-    *count = cli->pins.count;
-    return 0;
+    struct server *server = arg;
+    return rsw_in_use_again(&server->asking, pins, count, err);
 }
 
 /* A note if the index is not fit to sweep from yet. 0 or -1. */

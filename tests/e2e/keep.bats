@@ -216,7 +216,7 @@ sweeper_fails() {
 }
 
 @test "a pod that starts while a sweep is under way, from what its node has, keeps its image; where nobody tells, nothing goes on" {
-    local old
+    local old gone
     runs registry.example.com:5000/shop/web:1
     start_online --grace 1s --in-use "$WORK/used.json" --registry-name registry.example.com:5000
     old=$(client image shop/web:1 --seed 1 --layers 2)
@@ -239,4 +239,34 @@ sweeper_fails() {
     run client has shop/web "$gone"
     status_is 1
     client check-all
+}
+
+@test "a sweep that waits asks again, too, before it deletes" {
+    local old gone
+    runs registry.example.com:5000/shop/web:1
+    TOKEN=online-secret
+    printf '%s\n' "$TOKEN" >"$WORK/token"
+    rs scan --quiet
+    start_serve --token-file "$WORK/token" # it knows no registry, and leaves sweeps alone
+    EVENTS=$SERVE/events
+    start_registry
+    old=$(client image shop/web:1 --seed 1 --layers 2)
+    client image shop/web:1 --seed 2 --layers 2
+    gone=$(client image shop/web:2 --seed 3 --layers 2)
+    client image shop/web:2 --seed 4 --layers 2
+    wait_until "$TIMEOUT" events_sent
+    wait_until "$TIMEOUT" queue_is_empty
+    sleep 2
+    "$REGSWEEP" sweep --index "$INDEX" --storage "$ROOT" --confirm --wait --settle 1s --quarantine 8s --grace 1s \
+        --untagged remove --max-delete 100 --in-use "$WORK/used.json" --registry-name registry.example.com:5000 \
+        --registry-config "$WORK/registry.yml" --registry "$REGISTRY" >>"$WORK/sweep.log" 2>&1 3>&- &
+    SWEEP_PID=$!
+    PIDS+=("$SWEEP_PID")
+    wait_until "$TIMEOUT" generation_is hidden
+    runs "registry.example.com:5000/shop/web@$old"
+    wait "$SWEEP_PID" || fail "$(cat "$WORK/sweep.log")"
+    generation_is purged
+    client pull shop/web "$old"
+    run client has shop/web "$gone"
+    status_is 1
 }
