@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # What stays although no tag keeps it: images that run in a cluster.
-# shellcheck disable=SC2154,SC2030,SC2031 # bats sets status and output; each test is a subshell
+# shellcheck disable=SC2154,SC2030,SC2031,SC2034 # bats sets status and output; each test is a subshell; lib.bash reads EVENTS
 load lib
 load online
 
