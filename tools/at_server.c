@@ -51,7 +51,7 @@ int rsw_at_server_open(struct rsw_server **out, struct rsw_cli *cli) {
     struct rsw_error err = RSW_ERROR_INIT;
     RSW_AUTO_SECRET *token = NULL;
     if (rsw_sweep_token_load(&token, &cli->options, &cli->log, &err) != 0) {
-        return fail(cli, &err);
+        return rsw_cli_fail_options(cli, &err);
     }
     if (token == NULL) {
         return rsw_cli_usage(cli, "--server needs the token that the serve there has for sweeps: "

@@ -125,7 +125,7 @@ static int read_sources(struct rsw_cli *cli, char **environment) {
         (options->config != NULL && rsw_config_load(options, options->config, &err) != 0) ||
         (options->registry_config != NULL &&
          rsw_registry_config_load(&cli->registry_config, options->registry_config, &err) != 0)) {
-        return err.code == RSW_EINVAL ? rsw_cli_fail_usage(cli, &err) : rsw_cli_fail(cli, &err);
+        return rsw_cli_fail_options(cli, &err);
     }
     cli->log.level = options->verbose ? RSW_LOG_DEBUG : options->quiet ? RSW_LOG_WARNING : RSW_LOG_INFO;
     /* Looking at the index hurts nobody, and doctor tells all in its own way; whatever works towards a

@@ -82,7 +82,8 @@ char *rsw_cli_audit_file(const struct rsw_cli *cli);
 int rsw_cli_mark_options(struct rsw_cli *cli, struct rsw_mark_options *out, struct rsw_error *err);
 
 /* Opens the lease of the storage, by --lease, into cli->lease, and a thread that keeps it. The index is open
- * for writing, storage too. 0 or -1. */
+ * for writing, storage too. 0 or -1 (RSW_EINVAL: it is too short, and this is no test, which a short settle
+ * tells). */
 int rsw_cli_open_lease(struct rsw_cli *cli, struct rsw_error *err);
 /* Gives it back unless a generation is open, which goes on by it. */
 void rsw_cli_settle_lease(const struct rsw_cli *cli);
@@ -105,6 +106,8 @@ int rsw_cli_exit_of(const struct rsw_error *err);
 int rsw_cli_fail(struct rsw_cli *cli, const struct rsw_error *err);
 /* The same for what is wrong with an argument: RSW_EXIT_USAGE, with a hint at --help. */
 int rsw_cli_fail_usage(struct rsw_cli *cli, const struct rsw_error *err);
+/* While options and the files that they name are read: one that cannot be read is wrong usage too. */
+int rsw_cli_fail_options(struct rsw_cli *cli, const struct rsw_error *err);
 int rsw_cli_usage(struct rsw_cli *cli, const char *fmt, ...) RSW_PRINTF(2, 3);
 /* RSW_EXIT_FAILED with a message of one's own. */
 int rsw_cli_failf(struct rsw_cli *cli, const char *fmt, ...) RSW_PRINTF(2, 3);

@@ -192,3 +192,24 @@ int rsw_in_use_read(struct rsw_cli *cli, struct rsw_error *err) {
     return rsw_error_set(err, why.code == RSW_ENOMEM ? RSW_ENOMEM : RSW_EREFUSED, why.errnum, "%s",
                          why.message);
 }
+
+static bool reads_standard_input(const struct rsw_options *options) {
+    for (size_t i = 0; i < options->in_use.count; i++) {
+        if (strcmp(options->in_use.items[i], "-") == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int rsw_in_use_again(struct rsw_cli *cli, const struct rsw_pin **pins, size_t *count, struct rsw_error *err) {
+    if (!reads_standard_input(&cli->options)) {
+        rsw_pins_release(&cli->pins);
+        if (rsw_pins_read(&cli->pins, &cli->options, err) != 0 || rsw_in_use_read(cli, err) != 0) {
+            return -1;
+        }
+    }
+    *pins = cli->pins.items;
+    *count = cli->pins.count;
+    return 0;
+}

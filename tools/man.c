@@ -85,7 +85,8 @@ static void print_exit_status(FILE *out) {
     fprintf(out,
             ".SH EXIT STATUS\n.TP\n.B %d\ndone\n.TP\n.B %d\nfailed, or findings\n.TP\n.B %d\n"
             "some deletions failed; the next run tries them again\n.TP\n.B %d\n"
-            "refused for safety; nothing was touched\n.TP\n.B %d\nwrong usage or configuration\n",
+            "refused for safety; nothing was touched\n.TP\n.B %d\nwrong usage or configuration, or a file of "
+            "theirs that cannot be read\n",
             RSW_EXIT_DONE, RSW_EXIT_FAILED, RSW_EXIT_PARTIAL, RSW_EXIT_REFUSED, RSW_EXIT_USAGE);
 }
 

@@ -4,6 +4,7 @@
 #include "damage.h"
 #include "file.h"
 #include "in_use.h"
+#include "registry.h"
 #include "registry_config.h"
 #include "registry_schema.h"
 
@@ -225,12 +226,30 @@ int rsw_cli_warn_pins(struct rsw_cli *cli, struct rsw_error *err) {
                : 0;
 }
 
+static int check_lease(const struct rsw_cli *cli, struct rsw_error *err) {
+    char lease[32];
+    if (cli->options.lease_ms >= RSW_LEASE_LEAST_MS) {
+        return 0;
+    }
+    rsw_duration_format(cli->options.lease_ms, lease, sizeof lease);
+    if (cli->options.settle_ms >= RSW_SMALL_MS) {
+        return rsw_error_set(
+            err, RSW_EINVAL, 0,
+            "--lease %s is shorter than 1m: who sees storage over a network may see it as it was a "
+            "minute ago, and take one that works for dead; 0 is for one that is alone",
+            lease);
+    }
+    rsw_log(&cli->log, RSW_LOG_WARNING, "--lease %s is for tests: one that works may be taken for dead",
+            lease);
+    return 0;
+}
+
 int rsw_cli_open_lease(struct rsw_cli *cli, struct rsw_error *err) {
     char holder[RSW_IDENTITY_MAX];
     if (cli->options.lease_ms == 0 || cli->lease != NULL) {
         return 0;
     }
-    if (rsw_index_identity(cli->index, holder, err) != 0) {
+    if (check_lease(cli, err) != 0 || rsw_index_identity(cli->index, holder, err) != 0) {
         return -1;
     }
     const struct rsw_lease_options options = {.index = cli->index,

@@ -74,6 +74,13 @@ const struct rsw_option rsw_option_table[] = {
      "Certificate, PEM; with --tls-key the feed speaks HTTPS."},
     {"tls-key", 0, RSW_OPTION_STRING, RSW_FOR_SERVE, RSW_IN_ALL, AT(tls_key), 0, NULL, "FILE",
      "Private key of --tls-cert, PEM."},
+    {"deletion-callback", 0, RSW_OPTION_STRING, RSW_FOR_SERVE, RSW_IN_ALL, AT(deletion_callback), 0, NULL,
+     "URL", "Where to POST a deletion that has ended, done or called off, until that is answered with 2xx."},
+    {"deletion-callback-token-file", 0, RSW_OPTION_STRING, RSW_FOR_SERVE, RSW_IN_ALL,
+     AT(deletion_callback_token_file), 0, NULL, "FILE",
+     "File with the bearer token to send there. Only to https://."},
+    {"deletion-callback-ca", 0, RSW_OPTION_STRING, RSW_FOR_SERVE, RSW_IN_ALL, AT(deletion_callback_ca), 0,
+     NULL, "FILE", "Authorities that its certificate is checked by, PEM, instead of the system's."},
 
     {"confirm", 0, RSW_OPTION_FLAG, RSW_FOR_SWEEP, ASKED_FOR | SENT, AT(confirm), 0, NULL, NULL,
      "Delete. Without it nothing is changed."},
@@ -159,7 +166,7 @@ const struct rsw_option rsw_option_table[] = {
     {"lease", 0, RSW_OPTION_DURATION, ONLINE, RSW_IN_ALL, AT(lease_ms), 0, "5m", "DURATION",
      "Of several regsweep on one storage, each with its own index, one sweeps at a time; one that says "
      "nothing "
-     "for this long is taken for dead. 0: there is only this one."},
+     "for this long is taken for dead. At least 1m. 0: there is only this one."},
     {"schedule", 0, RSW_OPTION_STRING, RSW_FOR_SERVE, RSW_IN_ALL, AT(schedule), 0, NULL, "TIME|DURATION",
      "Sweep by itself: every day at this time of day (03:00), or as often as that (24h). The options of "
      "sweeps that serve was given count. Needs --registry."},

@@ -71,6 +71,9 @@ struct rsw_options {
     char *sweep_token;      /* from the environment alone */
     char *tls_cert;
     char *tls_key;
+    char *deletion_callback; /* serve; NULL: nobody is told */
+    char *deletion_callback_token_file;
+    char *deletion_callback_ca;
 
     bool confirm; /* sweep; the next ones for `inspect garbage` and `inspect why` too, those that can be sent
                      with POST /sweeps for serve */

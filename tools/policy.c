@@ -161,15 +161,15 @@ static int on_tag_text(void *arg, const struct rsw_explained_tag *tag) {
     if (tag->rule != NULL) {
         snprintf(line, sizeof line, " (line %lu)", tag->rule->line);
     }
-    if (tag->kept) {
-        rsw_cli_line(explanation->cli, "  %-5s %-30s pushed %-10s pulled %-10s %s%s",
-                     tag->forgotten ? "goes" : "stays", tag->name, day_of(tag->pushed_ms, pushed),
-                     day_of(tag->pulled_ms, pulled), ground_of(tag), line);
+    if (tag->kept && !tag->forgotten) {
+        rsw_cli_line(explanation->cli, "  stays %-30s pushed %-10s pulled %-10s %s%s", tag->name,
+                     day_of(tag->pushed_ms, pushed), day_of(tag->pulled_ms, pulled), ground_of(tag), line);
     } else {
-        rsw_cli_line(explanation->cli, "  goes  %-30s pushed %-10s pulled %-10s frees %s, with others %s%s",
+        rsw_cli_line(explanation->cli, "  goes  %-30s pushed %-10s pulled %-10s frees %s, with others %s%s%s",
                      tag->name, day_of(tag->pushed_ms, pushed), day_of(tag->pulled_ms, pulled),
                      rsw_size_format(tag->exclusive, exclusive, sizeof exclusive),
-                     rsw_size_format(tag->shared, shared, sizeof shared), line);
+                     rsw_size_format(tag->shared, shared, sizeof shared), tag->forgotten ? " forgotten" : "",
+                     line);
     }
     return 0;
 }

@@ -11,8 +11,6 @@
 #include <errno.h>
 #include <string.h>
 
-#define SMALL_MS (60 * INT64_C(1000))
-
 /* ---- where it is ---- */
 
 bool rsw_cli_has_registry(const struct rsw_cli *cli) {
@@ -262,7 +260,7 @@ int rsw_cli_check_stopped(struct rsw_cli *cli, struct rsw_error *err) {
 
 static void warn_small(const struct rsw_cli *cli, const char *option, int64_t ms, const char *what) {
     char text[32];
-    if (ms < SMALL_MS) {
+    if (ms < RSW_SMALL_MS) {
         rsw_log(&cli->log, RSW_LOG_WARNING, "--%s %s is for tests: %s", option,
                 rsw_duration_format(ms, text, sizeof text), what);
     }

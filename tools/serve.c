@@ -1,9 +1,12 @@
 /* regsweep serve: takes the registry's events into the index, until SIGTERM or SIGINT. */
 #include "cli.h"
 
+#include "in_use.h"
 #include "notify.h"
+#include "pins.h"
 #include "registry.h"
 #include "secret.h"
+#include "serve_callback.h"
 #include "serve_deletions.h"
 #include "serve_metrics.h"
 #include "serve_schedule.h"
@@ -33,7 +36,9 @@ struct server {
     struct rsw_sweep_runs *runs; /* fence through the feed, which answers for them */
     /* Fences through the feed, whose threads look at it, also before it runs. NULL: no registry was named. */
     _Atomic(struct rsw_sweeper *) sweeper;
-    struct rsw_schedule *schedule; /* asks for runs */
+    _Atomic(struct rsw_schedule *) schedule; /* asks for runs, and hears of their end; NULL: none */
+    struct rsw_callback *callback; /* NULL: nobody is told. Before the feed, which asks for its stats */
+    struct rsw_cli asking;         /* the sweeper's: serve's, with pins of its own, as they are by now */
     char *audit_file;              /* owned */
     const char *notify_socket;
 };
@@ -41,6 +46,7 @@ struct server {
 struct tokens { /* owned; NULL: none */
     char *feed;
     char *sweeps;
+    char *callback;
 };
 
 static void on_committed(void *arg, bool asked, bool touched) {
@@ -68,9 +74,20 @@ static void on_metrics(void *arg, void (*write)(void *to, const char *text), voi
     rsw_serve_revived(&revived, write, to);
     rsw_serve_generations(server->cli->index, server->cli->clock, write, to);
     rsw_serve_deletions(server->cli->index, write, to);
+    if (server->callback != NULL) {
+        struct rsw_callback_stats told;
+        rsw_callback_stats(server->callback, &told);
+        rsw_serve_told(&told, write, to);
+    }
     struct rsw_sweep_runs_stats runs;
     rsw_sweep_runs_stats(server->runs, &runs);
     rsw_serve_runs(&runs, write, to);
+    struct rsw_schedule *schedule = atomic_load(&server->schedule);
+    if (schedule != NULL) {
+        struct rsw_schedule_stats tried;
+        rsw_schedule_stats(schedule, &tried);
+        rsw_serve_scheduled(&tried, write, to);
+    }
     struct rsw_sweeper *sweeper = atomic_load(&server->sweeper);
     if (sweeper != NULL) {
         struct rsw_sweeper_stats swept;
@@ -99,6 +116,11 @@ static void on_no_further(void *arg, const struct rsw_feed_request *request, str
 static int on_open(void *arg, struct rsw_replicas **out, struct rsw_error *err) {
     struct server *server = arg;
     return rsw_cli_open_replicas(out, server->cli, err);
+}
+
+static int on_pins(void *arg, const struct rsw_pin **pins, size_t *count, struct rsw_error *err) {
+    struct server *server = arg;
+    return rsw_in_use_again(&server->asking, pins, count, err);
 }
 
 /* A note if the index is not fit to sweep from yet. 0 or -1. */
@@ -133,6 +155,7 @@ static int start_sweeper(struct server *server, struct rsw_error *err) {
         .index = cli->index,
         .storage = cli->storage,
         .open = on_open,
+        .pins = on_pins,
         .arg = server,
         .lease = cli->lease,
         .audit_file = server->audit_file,
@@ -140,6 +163,8 @@ static int start_sweeper(struct server *server, struct rsw_error *err) {
         .clock = cli->clock,
         .log = &cli->log,
     };
+    server->asking = *cli;
+    server->asking.pins = (struct rsw_pins){.count = 0};
     struct rsw_sweeper *sweeper = NULL;
     if (rsw_sweeper_start(&sweeper, &options, err) != 0) {
         return -1;
@@ -177,6 +202,7 @@ static int start(struct server *server, const struct tokens *tokens, struct rsw_
     if (rsw_reviver_start(&server->reviver, cli->index, cli->storage, cli->clock, &cli->log, err) != 0 ||
         rsw_checker_start(&server->checker, cli->index, cli->storage, &checks, err) != 0 ||
         rsw_sweep_runs_start(&server->runs, cli, err) != 0 ||
+        rsw_callback_start(&server->callback, cli, tokens->callback, err) != 0 ||
         rsw_feed_start(&server->feed, cli->index, &options, err) != 0) {
         return -1;
     }
@@ -188,20 +214,29 @@ static int start(struct server *server, const struct tokens *tokens, struct rsw_
         start_sweeper(server, err) != 0) {
         return -1;
     }
-    return cli->options.schedule == NULL ? 0 : rsw_schedule_start(&server->schedule, cli, server->runs, err);
+    struct rsw_schedule *schedule = NULL;
+    if (cli->options.schedule != NULL && rsw_schedule_start(&schedule, cli, server->runs, err) != 0) {
+        return -1;
+    }
+    atomic_store(&server->schedule, schedule);
+    return 0;
 }
 
 /* Each uses those behind it. Metrics and sweeps may be asked for until the feed has stopped. */
 static void stop(struct server *server) {
-    rsw_schedule_stop(server->schedule);
+    rsw_callback_stop(server->callback);
     rsw_sweep_runs_stop(server->runs);
+    rsw_schedule_stop(atomic_load(&server->schedule));
     rsw_sweeper_stop(atomic_load(&server->sweeper));
     rsw_feed_stop(server->feed);
     rsw_checker_stop(server->checker);
     rsw_reviver_stop(server->reviver);
     rsw_beat_stop(server->beat);
     rsw_sweeper_free(atomic_load(&server->sweeper));
+    rsw_pins_release(&server->asking.pins);
+    rsw_schedule_free(atomic_load(&server->schedule));
     rsw_sweep_runs_free(server->runs);
+    rsw_callback_free(server->callback);
     free(server->audit_file);
 }
 
@@ -264,7 +299,8 @@ static int load(struct tokens *tokens, struct rsw_cli *cli, struct rsw_error *er
     }
     return rsw_cli_mark_options(cli, &mark, err) != 0 ||
                    rsw_token_load(&tokens->feed, &cli->options, &cli->log, err) != 0 ||
-                   rsw_sweep_token_load(&tokens->sweeps, &cli->options, &cli->log, err) != 0
+                   rsw_sweep_token_load(&tokens->sweeps, &cli->options, &cli->log, err) != 0 ||
+                   rsw_callback_token_load(&tokens->callback, &cli->options, &cli->log, err) != 0
                ? -1
                : 0;
 }
@@ -281,7 +317,7 @@ static int serve(struct rsw_cli *cli, struct tokens *tokens) {
             cli, "--schedule needs the running registry: give --registry URL, once for each replica");
     }
     if (load(tokens, cli, &err) != 0) {
-        return err.code == RSW_EINVAL ? rsw_cli_fail_usage(cli, &err) : rsw_cli_fail(cli, &err);
+        return rsw_cli_fail_options(cli, &err);
     }
     if (rsw_cli_open_index(cli, &how, &err) != 0) {
         return rsw_cli_fail(cli, &err);
@@ -294,5 +330,6 @@ int rsw_command_serve(struct rsw_cli *cli) {
     int status = serve(cli, &tokens);
     rsw_secret_free(&tokens.feed);
     rsw_secret_free(&tokens.sweeps);
+    rsw_secret_free(&tokens.callback);
     return status;
 }

@@ -135,6 +135,15 @@ void rsw_serve_deletions(struct rsw_index *index, rsw_serve_write *write, void *
     }
 }
 
+void rsw_serve_told(const struct rsw_callback_stats *told, rsw_serve_write *write, void *to) {
+    single(write, to, "deletion_callbacks_total", "counter", told->sent,
+           "Deletions that have ended of which --deletion-callback was told, and answered.");
+    single(write, to, "deletion_callback_failures_total", "counter", told->failures,
+           "Times that it did not answer with 2xx; it is told again.");
+    single(write, to, "deletion_callbacks_waiting", "gauge", told->waiting,
+           "Deletions that have ended of which it has yet to be told.");
+}
+
 void rsw_serve_runs(const struct rsw_sweep_runs_stats *runs, rsw_serve_write *write, void *to) {
     single(write, to, "asked_sweeps_total", "counter", runs->begun, "Sweeps that POST /sweeps asked for.");
     single(write, to, "asked_sweep_failures_total", "counter", runs->failed,
@@ -142,6 +151,15 @@ void rsw_serve_runs(const struct rsw_sweep_runs_stats *runs, rsw_serve_write *wr
     single(write, to, "asked_sweep_failed", "gauge", runs->last_failed ? 1 : 0,
            "1 if the last of them did; the log says why.");
     single(write, to, "asked_sweep_running", "gauge", runs->running ? 1 : 0, "1 while one of them runs.");
+}
+
+void rsw_serve_scheduled(const struct rsw_schedule_stats *tried, rsw_serve_write *write, void *to) {
+    single(write, to, "schedule_tries_total", "counter", tried->tries,
+           "Times that a sweep was tried because --schedule says so.");
+    single(write, to, "schedule_failures_total", "counter", tried->failures,
+           "Of these, those after which nobody had swept; most are tried again.");
+    single(write, to, "schedule_failed", "gauge", tried->failing ? 1 : 0,
+           "1 if the last of them did; the log says why.");
 }
 
 void rsw_serve_swept(const struct rsw_sweeper_stats *swept, rsw_serve_write *write, void *to) {

@@ -2,6 +2,8 @@
 #ifndef REGSWEEP_TOOLS_SERVE_METRICS_H
 #define REGSWEEP_TOOLS_SERVE_METRICS_H
 
+#include "serve_callback.h"
+#include "serve_schedule.h"
 #include "sweep_runs.h"
 
 #include "gc/reviver.h"
@@ -16,7 +18,9 @@ void rsw_serve_revived(const struct rsw_reviver_stats *revived, rsw_serve_write 
 void rsw_serve_generations(struct rsw_index *index, const struct rsw_clock *clock, rsw_serve_write *write,
                            void *to);
 void rsw_serve_deletions(struct rsw_index *index, rsw_serve_write *write, void *to); /* likewise */
+void rsw_serve_told(const struct rsw_callback_stats *told, rsw_serve_write *write, void *to);
 void rsw_serve_runs(const struct rsw_sweep_runs_stats *runs, rsw_serve_write *write, void *to);
+void rsw_serve_scheduled(const struct rsw_schedule_stats *tried, rsw_serve_write *write, void *to);
 void rsw_serve_swept(const struct rsw_sweeper_stats *swept, rsw_serve_write *write, void *to);
 
 #endif

@@ -13,12 +13,19 @@
 #define LOOK_MS 10000 /* the clock may be set while we wait */
 #define EVERY_MIN_MS 60000
 #define LEASE_PAUSE_MS 1000
+#define PAUSE_LEAST_MS 1000
+#define PAUSE_MAX 6 /* times the first */
+#define TRIES_MAX 7 /* with a settle of 10 minutes, within some four hours */
+#define RUNS (-1)
 
 struct rsw_schedule {
     struct rsw_cli *serve;
     struct rsw_sweep_runs *runs;
     struct rsw_schedule_time time;
     struct rsw_worker worker;
+    int status;                      /* of the run, RUNS: it runs; under the worker's lock */
+    struct rsw_schedule_stats stats; /* likewise */
+    int64_t begun_ms;                /* of the run; not written while it runs */
 };
 
 static bool read_two(int *out, const char *text, int below) {
@@ -72,22 +79,25 @@ static int64_t by_chance(int64_t most_ms) {
     return (int64_t)(random % (uint64_t)most_ms);
 }
 
-/* Under the index's lock. Has somebody swept since? If not, it is written down that we do. 0; 1: somebody
- * has; -1. */
+/* ---- a sweep ---- */
+
+/* Under the index's lock. Has somebody swept since? If not, the lease is ours. 0; 1: somebody has; -1. */
 static int claim(struct rsw_schedule *schedule, int64_t slot_ms, struct rsw_error *err) {
     RSW_AUTO_LOCK lock = RSW_LOCK_INIT;
     struct rsw_lease *lease = schedule->serve->lease;
     if (lease == NULL) {
         return 0;
     }
-    if (rsw_lock_take(&lock, schedule->serve->index, "sweep", err) != 0 || rsw_lease_take(lease, err) != 0) {
+    if (rsw_lock_take(&lock, schedule->serve->index, "sweep", err) != 0) {
         return -1;
+    }
+    if (rsw_lease_take(lease, err) != 0) {
+        return rsw_lease_swept_ms(lease) >= slot_ms ? 1 : -1;
     }
     if (rsw_lease_swept_ms(lease) >= slot_ms) {
         return rsw_online_settle_lease(schedule->serve->index, lease, err) == 0 ? 1 : -1;
     }
-    rsw_lease_set_swept(lease, rsw_clock_now_ms(schedule->serve->clock));
-    return rsw_lease_take(lease, err);
+    return 0;
 }
 
 /* Who has it may have died long ago: nobody has looked since the last time. If it says nothing for the length
@@ -95,35 +105,124 @@ static int claim(struct rsw_schedule *schedule, int64_t slot_ms, struct rsw_erro
 static int claim_from_dead(struct rsw_schedule *schedule, int64_t slot_ms, struct rsw_error *err) {
     int claimed = claim(schedule, slot_ms, err);
     if (claimed >= 0 || err->code != RSW_EBUSY ||
-        rsw_worker_wait(&schedule->worker, schedule->serve->options.lease_ms + LEASE_PAUSE_MS)) {
+        rsw_worker_pause(&schedule->worker, schedule->serve->options.lease_ms + LEASE_PAUSE_MS)) {
         return claimed;
     }
     rsw_error_clear(err);
     return claim(schedule, slot_ms, err);
 }
 
-static void sweep(struct rsw_schedule *schedule, int64_t slot_ms) {
-    const struct rsw_log *log = &schedule->serve->log;
-    struct rsw_error err = RSW_ERROR_INIT;
+/* What the last run came to; none: it runs. */
+static void set_status(struct rsw_schedule *schedule, int status) {
+    pthread_mutex_lock(&schedule->worker.lock);
+    schedule->status = status;
+    pthread_mutex_unlock(&schedule->worker.lock);
+}
+
+static bool went_well(int status) {
+    return status == RSW_EXIT_DONE || status == RSW_EXIT_PARTIAL;
+}
+
+/* Only one that went well counts: else another regsweep may do it. */
+static void on_ended(void *arg, int status) {
+    struct rsw_schedule *schedule = arg;
+    if (went_well(status) && schedule->serve->lease != NULL) {
+        rsw_lease_set_swept(schedule->serve->lease, schedule->begun_ms);
+    }
+    set_status(schedule, status);
+    rsw_worker_wake(&schedule->worker);
+}
+
+/* 0 or -1 (RSW_ESTOPPED too). */
+static int wait_for_end(struct rsw_schedule *schedule, const char *id, struct rsw_error *err) {
+    int status;
+    do {
+        if (rsw_worker_wait(&schedule->worker, LOOK_MS)) {
+            return rsw_error_set(err, RSW_ESTOPPED, 0, "serve is being stopped");
+        }
+        pthread_mutex_lock(&schedule->worker.lock);
+        status = schedule->status;
+        pthread_mutex_unlock(&schedule->worker.lock);
+    } while (status == RUNS);
+    return went_well(status)
+               ? 0
+               : rsw_error_set(err, RSW_EREFUSED, 0, "sweep %s ended with status %d", id, status);
+}
+
+/* 0: this storage is swept, by us or another; -1. */
+static int sweep(struct rsw_schedule *schedule, int64_t slot_ms, struct rsw_error *err) {
     struct rsw_options options;
     char id[RSW_SWEEP_ID_MAX];
-    int claimed = claim_from_dead(schedule, slot_ms, &err);
+    int claimed = claim_from_dead(schedule, slot_ms, err);
     if (claimed != 0) {
-        rsw_log(log, RSW_LOG_INFO, "no scheduled sweep now: %s",
-                claimed > 0 ? "another regsweep has swept this storage since it was due" : err.message);
-        return;
+        if (claimed > 0) {
+            rsw_log(&schedule->serve->log, RSW_LOG_INFO,
+                    "no scheduled sweep now: another regsweep has swept this storage since it was due");
+        }
+        return claimed > 0 ? 0 : -1;
     }
-    if (rsw_options_copy(&options, &schedule->serve->options, &err) != 0) {
-        rsw_log(log, RSW_LOG_ERROR, "no scheduled sweep now: %s", err.message);
+    if (rsw_options_copy(&options, &schedule->serve->options, err) != 0) {
         rsw_cli_settle_lease(schedule->serve);
-        return;
+        return -1;
     }
     options.confirm = true;
-    if (rsw_sweep_runs_begin(schedule->runs, &options, id, &err) != 0) {
-        rsw_log(log, err.code == RSW_EBUSY ? RSW_LOG_INFO : RSW_LOG_ERROR, "no scheduled sweep now: %s",
-                err.message);
-        if (err.code != RSW_EBUSY) { /* then the one that runs gives it back */
+    schedule->begun_ms = rsw_clock_now_ms(schedule->serve->clock);
+    set_status(schedule, RUNS);
+    const struct rsw_sweep_listener listener = {on_ended, schedule};
+    if (rsw_sweep_runs_begin(schedule->runs, &options, listener, id, err) != 0) {
+        if (err->code != RSW_EBUSY) { /* then the one that runs gives it back */
             rsw_cli_settle_lease(schedule->serve);
+        }
+        return -1;
+    }
+    return wait_for_end(schedule, id, err);
+}
+
+/* ---- again and again ---- */
+
+int64_t rsw_schedule_pause_ms(int64_t settle_ms, unsigned tries) {
+    int64_t first_ms = settle_ms > PAUSE_LEAST_MS ? settle_ms : PAUSE_LEAST_MS;
+    int64_t pause_ms = first_ms;
+    for (unsigned i = 1; i < tries && pause_ms < PAUSE_MAX * first_ms; i++) {
+        pause_ms *= 2;
+    }
+    return tries >= TRIES_MAX ? 0 : pause_ms < PAUSE_MAX * first_ms ? pause_ms : PAUSE_MAX * first_ms;
+}
+
+static void count(struct rsw_schedule *schedule, bool failed) {
+    pthread_mutex_lock(&schedule->worker.lock);
+    schedule->stats.tries++;
+    schedule->stats.failures += failed ? 1 : 0;
+    schedule->stats.failing = failed;
+    pthread_mutex_unlock(&schedule->worker.lock);
+}
+
+/* What could not be done at its time is tried again, until it is given up for the next time. */
+static void see_to(struct rsw_schedule *schedule, int64_t slot_ms) {
+    const struct rsw_cli *serve = schedule->serve;
+    int64_t end_ms = rsw_schedule_next_ms(&schedule->time, slot_ms);
+    for (unsigned tries = 1;; tries++) {
+        struct rsw_error err = RSW_ERROR_INIT;
+        char text[32];
+        int rc = sweep(schedule, slot_ms, &err);
+        if (rsw_worker_is_stopping(&schedule->worker)) {
+            return;
+        }
+        count(schedule, rc != 0);
+        if (rc == 0) {
+            return;
+        }
+        int64_t pause_ms = rsw_schedule_pause_ms(serve->options.settle_ms, tries);
+        if (pause_ms == 0 || rsw_clock_now_ms(serve->clock) + pause_ms >= end_ms) {
+            rsw_log(&serve->log, RSW_LOG_ERROR, "no scheduled sweep now, nor before the next time: %s",
+                    err.message);
+            return;
+        }
+        rsw_log(&serve->log, err.code == RSW_EBUSY ? RSW_LOG_INFO : RSW_LOG_WARNING,
+                "no scheduled sweep now: %s; it is tried again in %s", err.message,
+                rsw_duration_format(pause_ms, text, sizeof text));
+        if (rsw_worker_pause(&schedule->worker, pause_ms)) {
+            return;
         }
     }
 }
@@ -142,7 +241,7 @@ static void *work(void *arg) {
                 return NULL;
             }
         }
-        sweep(schedule, slot_ms);
+        see_to(schedule, slot_ms);
         int64_t now_ms = rsw_clock_now_ms(clock);
         slot_ms = now_ms > slot_ms + 2 * schedule->time.every_ms + schedule->serve->options.schedule_delay_ms
                       ? now_ms /* asleep, or the clock was set: what was missed is not made up for */
@@ -166,11 +265,23 @@ int rsw_schedule_start(struct rsw_schedule **out, struct rsw_cli *serve, struct 
     return 0;
 }
 
+void rsw_schedule_stats(struct rsw_schedule *schedule, struct rsw_schedule_stats *out) {
+    pthread_mutex_lock(&schedule->worker.lock);
+    *out = schedule->stats;
+    pthread_mutex_unlock(&schedule->worker.lock);
+}
+
 void rsw_schedule_stop(struct rsw_schedule *schedule) {
     if (schedule == NULL) {
         return;
     }
     rsw_worker_stop(&schedule->worker);
+}
+
+void rsw_schedule_free(struct rsw_schedule *schedule) {
+    if (schedule == NULL) {
+        return;
+    }
     rsw_worker_release(&schedule->worker);
     free(schedule);
 }

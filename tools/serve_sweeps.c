@@ -57,7 +57,7 @@ static void post(struct rsw_sweep_runs *runs, const struct rsw_options *options,
     char id[RSW_SWEEP_ID_MAX] = "";
     if (rsw_options_copy(&asked, options, &err) != 0 || forget_what_is_allowed(&asked, &err) != 0 ||
         rsw_sweep_request_read(&asked, request->body, request->body_len, &err) != 0 ||
-        rsw_sweep_runs_begin(runs, &asked, id, &err) != 0) {
+        rsw_sweep_runs_begin(runs, &asked, (struct rsw_sweep_listener){.ended = NULL}, id, &err) != 0) {
         answer_failure(reply, &err, id);
         return;
     }

@@ -13,6 +13,7 @@
 
 struct talk {
     struct rsw_sweep_print print;
+    struct rsw_cli *cli;
     const struct rsw_sweep_watch *watch;
 };
 
@@ -41,6 +42,11 @@ static bool on_stopped(void *arg) {
     return talk->watch->stopped(talk->watch->arg);
 }
 
+static int on_pins_again(void *arg, const struct rsw_pin **pins, size_t *count, struct rsw_error *err) {
+    struct talk *talk = arg;
+    return rsw_in_use_again(talk->cli, pins, count, err);
+}
+
 int rsw_sweep_read_options(struct rsw_sweep_options *out, struct rsw_cli *cli, struct rsw_error *err) {
     struct rsw_mark_options mark;
     if (rsw_cli_mark_options(cli, &mark, err) != 0) {
@@ -67,7 +73,7 @@ int rsw_sweep_read_options(struct rsw_sweep_options *out, struct rsw_cli *cli, s
 /* What the printer was told is told even if the run then stopped. */
 static int sweep(struct rsw_cli *cli, struct rsw_sweep_options *options, const struct rsw_sweep_watch *watch,
                  struct rsw_error *err) {
-    struct talk talk = {.watch = watch};
+    struct talk talk = {.cli = cli, .watch = watch};
     struct rsw_sweep_result result;
     int status = RSW_EXIT_DONE;
     if (rsw_cli_warn_pins(cli, err) != 0) {
@@ -80,6 +86,7 @@ static int sweep(struct rsw_cli *cli, struct rsw_sweep_options *options, const s
     options->scan_progress = on_scan_progress;
     options->progress = on_progress;
     options->stopped = on_stopped;
+    options->pins_again = on_pins_again;
     options->arg = &talk;
     int rc = rsw_sweep(&result, cli->index, cli->storage, options, err);
     if (rc == 0 || result.generation != 0 || result.guard[0] != 0) {
@@ -110,10 +117,7 @@ static int sweep_online(struct rsw_cli *cli, struct rsw_sweep_options *options,
     if (rsw_cli_check_times(cli, err) != 0) {
         return RSW_EXIT_USAGE;
     }
-    if (rsw_cli_open_lease(cli, err) != 0) {
-        return rsw_cli_exit_of(err);
-    }
-    if (rsw_cli_open_replicas(&options->replicas, cli, err) != 0) {
+    if (rsw_cli_open_lease(cli, err) != 0 || rsw_cli_open_replicas(&options->replicas, cli, err) != 0) {
         return err->code == RSW_EINVAL ? RSW_EXIT_USAGE : rsw_cli_exit_of(err);
     }
     options->settle_ms = cli->options.settle_ms;

@@ -39,9 +39,10 @@ struct run {
 
 struct rsw_sweep_runs {
     struct rsw_worker worker;
-    struct rsw_log log;  /* of a run: noted, and written to that of serve */
-    struct rsw_cli cli;  /* of the run: serve's, with options of its own */
-    struct run *current; /* under the worker's lock, as what follows; NULL: none runs */
+    struct rsw_log log;                 /* of a run: noted, and written to that of serve */
+    struct rsw_cli cli;                 /* of the run: serve's, with options of its own */
+    struct rsw_sweep_listener listener; /* of the run */
+    struct run *current;                /* under the worker's lock, as what follows; NULL: none runs */
     struct run runs[RSW_SWEEP_RUNS];
     struct rsw_sweep_runs_stats stats;
     const struct rsw_cli *serve;
@@ -150,6 +151,9 @@ static void carry_out(struct rsw_sweep_runs *runs) {
     rsw_log(&runs->serve->log, RSW_LOG_INFO, "sweep %s, which was asked for, begins%s", run->id,
             runs->cli.options.confirm ? "" : "; it changes nothing");
     int status = sweep(runs, &result, &len, &err);
+    if (runs->listener.ended != NULL) {
+        runs->listener.ended(runs->listener.arg, status);
+    }
     rsw_cli_settle_lease(runs->serve); /* taken for it, and it may have ended before it began */
     rsw_log(&runs->serve->log, status == RSW_EXIT_DONE ? RSW_LOG_INFO : RSW_LOG_ERROR,
             "sweep %s ended with status %d%s%s", run->id, status, err.message[0] != 0 ? ": " : "",
@@ -250,8 +254,8 @@ static struct run *place_of_next(struct rsw_sweep_runs *runs) {
 }
 
 /* Under the lock. */
-static int begin(struct rsw_sweep_runs *runs, struct rsw_cli *cli, char id[RSW_SWEEP_ID_MAX],
-                 struct rsw_error *err) {
+static int begin(struct rsw_sweep_runs *runs, struct rsw_cli *cli, struct rsw_sweep_listener listener,
+                 char id[RSW_SWEEP_ID_MAX], struct rsw_error *err) {
     if (runs->worker.stopping) {
         return rsw_error_set(err, RSW_ESTOPPED, 0, "serve is being stopped");
     }
@@ -268,11 +272,13 @@ static int begin(struct rsw_sweep_runs *runs, struct rsw_cli *cli, char id[RSW_S
     run->begun_ms = rsw_clock_now_ms(runs->serve->clock);
     cli->log = runs->log;
     runs->cli = *cli;
+    runs->listener = listener;
     runs->current = run;
     return 0;
 }
 
-int rsw_sweep_runs_begin(struct rsw_sweep_runs *runs, struct rsw_options *options, char id[RSW_SWEEP_ID_MAX],
+int rsw_sweep_runs_begin(struct rsw_sweep_runs *runs, struct rsw_options *options,
+                         struct rsw_sweep_listener listener, char id[RSW_SWEEP_ID_MAX],
                          struct rsw_error *err) {
     struct rsw_cli cli = *runs->serve;
     cli.command = rsw_command_find(rsw_command_table, "sweep");
@@ -283,7 +289,7 @@ int rsw_sweep_runs_begin(struct rsw_sweep_runs *runs, struct rsw_options *option
     cli.policy = NULL;
     *options = (struct rsw_options){.sources = NULL};
     pthread_mutex_lock(&runs->worker.lock);
-    int rc = begin(runs, &cli, id, err);
+    int rc = begin(runs, &cli, listener, id, err);
     pthread_mutex_unlock(&runs->worker.lock);
     if (rc != 0) {
         rsw_cli_release_options(&cli);

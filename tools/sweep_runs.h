@@ -36,11 +36,18 @@ struct rsw_sweep_runs_stats {
 
 /* The thread. `serve` has index and storage open, and outlives it. 0 or -1 (RSW_ENOMEM). */
 int rsw_sweep_runs_start(struct rsw_sweep_runs **out, const struct rsw_cli *serve, struct rsw_error *err);
+/* Hears of the end of a run, from its thread, before the lease is given back: with the exit status. A run
+ * that was stopped before it began has none. */
+struct rsw_sweep_listener {
+    void (*ended)(void *arg, int status); /* NULL: nobody listens */
+    void *arg;
+};
 /* Begins one; none of these waits for anything. `options` are those of serve with what was asked for on top;
  * they are taken over, whatever is answered. 0; or -1: RSW_EBUSY (`id` is that of the one that runs),
  * RSW_EINVAL (more than serve's own options allow, too), RSW_EREFUSED (serve does not know the
  * registry), RSW_ESTOPPED (it is being stopped), RSW_EIO, RSW_ENOMEM. */
-int rsw_sweep_runs_begin(struct rsw_sweep_runs *runs, struct rsw_options *options, char id[RSW_SWEEP_ID_MAX],
+int rsw_sweep_runs_begin(struct rsw_sweep_runs *runs, struct rsw_options *options,
+                         struct rsw_sweep_listener listener, char id[RSW_SWEEP_ID_MAX],
                          struct rsw_error *err);
 /* RSW_FOUND: *json, of *len bytes, is the caller's to free; RSW_ABSENT: no such run is remembered;
  * RSW_FAILED: out of memory. */

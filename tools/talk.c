@@ -70,6 +70,11 @@ int rsw_cli_fail_usage(struct rsw_cli *cli, const struct rsw_error *err) {
     return rsw_cli_usage(cli, "%s", err->message);
 }
 
+int rsw_cli_fail_options(struct rsw_cli *cli, const struct rsw_error *err) {
+    bool theirs = err->code == RSW_EINVAL || err->code == RSW_EIO || err->code == RSW_EACCESS;
+    return theirs ? rsw_cli_fail_usage(cli, err) : rsw_cli_fail(cli, err);
+}
+
 int rsw_cli_usage(struct rsw_cli *cli, const char *fmt, ...) {
     va_list args;
     va_start(args, fmt);

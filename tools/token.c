@@ -35,3 +35,11 @@ int rsw_sweep_token_load(char **out, const struct rsw_options *options, const st
                                       "REGSWEEP_SWEEP_TOKEN", options->sweep_token};
     return load(out, options, &secret, log, err);
 }
+
+int rsw_callback_token_load(char **out, const struct rsw_options *options, const struct rsw_log *log,
+                            struct rsw_error *err) {
+    const struct rsw_secret secret = {.name = "token",
+                                      .file_option = "deletion-callback-token-file",
+                                      .file = options->deletion_callback_token_file};
+    return load(out, options, &secret, log, err);
+}

@@ -1,4 +1,4 @@
-/* The bearer tokens that serve asks for. */
+/* The bearer tokens that serve asks for, and the one that it sends. */
 #ifndef REGSWEEP_TOOLS_TOKEN_H
 #define REGSWEEP_TOOLS_TOKEN_H
 
@@ -15,5 +15,8 @@ int rsw_token_load(char **out, const struct rsw_options *options, const struct r
 /* Likewise that of /sweeps: from --sweep-token-file or REGSWEEP_SWEEP_TOKEN. */
 int rsw_sweep_token_load(char **out, const struct rsw_options *options, const struct rsw_log *log,
                          struct rsw_error *err);
+/* That which is sent with a callback, from --deletion-callback-token-file alone. */
+int rsw_callback_token_load(char **out, const struct rsw_options *options, const struct rsw_log *log,
+                            struct rsw_error *err);
 
 #endif

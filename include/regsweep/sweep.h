@@ -79,6 +79,10 @@ struct rsw_sweep_options {
         *lease; /* of the storage, where others may sweep it too; NULL: nobody else does. Borrowed */
     const struct rsw_pin *pins;
     size_t pin_count;
+    /* With `wait`: what is pinned by now, asked before what has become due is done; what was taken of it is
+     * given back. *pins stay good until the next call. 0; or -1, nobody knows: that ends the run. NULL: as
+     * above. */
+    int (*pins_again)(void *arg, const struct rsw_pin **pins, size_t *count, struct rsw_error *err);
     const struct rsw_policy *policy; /* NULL: none; what it lets go goes too */
     const struct rsw_clock *clock;   /* NULL: the system's */
     const struct rsw_log *log;       /* NULL: silence */

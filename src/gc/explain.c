@@ -104,21 +104,37 @@ static int by_id(const void *a, const void *b) {
     return left < right ? -1 : left > right;
 }
 
-/* What the plan lets go: images are the heads of tags and the revisions that the policy lets go. */
+/* Whoever has an index has its children. */
+static bool is_child(struct explaining *e, uint32_t blob) {
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    uint32_t parent;
+    enum rsw_ref_kind kind;
+    rsw_iter_named_by(&iter, e->marker.txn, blob);
+    while (rsw_named_by_next(&iter, &parent, &kind) == RSW_FOUND) {
+        if (kind == RSW_REF_CHILD) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Somebody wants it gone: the policy, or whoever had it forgotten. */
+static bool is_image(struct explaining *e, const struct rsw_condemned *item) {
+    return (item->reason == RSW_REASON_POLICY || item->reason == RSW_REASON_FORGOTTEN) &&
+           (item->kind == RSW_ITEM_TAG || (item->kind == RSW_ITEM_REVISION && !is_child(e, item->blob)));
+}
+
+/* What the plan lets go: images are the heads of tags, and revisions. */
 static int read_plan(struct explaining *e) {
     for (size_t i = 0; i < e->plan.count; i++) {
         const struct rsw_condemned *item = &e->plan.condemned[i];
         if (item->kind == RSW_ITEM_BLOB && item->blob < e->marker.blob_count) {
             e->sizes[item->blob] = item->size;
-        } else if (item->kind == RSW_ITEM_TAG && item->reason == RSW_REASON_POLICY &&
-                   add_image(e, item->blob) != 0) {
+        } else if (is_image(e, item) && add_image(e, item->blob) != 0) {
             return -1;
-        } else if (item->kind == RSW_ITEM_REVISION && item->reason == RSW_REASON_POLICY) {
-            e->out->revisions_let_go++;
-            if (add_image(e, item->blob) != 0) {
-                return -1;
-            }
         }
+        bool by_policy = item->kind == RSW_ITEM_REVISION && item->reason == RSW_REASON_POLICY;
+        e->out->revisions_let_go += by_policy ? 1 : 0;
     }
     if (e->image_count > 1) {
         qsort(e->images, e->image_count, sizeof *e->images, by_id);
@@ -162,11 +178,12 @@ static int tell_tag(struct explaining *e, const struct rsw_view_tag *tag) {
     if (tag->head != 0 && rsw_blob_digest(e->marker.txn, tag->head, &digest) == RSW_FOUND) {
         told.digest = &digest;
     }
-    if (!told.kept && weigh(e, &told, tag->head) != 0) {
+    bool goes = !told.kept || told.forgotten;
+    if (goes && weigh(e, &told, tag->head) != 0) {
         return -1;
     }
     e->out->tags++;
-    e->out->tags_let_go += told.kept ? 0 : 1;
+    e->out->tags_let_go += goes ? 1 : 0;
     return e->out->on_tag(e->out->arg, &told) != 0 ? stopped(e) : 0;
 }
 

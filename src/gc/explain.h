@@ -24,8 +24,9 @@ struct rsw_explained_tag {
     bool forgotten;    /* it goes, though not by the policy: a deletion record names it */
     int64_t pushed_ms; /* 0: not known */
     int64_t pulled_ms; /* 0: never, as far as we know */
-    uint64_t exclusive; /* bytes that come free, and that no other image that is let go has */
-    uint64_t shared;    /* bytes that come free once all that is let go and has them is gone */
+    /* Of one that goes, also where it was forgotten: */
+    uint64_t exclusive; /* bytes that come free, and that no other image that goes has */
+    uint64_t shared;    /* bytes that come free once all that goes and has them is gone */
 };
 
 struct rsw_explain {
@@ -34,7 +35,8 @@ struct rsw_explain {
     int (*on_tag)(void *arg, const struct rsw_explained_tag *tag);
     void *arg;
     /* Answers. Bytes and blobs each counted once, those that are garbage without the policy too. */
-    uint64_t repos, tags, tags_let_go, revisions_let_go;
+    uint64_t repos, tags, tags_let_go; /* those that go, forgotten ones too */
+    uint64_t revisions_let_go;         /* by the policy */
     uint64_t blobs, bytes;
 };
 

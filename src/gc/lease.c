@@ -207,13 +207,16 @@ static int take(struct rsw_lease *lease, struct rsw_error *err) {
     if (list(lease, &row, err) != 0) {
         return -1;
     }
-    if (read_record(lease, row.last, &last, err) != 0 || may_take(lease, &last, err) != 0) {
+    if (read_record(lease, row.last, &last, err) != 0) {
+        return -1;
+    }
+    lease->swept_ms = last.swept_ms > lease->swept_ms ? last.swept_ms : lease->swept_ms;
+    if (may_take(lease, &last, err) != 0) {
         return -1;
     }
     if (last.number != 0 && strcmp(last.holder, lease->holder) != 0 && note_gap(lease, err) != 0) {
         return -1;
     }
-    lease->swept_ms = last.swept_ms > lease->swept_ms ? last.swept_ms : lease->swept_ms;
     struct rsw_error why = RSW_ERROR_INIT;
     if (write_record(lease, row.last + 1, false, &why) != 0 && why.code != RSW_EBUSY) {
         *err = why;

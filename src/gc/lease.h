@@ -19,6 +19,10 @@
 #include "util/log.h"
 
 #define RSW_LEASE_DEFAULT_MS (300 * INT64_C(1000))
+/* A client of NFS believes for up to a minute (acdirmax, acregmax) what it has seen of a folder. Who looks at
+ * a row that is so old must find the number taken that he makes next: the records of the last length of a
+ * lease are kept. */
+#define RSW_LEASE_LEAST_MS (60 * INT64_C(1000))
 
 /* Reason of the gap that begins where we take over from another index. */
 #define RSW_LEASE_GAP "another regsweep has swept this storage"
@@ -49,7 +53,8 @@ bool rsw_lease_is_held(struct rsw_lease *lease);
 void rsw_lease_give_back(struct rsw_lease *lease);
 /* A thread that renews it in good time for as long as it is held. 0 or -1. */
 int rsw_lease_keep(struct rsw_lease *lease, struct rsw_error *err);
-/* When the last sweep by schedule began, by whoever: the wall's time, 0 for never. Known after a take. */
+/* When the last sweep by schedule that went well began, by whoever: the wall's time, 0 for never. Known after
+ * a try to take it, as far as storage could be read. */
 int64_t rsw_lease_swept_ms(struct rsw_lease *lease);
 /* To be written with the next record. */
 void rsw_lease_set_swept(struct rsw_lease *lease, int64_t now_ms);

@@ -76,26 +76,48 @@ static void touch_referrers(struct rsw_txn *txn, uint32_t repo, uint32_t subject
     }
 }
 
+static void touch_tag(struct rsw_txn *txn, const struct rsw_item *item) {
+    if (!is_forgotten(txn, RSW_ITEM_TAG, item->repo, 0, item->name)) {
+        rsw_touch_item(txn, item, false);
+    }
+}
+
+static void touch_heads(struct rsw_txn *txn, uint64_t generation, uint32_t repo, uint32_t manifest) {
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    struct rsw_item item;
+    rsw_iter_items_of(&iter, txn, generation, RSW_ITEM_TAG, repo, manifest);
+    while (rsw_item_next(&iter, &item) == RSW_FOUND) {
+        touch_tag(txn, &item);
+    }
+}
+
+static void touch_weak(struct rsw_txn *txn, uint64_t generation, uint32_t repo,
+                       const struct rsw_digest *subject) {
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    struct rsw_item item;
+    struct rsw_digest of;
+    char name[RSW_DIGEST_TEXT_MAX];
+    rsw_digest_format(subject, name);
+    name[strcspn(name, ":")] = '-';
+    rsw_iter_tag_items(&iter, txn, generation, repo, name, false);
+    while (rsw_tag_item_next(&iter, &item) == RSW_FOUND) {
+        if (rsw_tag_weak(&of, item.name, strlen(item.name)) && rsw_digest_equal(&of, subject)) {
+            touch_tag(txn, &item);
+        }
+    }
+}
+
 /* Tags that were set aside with this manifest as their head, and weak tags of it. */
 static void touch_tags(struct rsw_txn *txn, uint32_t repo, uint32_t manifest) {
     uint64_t ids[RSW_GENERATIONS_OPEN_MAX];
     size_t count = rsw_generations_open(txn, ids, RSW_GENERATIONS_OPEN_MAX);
-    struct rsw_blob blob;
-    if (rsw_blob_get(txn, manifest, &blob) != RSW_FOUND) {
+    struct rsw_digest digest;
+    if (rsw_blob_digest(txn, manifest, &digest) != RSW_FOUND) {
         return;
     }
     for (size_t i = 0; i < count; i++) {
-        RSW_AUTO_ITER iter = RSW_ITER_INIT;
-        struct rsw_item item;
-        rsw_iter_items_in(&iter, txn, ids[i], RSW_ITEM_TAG, repo);
-        while (rsw_item_next(&iter, &item) == RSW_FOUND) {
-            struct rsw_digest subject;
-            bool follows = item.blob == manifest || (rsw_tag_weak(&subject, item.name, strlen(item.name)) &&
-                                                     rsw_digest_equal(&subject, &blob.digest));
-            if (follows && !is_forgotten(txn, RSW_ITEM_TAG, repo, 0, item.name)) {
-                rsw_touch_item(txn, &item, false);
-            }
-        }
+        touch_heads(txn, ids[i], repo, manifest);
+        touch_weak(txn, ids[i], repo, &digest);
     }
 }
 

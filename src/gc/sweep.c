@@ -152,9 +152,18 @@ static int advance_and_begin(struct rsw_online *online, int64_t *left_ms, struct
 
 static int advance(struct rsw_online *online, int64_t *left_ms, struct rsw_error *err) {
     RSW_AUTO_LOCK lock = RSW_LOCK_INIT;
-    return take_lock(&lock, online, err) == 0 && take_lease(online, err) == 0 &&
-                   rsw_online_advance(online, left_ms, err) == 0 &&
-                   rsw_online_settle_lease(online->index, online->options->lease, err) == 0
+    struct rsw_sweep_options options = *online->options;
+    struct rsw_online now = *online;
+    now.options = &options;
+    if (take_lock(&lock, online, err) != 0 || take_lease(online, err) != 0) {
+        return -1;
+    }
+    if (options.pins_again != NULL &&
+        options.pins_again(options.arg, &options.pins, &options.pin_count, err) != 0) {
+        return -1;
+    }
+    return rsw_online_advance(&now, left_ms, err) == 0 &&
+                   rsw_online_settle_lease(online->index, options.lease, err) == 0
                ? 0
                : -1;
 }

@@ -52,7 +52,7 @@ static int advance(struct rsw_sweeper *sweeper, struct rsw_error *err) {
     const struct rsw_sweeper_options *options = &sweeper->options;
     RSW_AUTO_AUDIT audit = RSW_AUDIT_INIT;
     struct rsw_sweep_result result = {.generation = 0};
-    const struct rsw_sweep_options sweep = {
+    struct rsw_sweep_options sweep = {
         .confirm = true,
         .settle_ms = -1,
         .quarantine_ms = -1,
@@ -66,6 +66,9 @@ static int advance(struct rsw_sweeper *sweeper, struct rsw_error *err) {
         .arg = sweeper,
     };
     int64_t left_ms;
+    if (options->pins != NULL && options->pins(options->arg, &sweep.pins, &sweep.pin_count, err) != 0) {
+        return -1;
+    }
     if (sweeper->replicas == NULL && options->open(options->arg, &sweeper->replicas, err) != 0) {
         return -1;
     }

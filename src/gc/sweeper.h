@@ -13,6 +13,10 @@ struct rsw_sweeper_options {
     /* Opens the registry's replicas, when there is something to do, and again after it failed: the registry
      * may start later than `serve`. From the sweeper's thread. */
     int (*open)(void *arg, struct rsw_replicas **out, struct rsw_error *err);
+    /* What is pinned or in use by now, asked before anything that is due is done: what a sweep has taken of
+     * it is given back. *pins stay good until the next call. 0; or -1, nobody knows: then nothing is done.
+     * NULL: nothing is. From the sweeper's thread. */
+    int (*pins)(void *arg, const struct rsw_pin **pins, size_t *count, struct rsw_error *err);
     void *arg;
     struct rsw_lease *lease;  /* of the storage; NULL: nobody else sweeps it. Outlives the sweeper */
     const char *audit_file;   /* borrowed until the stop */

@@ -253,10 +253,9 @@ static int add_tag(struct image *image, const struct rsw_restore_options *option
     for (size_t i = 0; i < count; i++) {
         RSW_AUTO_ITER iter = RSW_ITER_INIT;
         struct rsw_item item;
-        rsw_iter_items_in(&iter, image->txn, ids[i], RSW_ITEM_TAG, image->repo);
-        while (rsw_item_next(&iter, &item) == RSW_FOUND) {
-            if (strcmp(item.name, options->tag) == 0 &&
-                (add_once(image->list, &item, err) != 0 || add_head(image, item.blob, err) != 0)) {
+        rsw_iter_tag_items(&iter, image->txn, ids[i], image->repo, options->tag, true);
+        while (rsw_tag_item_next(&iter, &item) == RSW_FOUND) {
+            if (add_once(image->list, &item, err) != 0 || add_head(image, item.blob, err) != 0) {
                 return -1;
             }
         }

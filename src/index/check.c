@@ -211,6 +211,19 @@ static int take_history(struct check *check, struct rsw_span key) {
     return 0;
 }
 
+static int take_item(struct check *check, struct rsw_span key) {
+    struct rsw_item item;
+    struct rsw_key back;
+    if (rsw_item_decode_key(check->txn, RSW_T_ITEM, key, &item) != RSW_FOUND) {
+        return RSW_FAILED;
+    }
+    if (item.kind == RSW_ITEM_TAG) {
+        rsw_tag_item_key(&back, &item);
+        want(check, RSW_T_TAG_ITEM, &back, 0);
+    }
+    return 0;
+}
+
 /* The least length of a value; of a back table: none at all. */
 static int least(enum rsw_table table) {
     switch (table) {
@@ -222,6 +235,7 @@ static int least(enum rsw_table table) {
     case RSW_T_SIGNATURE_OF:
     case RSW_T_HEAD_OF:
     case RSW_T_HISTORY_OF:
+    case RSW_T_TAG_ITEM:
         return -1;
     case RSW_T_DIGEST:
     case RSW_T_REPO_NAME:
@@ -269,6 +283,8 @@ static int take(struct check *check, enum rsw_table table, struct rsw_span key, 
         return take_tag(check, key, value);
     case RSW_T_HISTORY:
         return take_history(check, key);
+    case RSW_T_ITEM:
+        return take_item(check, key);
     default:
         if (size < 0) {
             meet(check, table, key, 0);

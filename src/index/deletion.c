@@ -39,7 +39,8 @@ static int decode(struct rsw_txn *txn, struct rsw_span key, struct rsw_span valu
     out->id = rsw_get_be64(key.data);
     out->kind = (enum rsw_deletion_kind)at[RSW_V_DELETION_KIND];
     out->state = (enum rsw_deletion_state)at[RSW_V_DELETION_STATE];
-    out->needed = at[RSW_V_DELETION_NEEDED] != 0;
+    out->needed = (at[RSW_V_DELETION_FLAGS] & RSW_DELETION_NEEDED) != 0;
+    out->told = (at[RSW_V_DELETION_FLAGS] & RSW_DELETION_TOLD) != 0;
     out->created_ms = rsw_get_time(at + RSW_V_DELETION_CREATED);
     out->created_steady_ms = rsw_get_time(at + RSW_V_DELETION_STEADY);
     out->changed_ms = rsw_get_time(at + RSW_V_DELETION_CHANGED);
@@ -70,7 +71,8 @@ void rsw_deletion_put(struct rsw_txn *txn, const struct rsw_deletion *deletion) 
     deletion_key(&key, deletion->id);
     value[RSW_V_DELETION_KIND] = (uint8_t)deletion->kind;
     value[RSW_V_DELETION_STATE] = (uint8_t)deletion->state;
-    value[RSW_V_DELETION_NEEDED] = deletion->needed ? 1 : 0;
+    value[RSW_V_DELETION_FLAGS] =
+        (uint8_t)((deletion->needed ? RSW_DELETION_NEEDED : 0) | (deletion->told ? RSW_DELETION_TOLD : 0));
     rsw_put_time(value + RSW_V_DELETION_CREATED, deletion->created_ms);
     rsw_put_time(value + RSW_V_DELETION_STEADY, deletion->created_steady_ms);
     rsw_put_time(value + RSW_V_DELETION_CHANGED, deletion->changed_ms);
@@ -186,6 +188,7 @@ void rsw_forgotten_end(struct rsw_txn *txn, const struct rsw_forgotten *forgotte
     deletion.spared += gone ? 0 : 1;
     if (rsw_deletion_left(&deletion) == 0 && !rsw_deletion_ended(&deletion)) {
         deletion.state = RSW_DELETION_DONE;
+        deletion.needed = false;
         deletion.changed_ms = now_ms;
     }
     rsw_deletion_put(txn, &deletion);

@@ -37,6 +37,7 @@ struct rsw_deletion {
     enum rsw_deletion_kind kind;
     enum rsw_deletion_state state;
     bool needed; /* waiting: a sweep has looked at it, and left what something needs, or what is too young */
+    bool told;   /* it has ended, and whoever wants to hear of that has answered (tools/serve_callback.h) */
     int64_t created_ms;
     int64_t created_steady_ms; /* the same in steady time (time.h) */
     int64_t changed_ms;        /* when it came to its state */

@@ -40,8 +40,10 @@ const char *const rsw_table_names[RSW_TABLE_COUNT] = {
     [RSW_T_DELETION] = "deletion",
     [RSW_T_FORGOTTEN] = "forgotten",
     [RSW_T_PIN] = "pin",
+    [RSW_T_TAG_ITEM] = "tag_item",
 };
-_Static_assert(RSW_T_PIN + 1 == RSW_TABLE_COUNT, "the table with the highest number");
+_Static_assert(RSW_T_TAG_ITEM + 1 == RSW_TABLE_COUNT, "the table with the highest number");
+_Static_assert(RSW_INDEX_TABLES == RSW_TABLE_COUNT, "all of them are told of");
 
 static const char schema_key[] = "schema";
 

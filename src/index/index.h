@@ -592,6 +592,12 @@ void rsw_iter_items(struct rsw_iter *iter, struct rsw_txn *txn, uint64_t generat
                     enum rsw_item_kind kind); /* kind 0: all */
 void rsw_iter_items_in(struct rsw_iter *iter, struct rsw_txn *txn, uint64_t generation,
                        enum rsw_item_kind kind, uint32_t repo); /* of one repository */
+void rsw_iter_items_of(struct rsw_iter *iter, struct rsw_txn *txn, uint64_t generation,
+                       enum rsw_item_kind kind, uint32_t repo, uint32_t blob); /* and of one blob */
+/* Tags of a repository with this name, or, if not `whole`, with one that begins so. */
+void rsw_iter_tag_items(struct rsw_iter *iter, struct rsw_txn *txn, uint64_t generation, uint32_t repo,
+                        const char *name, bool whole);
+int rsw_tag_item_next(struct rsw_iter *iter, struct rsw_item *out);
 /* Of the same generation and kind, those behind this one, which need not exist. */
 void rsw_iter_items_after(struct rsw_iter *iter, struct rsw_txn *txn, const struct rsw_item *item);
 /* Of the same generation, of this kind and those behind it. */
@@ -615,13 +621,14 @@ struct rsw_table_stat {
     uint64_t entries;
     uint64_t bytes; /* of its pages */
 };
+#define RSW_INDEX_TABLES 32
 struct rsw_index_stat {
     uint64_t map_size;
     uint64_t used; /* bytes of pages in use, free ones not counted */
     uint64_t file_size;
     unsigned schema;
     size_t table_count;
-    struct rsw_table_stat tables[31];
+    struct rsw_table_stat tables[RSW_INDEX_TABLES];
 };
 int rsw_index_stat(struct rsw_txn *txn, struct rsw_index_stat *out);
 

@@ -1,4 +1,4 @@
-/* Table ITEM, and TOUCHED, whose keys are those of items; HELD. */
+/* Table ITEM with TAG_ITEM, and TOUCHED, whose keys are those of items; HELD. */
 #include "index/txn.h"
 
 enum { ITEM_KIND = 8, ITEM_REPO = 9, ITEM_BLOB = 13, ITEM_NAME = 17 }; /* in the key */
@@ -22,6 +22,19 @@ static bool item_key(struct rsw_txn *txn, struct rsw_key *key, const struct rsw_
     return rsw_txn_ok(txn);
 }
 
+/* What the keys of all items begin with whose names begin so. */
+static void tag_item_prefix(struct rsw_key *key, uint64_t generation, uint32_t repo, const char *name) {
+    generation_key(key, generation);
+    rsw_key_u32(key, repo);
+    rsw_key_bytes(key, name, strnlen(name, RSW_TAG_NAME_MAX));
+}
+
+void rsw_tag_item_key(struct rsw_key *key, const struct rsw_item *item) {
+    tag_item_prefix(key, item->generation, item->repo, item->name);
+    rsw_key_u8(key, 0);
+    rsw_key_u32(key, item->blob);
+}
+
 void rsw_item_put(struct rsw_txn *txn, const struct rsw_item *item) {
     struct rsw_key key;
     uint8_t value[RSW_V_ITEM_SIZE + RSW_SUM_SIZE];
@@ -30,7 +43,11 @@ void rsw_item_put(struct rsw_txn *txn, const struct rsw_item *item) {
         value[RSW_V_ITEM_STATE] = (uint8_t)item->state;
         value[RSW_V_ITEM_FLAGS] = (uint8_t)item->flags;
         rsw_put_le64(value + RSW_V_ITEM_BYTES, item->size);
-        rsw_value_put(txn, RSW_T_ITEM, &key, value, RSW_V_ITEM_SIZE);
+        if (rsw_value_put(txn, RSW_T_ITEM, &key, value, RSW_V_ITEM_SIZE) == RSW_ABSENT &&
+            item->kind == RSW_ITEM_TAG) {
+            rsw_tag_item_key(&key, item);
+            rsw_txn_put(txn, RSW_T_TAG_ITEM, rsw_key_span(&key), rsw_span_of("", 0));
+        }
     }
 }
 
@@ -43,6 +60,10 @@ void rsw_items_drop(struct rsw_txn *txn, uint64_t generation) {
         if (item.state != RSW_ITEM_HELD && item_key(txn, &key, &item)) {
             rsw_txn_del(txn, RSW_T_ITEM, rsw_key_span(&key));
             rsw_txn_del(txn, RSW_T_TOUCHED, rsw_key_span(&key));
+            if (item.kind == RSW_ITEM_TAG) {
+                rsw_tag_item_key(&key, &item);
+                rsw_txn_del(txn, RSW_T_TAG_ITEM, rsw_key_span(&key));
+            }
         }
     }
 }
@@ -75,9 +96,8 @@ void rsw_iter_items_after(struct rsw_iter *iter, struct rsw_txn *txn, const stru
     }
 }
 
-/* Key and value as a record; `value` NULL: of the key alone. */
-static int decode_item(struct rsw_txn *txn, enum rsw_table table, struct rsw_span key, struct rsw_span *value,
-                       struct rsw_item *out) {
+int rsw_item_decode_key(struct rsw_txn *txn, enum rsw_table table, struct rsw_span key,
+                        struct rsw_item *out) {
     if (key.len < ITEM_NAME || key.len > ITEM_NAME + RSW_TAG_NAME_MAX) {
         return rsw_txn_damaged(txn, table, "a key has the wrong form");
     }
@@ -87,10 +107,13 @@ static int decode_item(struct rsw_txn *txn, enum rsw_table table, struct rsw_spa
     out->repo = rsw_get_be32(key.data + ITEM_REPO);
     out->blob = rsw_get_be32(key.data + ITEM_BLOB);
     rsw_text_out(out->name, sizeof out->name, key.data + ITEM_NAME, key.len - ITEM_NAME);
-    if (value == NULL) {
-        return RSW_FOUND;
-    }
-    if (!rsw_value_open(txn, table, key, value, RSW_V_ITEM_SIZE, true)) {
+    return RSW_FOUND;
+}
+
+static int decode_item(struct rsw_txn *txn, struct rsw_span key, struct rsw_span *value,
+                       struct rsw_item *out) {
+    if (rsw_item_decode_key(txn, RSW_T_ITEM, key, out) != RSW_FOUND ||
+        !rsw_value_open(txn, RSW_T_ITEM, key, value, RSW_V_ITEM_SIZE, true)) {
         return RSW_FAILED;
     }
     out->reason = (enum rsw_reason)value->data[RSW_V_ITEM_REASON];
@@ -104,7 +127,55 @@ int rsw_item_next(struct rsw_iter *iter, struct rsw_item *out) {
     struct rsw_span key;
     struct rsw_span value;
     int answer = rsw_iter_step(iter, &key, &value);
-    return answer == RSW_FOUND ? decode_item(iter->txn, RSW_T_ITEM, key, &value, out) : answer;
+    return answer == RSW_FOUND ? decode_item(iter->txn, key, &value, out) : answer;
+}
+
+static void unnamed(struct rsw_item *out, uint64_t generation, enum rsw_item_kind kind, uint32_t repo,
+                    uint32_t blob) {
+    memset(out, 0, sizeof *out);
+    out->generation = generation;
+    out->kind = kind;
+    out->repo = repo;
+    out->blob = blob;
+}
+
+void rsw_iter_items_of(struct rsw_iter *iter, struct rsw_txn *txn, uint64_t generation,
+                       enum rsw_item_kind kind, uint32_t repo, uint32_t blob) {
+    struct rsw_key prefix;
+    generation_key(&prefix, generation);
+    rsw_key_u8(&prefix, (unsigned)kind);
+    rsw_key_u32(&prefix, repo);
+    rsw_key_u32(&prefix, blob);
+    rsw_iter_open(iter, txn, RSW_T_ITEM, &prefix);
+}
+
+void rsw_iter_tag_items(struct rsw_iter *iter, struct rsw_txn *txn, uint64_t generation, uint32_t repo,
+                        const char *name, bool whole) {
+    struct rsw_key prefix;
+    tag_item_prefix(&prefix, generation, repo, name);
+    if (whole) {
+        rsw_key_u8(&prefix, 0);
+    }
+    rsw_iter_open(iter, txn, RSW_T_TAG_ITEM, &prefix);
+}
+
+/* generation, repository, tag, NUL, head */
+int rsw_tag_item_next(struct rsw_iter *iter, struct rsw_item *out) {
+    enum { REPO = 8, NAME = 12, BEHIND_NAME = 5 };
+    struct rsw_span key;
+    struct rsw_span value;
+    int answer = rsw_iter_step(iter, &key, &value);
+    if (answer != RSW_FOUND) {
+        return answer;
+    }
+    if (key.len < NAME + BEHIND_NAME || key.len > NAME + RSW_TAG_NAME_MAX + BEHIND_NAME) {
+        return rsw_iter_damaged(iter);
+    }
+    unnamed(out, rsw_get_be64(key.data), RSW_ITEM_TAG, rsw_get_be32(key.data + REPO),
+            rsw_get_be32(key.data + key.len - 4));
+    rsw_text_out(out->name, sizeof out->name, key.data + NAME, key.len - NAME - BEHIND_NAME);
+    answer = rsw_item_get(iter->txn, out);
+    return answer == RSW_ABSENT ? rsw_txn_damaged(iter->txn, RSW_T_TAG_ITEM, "an item is lost") : answer;
 }
 
 void rsw_iter_items_behind(struct rsw_iter *iter, struct rsw_txn *txn, const struct rsw_item *item) {
@@ -123,16 +194,7 @@ int rsw_item_get(struct rsw_txn *txn, struct rsw_item *out) {
         return RSW_FAILED;
     }
     int answer = rsw_txn_get(txn, RSW_T_ITEM, rsw_key_span(&key), &value);
-    return answer == RSW_FOUND ? decode_item(txn, RSW_T_ITEM, rsw_key_span(&key), &value, out) : answer;
-}
-
-static void unnamed(struct rsw_item *out, uint64_t generation, enum rsw_item_kind kind, uint32_t repo,
-                    uint32_t blob) {
-    memset(out, 0, sizeof *out);
-    out->generation = generation;
-    out->kind = kind;
-    out->repo = repo;
-    out->blob = blob;
+    return answer == RSW_FOUND ? decode_item(txn, rsw_key_span(&key), &value, out) : answer;
 }
 
 int rsw_condemned_get(struct rsw_txn *txn, enum rsw_item_kind kind, uint32_t repo, uint32_t blob,
@@ -224,9 +286,9 @@ bool rsw_touch_tag(struct rsw_txn *txn, uint32_t repo, const char *tag) {
     for (size_t i = 0; i < count; i++) {
         RSW_AUTO_ITER iter = RSW_ITER_INIT;
         struct rsw_item item;
-        rsw_iter_items_in(&iter, txn, ids[i], RSW_ITEM_TAG, repo);
-        while (rsw_item_next(&iter, &item) == RSW_FOUND) {
-            any = (strcmp(item.name, tag) == 0 && rsw_touch_item(txn, &item, true)) || any;
+        rsw_iter_tag_items(&iter, txn, ids[i], repo, tag, true);
+        while (rsw_tag_item_next(&iter, &item) == RSW_FOUND) {
+            any = rsw_touch_item(txn, &item, true) || any;
         }
     }
     return any;
@@ -245,7 +307,7 @@ int rsw_touched_next(struct rsw_iter *iter, struct rsw_item *out, uint64_t *queu
         return answer;
     }
     if (!rsw_value_open(iter->txn, RSW_T_TOUCHED, key, &value, RSW_V_TOUCHED_SIZE, true) ||
-        decode_item(iter->txn, RSW_T_TOUCHED, key, NULL, out) != RSW_FOUND) {
+        rsw_item_decode_key(iter->txn, RSW_T_TOUCHED, key, out) != RSW_FOUND) {
         return RSW_FAILED;
     }
     *queued = rsw_get_le64(value.data + RSW_V_TOUCHED_SEQ);

@@ -1,6 +1,6 @@
 /* The one home of every table, key and value of the index.
  *
- * Schema version 3. A program reads an index of its own version only and refuses every other one, a newer one
+ * Schema version 4. A program reads an index of its own version only and refuses every other one, a newer one
  * by name: what it does not know it could not keep.
  *
  * Common rules
@@ -23,7 +23,7 @@
 
 #include "index/index.h"
 
-#define RSW_SCHEMA 3
+#define RSW_SCHEMA 4
 #define RSW_KEY_MAX 511 /* LMDB's, as it is compiled everywhere */
 #define RSW_SUM_SIZE 4
 
@@ -62,8 +62,9 @@ enum rsw_table {
     RSW_T_DELETION = 28,     /* id (8) → record: what somebody asked to be forgotten */
     RSW_T_FORGOTTEN = 29,    /* kind (1), repository, blob, tag → the deletion record that names it */
     RSW_T_PIN = 30,          /* pin, as text → record */
+    RSW_T_TAG_ITEM = 31,     /* generation (8), repository, tag, NUL, head; back table of ITEM for tags */
 };
-#define RSW_TABLE_COUNT 31
+#define RSW_TABLE_COUNT 32
 
 /* Ids in keys are 4 bytes wide unless another width stands there. */
 
@@ -250,6 +251,7 @@ enum {
     RSW_V_GENERATION_COUNTS = 140,     /* u64 for each kind of item, from kind 0 (not used) */
 };
 
+/* ITEM. Invariant: TAG_ITEM has each that is a tag. */
 enum {
     RSW_V_ITEM_REASON = 0, /* u8, enum rsw_reason */
     RSW_V_ITEM_STATE = 1,  /* u8, enum rsw_item_state */
@@ -273,7 +275,7 @@ enum {
 enum {
     RSW_V_DELETION_KIND = 0,        /* u8, enum rsw_deletion_kind */
     RSW_V_DELETION_STATE = 1,       /* u8, enum rsw_deletion_state */
-    RSW_V_DELETION_NEEDED = 2,      /* u8, 0 or 1 */
+    RSW_V_DELETION_FLAGS = 2,       /* u8, enum rsw_deletion_flag */
     RSW_V_DELETION_CREATED = 3,     /* i64 */
     RSW_V_DELETION_STEADY = 11,     /* i64, the same in steady time */
     RSW_V_DELETION_CHANGED = 19,    /* i64 */
@@ -299,6 +301,8 @@ enum {
     RSW_V_PIN_UNTIL = 8,   /* i64; 0: for ever */
     RSW_V_PIN_NOTE = 16,
 };
+
+enum rsw_deletion_flag { RSW_DELETION_NEEDED = 1 << 0, RSW_DELETION_TOLD = 1 << 1 };
 
 enum rsw_generation_flag { RSW_GENERATION_CLEARING = 1 << 0, RSW_GENERATION_SETTLING = 1 << 1 };
 

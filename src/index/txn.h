@@ -188,6 +188,9 @@ int rsw_digests_open(struct rsw_txn *txn, struct rsw_span key, struct rsw_span v
 int rsw_digests_get(const struct rsw_digests *digests, uint32_t i, struct rsw_digest *out);
 int rsw_members_open(struct rsw_txn *txn, enum rsw_table table, struct rsw_span key, struct rsw_span value,
                      struct rsw_members *out);
+/* The key as a record; all else of it is 0. */
+int rsw_item_decode_key(struct rsw_txn *txn, enum rsw_table table, struct rsw_span key, struct rsw_item *out);
+void rsw_tag_item_key(struct rsw_key *key, const struct rsw_item *item); /* TAG_ITEM */
 int rsw_counters_load(struct rsw_txn *txn);
 void rsw_counters_save(struct rsw_txn *txn);
 struct rsw_time;

@@ -1,12 +1,15 @@
 #include "registry/http.h"
 
 #include "util/curl.h"
+#include "util/text.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
+
+#define RETRY_AFTER_MAX_S 1000000 /* whatever is more is no number of seconds */
 
 /* After rsw_http_init. */
 static const struct rsw_curl *lib(void) {
@@ -243,8 +246,12 @@ static int take_answer(struct rsw_http_response *out, CURL *curl, struct rsw_err
     const char *type = header(curl, "Content-Type", 0);
     const char *location = header(curl, "Location", 0);
     const char *date = header(curl, "Date", 0);
+    const char *retry = header(curl, "Retry-After", 0);
+    uint64_t retry_s;
     time_t seconds = date != NULL ? lib()->curl_getdate(date, NULL) : -1;
     out->date_ms = seconds > 0 ? (int64_t)seconds * 1000 : 0;
+    out->retry_after_ms =
+        retry != NULL && rsw_number_parse(&retry_s, retry, RETRY_AFTER_MAX_S) ? (int64_t)retry_s * 1000 : -1;
     out->registry = version != NULL && strcasestr(version, "registry/2.0") != NULL;
     out->json = type != NULL && strncasecmp(type, "application/json", strlen("application/json")) == 0;
     take_challenge(out, curl);

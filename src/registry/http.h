@@ -46,8 +46,9 @@ struct rsw_http_response {
     bool json;     /* Content-Type: application/json */
     bool cut;      /* the body was longer than what is kept of it */
     struct rsw_buf body;
-    char *location;  /* owned, NULL: no such header */
-    int64_t date_ms; /* of the header Date, to the second; 0: none, or none that can be read */
+    char *location;         /* owned, NULL: no such header */
+    int64_t retry_after_ms; /* of the header Retry-After in seconds; -1: none, or a date */
+    int64_t date_ms;        /* of the header Date, to the second; 0: none, or none that can be read */
     bool challenged;
     struct rsw_challenge challenge; /* the one to follow, if challenged: Bearer before Basic */
 };

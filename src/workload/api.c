@@ -8,12 +8,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define CONNECT_MS 10000
 #define TOTAL_MS 120000 /* of a page */
 #define PAGE_OBJECTS "200"
 #define PAGE_BYTES_MAX ((size_t)256 << 20)
-#define RESTARTS_MAX 5 /* of one list, whose pages are forgotten before all are read */
+#define TRIES_MAX 5 /* of one page, of a server that is busy */
+#define PAUSE_FIRST_MS 1000
+#define PAUSE_MAX_MS 15000
+#define PAUSES_MAX_MS 60000 /* all together */
+#define RESTARTS_MAX 5      /* of one list, whose pages are forgotten before all are read */
 
 struct resource {
     const char *group; /* "" for core */
@@ -45,6 +50,8 @@ struct server {
     struct rsw_http http;
     char *base;          /* owned */
     char *authorization; /* owned; NULL: none */
+    int64_t pause_ms;    /* the first */
+    int64_t paused_ms;   /* all together */
 };
 
 static int no_memory(struct rsw_error *err) {
@@ -74,7 +81,8 @@ static int failed(const struct resource *of, const struct rsw_http_response *res
     return -1;
 }
 
-static int get(struct rsw_http_response *out, struct server *server, const char *url, struct rsw_error *err) {
+static int get_once(struct rsw_http_response *out, struct server *server, const char *url,
+                    struct rsw_error *err) {
     const struct rsw_http_request request = {.method = "GET",
                                              .url = url,
                                              .authorization = server->authorization,
@@ -92,6 +100,34 @@ static int get(struct rsw_http_response *out, struct server *server, const char 
         rsw_http_scrub(out, server->authorization);
     }
     return 0;
+}
+
+/* How long to wait before it is asked again; -1: this is its answer. Never sooner than it says. */
+static int64_t pause_after(const struct server *server, const struct rsw_http_response *response,
+                           unsigned tries) {
+    bool busy = response->status == 429 || (response->status >= 500 && response->status <= 599);
+    int64_t own_ms = server->pause_ms << (tries - 1);
+    int64_t pause_ms = response->retry_after_ms > own_ms ? response->retry_after_ms : own_ms;
+    return busy && tries < TRIES_MAX && pause_ms <= PAUSE_MAX_MS &&
+                   server->paused_ms + pause_ms <= PAUSES_MAX_MS
+               ? pause_ms
+               : -1;
+}
+
+static int get(struct rsw_http_response *out, struct server *server, const char *url, struct rsw_error *err) {
+    for (unsigned tries = 1;; tries++) {
+        if (get_once(out, server, url, err) != 0) {
+            return -1;
+        }
+        int64_t pause_ms = pause_after(server, out, tries);
+        if (pause_ms < 0) {
+            return 0;
+        }
+        rsw_http_response_release(out);
+        const struct timespec pause = {pause_ms / 1000, pause_ms % 1000 * 1000000};
+        nanosleep(&pause, NULL);
+        server->paused_ms += pause_ms;
+    }
 }
 
 /* ---- one list ---- */
@@ -244,7 +280,8 @@ static int fill(struct server *server, const struct rsw_api_options *options, st
 }
 
 int rsw_api_read(struct rsw_walk *walk, const struct rsw_api_options *options, struct rsw_error *err) {
-    struct server server = {.base = NULL};
+    struct server server = {.base = NULL,
+                            .pause_ms = options->pause_ms > 0 ? options->pause_ms : PAUSE_FIRST_MS};
     if (rsw_http_init(&server.http, err) != 0) {
         return -1;
     }

@@ -190,6 +190,6 @@ END
     : >token
     run -64 --separate-stderr "$REGSWEEP" serve --index "$index" --storage "$root" --token-file token
     [[ $stderr == *"token: the token is empty"* ]]
-    run -1 --separate-stderr "$REGSWEEP" serve --index "$index" --storage "$root" --token-file nowhere
+    run -64 --separate-stderr "$REGSWEEP" serve --index "$index" --storage "$root" --token-file nowhere
     [[ $stderr == *"cannot read nowhere"* ]]
 }

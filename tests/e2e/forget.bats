@@ -302,6 +302,87 @@ asks() { # STATUS JQ METHOD PATH [CURL OPTIONS]
     [ "$(ask POST /deletions -d '{}' | tail -n 1)" = 403 ]
 }
 
+# ---- telling somebody ----
+
+# Sets CALLBACK, the options of a serve that tells it.
+start_callback() {
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=callback \
+        -addext subjectAltName=IP:127.0.0.1 -keyout "$WORK/callback.key" -out "$WORK/callback.pem" 2>/dev/null
+    printf '%s\n' callback-secret >"$WORK/callback.token"
+    chmod 600 "$WORK/callback.token"
+    callback_answers 500
+    touch "$WORK/callback.log"
+    python3 "$E2E_DIR/callback.py" "$WORK/callback.pem" "$WORK/callback.key" "$WORK/callback.status" "$WORK/callback.log" \
+        >"$WORK/callback.port" 3>&- &
+    PIDS+=("$!")
+    wait_until "$TIMEOUT" test -s "$WORK/callback.port"
+    CALLBACK=(--deletion-callback "https://127.0.0.1:$(cat "$WORK/callback.port")/hooks/deleted?of=registry"
+        --deletion-callback-token-file "$WORK/callback.token" --deletion-callback-ca "$WORK/callback.pem")
+}
+
+callback_answers() {
+    printf '%s\n' "$1" >"$WORK/callback.new"
+    mv "$WORK/callback.new" "$WORK/callback.status"
+}
+
+# was_told JQ: of the list of what it was told.
+was_told() {
+    jq -se "$1" "$WORK/callback.log"
+}
+
+told_of() {
+    [ "$(metric regsweep_deletion_callbacks_total)" = "$1" ] && [ "$(metric regsweep_deletion_callbacks_waiting)" = 0 ]
+}
+
+@test "who wants to hear that a deletion has ended is told until it answers, by the next serve too, and not again" {
+    start_callback
+    start_online "${CALLBACK[@]}"
+    client image shop/web:v1 --seed 1 --layers 2
+    client image shop/web:v2 --seed 2 --layers 2
+    settled
+    forget image shop/web:v1
+    forget image shop/web:v2 --note "old"
+    [ "$(metric regsweep_deletion_callbacks_waiting)" = 0 ] # none has ended
+    forget cancel 1
+    wait_until "$TIMEOUT" was_told '.[1].status == 500' # twice
+    [ "$(metric regsweep_deletion_callback_failures_total)" -ge 1 ]
+    [ "$(metric regsweep_deletion_callbacks_waiting)" = 1 ]
+    [ "$(grep -c 'nobody was told' "$WORK/serve.log")" = 1 ]
+    kill -KILL "$SERVE_PID"
+    wait_until "$TIMEOUT" is_gone "$SERVE_PID"
+    callback_answers 302
+    start_serve --token-file "$WORK/token" --registry-config "$WORK/registry.yml" --registry "$REGISTRY" --settle 1s \
+        --quarantine 1s "${CALLBACK[@]}"
+    wait_until "$TIMEOUT" was_told 'any(.status == 302)'
+    callback_answers 204
+    wait_until "$TIMEOUT" told_of 1
+    grep -q 'answers again' "$WORK/serve.log"
+    sleep 2
+    forget_sweep
+    wait_until "$TIMEOUT" told_of 2
+    stop_serve
+    start_serve --token-file "$WORK/token" --registry-config "$WORK/registry.yml" --registry "$REGISTRY" "${CALLBACK[@]}"
+    forget image shop/web:v1
+    forget cancel 3
+    wait_until "$TIMEOUT" told_of 1
+    was_told 'all(.token == "Bearer callback-secret" and .path == "/hooks/deleted?of=registry")'
+    was_told '[.[] | select(.status == 204).body | [.id, .state, .gone, .note]] ==
+        [[1, "cancelled", 0, null], [2, "done", 2, "old"], [3, "cancelled", 0, null]]'
+    [ "$(grep -c callback-secret "$WORK/serve.log")" = 0 ]
+}
+
+@test "a token for a callback that is not https is refused" {
+    printf '%s\n' callback-secret >"$WORK/callback.token"
+    chmod 600 "$WORK/callback.token"
+    rs scan --quiet
+    run rs serve --listen 127.0.0.1:0 --deletion-callback http://127.0.0.1:9/ --deletion-callback-token-file "$WORK/callback.token"
+    status_is 64
+    says "a token goes over https:// alone"
+    run rs serve --listen 127.0.0.1:0 --deletion-callback ftp://127.0.0.1:9/
+    status_is 64
+    says "--deletion-callback must begin with http:// or https://"
+}
+
 # ---- pins ----
 
 @test "pins outlive an index that is built anew, and one that has run out keeps nothing" {

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # What stays although no tag keeps it: images that run in a cluster.
-# shellcheck disable=SC2154,SC2030,SC2031 # bats sets status and output; each test is a subshell
+# shellcheck disable=SC2154,SC2030,SC2031,SC2034 # bats sets status and output; each test is a subshell; lib.bash reads EVENTS
 load lib
 load online
 
@@ -198,4 +198,75 @@ start_cluster() {
     same_lines "$(sweep_all --json "${by_policy[@]}" | jq -r '.condemned.tags[] | .repo + ":" + .tag')" shop/never:1
     run rs inspect why shop/asleep:1 "${by_policy[@]}"
     says "is pinned by Deployment shop/asleep container asleep"
+}
+
+# A pod that runs this image is all that runs.
+runs() {
+    jq -n --arg image "$1" '{kind: "List", apiVersion: "v1", items: [{kind: "Pod", apiVersion: "v1", metadata: {name: "web"},
+        spec: {containers: [{name: "web", image: $image}]}}]}' >"$WORK/used.new"
+    mv "$WORK/used.new" "$WORK/used.json"
+}
+
+generation_is() {
+    [ "$(regsweep inspect generations --index "$INDEX" --json | jq -r '.generations[-1].state')" = "$1" ]
+}
+
+sweeper_fails() {
+    [ "$(metric regsweep_sweeper_failed)" = 1 ]
+}
+
+@test "a pod that starts while a sweep is under way, from what its node has, keeps its image; where nobody tells, nothing goes on" {
+    local old gone
+    runs registry.example.com:5000/shop/web:1
+    start_online --grace 1s --in-use "$WORK/used.json" --registry-name registry.example.com:5000
+    old=$(client image shop/web:1 --seed 1 --layers 2)
+    client image shop/web:1 --seed 2 --layers 2
+    gone=$(client image shop/web:2 --seed 3 --layers 2)
+    client image shop/web:2 --seed 4 --layers 2
+    wait_until "$TIMEOUT" events_sent
+    wait_until "$TIMEOUT" queue_is_empty
+    sleep 2
+    rs sweep --confirm --settle 1s --quarantine 8s --grace 1s --untagged remove --max-delete 100 \
+        --registry-config "$WORK/registry.yml" --registry "$REGISTRY" # which is not told
+    wait_until "$TIMEOUT" generation_is hidden
+    rm "$WORK/used.json"
+    wait_until "$TIMEOUT" sweeper_fails
+    grep -q "the sweep does not go on, it is tried again: --in-use $WORK/used.json: No such file" "$WORK/serve.log"
+    generation_is hidden
+    runs "registry.example.com:5000/shop/web@$old"
+    wait_until "$TIMEOUT" generation_is purged
+    client pull shop/web "$old"
+    run client has shop/web "$gone"
+    status_is 1
+    client check-all
+}
+
+@test "a sweep that waits asks again, too, before it deletes" {
+    local old gone
+    runs registry.example.com:5000/shop/web:1
+    TOKEN=online-secret
+    printf '%s\n' "$TOKEN" >"$WORK/token"
+    rs scan --quiet
+    start_serve --token-file "$WORK/token" # it knows no registry, and leaves sweeps alone
+    EVENTS=$SERVE/events
+    start_registry
+    old=$(client image shop/web:1 --seed 1 --layers 2)
+    client image shop/web:1 --seed 2 --layers 2
+    gone=$(client image shop/web:2 --seed 3 --layers 2)
+    client image shop/web:2 --seed 4 --layers 2
+    wait_until "$TIMEOUT" events_sent
+    wait_until "$TIMEOUT" queue_is_empty
+    sleep 2
+    "$REGSWEEP" sweep --index "$INDEX" --storage "$ROOT" --confirm --wait --settle 1s --quarantine 8s --grace 1s \
+        --untagged remove --max-delete 100 --in-use "$WORK/used.json" --registry-name registry.example.com:5000 \
+        --registry-config "$WORK/registry.yml" --registry "$REGISTRY" >>"$WORK/sweep.log" 2>&1 3>&- &
+    SWEEP_PID=$!
+    PIDS+=("$SWEEP_PID")
+    wait_until "$TIMEOUT" generation_is hidden
+    runs "registry.example.com:5000/shop/web@$old"
+    wait "$SWEEP_PID" || fail "$(cat "$WORK/sweep.log")"
+    generation_is purged
+    client pull shop/web "$old"
+    run client has shop/web "$gone"
+    status_is 1
 }

@@ -121,6 +121,20 @@ purged() {
     [ "$(generation_of "$1" state)" = purged ]
 }
 
+@test "a lease that a network could outlast is refused, but in a test" {
+    rs scan --quiet
+    run rs sweep --confirm --lease 30s --registry "$REGISTRY"
+    status_is 64
+    says "--lease 30s is shorter than 1m"
+    run rs serve --listen 127.0.0.1:0 --lease 30s --registry "$REGISTRY"
+    status_is 64
+    says "--lease 30s is shorter than 1m"
+    run rs sweep --confirm --lease 30s --settle 1s --registry "$REGISTRY" # nobody is there
+    says "--lease 30s is for tests"
+    run rs sweep --confirm --lease 0 --registry "$REGISTRY"
+    [[ $output != *"--lease"* ]]
+}
+
 @test "by one schedule exactly one of two sweeps" {
     # So that both are up, and the garbage old, before it is time.
     local now at
@@ -152,8 +166,31 @@ both_have_looked() {
     push_garbage 1
     wait_until 90 grep -q 'ended with status 3' "$WORK/a.log"
     sleep 2 # it renews what it has every second
-    run sweep_of b --quarantine 1s --wait
-    status_is 0
+    wait_until "$TIMEOUT" sweep_of b --quarantine 1s --wait # not while the first one tries again
     [ "$(generations_of b)" = 1 ]
     client pull team/app 1
+}
+
+@test "a scheduled sweep that fails is tried again before the next is due" {
+    serve_of a --schedule 1m --schedule-delay 0s --in-use "$WORK/used.json" --registry-name registry.example.com
+    EVENTS="http://127.0.0.1:$PORT_a/events" SERVE=http://127.0.0.1:$PORT_a
+    start_registry
+    client image team/app:1 --seed 1 --layers 2
+    client image team/app:1 --seed 2 --layers 2
+    wait_until "$TIMEOUT" garbage_is_old a
+    wait_until 90 grep -q 'it is tried again in 1s' "$WORK/a.log"
+    [ "$(metric regsweep_schedule_failed)" = 1 ]
+    jq -n '{kind: "List", apiVersion: "v1", items: [{kind: "Pod", apiVersion: "v1", metadata: {name: "a"},
+        spec: {containers: [{name: "a", image: "registry.example.com/team/app:1"}]}}]}' >"$WORK/used.new"
+    mv "$WORK/used.new" "$WORK/used.json"
+    wait_until "$TIMEOUT" grep -q 'ended with status 0' "$WORK/a.log"
+    [ "$(sed '/ended with status 0/q' "$WORK/a.log" | grep -c 'the next scheduled sweep is at')" = 1 ]
+    wait_until "$TIMEOUT" schedule_is_well
+    [ "$(metric regsweep_schedule_failures_total)" -ge 1 ]
+    wait_until "$TIMEOUT" purged a
+    client pull team/app 1
+}
+
+schedule_is_well() {
+    [ "$(metric regsweep_schedule_failed)" = 0 ]
 }

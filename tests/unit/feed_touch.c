@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define OCTETS "application/octet-stream"
 #define MANIFEST "application/vnd.oci.image.manifest.v1+json"
@@ -143,6 +144,60 @@ static void a_tag_that_is_pushed_or_pulled_is_touched(void **state) {
         assert_int_equal(waiting(place) & TAG, TAG);
         drop_waiting(place);
     }
+}
+
+/* An open generation with so many tags of a/b, each with a head of its own. */
+static void condemn_tags(struct place *place, uint32_t count) {
+    struct rsw_txn *txn = begin_write(place);
+    struct rsw_generation generation = {.state = RSW_GENERATION_UNLINKED, .run = RUN};
+    rsw_generation_add(txn, &generation);
+    struct rsw_item item = {.generation = generation.id,
+                            .kind = RSW_ITEM_TAG,
+                            .repo = rsw_fact_repo(txn, "a/b", place->now_ms),
+                            .state = RSW_ITEM_ASIDE};
+    for (uint32_t i = 1; i <= count; i++) {
+        item.blob = i;
+        snprintf(item.name, sizeof item.name, "v%u", i);
+        rsw_item_put(txn, &item);
+    }
+    commit(&txn);
+}
+
+/* Microseconds, the quickest of some. */
+static int64_t cost_of_a_touch(struct place *place, const char *tag) {
+    int64_t best = INT64_MAX;
+    struct rsw_txn *txn = begin_write(place);
+    uint32_t repo = rsw_fact_repo(txn, "a/b", place->now_ms);
+    for (int i = 0; i < 10; i++) {
+        struct timespec begin;
+        struct timespec end;
+        clock_gettime(CLOCK_MONOTONIC, &begin);
+        assert_true(rsw_touch_tag(txn, repo, tag));
+        clock_gettime(CLOCK_MONOTONIC, &end);
+        int64_t us = (end.tv_sec - begin.tv_sec) * INT64_C(1000000) + (end.tv_nsec - begin.tv_nsec) / 1000;
+        best = us < best ? us : best;
+    }
+    commit(&txn);
+    return best;
+}
+
+static void a_touch_of_a_tag_costs_the_same_however_many_are_condemned(void **state) {
+    struct place *place = *state;
+    condemn_tags(place, 20000);
+    int64_t us = cost_of_a_touch(place, "v10000");
+    print_message("a touch among 20,000 condemned tags: %lld us\n", (long long)us);
+    assert_true(us < 2000); /* a walk past all of them takes five times that, with sanitizers */
+    assert_int_equal(waiting(place), TAG);
+    struct rsw_txn *txn = begin_read(place);
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    struct rsw_item item;
+    uint64_t queued;
+    rsw_iter_touched(&iter, txn);
+    assert_int_equal(rsw_touched_next(&iter, &item, &queued), RSW_FOUND);
+    assert_string_equal(item.name, "v10000"); /* no other one that begins so */
+    assert_int_equal(rsw_touched_next(&iter, &item, &queued), RSW_ABSENT);
+    rsw_iter_end(&iter);
+    rsw_txn_abort(&txn);
 }
 
 static void our_own_pull_touches_nothing(void **state) {
@@ -437,6 +492,7 @@ int main(void) {
         TEST(what_is_not_condemned_is_not_touched),
         TEST(a_delete_touches_nothing),
         TEST(a_tag_that_is_pushed_or_pulled_is_touched),
+        TEST(a_touch_of_a_tag_costs_the_same_however_many_are_condemned),
         TEST(our_own_pull_touches_nothing),
         TEST(whoever_pushes_is_never_taken_for_us),
         TEST(the_nonce_of_what_has_ended_is_nobodys),

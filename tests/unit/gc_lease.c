@@ -231,9 +231,12 @@ static void when_the_last_scheduled_sweep_began_is_handed_on(void **state) {
     assert_int_equal(rsw_lease_swept_ms(place->a), 0);
     rsw_lease_set_swept(place->a, 77);
     assert_true(takes(place->a));
+    assert_false(takes(place->b)); /* who has it not knows all the same */
+    assert_int_equal(rsw_lease_swept_ms(place->b), 77);
+    rsw_lease_set_swept(place->a, 88);
     rsw_lease_give_back(place->a);
     assert_true(takes(place->b));
-    assert_int_equal(rsw_lease_swept_ms(place->b), 77);
+    assert_int_equal(rsw_lease_swept_ms(place->b), 88);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, place_open, place_close)

@@ -367,6 +367,28 @@ static void two_tags_of_one_image_share_nothing(void **state) {
     explained_as(w, NULL, "a:2 pr-1=goes,300+0 pr-2=goes,300+0 ", 3);
 }
 
+static void what_was_forgotten_is_an_image_that_goes_too(void **state) {
+    struct world *w = *state;
+    policy(w, POLICY(RULE("pr-*", "none")));
+    image(w, "a", "v1", "kept", "base");
+    image(w, "a", "v2", "m", "base own both");
+    image(w, "a", "pr-1", "n", "base both mine");
+    forget(w, RSW_DELETION_IMAGE, "a:v2");
+    explained_as(w, NULL, "a:3 pr-1=goes,300+100 v1=no rule,0+0 v2=no rule,300+100 ", 7);
+}
+
+static void an_index_shares_nothing_with_its_own_children(void **state) {
+    struct world *w = *state;
+    policy(w, POLICY(RULE("pr-*", "none")));
+    image(w, "a", NULL, "amd", "x");
+    image(w, "a", NULL, "arm", "y");
+    pushed(w, "a", "pr-1", "list", "m:amd m:arm");
+    w->options.untagged_remove = true;
+    explained_as(w, NULL, "a:1 pr-1=goes,700+0 ", 7);
+    forget(w, RSW_DELETION_REPO, "a");
+    explained_as(w, NULL, "a:1 pr-1=no rule,700+0 ", 7);
+}
+
 static void what_grace_or_a_pin_keeps_is_told(void **state) {
     struct world *w = *state;
     policy(w, POLICY(RULE("*", "none")));
@@ -409,6 +431,8 @@ int main(void) {
         RUN(an_image_that_runs_and_is_known_by_its_configuration_stays),
         RUN(bytes_that_come_free_are_told_apart),
         RUN(two_tags_of_one_image_share_nothing),
+        RUN(what_was_forgotten_is_an_image_that_goes_too),
+        RUN(an_index_shares_nothing_with_its_own_children),
         RUN(what_grace_or_a_pin_keeps_is_told),
     };
     return cmocka_run_group_tests(tests, world_open, world_close);

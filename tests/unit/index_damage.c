@@ -120,20 +120,20 @@ static void set_schema(const struct place *place, uint32_t version, size_t extra
 static void an_index_of_a_newer_schema_is_refused_by_its_number(void **state) {
     set_schema(*state, 7, 12, false);
     expect_open_fails(*state, &create, RSW_ESCHEMA,
-                      "written by a newer regsweep (schema 7, this one reads 3)");
+                      "written by a newer regsweep (schema 7, this one reads 4)");
     expect_open_fails(*state, &reading, RSW_ESCHEMA,
-                      "written by a newer regsweep (schema 7, this one reads 3)");
+                      "written by a newer regsweep (schema 7, this one reads 4)");
 }
 
 static void an_index_of_an_older_schema_is_refused_with_the_remedy(void **state) {
     set_schema(*state, 1, 0, true);
     expect_open_fails(*state, &create, RSW_ESCHEMA,
-                      "written by an older regsweep (schema 1, this one reads 3); build it anew with: "
+                      "written by an older regsweep (schema 1, this one reads 4); build it anew with: "
                       "regsweep scan --rebuild");
 }
 
 static void a_schema_record_that_is_damaged_is_not_believed(void **state) {
-    set_schema(*state, 3, 0, false);
+    set_schema(*state, 4, 0, false);
     expect_open_fails(*state, &create, RSW_ECORRUPT, "regsweep scan --rebuild");
 }
 

@@ -422,7 +422,12 @@ static void generations_get_numbers_that_are_never_given_twice(void **state) {
     assert_int_equal(rsw_item_next(&iter, &item), RSW_ABSENT);
     rsw_iter_items(&iter, txn, 1, RSW_ITEM_BLOB);
     assert_int_equal(rsw_item_next(&iter, &item), RSW_ABSENT);
+    rsw_iter_tag_items(&iter, txn, 1, 5, "t5", true);
+    assert_int_equal(rsw_tag_item_next(&iter, &item), RSW_FOUND);
+    assert_int_equal(item.size, 5);
     rsw_items_drop(txn, 1);
+    rsw_iter_tag_items(&iter, txn, 1, 5, "t5", true);
+    assert_int_equal(rsw_tag_item_next(&iter, &item), RSW_ABSENT);
     rsw_iter_items(&iter, txn, 1, 0);
     assert_int_equal(rsw_item_next(&iter, &item), RSW_ABSENT);
     rsw_iter_items(&iter, txn, 2, 0);
@@ -431,7 +436,13 @@ static void generations_get_numbers_that_are_never_given_twice(void **state) {
         left++;
     }
     assert_int_equal(left, 300);
+    rsw_iter_tag_items(&iter, txn, 2, 21, "t2", false); /* that one alone: another is of another repository */
+    assert_int_equal(rsw_tag_item_next(&iter, &item), RSW_FOUND);
+    assert_string_equal(item.name, "t21");
+    assert_int_equal(rsw_tag_item_next(&iter, &item), RSW_ABSENT);
     commit(&txn);
+    struct rsw_error err = RSW_ERROR_INIT;
+    assert_int_equal(rsw_index_check(index, &err), 0);
     rsw_index_close(index);
 }
 
@@ -734,7 +745,7 @@ static void size_and_entries_of_tables_are_told(void **state) {
     txn = begin_read(index);
     struct rsw_index_stat stat;
     assert_int_equal(rsw_index_stat(txn, &stat), RSW_FOUND);
-    assert_int_equal(stat.schema, 3);
+    assert_int_equal(stat.schema, 4);
     assert_true(stat.used > 0 && stat.used <= stat.file_size && stat.file_size <= stat.map_size);
     size_t seen = 0;
     for (size_t i = 0; i < stat.table_count; i++) {

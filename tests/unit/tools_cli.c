@@ -158,7 +158,7 @@ static void wrong_usage_ends_with_64_and_a_hint(void **state) {
            "--upload-max-age 7d is shorter than --grace 8d");
     expect("scan --index /nowhere", RSW_EXIT_USAGE, "", "where is the registry's storage?");
     expect("scan --storage ftp://x", RSW_EXIT_FAILED, "", "regsweep: ");
-    expect("sweep --config /nonexistent/regsweep.yml", RSW_EXIT_FAILED, "",
+    expect("sweep --config /nonexistent/regsweep.yml", RSW_EXIT_USAGE, "",
            "cannot read /nonexistent/regsweep.yml: No such file or directory");
 }
 

@@ -68,10 +68,20 @@ static void on_days_on_which_the_clocks_are_set_there_is_one_too(void **state) {
     next_is(zone, "03:00", "2026-10-25T02:00:00Z", "2026-10-26T02:00:00Z");
 }
 
+static void what_failed_is_tried_again_for_some_hours(void **state) {
+    (void)state;
+    static const int64_t minutes[] = {10, 20, 40, 60, 60, 60, 0, 0};
+    for (unsigned i = 0; i < sizeof minutes / sizeof *minutes; i++) {
+        assert_int_equal(rsw_schedule_pause_ms(600000, i + 1), minutes[i] * 60000);
+    }
+    assert_int_equal(rsw_schedule_pause_ms(0, 1), 1000);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_a_schedule_can_be),
         cmocka_unit_test(the_next_time_of_day_is_today_or_tomorrow),
+        cmocka_unit_test(what_failed_is_tried_again_for_some_hours),
         cmocka_unit_test(on_days_on_which_the_clocks_are_set_there_is_one_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -353,7 +353,7 @@ static int ask(struct world *world, const char *body, char id[RSW_SWEEP_ID_MAX],
     RSW_AUTO_OPTIONS options = {.sources = NULL};
     assert_int_equal(rsw_options_copy(&options, &world->cli.options, err), 0);
     assert_int_equal(rsw_sweep_request_read(&options, body, strlen(body), err), 0);
-    return rsw_sweep_runs_begin(world->runs, &options, id, err);
+    return rsw_sweep_runs_begin(world->runs, &options, (struct rsw_sweep_listener){.ended = NULL}, id, err);
 }
 
 /* The run once it has ended; the caller's. */

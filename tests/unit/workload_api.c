@@ -1,6 +1,7 @@
 /* An API server that is none: paging, what it has not, what it forbids, and answers that are none. */
 #include "workload_help.h"
 
+#include "util/clock.h"
 #include "workload/api.h"
 
 #include <microhttpd.h>
@@ -24,7 +25,8 @@ struct server {
     const char *odd_path; /* this one is answered so: */
     unsigned odd_status;
     const char *odd_body;
-    unsigned odd_times; /* and then as usual; 0: always */
+    unsigned odd_times;    /* and then as usual; 0: always */
+    const char *odd_after; /* Retry-After; NULL: none */
 };
 
 static const struct {
@@ -52,13 +54,21 @@ static const struct {
     {"/apis/image.openshift.io/v1/images", "ImageList", ""},
 };
 
-static enum MHD_Result answer(struct MHD_Connection *connection, unsigned status, const char *body) {
+static enum MHD_Result answer_after(struct MHD_Connection *connection, unsigned status, const char *body,
+                                    const char *after) {
     struct MHD_Response *response =
         MHD_create_response_from_buffer(strlen(body), (void *)(uintptr_t)body, MHD_RESPMEM_MUST_COPY);
     MHD_add_response_header(response, "Content-Type", "application/json");
+    if (after != NULL) {
+        MHD_add_response_header(response, "Retry-After", after);
+    }
     enum MHD_Result queued = MHD_queue_response(connection, status, response);
     MHD_destroy_response(response);
     return queued;
+}
+
+static enum MHD_Result answer(struct MHD_Connection *connection, unsigned status, const char *body) {
+    return answer_after(connection, status, body, NULL);
 }
 
 /* Pods come in three pages, the middle one empty; all else in one. */
@@ -113,7 +123,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
     }
     pthread_mutex_unlock(&server->mutex);
     if (odd) {
-        return answer(connection, server->odd_status, server->odd_body);
+        return answer_after(connection, server->odd_status, server->odd_body, server->odd_after);
     }
     bool group = strncmp(path, "/apis/", 6) == 0 && strchr(path + 6, '/') == NULL;
     if (group) {
@@ -151,7 +161,7 @@ static int teardown(void **state) {
 }
 
 static int ask(struct server *server, const char *token) {
-    const struct rsw_api_options options = {.url = server->url, .token = token};
+    const struct rsw_api_options options = {.url = server->url, .token = token, .pause_ms = 1};
     rsw_error_clear(&server->walked->err);
     server->count = 0;
     return rsw_api_read(&server->walked->walk, &options, &server->walked->err);
@@ -262,6 +272,33 @@ static void an_answer_that_is_no_whole_list_is_none(void **state) {
     expect_words(server, RSW_EREFUSED, "answer 404 to the list of images");
 }
 
+static void a_server_that_is_busy_is_asked_again(void **state) {
+    struct server *server = *state;
+    odd(server, "/api/v1/pods to 2", 429, "{}", 4);
+    assert_int_equal(ask(server, NULL), 0);
+    assert_string_equal(found_pins(server->walked), KUBERNETES);
+    assert_int_equal(times_asked(server, "/api/v1/pods to 2"), 5);
+    assert_int_equal(times_asked(server, "/api/v1/pods"), 1);
+    odd(server, "/apis/apps.openshift.io", 503, "", 1);
+    assert_int_equal(ask(server, NULL), 0);
+    odd(server, "/api/v1/pods", 500, "{\"message\":\"etcd\"}", 0);
+    expect_words(server, RSW_EREFUSED, "answer 500 to the list of pods: etcd");
+    assert_int_equal(times_asked(server, "/api/v1/pods"), 5);
+}
+
+static void it_is_not_asked_sooner_than_it_says(void **state) {
+    struct server *server = *state;
+    int64_t from_ms = rsw_monotonic_ms();
+    odd(server, "/api/v1/pods", 429, "{}", 1);
+    server->odd_after = "1";
+    assert_int_equal(ask(server, NULL), 0);
+    assert_true(rsw_monotonic_ms() - from_ms >= 1000);
+    odd(server, "/api/v1/pods", 429, "{}", 0);
+    server->odd_after = "16"; /* more than we wait for */
+    expect_words(server, RSW_EREFUSED, "answer 429 to the list of pods");
+    assert_int_equal(times_asked(server, "/api/v1/pods"), 1);
+}
+
 static void a_server_that_does_not_answer_is_an_error(void **state) {
     struct server *server = *state;
     snprintf(server->url, sizeof server->url, "http://127.0.0.1:1");
@@ -287,6 +324,8 @@ int main(void) {
         TEST(a_list_that_the_server_forgot_is_read_anew),
         TEST(what_is_forbidden_names_the_rule_that_is_missing),
         TEST(an_answer_that_is_no_whole_list_is_none),
+        TEST(a_server_that_is_busy_is_asked_again),
+        TEST(it_is_not_asked_sooner_than_it_says),
         TEST(a_server_that_does_not_answer_is_an_error),
         TEST(a_token_does_not_go_over_plain_http),
     };
