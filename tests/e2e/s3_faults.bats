@@ -154,7 +154,7 @@ refuses() {
     add_garbage
     trouble cut=1
     hasten 20
-    refuses "cannot list"
+    refuses "cut short"
     [ "$(told most)" -eq 16 ] || fail "by two scans the same was asked $(told most) times"
     hasten 1
     next_run_sweeps_clean
