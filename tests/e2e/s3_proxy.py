@@ -59,6 +59,7 @@ class Line:
         with self.lock:
             self.trouble = {name: float(value) for name, value in (word.split("=") for word in text.split())}
             self.counts = collections.Counter()
+            self.due = collections.Counter()  # at 1 it is time for one more
             self.same = collections.Counter()
             self.pages = {}  # of each list the one that was given last
             self.in_a_row = 0
@@ -74,7 +75,10 @@ class Line:
 
     def hits(self, name):
         with self.lock:
-            hit = self.counts["requests"] > self.trouble.get("after", 0) and self.random.random() < self.trouble.get(name, 0)
+            if self.counts["requests"] > self.trouble.get("after", 0):
+                self.due[name] += self.trouble.get(name, 0)
+            hit = self.due[name] >= 1
+            self.due[name] -= hit
             self.counts[name] += hit
             return hit
 
