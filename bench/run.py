@@ -19,6 +19,7 @@ import time
 import giveback
 import model
 import results
+import s3
 import soak
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -246,6 +247,14 @@ def machine(work):
             f"- Compared with: {registry}; {output(['find', '--version']).splitlines()[0]}"]
 
 
+def describe(args, work):
+    """What was run, when, and where."""
+    commit = output(["git", "-C", TOP, "rev-parse", "--short=12", "HEAD"]).strip()
+    flags = f" --only {args.only}" * (args.only in ALONE) + f" --seed {args.seed}" + " --quick" * args.quick + " --large" * args.large
+    return [f"- Command: `./dev bench{flags}` (release build)", f"- Commit: {commit}",
+            f"- Date: {time.strftime('%Y-%m-%d', time.gmtime())}"] + machine(work)
+
+
 def write(path, lines):
     with open(path, "w", encoding="utf-8") as file:
         file.write("\n".join(lines))
@@ -257,6 +266,8 @@ ALONE = {
     "giveback": lambda args, write: write(giveback.measure(REGSWEEP, os.path.join(BUILD, "bench", "feed_load"),
                                                            20 if args.quick else 200, args.seed, args.work)),
     "model": lambda args, write: model.measure(args.quick, args.work, write),
+    "s3": lambda args, write: s3.measure(REGSWEEP, os.path.join(BUILD, "bench", "make_tree"), 10 if args.quick else 1, args.seed,
+                                         args.work, describe(args, args.work or tempfile.gettempdir()), write),
 }
 
 
@@ -273,13 +284,9 @@ def main():
     if args.only in ALONE:
         ALONE[args.only](args, lambda lines: results.replace_section(args.output, lines))
         return
-    commit = output(["git", "-C", TOP, "rev-parse", "--short=12", "HEAD"]).strip()
     work = tempfile.mkdtemp(prefix="regsweep-bench-", dir=args.work)
-    flags = "".join(f" --{name} {value}" for name, value in (("seed", args.seed),)) + " --quick" * args.quick + " --large" * args.large
     try:
-        lines = ["# Results", "", "Written by `bench/run.py`; how it measures stands in [README.md](README.md).", "",
-                 f"- Command: `./dev bench{flags}` (release build)", f"- Commit: {commit}",
-                 f"- Date: {time.strftime('%Y-%m-%d', time.gmtime())}"] + machine(work) + [""]
+        lines = ["# Results", "", "Written by `bench/run.py`; how it measures stands in [README.md](README.md).", "", *describe(args, work), ""]
         for part, measure in (("tree", compare_tree), ("feed", measure_feed), ("mark", measure_mark), ("policy", measure_policy)):
             if args.only in (None, part):
                 measure(args, work, lines)

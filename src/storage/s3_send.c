@@ -388,7 +388,9 @@ int rsw_s3_fail(const struct rsw_s3 *s3, const struct rsw_s3_request *request, c
         return rsw_error_set(err, code, request->errnum, "cannot %s '%s' of %s: %s%s%s", verb, key, where,
                              answer->code, answer->message[0] != 0 ? ": " : "", answer->message);
     }
-    return rsw_error_set(err, code, request->errnum,
-                         "cannot %s '%s' of %s: %s answered %d, without a word of S3's", verb, key, where,
-                         s3->origin, request->status);
+    bool success = request->status >= 200 && request->status < 300;
+    return rsw_error_set(err, code, request->errnum, "cannot %s '%s' of %s: %s answered %d, %s", verb, key,
+                         where, s3->origin, request->status,
+                         success ? "but with no whole document of S3's: cut short, or somebody else's"
+                                 : "without a word of S3's");
 }

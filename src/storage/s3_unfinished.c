@@ -159,6 +159,20 @@ static void call_off(struct page *page, struct rsw_s3 *s3) {
     rsw_s3_requests_free(requests, page->count);
 }
 
+/* A page that begins where the one before did would come for ever. */
+static int go_on(const struct page *page, char next_key[], char next_id[], struct rsw_error *err) {
+    int order = strcmp(page->next_key, next_key);
+    if (order < 0 || (order == 0 && strcmp(page->next_id, next_id) == 0)) {
+        return rsw_error_set(err, RSW_EIO, EIO,
+                             "cannot list unfinished uploads of %s: the store does not say where the list "
+                             "goes on",
+                             page->s3->base.url);
+    }
+    strcpy(next_key, page->next_key);
+    strcpy(next_id, page->next_id);
+    return 0;
+}
+
 /* What is called off while it is listed changes nothing in what follows. */
 int rsw_s3_call_off(struct rsw_storage *storage, struct rsw_unfinished *unfinished, struct rsw_error *err) {
     struct rsw_s3 *s3 = (struct rsw_s3 *)storage;
@@ -172,9 +186,10 @@ int rsw_s3_call_off(struct rsw_storage *storage, struct rsw_unfinished *unfinish
             return -1;
         }
         call_off(&page, s3);
-        more = page.truncated && strcmp(page.next_key, next_key) >= 0;
-        strcpy(next_key, page.next_key);
-        strcpy(next_id, page.next_id);
+        more = page.truncated;
+        if (more && go_on(&page, next_key, next_id, err) != 0) {
+            return -1;
+        }
     }
     return 0;
 }

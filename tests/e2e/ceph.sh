@@ -3,7 +3,9 @@
 # ports that are free. Twenty seconds.
 #
 #   ceph.sh up DIR            starts it with all that it writes in DIR (made anew). DIR/env then sets S3_ENDPOINT; S3_ACCESS and
-#                             S3_SECRET of who owns the buckets, S3_SWEEPER and S3_SWEEPER_SECRET of who may do nothing yet
+#                             S3_SECRET of who owns the buckets, S3_SWEEPER and S3_SWEEPER_SECRET of who may do nothing yet.
+#                             CEPH_PAGE: of so many keys is a page of a list, at most (1000). CEPH_NODELAY: 0 as Ceph has it by
+#                             itself: most answers come 40 ms late (1)
 #   ceph.sh bucket DIR NAME   makes a bucket
 #   ceph.sh down DIR          stops what was started there, by process id, and removes DIR
 #   ceph.sh have              can it be started here? Says what is missing if not, and exits 1
@@ -75,9 +77,10 @@ mgr data = $dir/mgr
 mgr initial modules =
 [client.rgw]
 rgw data = $dir/rgw
-rgw frontends = beast endpoint=127.0.0.1:$gateway tcp_nodelay=1
+rgw frontends = beast endpoint=127.0.0.1:$gateway tcp_nodelay=${CEPH_NODELAY:-1}
 rgw enable usage log = false
 rgw run sync thread = false
+rgw max listing results = ${CEPH_PAGE:-1000}
 CONF
 }
 

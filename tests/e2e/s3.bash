@@ -26,11 +26,11 @@ s3_teardown_file() {
     "$E2E_DIR/ceph.sh" down "$BATS_FILE_TMPDIR/ceph"
 }
 
-# After e2e_setup: from here on the registry and regsweep are on S3.
+# After e2e_setup: from here on the registry and regsweep are on S3, below S3_NAME.
 s3_setup() {
     # shellcheck source=/dev/null
     . "$BATS_FILE_TMPDIR/ceph/env"
-    S3_ROOT=images/$BATS_TEST_NUMBER
+    S3_ROOT=images/${S3_NAME:-$BATS_TEST_NUMBER}
     ROOT=s3://$S3_BUCKET/$S3_ROOT
     V2=$S3_ROOT/docker/registry/v2
     export REGSWEEP_S3_ENDPOINT=$S3_ENDPOINT AWS_ACCESS_KEY_ID=$S3_SWEEPER AWS_SECRET_ACCESS_KEY=$S3_SWEEPER_SECRET
@@ -63,20 +63,36 @@ s3() {
         -K - "$S3_ENDPOINT/$S3_BUCKET/$2" <<<"user = \"$S3_ACCESS:$S3_SECRET\""
 }
 
-# Keys of the test's registry, below docker/registry/v2, one a line. A thousand at most, which is enough here.
+# s3_list PREFIX: all keys that begin with it, page by page.
+s3_list() {
+    local prefix after='' said keys
+    prefix=$(s3_encoded "$1")
+    while :; do
+        said=$(s3 GET "?list-type=2&max-keys=1000&prefix=$prefix${after:+&start-after=$(s3_encoded "$after")}")
+        keys=$(grep -oE '<Key>[^<]*' <<<"$said" | sed 's|<Key>||' || true)
+        [ -z "$keys" ] || printf '%s\n' "$keys"
+        [[ $said == *'<IsTruncated>true'* ]] || return 0
+        after=${keys##*$'\n'}
+    done
+}
+
+s3_encoded() {
+    jq -rn --arg text "$1" '$text | @uri'
+}
+
+# Keys of the test's registry, below docker/registry/v2, one a line.
 s3_keys() {
-    s3 GET "?list-type=2&max-keys=1000&prefix=${V2//\//%2F}%2F" | grep -oE '<Key>[^<]*' | sed "s|<Key>$V2/||" | sort
+    s3_list "$V2/" | sed "s|^$V2/||" | sort
 }
 
 # Keys that begin with this below the registry's root directory, such as regsweep/quarantine/.
 s3_keys_below() {
-    s3 GET "?list-type=2&max-keys=1000&prefix=$(jq -rn --arg key "$S3_ROOT/$1" '$key | @uri')" |
-        grep -oE '<Key>[^<]*' | sed "s|<Key>$S3_ROOT/||" | sort
+    s3_list "$S3_ROOT/$1" | sed "s|^$S3_ROOT/||" | sort
 }
 
 # Digests of all blobs, one a line.
 s3_blobs() {
-    s3_keys | sed -nE 's|^blobs/([a-z0-9]+)/../([0-9a-f]+)/data$|\1:\2|p'
+    s3_list "$V2/blobs/" | sed -nE 's|.*/blobs/([a-z0-9]+)/../([0-9a-f]+)/data$|\1:\2|p' | sort
 }
 
 # How many requests the store has had so far from regsweep, of those that match. Its own log says.

@@ -444,6 +444,18 @@ static void what_nobody_finished_is_called_off_page_by_page(void **state) {
     s3_mock_asked(mock, 3, "DELETE /bucket/root/old%20c?uploadId=i3 HTTP");
 }
 
+static void a_page_of_uploads_that_comes_again_ends_the_list(void **state) {
+    struct s3_mock *mock = *state;
+    struct rsw_error err = RSW_ERROR_INIT;
+    struct rsw_unfinished unfinished = {.prefix = "", .wanted = is_wanted};
+    SCRIPT(mock, UPLOADS("<IsTruncated>true</IsTruncated><NextKeyMarker>root/new</NextKeyMarker>"
+                         "<NextUploadIdMarker>i1</NextUploadIdMarker>" UPLOAD("new", "i1",
+                                                                              "2026-11-28T02:20:41.250Z")));
+    assert_int_equal(rsw_storage_call_off(mock->storage, &unfinished, &err), -1);
+    assert_int_equal(mock->count, 2);
+    assert_non_null(strstr(err.message, "does not say where the list goes on"));
+}
+
 static void what_is_half_told_of_is_not_called_off(void **state) {
     struct s3_mock *mock = *state;
     struct rsw_error err = RSW_ERROR_INIT;
@@ -588,6 +600,7 @@ int main(void) {
         TEST(what_a_bucket_does_by_itself_is_told),
         TEST(what_a_bucket_does_not_tell_is_not_taken_for_nothing),
         TEST(what_nobody_finished_is_called_off_page_by_page),
+        TEST(a_page_of_uploads_that_comes_again_ends_the_list),
         TEST(what_is_half_told_of_is_not_called_off),
         TEST(requests_are_signed_and_no_message_holds_a_secret),
         TEST(the_region_of_a_bucket_elsewhere_is_told),
