@@ -530,7 +530,11 @@ static int end_generation(struct purge *purge, struct rsw_error *err) {
     purge->generation->changed_ms = rsw_clock_now_ms(purge->online->options->clock);
     purge->generation->due_ms = 0;
     rsw_generation_put(txn, purge->generation);
-    return rsw_txn_commit(&txn, err);
+    if (rsw_txn_commit(&txn, err) != 0) {
+        return -1;
+    }
+    rsw_quarantine_leave(purge->online->storage, purge->generation->id);
+    return 0;
 }
 
 static int purge_all(struct purge *purge, struct rsw_error *err) {
@@ -627,6 +631,7 @@ int rsw_purge_held(struct rsw_online *online, bool all, uint64_t *left, struct r
         rc = release(&purge, &held[i], all, err);
         if (rc == 0 && (i + 1 == count || held[i + 1].generation != held[i].generation)) {
             rc = rsw_quarantine_clean(online->storage, held[i].generation, NULL, err);
+            rsw_quarantine_leave(online->storage, held[i].generation);
         }
     }
     free(held);

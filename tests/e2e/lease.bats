@@ -85,7 +85,30 @@ is_hidden() {
     run sweep_of b --quarantine 1s --wait
     status_is 0
     says "is taken for dead"
+    says "is of another index"
     [ "$(generations_of b)" = 1 ]
+    nothing_is_left_aside
+    client pull team/app 1
+}
+
+# What the first one had taken was put back, and the second one has swept it: but for claims no file is left.
+nothing_is_left_aside() {
+    [ -z "$(find "$ROOT/regsweep/quarantine" -type f ! -name README ! -name '*.owner')" ]
+}
+
+@test "the quarantine of an index that is lost is put back before a sweep with the registry stopped" {
+    start_two
+    push_garbage 1
+    sweep_of a --quarantine 1h
+    wait_until "$TIMEOUT" is_hidden a
+    kill -KILL "$PID_a" "$PID_b"
+    stop_registry
+    rm -r "$WORK/a" "$WORK/b"
+    run regsweep sweep --offline --confirm --index "$WORK/c" --storage "$ROOT" --max-delete 100 --lease 4s
+    status_is 0
+    says "is of another index"
+    nothing_is_left_aside
+    start_registry
     client pull team/app 1
 }
 
