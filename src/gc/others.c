@@ -58,10 +58,10 @@ static bool is_ours(struct rsw_txn *txn, uint64_t number) {
     return false;
 }
 
-static int keep_others(struct rsw_online *online, struct numbers *numbers, struct rsw_error *err) {
+static int keep_others(struct rsw_index *index, struct numbers *numbers, struct rsw_error *err) {
     RSW_AUTO_TXN txn = NULL;
     size_t kept = 0;
-    if (rsw_txn_begin_read(&txn, online->index, err) != 0) {
+    if (rsw_txn_begin_read(&txn, index, err) != 0) {
         return -1;
     }
     for (size_t i = 0; i < numbers->count; i++) {
@@ -71,6 +71,17 @@ static int keep_others(struct rsw_online *online, struct numbers *numbers, struc
     }
     numbers->count = kept;
     return rsw_txn_failed(txn, err) ? -1 : 0;
+}
+
+int rsw_others_count(size_t *folders, struct rsw_index *index, struct rsw_storage *storage,
+                     struct rsw_error *err) {
+    __attribute__((cleanup(numbers_release))) struct numbers numbers[2] = {{.count = 0}, {.count = 0}};
+    if (rsw_quarantine_walk(storage, add_number, numbers, err) != 0 ||
+        keep_others(index, &numbers[0], err) != 0) {
+        return -1;
+    }
+    *folders = numbers[0].count;
+    return 0;
 }
 
 /* ---- what is in it ---- */
@@ -223,6 +234,9 @@ static int give_back(struct rsw_online *online, uint64_t number, struct rsw_erro
     }
     uint64_t names =
         folder.counts[LINKS] + folder.counts[HISTORY] + folder.counts[REVISIONS] + folder.counts[TAGS];
+    if (names + folder.counts[BYTES] == 0 && !online->storage->flat) {
+        rsw_storage_prune(online->storage, folder.dir, NULL); /* empty folders of a run that was killed */
+    }
     if (names == 0 && !(online->options->offline && folder.counts[BYTES] > 0)) {
         return 0;
     }
@@ -264,7 +278,8 @@ static int leave_ended(struct rsw_online *online, const struct numbers *claims, 
 int rsw_others_give_back(struct rsw_online *online, struct rsw_error *err) {
     __attribute__((cleanup(numbers_release))) struct numbers numbers[2] = {{.count = 0}, {.count = 0}};
     if (rsw_quarantine_walk(online->storage, add_number, numbers, err) != 0 ||
-        keep_others(online, &numbers[0], err) != 0 || keep_others(online, &numbers[1], err) != 0) {
+        keep_others(online->index, &numbers[0], err) != 0 ||
+        keep_others(online->index, &numbers[1], err) != 0) {
         return -1;
     }
     for (size_t i = 0; i < numbers[0].count; i++) {

@@ -19,6 +19,10 @@
  * transaction. */
 int rsw_others_give_back(struct rsw_online *online, struct rsw_error *err);
 
+/* How many such folders there are. 0 or -1. Needs no transaction. */
+int rsw_others_count(size_t *folders, struct rsw_index *index, struct rsw_storage *storage,
+                     struct rsw_error *err);
+
 /* Gives the next generation of this index a folder of its own: *number is the number that rsw_generation_add
  * will hand out. 0 or -1. Needs the lock "sweep" and no transaction. */
 int rsw_others_pass_by(struct rsw_online *online, struct rsw_error *err);

@@ -204,6 +204,9 @@ static void what_another_index_took_is_back_and_storage_is_read_then(void **stat
     struct tree_image image = tree_image(&w->tree, "team/app", "1.0", "one", 2);
     unlink_image(w, "team/app", "1.0", &image);
     hide_image(w, &image);
+    size_t folders = 0;
+    assert_int_equal(rsw_others_count(&folders, w->index, w->storage, &w->err), 0);
+    assert_int_equal(folders, 1);
     give_back(w);
     expect_whole(w, "team/app", &image);
     assert_true(is_there(w, rsw_key_tag_current(key, "team/app", "1.0")));
