@@ -122,6 +122,22 @@ more_garbage() {
     regsweep sweep --index "$WORK/b" --untagged remove --grace 1s --json 2>/dev/null | jq -e '.totals.revisions >= 1'
 }
 
+@test "with the registry stopped nobody sweeps either while another has the lease" {
+    start_two
+    push_garbage 1
+    sweep_of a --quarantine 1h
+    wait_until "$TIMEOUT" is_hidden a
+    stop_registry
+    run regsweep sweep --offline --confirm --index "$WORK/b" --storage "$ROOT" --max-delete 100 --lease 4s
+    status_is 3
+    says "another regsweep (index"
+    is_hidden a
+    run regsweep sweep --offline --confirm --index "$WORK/a" --storage "$ROOT" --max-delete 100 --lease 4s
+    status_is 0
+    run regsweep sweep --offline --confirm --index "$WORK/b" --storage "$ROOT" --max-delete 100 --lease 4s
+    status_is 0 # it was given back
+}
+
 @test "one that was stopped and goes on does not delete while another has the lease" {
     start_two
     push_garbage 1
