@@ -16,6 +16,7 @@ struct generations {
 
 struct item {
     struct rsw_item record;
+    const char *state;        /* static */
     struct rsw_digest digest; /* algorithm 0: none */
     char repo[RSW_REPO_NAME_MAX + 1];
 };
@@ -43,6 +44,17 @@ static const char *item_state_name(enum rsw_item_state state) {
         return "held";
     }
     return "unknown";
+}
+
+/* What was touched keeps its state until its generation ends. It is back, or was never taken, once it is out
+ * of the queue of what was touched. */
+static const char *state_of(struct rsw_txn *txn, const struct rsw_item *item) {
+    if ((item->flags & RSW_ITEM_TOUCHED) == 0 || rsw_touched_get(txn, item) != RSW_ABSENT) {
+        return item_state_name(item->state);
+    }
+    return item->state == RSW_ITEM_ASIDE || item->state == RSW_ITEM_HELD ? "put_back"
+           : item->state == RSW_ITEM_PENDING                             ? "spared"
+                                                                         : item_state_name(item->state);
 }
 
 /* When more is done for it, by the wall; 0: never. */
@@ -151,6 +163,7 @@ static int list_all(struct rsw_cli *cli, struct rsw_txn *txn) {
 
 static void name_item(struct item *item, struct rsw_txn *txn) {
     struct rsw_blob blob;
+    item->state = state_of(txn, &item->record);
     item->digest.alg = 0;
     item->repo[0] = 0;
     if (item->record.blob != 0 && rsw_blob_get(txn, item->record.blob, &blob) == RSW_FOUND) {
@@ -165,7 +178,7 @@ static json_t *item_to_json(const struct item *item) {
     const struct rsw_item *record = &item->record;
     json_t *object = json_object();
     rsw_json_set(&object, "kind", json_string(kind_name(record->kind)));
-    rsw_json_set(&object, "state", json_string(item_state_name(record->state)));
+    rsw_json_set(&object, "state", json_string(item->state));
     rsw_json_set(&object, "reason", json_string(rsw_reason_name(record->reason)));
     rsw_json_set(&object, "size", rsw_json_number(record->size));
     if (item->repo[0] != 0) {
@@ -185,7 +198,8 @@ static void print_item(struct rsw_cli *cli, const struct item *item) {
     if (item->digest.alg != 0) {
         rsw_digest_format(&item->digest, digest);
     }
-    rsw_cli_line(cli, "  %-8s %-10s %-12s %s%s%s%s%s", item_state_name(item->record.state),
+    rsw_cli_line(cli, "  %-8s %-10s %-12s %s%s%s%s%s",
+                 strcmp(item->state, "put_back") == 0 ? "put back" : item->state,
                  kind_name(item->record.kind), rsw_reason_name(item->record.reason), item->repo,
                  item->record.name[0] != 0 ? ":" : "", item->record.name,
                  digest[0] != 0 && item->repo[0] != 0 ? "@" : "", digest);

@@ -6,6 +6,8 @@
 #include "registry.h"
 #include "sweep_print.h"
 
+#include "gc/lease.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -96,13 +98,26 @@ static int sweep(struct rsw_cli *cli, struct rsw_sweep_options *options, const s
     return rc == 0 ? status : rsw_cli_exit_of(err);
 }
 
+/* Where others sweep beside the registry one of them may be at it, though the registry is stopped. */
+static int open_lease_of_others(struct rsw_cli *cli, struct rsw_sweep_options *options,
+                                struct rsw_error *err) {
+    bool known = false;
+    if (rsw_cli_open_lease(cli, err) != 0 ||
+        (cli->lease != NULL && rsw_lease_is_known(cli->lease, &known, err) != 0)) {
+        return -1;
+    }
+    options->lease = known ? cli->lease : NULL;
+    return 0;
+}
+
 /* Nobody pushes, as far as can be asked. */
 static int sweep_stopped(struct rsw_cli *cli, struct rsw_sweep_options *options,
                          const struct rsw_sweep_watch *watch, struct rsw_error *err) {
     if (rsw_cli_check_stopped(cli, err) != 0) {
         return err->code == RSW_EINVAL ? RSW_EXIT_USAGE : rsw_cli_exit_of(err);
     }
-    return sweep(cli, options, watch, err);
+    return open_lease_of_others(cli, options, err) == 0 ? sweep(cli, options, watch, err)
+                                                        : rsw_cli_exit_of(err);
 }
 
 /* Beside a running registry, all of whose replicas must be known. */

@@ -5,6 +5,7 @@
 #include "gc/doctor.h"
 #include "gc/generation.h"
 #include "gc/lease.h"
+#include "gc/others.h"
 #include "gc/purge.h"
 #include "gc/quarantine.h"
 #include "gc/tidy.h"
@@ -49,24 +50,12 @@ static int scan_after_others(struct rsw_online *online, struct rsw_error *err) {
     return rsw_decide_scan(online->index, online->storage, online->options, false, err);
 }
 
-/* Another index can have generations in the same quarantine, or ours had, before it was built anew: each
- * takes a folder that is nobody's. */
-static int pass_by_others(struct rsw_online *online, struct rsw_error *err) {
-    RSW_AUTO_TXN txn = NULL;
-    uint64_t highest;
-    if (rsw_quarantine_highest(online->storage, &highest, err) != 0 ||
-        rsw_txn_begin_write(&txn, online->index, err) != 0) {
-        return -1;
-    }
-    rsw_generation_skip(txn, highest);
-    return rsw_txn_commit(&txn, err);
-}
-
 int rsw_online_begin(struct rsw_online *online, int64_t *left_ms, struct rsw_error *err) {
     struct rsw_mark_options mark;
     struct rsw_time time;
     RSW_AUTO_PLAN plan = {.count = 0};
-    if (rsw_quarantine_prepare(online->storage, err) != 0 || scan_after_others(online, err) != 0 ||
+    if (rsw_quarantine_prepare(online->storage, err) != 0 || rsw_others_give_back(online, err) != 0 ||
+        scan_after_others(online, err) != 0 ||
         rsw_doctor_guard(online->index, online->storage, online->replicas, online->options->clock, err) !=
             0 ||
         rsw_online_drain(online, err) != 0 ||
@@ -98,7 +87,7 @@ int rsw_online_begin(struct rsw_online *online, int64_t *left_ms, struct rsw_err
                           .audit = online->audit,
                           .result = online->result};
     memcpy(run.generation.run, online->replicas->run, sizeof run.generation.run);
-    return pass_by_others(online, err) == 0 && rsw_generation_begin(&run, &plan, &mark, err) == 0
+    return rsw_others_pass_by(online, err) == 0 && rsw_generation_begin(&run, &plan, &mark, err) == 0
                ? rsw_online_advance_one(online, run.generation.id, left_ms, err)
                : -1;
 }

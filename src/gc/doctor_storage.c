@@ -1,6 +1,7 @@
 /* Checks of storage that change nothing in it but a small file beside the quarantine. */
 #include "gc/checks.h"
 
+#include "gc/others.h"
 #include "gc/quarantine.h"
 #include "storage/layout.h"
 #include "util/text.h"
@@ -168,6 +169,19 @@ static bool same_volume(const struct rsw_survey *one, const struct rsw_survey *o
     return one->volume[0] == other->volume[0] && one->volume[1] == other->volume[1];
 }
 
+/* No finding: their owner may live. */
+static void tell_others(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
+    size_t folders = 0;
+    struct rsw_error err = RSW_ERROR_INIT;
+    if (doctor->index != NULL && rsw_others_count(&folders, doctor->index, doctor->storage, &err) == 0 &&
+        folders > 0) {
+        rsw_say(out, RSW_HEALTH_OK, NULL,
+                "it can be written; %zu folders in it are of another index: the next sweep puts back what is "
+                "not held for a cache",
+                folders);
+    }
+}
+
 /* What is there of the registry's folders, but for the first, must be where the first is. */
 void rsw_doctor_quarantine(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
     enum { FOLDERS = 4 };
@@ -198,6 +212,7 @@ void rsw_doctor_quarantine(struct rsw_diagnosis *out, const struct rsw_doctor *d
                     "'" RSW_QUARANTINE "' is on another filesystem than '%s'", surveys[i].dir);
         }
     }
+    tell_others(out, doctor);
     rsw_say(out, RSW_HEALTH_OK, NULL, "it can be written%s",
             doctor->storage->flat ? "" : ", and is on the filesystem of the registry's files");
 }

@@ -15,6 +15,7 @@
 #define RECORD_MAX 1024
 #define KEPT 4 /* records: who looked a while ago must not find the next number free again */
 #define OLD_MAX 64
+#define BEHIND_TRIES 8 /* to write behind a record of ours, while another process of ours does */
 #define HOLDER_MAX 128
 
 struct rsw_lease {
@@ -242,6 +243,13 @@ int rsw_lease_take(struct rsw_lease *lease, struct rsw_error *err) {
     return rc;
 }
 
+int rsw_lease_is_known(struct rsw_lease *lease, bool *known, struct rsw_error *err) {
+    struct row row;
+    int rc = list(lease, &row, err);
+    *known = rc == 0 && row.last != 0;
+    return rc;
+}
+
 static bool is_held(const struct rsw_lease *lease) {
     return lease->until_ms != 0 && steady_ms(lease) < lease->until_ms;
 }
@@ -260,14 +268,40 @@ bool rsw_lease_is_held(struct rsw_lease *lease) {
     return held;
 }
 
+/* The last record, if it says that it is ours and not free. False: it does not, or storage does not tell. */
+static bool last_is_ours(struct rsw_lease *lease, struct row *row, struct rsw_error *err) {
+    struct record last;
+    if (list(lease, row, err) != 0 || read_record(lease, row->last, &last, err) != 0 || last.free ||
+        strcmp(last.holder, lease->holder) != 0) {
+        return false;
+    }
+    lease->swept_ms = last.swept_ms > lease->swept_ms ? last.swept_ms : lease->swept_ms;
+    return true;
+}
+
+/* Behind the last record, which is ours: another process on our index can have been quicker, to keep it or to
+ * give it back, and then it is looked at anew. True: it is written. False: the last is not ours any more, or
+ * (`err` set) nobody can tell. */
+static bool write_behind_ours(struct rsw_lease *lease, bool is_free, struct row *row, struct rsw_error *err) {
+    for (int i = 0; i < BEHIND_TRIES && last_is_ours(lease, row, err); i++) {
+        if (write_record(lease, row->last + 1, is_free, err) == 0) {
+            row->last++;
+            return true;
+        }
+        if (err->code != RSW_EBUSY) {
+            return false;
+        }
+        rsw_error_clear(err);
+    }
+    return false;
+}
+
 void rsw_lease_give_back(struct rsw_lease *lease) {
     struct row row;
-    struct record last;
     struct rsw_error err = RSW_ERROR_INIT;
     pthread_mutex_lock(&lease->lock);
-    if (is_held(lease) && list(lease, &row, &err) == 0 && read_record(lease, row.last, &last, &err) == 0 &&
-        strcmp(last.holder, lease->holder) == 0 && write_record(lease, row.last + 1, true, &err) == 0) {
-        remove_old(lease, &row, row.last + 1);
+    if (is_held(lease) && write_behind_ours(lease, true, &row, &err)) {
+        remove_old(lease, &row, row.last);
     }
     lease->until_ms = 0; /* if it could not be given back, others wait until it is over */
     pthread_mutex_unlock(&lease->lock);
@@ -288,18 +322,21 @@ void rsw_lease_set_swept(struct rsw_lease *lease, int64_t now_ms) {
 
 /* ---- keeping ---- */
 
-/* Not where another process on our index has given it back: nobody works then, and others wait for it. */
+/* Another process on our index may have given it back: nobody works then, and others wait for it. So what is
+ * written comes behind a record that says that we have it, or nothing is. 0 or -1. */
 static int renew(struct rsw_lease *lease, struct rsw_error *err) {
     struct row row;
-    struct record last;
-    if (list(lease, &row, err) != 0 || read_record(lease, row.last, &last, err) != 0) {
-        return -1;
-    }
-    if (last.free && strcmp(last.holder, lease->holder) == 0) {
-        lease->until_ms = 0;
+    int64_t from_ms = steady_ms(lease);
+    if (write_behind_ours(lease, false, &row, err)) {
+        lease->until_ms = from_ms + lease->options.length_ms;
+        remove_old(lease, &row, row.last);
         return 0;
     }
-    return take(lease, err);
+    if (err->code != RSW_OK) {
+        return -1;
+    }
+    lease->until_ms = 0;
+    return 0;
 }
 
 static void *keep(void *arg) {

@@ -44,6 +44,8 @@ int rsw_lease_open(struct rsw_lease **out, const struct rsw_lease_options *optio
  * it, and how long it can take at most until it is taken for dead), or what storage answers; then it is held
  * for as long as it was before. Any thread. */
 int rsw_lease_take(struct rsw_lease *lease, struct rsw_error *err);
+/* Has anybody ever taken the lease of this storage? 0 or -1. */
+int rsw_lease_is_known(struct rsw_lease *lease, bool *known, struct rsw_error *err);
 /* Has whoever has it said something since we asked first? Then there is nothing to wait for. */
 bool rsw_lease_other_lives(struct rsw_lease *lease);
 /* Is it certainly nobody else's? Any thread; asks nobody. */

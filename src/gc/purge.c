@@ -15,7 +15,8 @@
 #include <string.h>
 
 #define PURGE_MAX 100 /* items of a batch: events wait for each */
-#define PASSES_MAX 8  /* over what is touched meanwhile, before it waits for the next run */
+#define EMPTIED_MAX 32
+#define PASSES_MAX 8 /* over what is touched meanwhile, before it waits for the next run */
 
 struct purge {
     struct rsw_online *online;
@@ -24,8 +25,8 @@ struct purge {
     enum rsw_item_state state; /* of the items that are wanted */
     struct rsw_item last;
     bool begun;
-    bool missed;                     /* some were touched since they were loaded: they want another pass */
-    uint64_t emptied[RSW_BATCH_MAX]; /* generations that a copy was taken from besides */
+    bool missed;                   /* some were touched since they were loaded: they want another pass */
+    uint64_t emptied[EMPTIED_MAX]; /* generations that a copy was taken from besides, each once */
     size_t emptied_count;
 };
 
@@ -193,6 +194,31 @@ static bool is_in_place(struct purge *purge, const char *key) {
     return setting.answer != RSW_FAILED; /* absent at both places: somebody else removed it */
 }
 
+/* Folders alone: what else that generation holds stays. */
+static void prune_emptied(struct purge *purge) {
+    for (size_t i = 0; i < purge->emptied_count && !purge->online->storage->flat; i++) {
+        char dir[RSW_QUARANTINE_KEY_MAX];
+        struct rsw_error ignored = RSW_ERROR_INIT; /* a folder that stays is no failure */
+        rsw_quarantine_key(dir, purge->emptied[i], RSW_LAYOUT_ROOT);
+        *strstr(dir, "/" RSW_LAYOUT_ROOT) = 0;
+        rsw_storage_prune(purge->online->storage, dir, &ignored);
+    }
+    purge->emptied_count = 0;
+}
+
+/* All of a folder is gone through to prune it, so that is done at the end. */
+static void note_emptied(struct purge *purge, uint64_t generation) {
+    for (size_t i = 0; i < purge->emptied_count; i++) {
+        if (purge->emptied[i] == generation) {
+            return;
+        }
+    }
+    if (purge->emptied_count == EMPTIED_MAX) {
+        prune_emptied(purge);
+    }
+    purge->emptied[purge->emptied_count++] = generation;
+}
+
 /* Bytes that are held for an older generation already, were pushed again and are garbage again: one copy is
  * enough, and the record, of which there is one, is about the younger. False: the older copy could not be
  * removed. */
@@ -214,7 +240,7 @@ static bool drop_older_copy(struct purge *purge, struct rsw_txn *txn, const stru
         held.state = RSW_ITEM_SPARED;
         rsw_item_put(txn, &held);
     }
-    purge->emptied[purge->emptied_count++] = older.generation;
+    note_emptied(purge, older.generation);
     return true;
 }
 
@@ -300,7 +326,6 @@ static int write_blobs(struct purge *purge, struct rsw_error *err) {
         return -1;
     }
     struct rsw_generation before = *purge->generation;
-    purge->emptied_count = 0;
     purge_blobs_of(purge, txn);
     rsw_generation_put(txn, purge->generation);
     if (rsw_txn_commit(&txn, err) != 0) {
@@ -310,23 +335,11 @@ static int write_blobs(struct purge *purge, struct rsw_error *err) {
     return 0;
 }
 
-/* Folders alone: what else that generation holds stays. */
-static void prune_emptied(struct purge *purge) {
-    for (size_t i = 0; i < purge->emptied_count && !purge->online->storage->flat; i++) {
-        char dir[RSW_QUARANTINE_KEY_MAX];
-        struct rsw_error ignored = RSW_ERROR_INIT; /* a folder that stays is no failure */
-        rsw_quarantine_key(dir, purge->emptied[i], RSW_LAYOUT_ROOT);
-        *strstr(dir, "/" RSW_LAYOUT_ROOT) = 0;
-        rsw_storage_prune(purge->online->storage, dir, &ignored);
-    }
-}
-
 static int purge_batch(struct purge *purge, struct rsw_error *err) {
     if (note_held(purge, err) != 0 || audit(purge, "purge", err) != 0 || write_blobs(purge, err) != 0) {
         return -1;
     }
     remove_folders(purge);
-    prune_emptied(purge);
     return 0;
 }
 
@@ -338,6 +351,7 @@ static int purge_blobs(struct purge *purge, enum rsw_item_state state, struct rs
     do {
         rc = each_batch(purge, RSW_ITEM_BLOB, state, purge_batch, err);
     } while (rc == 0 && purge->missed);
+    prune_emptied(purge);
     return rc;
 }
 
@@ -530,7 +544,11 @@ static int end_generation(struct purge *purge, struct rsw_error *err) {
     purge->generation->changed_ms = rsw_clock_now_ms(purge->online->options->clock);
     purge->generation->due_ms = 0;
     rsw_generation_put(txn, purge->generation);
-    return rsw_txn_commit(&txn, err);
+    if (rsw_txn_commit(&txn, err) != 0) {
+        return -1;
+    }
+    rsw_quarantine_leave(purge->online->storage, purge->generation->id);
+    return 0;
 }
 
 static int purge_all(struct purge *purge, struct rsw_error *err) {
@@ -560,9 +578,14 @@ int rsw_purge(struct rsw_online *online, struct rsw_generation *generation, stru
 
 /* ---- held bytes ---- */
 
-static int release(struct purge *purge, const struct rsw_held *held, bool all, struct rsw_error *err) {
+/* *gone: its copy is. */
+static int release(struct purge *purge, const struct rsw_held *held, bool all, bool *gone,
+                   struct rsw_error *err) {
     RSW_AUTO_TXN txn = NULL;
     struct rsw_item item = {.generation = held->generation, .kind = RSW_ITEM_BLOB, .blob = held->blob};
+    if (!all && held->seq >= purge->online->replicas->oldest_seq) {
+        return 0; /* a cache may need it */
+    }
     if (rsw_txn_begin_write(&txn, purge->online->index, err) != 0) {
         return -1;
     }
@@ -572,11 +595,7 @@ static int release(struct purge *purge, const struct rsw_held *held, bool all, s
         return rsw_txn_commit(&txn, err);
     }
     rsw_removal_batch_clear(purge->batch);
-    if ((!all && held->seq >= purge->online->replicas->oldest_seq) ||
-        rsw_removal_batch_add(purge->batch, txn, &item, err) != 0) {
-        return err->code == RSW_OK ? 0 : -1;
-    }
-    if (audit(purge, "purge", err) != 0) {
+    if (rsw_removal_batch_add(purge->batch, txn, &item, err) != 0 || audit(purge, "purge", err) != 0) {
         return -1;
     }
     struct rsw_setting setting = {.key = data_key(purge->batch, 0)};
@@ -585,6 +604,7 @@ static int release(struct purge *purge, const struct rsw_held *held, bool all, s
     }
     rsw_quarantine_purge(purge->online->storage, held->generation, &setting, 1);
     if (setting.answer != RSW_FAILED) {
+        *gone = true;
         purge->generation->freed += is_touched(&item) ? 0 : item.size;
         end_item(purge, txn, &item, is_touched(&item) ? RSW_ITEM_SPARED : RSW_ITEM_DONE);
         rsw_held_drop(txn, held->blob);
@@ -593,6 +613,13 @@ static int release(struct purge *purge, const struct rsw_held *held, bool all, s
         tell_stays(purge, setting.key, setting.errnum);
     }
     return rsw_txn_commit(&txn, err);
+}
+
+/* So that the folder of each is gone through once. */
+static int by_generation(const void *a, const void *b) {
+    const struct rsw_held *one = a;
+    const struct rsw_held *other = b;
+    return one->generation < other->generation ? -1 : one->generation > other->generation ? 1 : 0;
 }
 
 static int gather_held(struct rsw_online *online, struct rsw_held **out, size_t *count,
@@ -613,6 +640,9 @@ static int gather_held(struct rsw_online *online, struct rsw_held **out, size_t 
         *out = more;
         more[(*count)++] = held;
     }
+    if (*count > 0) {
+        qsort(*out, *count, sizeof **out, by_generation);
+    }
     return rsw_txn_failed(txn, err) ? -1 : 0;
 }
 
@@ -623,10 +653,13 @@ int rsw_purge_held(struct rsw_online *online, bool all, uint64_t *left, struct r
     struct purge purge = {.online = online, .generation = &generation, .batch = rsw_removal_batch_new()};
     int rc = purge.batch != NULL ? gather_held(online, &held, &count, err)
                                  : rsw_error_set(err, RSW_ENOMEM, 0, "out of memory for held bytes");
+    bool gone = false; /* something of this generation */
     for (size_t i = 0; rc == 0 && i < count; i++) {
-        rc = release(&purge, &held[i], all, err);
-        if (rc == 0 && (i + 1 == count || held[i + 1].generation != held[i].generation)) {
+        rc = release(&purge, &held[i], all, &gone, err);
+        if (rc == 0 && gone && (i + 1 == count || held[i + 1].generation != held[i].generation)) {
             rc = rsw_quarantine_clean(online->storage, held[i].generation, NULL, err);
+            rsw_quarantine_leave(online->storage, held[i].generation);
+            gone = false;
         }
     }
     free(held);

@@ -21,7 +21,9 @@ static const char readme[] =
     "while, so\n"
     "that it can be put back. Each folder with a number is a generation: what one sweep took. In it every "
     "file\n"
-    "lies under the very path that it was taken from. The registry does not look in here.\n"
+    "lies under the very path that it was taken from. The registry does not look in here. `7.owner` names "
+    "the\n"
+    "index of regsweep that began generation 7.\n"
     "\n"
     "Leave all of it alone while a sweep is under way (`regsweep inspect generations` says condemned, "
     "unlinked or\n"
@@ -82,7 +84,9 @@ static const char bucket_readme[] =
     "while, so\n"
     "that it can be put back. Each number is a generation: what one sweep took. In it every object has the "
     "very key\n"
-    "that it was taken from. The registry does not look in here.\n"
+    "that it was taken from. The registry does not look in here. `7.owner` names the index of regsweep that "
+    "began\n"
+    "generation 7.\n"
     "\n"
     "Leave all of it alone while a sweep is under way (`regsweep inspect generations` says condemned, "
     "unlinked or\n"
@@ -433,6 +437,42 @@ void rsw_quarantine_purge(struct rsw_storage *storage, uint64_t generation, stru
     in_chunks(storage, generation, settings, count, purge_chunk);
 }
 
+/* ---- drop ---- */
+
+/* A tag's link may say something new by now. Of the others what they say follows from their key: one that
+ * says something else was cut short, and its copy is all that there is. */
+static bool may_drop(struct rsw_storage *storage, struct rsw_setting *setting, const char *copy) {
+    struct rsw_path path;
+    rsw_path_parse(&path, setting->key);
+    int errnum = compare(storage, setting->key, copy);
+    if (errnum == EEXIST && path.place == RSW_PLACE_TAG_CURRENT) {
+        errnum = 0;
+    }
+    answer(setting, errnum == 0 ? RSW_FOUND : RSW_FAILED, errnum);
+    return errnum == 0;
+}
+
+static void drop_chunk(struct chunk *chunk) {
+    struct rsw_removal removals[CHUNK];
+    struct rsw_setting *owners[CHUNK];
+    size_t count = 0;
+    for (size_t i = 0; i < chunk->count; i++) {
+        if (may_drop(chunk->storage, &chunk->settings[i], chunk->copies[i])) {
+            owners[count] = &chunk->settings[i];
+            removals[count++] = (struct rsw_removal){.key = chunk->copies[i]};
+        }
+    }
+    rsw_storage_remove(chunk->storage, removals, count);
+    for (size_t i = 0; i < count; i++) {
+        answer(owners[i], removals[i].answer, removals[i].errnum);
+    }
+}
+
+void rsw_quarantine_drop(struct rsw_storage *storage, uint64_t generation, struct rsw_setting *settings,
+                         size_t count) {
+    in_chunks(storage, generation, settings, count, drop_chunk);
+}
+
 /* ---- clean ---- */
 
 struct cleaning {
@@ -503,33 +543,4 @@ int rsw_quarantine_clean(struct rsw_storage *storage, uint64_t generation, uint6
     }
     return listed == RSW_FAILED || (!storage->flat && rsw_storage_prune(storage, dir, err) == RSW_FAILED) ? -1
                                                                                                           : 0;
-}
-
-/* ---- who else is here ---- */
-
-static enum rsw_descend note_folder(void *arg, const char *dir_key, const char **leaf) {
-    uint64_t *highest = arg;
-    uint64_t number;
-    (void)leaf;
-    if (rsw_number_parse(&number, dir_key + strlen(RSW_QUARANTINE) + 1, UINT64_MAX) && number > *highest) {
-        *highest = number;
-    }
-    return RSW_DESCEND_SKIP;
-}
-
-static int pass_over(void *arg, const struct rsw_entry *entries, size_t count, struct rsw_error *err) {
-    (void)arg;
-    for (size_t i = 0; i < count; i++) {
-        if (entries[i].kind == RSW_ENTRY_DIR) {
-            return cannot_clean(entries[i].key, entries[i].errnum, err);
-        }
-    }
-    return 0;
-}
-
-int rsw_quarantine_highest(struct rsw_storage *storage, uint64_t *highest, struct rsw_error *err) {
-    const struct rsw_listing listing = {
-        .prefix = RSW_QUARANTINE, .descend = note_folder, .page = pass_over, .arg = highest};
-    *highest = 0;
-    return rsw_storage_list(storage, &listing, err) == RSW_FAILED ? -1 : 0;
 }

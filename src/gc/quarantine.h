@@ -2,6 +2,7 @@
  * layout is part of what users rely on: it must be readable without the index and without regsweep.
  *
  *     regsweep/quarantine/README                  says what this is, and how to put all of it back by hand
+ *     regsweep/quarantine/<generation>.owner      says which index began it
  *     regsweep/quarantine/<generation>/<key>      a file, under the very key that it was taken from
  *
  * So everything of a generation is put back by copying its folder over the root, without overwriting. It is
@@ -58,13 +59,29 @@ void rsw_quarantine_return(struct rsw_storage *storage, uint64_t generation, str
 /* Removes copies. RSW_FOUND: removed. RSW_ABSENT: there was none. */
 void rsw_quarantine_purge(struct rsw_storage *storage, uint64_t generation, struct rsw_setting *settings,
                           size_t count);
+/* Removes the copies of what is in its place. RSW_FOUND; RSW_FAILED: EEXIST (what is in its place says
+ * something else; of a tag's `current` that is no matter), ENOENT (nothing is), or what storage answers. */
+void rsw_quarantine_drop(struct rsw_storage *storage, uint64_t generation, struct rsw_setting *settings,
+                         size_t count);
 /* Removes what a generation has in quarantine besides blobs' data (links: what they said is in the audit),
  * and its folders as far as that empties them. What is no file of the layout stays, and is told of in
  * *strange (it may be NULL). 0 or -1. */
 int rsw_quarantine_clean(struct rsw_storage *storage, uint64_t generation, uint64_t *strange,
                          struct rsw_error *err);
 
-/* The highest number of a generation that has a folder in the quarantine; 0: none has. 0 or -1. */
-int rsw_quarantine_highest(struct rsw_storage *storage, uint64_t *highest, struct rsw_error *err);
+/* The numbers of the generations that have a folder in the quarantine, and of those that are claimed, in any
+ * order; what `seen` answers other than 0 ends it. 0 or -1. */
+int rsw_quarantine_walk(struct rsw_storage *storage,
+                        int (*seen)(void *arg, uint64_t generation, bool claimed, struct rsw_error *err),
+                        void *arg, struct rsw_error *err);
+
+/* Claims the folder of a generation for an owner: the file `<generation>.owner` beside it says whose it is,
+ * as soon as it may have files. RSW_FOUND: it is this owner's now, or was; RSW_ABSENT: it is another one's;
+ * RSW_FAILED. */
+int rsw_quarantine_claim(struct rsw_storage *storage, uint64_t generation, const char *owner,
+                         struct rsw_error *err);
+
+/* Its generation has ended: nobody's, unless files are left in it. What cannot be removed stays. */
+void rsw_quarantine_leave(struct rsw_storage *storage, uint64_t generation);
 
 #endif

@@ -6,6 +6,7 @@
 #include "gc/generation.h"
 #include "gc/lease.h"
 #include "gc/online.h"
+#include "gc/others.h"
 #include "gc/tidy.h"
 #include "gc/uploads.h"
 #include "util/clock.h"
@@ -15,60 +16,6 @@
 #include <inttypes.h>
 #include <time.h>
 
-static int sweep_offline(struct rsw_sweep_result *result, struct rsw_index *index,
-                         struct rsw_storage *storage, const struct rsw_sweep_options *options,
-                         struct rsw_error *err) {
-    RSW_AUTO_LOCK lock = RSW_LOCK_INIT;
-    RSW_AUTO_AUDIT audit = RSW_AUDIT_INIT;
-    struct rsw_sweep_result undone = {.generation = 0};
-    struct rsw_online online = {
-        .index = index, .storage = storage, .options = options, .audit = &audit, .result = &undone};
-    if (rsw_lock_take(&lock, index, "sweep", err) != 0 ||
-        rsw_audit_open(&audit, options->audit_file, err) != 0 || rsw_online_undo(&online, err) != 0 ||
-        rsw_folders_mend(index, storage, err) != 0 ||
-        rsw_decide_scan(index, storage, options, true, err) != 0) {
-        return -1;
-    }
-    struct rsw_mark_options mark;
-    rsw_decide_options(&mark, options);
-    RSW_AUTO_PLAN plan = {.count = 0};
-    if (rsw_index_check(index, err) != 0 || rsw_decide(&plan, result, index, &mark, options, err) != 0) {
-        return -1;
-    }
-    if (result->guard[0] != 0) {
-        return rsw_error_set(err, RSW_EREFUSED, 0, "nothing was removed: %s", result->guard);
-    }
-    struct rsw_run run = {.index = index,
-                          .storage = storage,
-                          .options = options,
-                          .audit = &audit,
-                          .result = result,
-                          .begun_ms = rsw_monotonic_ms()};
-    if (rsw_uploads_call_off(storage, mark.now_ms - mark.upload_max_age_ms, &audit, options, err) != 0) {
-        return -1;
-    }
-    if (plan.count == 0) {
-        return rsw_generation_abandon(index, mark.now_ms, err) == 0
-                   ? rsw_tidy(index, storage, plan.seq, options->clock, err)
-                   : -1;
-    }
-    if (rsw_generation_begin(&run, &plan, &mark, err) != 0 || rsw_generation_finish(&run, err) != 0) {
-        return -1;
-    }
-    if (result->failed > 0) {
-        return rsw_error_set(err, RSW_EPARTIAL, 0,
-                             "%" PRIu64
-                             " objects could not be removed: see the warnings; the next run tries again",
-                             result->failed);
-    }
-    return 0;
-}
-
-/* ---- beside a running registry ---- */
-
-#define BUSY_PAUSE_MS 200
-#define BUSY_MAX_MS 10000 /* serve works on a generation for so long at most, as a rule */
-#define WAIT_STEP_MS 200
 #define LEASE_PAUSE_MS 1000
 
 static bool is_stopped(const struct rsw_sweep_options *options) {
@@ -78,22 +25,6 @@ static bool is_stopped(const struct rsw_sweep_options *options) {
 static void pause_ms(int64_t ms) {
     struct timespec time = {ms / 1000, ms % 1000 * 1000000};
     nanosleep(&time, NULL);
-}
-
-/* serve takes it as well, for as long as it works on a generation. */
-static int take_lock(struct rsw_lock *lock, const struct rsw_online *online, struct rsw_error *err) {
-    int64_t until_ms = rsw_monotonic_ms() + BUSY_MAX_MS;
-    for (;;) {
-        struct rsw_error busy = RSW_ERROR_INIT;
-        if (rsw_lock_take(lock, online->index, "sweep", &busy) == 0) {
-            return 0;
-        }
-        if (busy.code != RSW_EBUSY || rsw_monotonic_ms() > until_ms || is_stopped(online->options)) {
-            *err = busy;
-            return -1;
-        }
-        pause_ms(BUSY_PAUSE_MS);
-    }
 }
 
 /* Under the lock. Where another regsweep, on another index, has it, we wait until we know whether that one
@@ -116,6 +47,97 @@ static int take_lease(const struct rsw_online *online, struct rsw_error *err) {
             rsw_log(online->options->log, RSW_LOG_INFO, "%s", busy.message);
         }
         pause_ms(LEASE_PAUSE_MS);
+    }
+}
+
+/* ---- beside a registry that is stopped ---- */
+
+/* What sweeps beside the running registry had taken comes back, ours and that of others; then all of storage
+ * is read. */
+static int begin_offline(struct rsw_online *online, struct rsw_error *err) {
+    return rsw_online_undo(online, err) != 0 || rsw_others_give_back(online, err) != 0 ||
+                   rsw_folders_mend(online->index, online->storage, err) != 0
+               ? -1
+               : rsw_decide_scan(online->index, online->storage, online->options, true, err);
+}
+
+static int decide_and_remove(struct rsw_sweep_result *result, struct rsw_online *online,
+                             struct rsw_error *err) {
+    struct rsw_index *index = online->index;
+    struct rsw_storage *storage = online->storage;
+    const struct rsw_sweep_options *options = online->options;
+    struct rsw_mark_options mark;
+    rsw_decide_options(&mark, options);
+    RSW_AUTO_PLAN plan = {.count = 0};
+    if (rsw_index_check(index, err) != 0 || rsw_decide(&plan, result, index, &mark, options, err) != 0) {
+        return -1;
+    }
+    if (result->guard[0] != 0) {
+        return rsw_error_set(err, RSW_EREFUSED, 0, "nothing was removed: %s", result->guard);
+    }
+    struct rsw_run run = {.index = index,
+                          .storage = storage,
+                          .options = options,
+                          .audit = online->audit,
+                          .result = result,
+                          .begun_ms = rsw_monotonic_ms()};
+    if (rsw_uploads_call_off(storage, mark.now_ms - mark.upload_max_age_ms, online->audit, options, err) !=
+        0) {
+        return -1;
+    }
+    if (plan.count == 0) {
+        return rsw_generation_abandon(index, mark.now_ms, err) == 0
+                   ? rsw_tidy(index, storage, plan.seq, options->clock, err)
+                   : -1;
+    }
+    if (rsw_generation_begin(&run, &plan, &mark, err) != 0 || rsw_generation_finish(&run, err) != 0) {
+        return -1;
+    }
+    if (result->failed > 0) {
+        return rsw_error_set(err, RSW_EPARTIAL, 0,
+                             "%" PRIu64
+                             " objects could not be removed: see the warnings; the next run tries again",
+                             result->failed);
+    }
+    return 0;
+}
+
+static int sweep_offline(struct rsw_sweep_result *result, struct rsw_index *index,
+                         struct rsw_storage *storage, const struct rsw_sweep_options *options,
+                         struct rsw_error *err) {
+    RSW_AUTO_LOCK lock = RSW_LOCK_INIT;
+    RSW_AUTO_AUDIT audit = RSW_AUDIT_INIT;
+    struct rsw_sweep_result undone = {.generation = 0};
+    struct rsw_online online = {
+        .index = index, .storage = storage, .options = options, .audit = &audit, .result = &undone};
+    if (rsw_lock_take(&lock, index, "sweep", err) != 0 || take_lease(&online, err) != 0) {
+        return -1;
+    }
+    int rc = rsw_audit_open(&audit, options->audit_file, err) == 0 && begin_offline(&online, err) == 0
+                 ? decide_and_remove(result, &online, err)
+                 : -1;
+    return rsw_online_settle_lease(index, options->lease, rc == 0 ? err : NULL) == 0 ? rc : -1;
+}
+
+/* ---- beside a running registry ---- */
+
+#define BUSY_PAUSE_MS 200
+#define BUSY_MAX_MS 10000 /* serve works on a generation for so long at most, as a rule */
+#define WAIT_STEP_MS 200
+
+/* serve takes it as well, for as long as it works on a generation. */
+static int take_lock(struct rsw_lock *lock, const struct rsw_online *online, struct rsw_error *err) {
+    int64_t until_ms = rsw_monotonic_ms() + BUSY_MAX_MS;
+    for (;;) {
+        struct rsw_error busy = RSW_ERROR_INIT;
+        if (rsw_lock_take(lock, online->index, "sweep", &busy) == 0) {
+            return 0;
+        }
+        if (busy.code != RSW_EBUSY || rsw_monotonic_ms() > until_ms || is_stopped(online->options)) {
+            *err = busy;
+            return -1;
+        }
+        pause_ms(BUSY_PAUSE_MS);
     }
 }
 

@@ -65,7 +65,9 @@ static int find_generation(struct rsw_wanted_list *list, struct rsw_txn *txn, ui
     int answer = rsw_generation_get(txn, id, &generation);
     if (answer == RSW_ABSENT) {
         return rsw_error_set(err, RSW_EINVAL, 0,
-                             "there is no generation %" PRIu64 ": regsweep inspect generations lists them",
+                             "there is no generation %" PRIu64
+                             ": regsweep inspect generations lists them; what another index took comes back "
+                             "with the next sweep, or by hand (regsweep/quarantine/README)",
                              id);
     }
     if (answer == RSW_FOUND && generation.offline) {

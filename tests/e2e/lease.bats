@@ -85,7 +85,30 @@ is_hidden() {
     run sweep_of b --quarantine 1s --wait
     status_is 0
     says "is taken for dead"
+    says "is of another index"
     [ "$(generations_of b)" = 1 ]
+    nothing_is_left_aside
+    client pull team/app 1
+}
+
+# What the first one had taken was put back, and the second one has swept it: but for claims no file is left.
+nothing_is_left_aside() {
+    [ -z "$(find "$ROOT/regsweep/quarantine" -type f ! -name README ! -name '*.owner')" ]
+}
+
+@test "the quarantine of an index that is lost is put back before a sweep with the registry stopped" {
+    start_two
+    push_garbage 1
+    sweep_of a --quarantine 1h
+    wait_until "$TIMEOUT" is_hidden a
+    kill -KILL "$PID_a" "$PID_b"
+    stop_registry
+    rm -r "$WORK/a" "$WORK/b"
+    run regsweep sweep --offline --confirm --index "$WORK/c" --storage "$ROOT" --max-delete 100 --lease 4s
+    status_is 0
+    says "is of another index"
+    nothing_is_left_aside
+    start_registry
     client pull team/app 1
 }
 
@@ -97,6 +120,22 @@ push_garbage_b() {
 
 more_garbage() {
     regsweep sweep --index "$WORK/b" --untagged remove --grace 1s --json 2>/dev/null | jq -e '.totals.revisions >= 1'
+}
+
+@test "with the registry stopped nobody sweeps either while another has the lease" {
+    start_two
+    push_garbage 1
+    sweep_of a --quarantine 1h
+    wait_until "$TIMEOUT" is_hidden a
+    stop_registry
+    run regsweep sweep --offline --confirm --index "$WORK/b" --storage "$ROOT" --max-delete 100 --lease 4s
+    status_is 3
+    says "another regsweep (index"
+    is_hidden a
+    run regsweep sweep --offline --confirm --index "$WORK/a" --storage "$ROOT" --max-delete 100 --lease 4s
+    status_is 0
+    run regsweep sweep --offline --confirm --index "$WORK/b" --storage "$ROOT" --max-delete 100 --lease 4s
+    status_is 0 # it was given back
 }
 
 @test "one that was stopped and goes on does not delete while another has the lease" {

@@ -72,6 +72,11 @@ live_is_whole() {
     [ "$(rs inspect why "$OLD" --json | jq .quarantine)" = null ]
     says "put back  revision  shop/web@$OLD"
     says " 0 failed, 0 lost"
+    run rs inspect generations 1
+    says "  put back revision   untagged     shop/web@$OLD"
+    says "  aside    revision   untagged     shop/app@$OTHER"
+    [ "$(rs inspect generations 1 --json | jq -r --arg digest "$OLD" \
+        '[.items[] | select(.digest == $digest and .kind != "tag") | .state] | unique[]')" = put_back ]
     client pull shop/web "$OLD"
     client pull shop/web "$WEAK"
     out_of_sight shop/app "$OTHER"

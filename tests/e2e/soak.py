@@ -246,7 +246,7 @@ class Soak:
 
     def missing(self, repo, pushed):
         """Files that an image needs and storage has not, or has in quarantine."""
-        wanted = []
+        wanted, found = [], []
         for digest, kind in [(pushed.digest, "_manifests/revisions")] + [(digest_of(data), "_layers")
                                                                           for data in pushed.blobs]:
             wanted.append(f"docker/registry/v2/repositories/{repo}/{kind}/{digest.replace(':', '/')}/link")

@@ -32,6 +32,9 @@ regsweep_unit_test(gc_fence
 regsweep_unit_test(gc_restore
     SOURCES gc_restore.c storage_help.c tree.c
     MODULES gc scan policy oci registry storage index util)
+regsweep_unit_test(gc_others
+    SOURCES gc_others.c storage_help.c tree.c
+    MODULES gc scan policy oci registry storage index util)
 regsweep_unit_test(gc_online
     SOURCES gc_online.c gc_registry.c tree.c compare.c
     MODULES gc scan policy oci registry storage index util)

@@ -10,6 +10,7 @@
 #include "gc/lease.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -178,6 +179,80 @@ static void what_one_process_gave_back_another_on_its_index_does_not_keep(void *
     assert_true(taken);
 }
 
+/* ---- two processes on one index at once ---- */
+
+static struct rsw_storage_ops slow; /* of the storage, with something in between … */
+static void (*plain_read)(struct rsw_storage *storage, struct rsw_read *reads, size_t count);
+static void (*plain_write)(struct rsw_storage *storage, struct rsw_write *writes, size_t count);
+static struct rsw_lease *gives_back; /* … after the next read of a thread; NULL: nothing */
+static bool rests;                   /* … before the next write of the main one */
+static pthread_t main_thread;
+
+static void read_slowly(struct rsw_storage *storage, struct rsw_read *reads, size_t count) {
+    plain_read(storage, reads, count);
+    struct rsw_lease *lease = gives_back;
+    if (lease != NULL && !pthread_equal(pthread_self(), main_thread)) {
+        gives_back = NULL;
+        rsw_lease_give_back(lease);
+    }
+}
+
+static void write_slowly(struct rsw_storage *storage, struct rsw_write *writes, size_t count) {
+    struct timespec time = {0, 300000000};
+    if (rests && pthread_equal(pthread_self(), main_thread)) {
+        rests = false;
+        nanosleep(&time, NULL);
+    }
+    plain_write(storage, writes, count);
+}
+
+/* serve, on the index of `again`, keeps what it has taken. */
+static struct rsw_lease *begin_to_keep(struct place *place) {
+    struct rsw_error err = RSW_ERROR_INIT;
+    const struct rsw_lease_options options = {.storage = place->storage, .holder = "aaaa", .length_ms = 400};
+    struct rsw_lease *serve;
+    assert_int_equal(rsw_lease_open(&serve, &options, &err), 0);
+    assert_int_equal(rsw_lease_take(serve, &err), 0);
+    assert_true(takes(place->again));
+    main_thread = pthread_self();
+    slow = *place->storage->ops;
+    plain_read = slow.read;
+    plain_write = slow.write;
+    return serve;
+}
+
+static void expect_free_soon(struct place *place, struct rsw_lease *serve) {
+    struct rsw_error err = RSW_ERROR_INIT;
+    struct timespec time = {1, 0};
+    nanosleep(&time, NULL);
+    bool taken = rsw_lease_take(place->b, &err) == 0;
+    rsw_lease_close(serve);
+    assert_true(taken);
+}
+
+static void what_is_given_back_while_another_process_looks_is_not_taken_again(void **state) {
+    struct place *place = *state;
+    struct rsw_error err = RSW_ERROR_INIT;
+    struct rsw_lease *serve = begin_to_keep(place);
+    slow.read = read_slowly;
+    gives_back = place->again;
+    place->storage->ops = &slow;
+    assert_int_equal(rsw_lease_keep(serve, &err), 0);
+    expect_free_soon(place, serve);
+}
+
+static void what_is_given_back_while_another_process_keeps_it_is_free_all_the_same(void **state) {
+    struct place *place = *state;
+    struct rsw_error err = RSW_ERROR_INIT;
+    struct rsw_lease *serve = begin_to_keep(place);
+    slow.write = write_slowly;
+    rests = true;
+    place->storage->ops = &slow;
+    assert_int_equal(rsw_lease_keep(serve, &err), 0);
+    rsw_lease_give_back(place->again);
+    expect_free_soon(place, serve);
+}
+
 static void storage_that_does_not_answer_gives_no_lease_and_takes_none(void **state) {
     struct place *place = *state;
     struct rsw_error err = RSW_ERROR_INIT;
@@ -252,6 +327,8 @@ int main(void) {
         TEST(one_that_was_stopped_and_goes_on_has_it_no_more),
         TEST(another_process_on_the_same_index_goes_on_at_once),
         TEST(what_one_process_gave_back_another_on_its_index_does_not_keep),
+        TEST(what_is_given_back_while_another_process_looks_is_not_taken_again),
+        TEST(what_is_given_back_while_another_process_keeps_it_is_free_all_the_same),
         TEST(storage_that_does_not_answer_gives_no_lease_and_takes_none),
         TEST(a_record_that_cannot_be_read_is_somebody_elses),
         TEST(old_records_go),

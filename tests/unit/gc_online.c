@@ -923,6 +923,48 @@ static void bytes_of_a_manifest_are_held_until_the_replicas_are_new(void **state
     assert_true(has_blob(r, &image.manifest));
 }
 
+#define HELD 20 /* of each generation */
+
+static void count_lists_aside(struct registry *r, const char *call, const char *key) {
+    r->calls += (strcmp(call, "list") == 0 || strcmp(call, "prune") == 0) &&
+                        strncmp(key, RSW_QUARANTINE "/", strlen(RSW_QUARANTINE "/")) == 0
+                    ? 1
+                    : 0;
+}
+
+/* By their numbers one is of the one generation, the next of the other. */
+static void what_is_held_goes_without_a_walk_for_each(void **state) {
+    struct registry *r = *state;
+    struct tree_image kept[HELD];
+    fake.base.cache = RSW_CACHE_MEMORY;
+    for (int i = 0; i < HELD; i++) {
+        char seed[32];
+        snprintf(seed, sizeof seed, "old %d", i);
+        tree_image(&r->tree, "app", NULL, seed, 1);
+        snprintf(seed, sizeof seed, "tag%d", i);
+        kept[i] = tree_image(&r->tree, "app", seed, seed, 1);
+    }
+    scan_long_ago(r);
+    see_through(r);
+    assert_int_equal(r->result.held, HELD);
+    for (int i = 0; i < HELD; i++) {
+        char tag[32];
+        snprintf(tag, sizeof tag, "tag%d", i);
+        tree_tag_remove(&r->tree, "app", tag, &kept[i].manifest, 1);
+    }
+    scan_long_ago(r);
+    see_through(r);
+    assert_int_equal(r->result.held, 2 * HELD);
+    fake.base.oldest_seq = UINT64_MAX;
+    r->calls = 0;
+    r->before_call = count_lists_aside;
+    sweep_well(r);
+    r->before_call = NULL;
+    assert_int_equal(r->result.held, 0);
+    assert_in_range(r->calls, 1, 12);
+    assert_false(is_there(r, RSW_QUARANTINE "/1.owner") || is_there(r, RSW_QUARANTINE "/2.owner"));
+}
+
 static bool any_held(void *arg) {
     struct registry *r = arg;
     RSW_AUTO_TXN txn = NULL;
@@ -1537,6 +1579,7 @@ int main(void) {
         in_either(what_cannot_be_cleared_stays_and_nothing_of_its_neighbours),
         in_either(one_without_an_answer_ends_the_run_and_no_answer_is_lost),
         in_either(bytes_of_a_manifest_are_held_until_the_replicas_are_new),
+        in_either(what_is_held_goes_without_a_walk_for_each),
         in_either(an_image_touched_in_the_midst_of_a_purge_is_whole_or_gone),
         in_either(what_is_taken_again_while_it_is_given_back_is_given_back_again),
         in_either(what_cannot_be_given_back_is_in_nobodys_way),

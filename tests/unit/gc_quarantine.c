@@ -517,21 +517,34 @@ static void the_readme_puts_back_one_file_and_gives_it_to_the_registrys_user(voi
     }
 }
 
-static void the_highest_generation_is_found_whoever_made_it(void **state) {
+static int note_seen(void *arg, uint64_t generation, bool claimed, struct rsw_error *err) {
+    uint64_t *sums = arg;
+    (void)err;
+    sums[claimed ? 1 : 0] += generation;
+    return 0;
+}
+
+static void folders_and_claims_are_found_whoever_made_them(void **state) {
     struct place *p = *state;
-    uint64_t highest = 99;
-    assert_int_equal(rsw_quarantine_highest(p->storage, &highest, NULL), 0);
-    assert_int_equal(highest, 0);
-    const char *keys[] = {"regsweep/quarantine/9/docker/registry/v2/x", "regsweep/quarantine/12/docker/y",
-                          "regsweep/quarantine/README", "regsweep/quarantine/strange/99",
+    uint64_t sums[2] = {0, 0};
+    assert_int_equal(rsw_quarantine_walk(p->storage, note_seen, sums, NULL), 0);
+    assert_int_equal(sums[0] + sums[1], 0);
+    const char *keys[] = {"regsweep/quarantine/9/docker/registry/v2/x",
+                          "regsweep/quarantine/12/docker/y",
+                          "regsweep/quarantine/README",
+                          "regsweep/quarantine/13.owner",
+                          "regsweep/quarantine/strange/99",
+                          "regsweep/quarantine/x.owner",
+                          "regsweep/quarantine/14.ownerx",
                           "regsweep/lease/77"};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         struct rsw_write write = {.key = keys[i], .bytes = "x", .len = 1};
         rsw_storage_write(p->storage, &write, 1);
         assert_int_equal(write.answer, RSW_FOUND);
     }
-    assert_int_equal(rsw_quarantine_highest(p->storage, &highest, NULL), 0);
-    assert_int_equal(highest, 12);
+    assert_int_equal(rsw_quarantine_walk(p->storage, note_seen, sums, NULL), 0);
+    assert_int_equal(sums[0], 9 + 12);
+    assert_int_equal(sums[1], 13);
 }
 
 #define IN_MEMORY(test) cmocka_unit_test_setup_teardown(test, open_memory, close_place)
@@ -609,8 +622,8 @@ int main(void) {
         IN_MEMORY(a_generation_without_data_leaves_no_folder),
         IN_DIRECTORY(a_generation_without_data_leaves_no_folder),
         IN_MEMORY(a_folder_that_cannot_be_read_is_not_clean),
-        IN_MEMORY(the_highest_generation_is_found_whoever_made_it),
-        IN_DIRECTORY(the_highest_generation_is_found_whoever_made_it),
+        IN_MEMORY(folders_and_claims_are_found_whoever_made_them),
+        IN_DIRECTORY(folders_and_claims_are_found_whoever_made_them),
         IN_MEMORY(the_readme_is_written_once),
         IN_DIRECTORY(the_readme_is_written_once),
         IN_MEMORY(a_quarantine_that_cannot_be_written_says_where_and_what_to_do),

@@ -76,7 +76,7 @@ static bool is_broken_by_registry(const struct sim_ledger *ledger, int repo,
                                   const struct sim_content *content) {
     const struct sim_repo *of = repo_of(ledger, repo);
     return (content->needs_links & of->lost_links & ~of->links) != 0 ||
-           (content->needs_revisions & of->lost_revisions & ~of->revisions) != 0;
+           (content->needs_revisions & (of->lost_revisions | sim_only_vouched(of)) & ~of->revisions) != 0;
 }
 
 void sim_ledger_put(struct sim_ledger *ledger, const struct sim_request *request, uint64_t began) {

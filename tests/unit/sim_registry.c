@@ -84,10 +84,13 @@ static void seen_in_place(struct sim_registry *r, const char *key, const struct 
         int link = link_of(r, key);
         set(&of->links, blob, link == blob);
         set(&of->cut_links, blob, link == -2);
+        of->lost_links &= ~of->links;
     } else if (path->place == RSW_PLACE_REVISION_LINK && of != NULL && blob >= 0) {
         int link = link_of(r, key);
         set(&of->revisions, blob, link == blob);
         set(&of->cut_revisions, blob, link == -2);
+        of->lost_revisions &= ~of->revisions;
+        of->vouched &= ~of->revisions;
     } else if (path->place == RSW_PLACE_TAG_CURRENT && of != NULL && tag >= 0) {
         of->current[tag] = link_of(r, key);
     } else if (path->place == RSW_PLACE_TAG_HISTORY && of != NULL && tag >= 0 && blob >= 0) {
@@ -97,6 +100,16 @@ static void seen_in_place(struct sim_registry *r, const char *key, const struct 
 }
 
 #define QUARANTINE "regsweep/quarantine/"
+
+/* NULL: nobody asks for them. */
+static uint64_t *copies_of(struct sim_registry *r, const struct rsw_path *path) {
+    int blob = path->digest.alg != 0 ? sim_blob_of(&path->digest) : -1;
+    int repo = path->repo != NULL ? sim_repo_of(path->repo, path->repo_len) : -1;
+    return blob < 0                                              ? NULL
+           : path->place == RSW_PLACE_BLOB_DATA                  ? &r->copies[blob]
+           : path->place == RSW_PLACE_REVISION_LINK && repo >= 0 ? &r->repos[repo].revision_copies[blob]
+                                                                 : NULL;
+}
 
 void sim_seen(struct sim_registry *r, const char *key) {
     struct rsw_path path;
@@ -110,10 +123,10 @@ void sim_seen(struct sim_registry *r, const char *key) {
         return;
     }
     rsw_path_parse(&path, inner + 1);
-    int blob = path.place == RSW_PLACE_BLOB_DATA ? sim_blob_of(&path.digest) : -1;
-    if (blob >= 0) {
+    uint64_t *copies = copies_of(r, &path);
+    if (copies != NULL) {
         uint64_t bit = UINT64_C(1) << (strtoull(key + strlen(QUARANTINE), NULL, 10) % 64);
-        r->copies[blob] = is_there(r, key) ? r->copies[blob] | bit : r->copies[blob] & ~bit;
+        *copies = is_there(r, key) ? *copies | bit : *copies & ~bit;
     }
 }
 

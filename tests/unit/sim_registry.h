@@ -5,9 +5,9 @@
  *
  * What is simulated: 2.8 writes a link by truncating it first; its cache (none, one a replica, one shared as
  * Redis) knows {digest} and {repository, digest} and is believed without asking storage; 3.x knows revisions
- * in the same way; DELETE clears the second kind alone, of one replica (Redis: the first kind alone,
- * membership stays); bytes that "exist" are not written again; a push by tag is told before the tag is
- * written. Events wait in the replica and die with it.
+ * in the same way, and before it writes them; DELETE clears the second kind alone, of one replica (Redis: the
+ * first kind alone, membership stays); bytes that "exist" are not written again; a push by tag is told before
+ * the tag is written. Events wait in the replica and die with it.
  *
  * One thread at a time.
  */
@@ -44,7 +44,9 @@ struct sim_replica {
 struct sim_repo {
     uint32_t links, revisions;           /* whole */
     uint32_t cut_links, cut_revisions;   /* there, but empty */
-    uint32_t lost_links, lost_revisions; /* the last who removed or cut it was the registry itself */
+    uint32_t lost_links, lost_revisions; /* not whole, and the registry itself removed or cut it last */
+    uint32_t vouched;                    /* revisions that a PUT made a cache know of before it wrote them */
+    uint64_t revision_copies[SIM_BLOBS]; /* in quarantine: bit of the generation, modulo 64 */
     int current[SIM_TAGS];               /* -1: none; -2: empty */
     int written[SIM_TAGS];               /* what the registry itself last made of it */
     uint32_t history[SIM_TAGS];
@@ -87,6 +89,16 @@ void sim_seen(struct sim_registry *r, const char *key);
 /* The sweeper moved a file, gave it a second name, or (`to` NULL) removed it: what a registry has open goes
  * with it. */
 void sim_moved(struct sim_registry *r, const char *from, const char *to, bool stays);
+/* Revisions that a cache vouches for and storage never had since, not even in a quarantine. 3.x has the cache
+ * know of a revision before it writes it: a PUT that dies in between leaves that lie, whether somebody sweeps
+ * or not, and what is pushed on it is not whole. One that lies in quarantine is ours to give back. */
+static inline uint32_t sim_only_vouched(const struct sim_repo *repo) {
+    uint32_t only = repo->vouched;
+    for (int i = 0; i < SIM_BLOBS; i++) {
+        only &= repo->revision_copies[i] != 0 ? ~SIM_BIT(i) : UINT32_MAX;
+    }
+    return only;
+}
 /* Data is somewhere: in place or in a quarantine. */
 static inline bool sim_has_copy(const struct sim_registry *r, int blob) {
     return (r->data & SIM_BIT(blob)) != 0 || r->copies[blob] != 0;

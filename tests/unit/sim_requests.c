@@ -146,7 +146,8 @@ static void write_layer_link(struct sim_registry *r, struct sim_request *q) {
     char key[RSW_KEY_MAX];
     rsw_key_layer_link(key, sim_repos[q->repo], &sim_contents[q->blob].digest);
     bool done = write_link(r, q, key, q->blob);
-    own_loss(&r->repos[q->repo].lost_links, q->blob, !done || q->unlinked);
+    struct sim_repo *of = &r->repos[q->repo];
+    own_loss(&of->lost_links, q->blob, (of->links & SIM_BIT(q->blob)) == 0 && (!done || q->unlinked));
     q->at += done ? 1 : 0;
 }
 
@@ -154,7 +155,8 @@ static void write_revision(struct sim_registry *r, struct sim_request *q) {
     char key[RSW_KEY_MAX];
     rsw_key_revision_link(key, sim_repos[q->repo], &sim_contents[q->blob].digest);
     bool done = write_link(r, q, key, q->blob);
-    own_loss(&r->repos[q->repo].lost_revisions, q->blob, !done || q->unlinked);
+    struct sim_repo *of = &r->repos[q->repo];
+    own_loss(&of->lost_revisions, q->blob, (of->revisions & SIM_BIT(q->blob)) == 0 && (!done || q->unlinked));
     q->at += done ? 1 : 0;
 }
 
@@ -384,6 +386,15 @@ static void put_tag(struct sim_registry *r, struct sim_request *q) {
     }
 }
 
+/* 3.x, before it writes the revision (linkedblobstore.go, Put). */
+static void vouch(struct sim_registry *r, struct sim_request *q) {
+    struct sim_repo *of = &r->repos[q->repo];
+    fill_repo(r, q, q->repo, q->blob, true);
+    if (caches(r, true)) {
+        of->vouched |= SIM_BIT(q->blob) & ~of->revisions;
+    }
+}
+
 static void put_manifest(struct sim_registry *r, struct sim_request *q) {
     switch (q->at) {
     case 0:
@@ -396,7 +407,7 @@ static void put_manifest(struct sim_registry *r, struct sim_request *q) {
         put_bytes(r, q);
         return;
     case 5:
-        fill_repo(r, q, q->repo, q->blob, true);
+        vouch(r, q);
         q->at++;
         return;
     case 6:

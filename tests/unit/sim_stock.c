@@ -22,6 +22,13 @@ static void push(struct sim_registry *r) {
     assert_int_equal(ask(r, SIM_PUT_MANIFEST, 0, SIM_IMAGE_3, 0), 201);
 }
 
+static void push_parts(struct sim_registry *r) {
+    static const int parts[] = {SIM_CONFIG_1, SIM_CONFIG_2, SIM_LAYER_1, SIM_LAYER_2, SIM_LAYER_3};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        assert_int_equal(ask(r, SIM_UPLOAD, 0, parts[i], -1), 201);
+    }
+}
+
 static void remove_data(struct sim_registry *r, int blob) {
     char key[RSW_KEY_MAX];
     sim_remove(r, rsw_key_blob(key, &sim_contents[blob].digest));
@@ -107,6 +114,29 @@ static void revisions_are_cached_by_3_alone(void **state) {
     }
 }
 
+/* Nobody sweeps here: what comes of it is the registry's own. */
+static void a_put_of_3_that_dies_leaves_a_revision_that_only_redis_knows(void **state) {
+    struct sim_registry r;
+    (void)state;
+    sim_registry_init(&r, true, RSW_CACHE_REDIS, 2);
+    push_parts(&r);
+    struct sim_request put = {.kind = SIM_PUT_MANIFEST, .blob = SIM_IMAGE_1, .tag = -1};
+    sim_request_begin(&r, &put);
+    while ((r.shared.in_repo[0] & SIM_BIT(SIM_IMAGE_1)) == 0) {
+        assert_int_equal(sim_request_step(&r, &put), 0);
+    }
+    sim_replica_restart(&r, 0);
+    assert_int_equal(sim_request_step(&r, &put), SIM_DIED);
+    assert_int_equal(ask(&r, SIM_PUT_MANIFEST, 1, SIM_IMAGE_2, -1), 201);
+    assert_int_equal(ask(&r, SIM_GET_MANIFEST, 1, SIM_IMAGE_1, -1), 200);
+    assert_int_equal(ask(&r, SIM_PUT_MANIFEST, 1, SIM_INDEX, 0), 201);
+    assert_int_equal(r.repos[0].revisions & SIM_BIT(SIM_IMAGE_1), 0);
+    assert_int_equal(sim_only_vouched(&r.repos[0]), SIM_BIT(SIM_IMAGE_1));
+    assert_int_equal(ask(&r, SIM_PUT_MANIFEST, 0, SIM_IMAGE_1, -1), 201); /* pushed again, it is there */
+    assert_int_equal(sim_only_vouched(&r.repos[0]), 0);
+    sim_registry_release(&r);
+}
+
 static void a_push_by_tag_is_told_before_the_tag_is_written(void **state) {
     struct sim_registry r;
     (void)state;
@@ -166,6 +196,7 @@ int main(void) {
         cmocka_unit_test(without_a_cache_every_look_goes_to_storage),
         cmocka_unit_test(redis_keeps_a_digest_in_the_set_of_its_repository),
         cmocka_unit_test(revisions_are_cached_by_3_alone),
+        cmocka_unit_test(a_put_of_3_that_dies_leaves_a_revision_that_only_redis_knows),
         cmocka_unit_test(a_push_by_tag_is_told_before_the_tag_is_written),
         cmocka_unit_test(a_reader_can_see_a_link_of_2_8_empty),
         cmocka_unit_test(events_and_answers_die_with_the_replica),

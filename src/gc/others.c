@@ -1,0 +1,334 @@
+#include "gc/others.h"
+
+#include "gc/decide.h"
+#include "gc/lease.h"
+#include "gc/quarantine.h"
+#include "index/time.h"
+#include "util/cleanup.h"
+#include "util/grow.h"
+#include "util/log.h"
+#include "util/text.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define PAUSE_MS 200
+
+/* ---- whose it is ---- */
+
+struct numbers {
+    uint64_t *items; /* owned */
+    size_t count, room;
+};
+
+/* Folders, and claims. */
+static void numbers_release(struct numbers (*numbers)[2]) {
+    free((*numbers)[0].items);
+    free((*numbers)[1].items);
+}
+
+static int add_number(void *arg, uint64_t number, bool claimed, struct rsw_error *err) {
+    struct numbers *numbers = &((struct numbers *)arg)[claimed ? 1 : 0];
+    uint64_t *items = rsw_grown(numbers->items, &numbers->room, numbers->count + 1, sizeof *items);
+    if (items == NULL) {
+        return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory for the folders of the quarantine");
+    }
+    numbers->items = items;
+    items[numbers->count++] = number;
+    return 0;
+}
+
+/* We go on with it, or hold something of it. */
+static bool is_ours(struct rsw_txn *txn, uint64_t number) {
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    struct rsw_generation generation;
+    struct rsw_held held;
+    if (rsw_generation_get(txn, number, &generation) == RSW_FOUND && !generation.offline &&
+        generation.state != RSW_GENERATION_PURGED && generation.state != RSW_GENERATION_ABANDONED) {
+        return true;
+    }
+    rsw_iter_held(&iter, txn);
+    while (rsw_held_next(&iter, &held) == RSW_FOUND) {
+        if (held.generation == number) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int keep_others(struct rsw_index *index, struct numbers *numbers, struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    size_t kept = 0;
+    if (rsw_txn_begin_read(&txn, index, err) != 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < numbers->count; i++) {
+        if (!is_ours(txn, numbers->items[i])) {
+            numbers->items[kept++] = numbers->items[i];
+        }
+    }
+    numbers->count = kept;
+    return rsw_txn_failed(txn, err) ? -1 : 0;
+}
+
+int rsw_others_count(size_t *folders, struct rsw_index *index, struct rsw_storage *storage,
+                     struct rsw_error *err) {
+    __attribute__((cleanup(numbers_release))) struct numbers numbers[2] = {{.count = 0}, {.count = 0}};
+    if (rsw_quarantine_walk(storage, add_number, numbers, err) != 0 ||
+        keep_others(index, &numbers[0], err) != 0) {
+        return -1;
+    }
+    *folders = numbers[0].count;
+    return 0;
+}
+
+/* ---- what is in it ---- */
+
+/* What a client can name comes back after what it leads to. */
+enum turn { BYTES, LINKS, HISTORY, REVISIONS, TAGS, TURNS };
+
+static enum turn turn_of(const char *key) {
+    struct rsw_path path;
+    rsw_path_parse(&path, key);
+    switch (path.place) {
+    case RSW_PLACE_BLOB_DATA:
+        return BYTES;
+    case RSW_PLACE_LAYER_LINK:
+    case RSW_PLACE_SIGNATURE_LINK:
+        return LINKS;
+    case RSW_PLACE_TAG_HISTORY:
+        return HISTORY;
+    case RSW_PLACE_REVISION_LINK:
+        return REVISIONS;
+    case RSW_PLACE_TAG_CURRENT:
+        return TAGS;
+    default:
+        return TURNS; /* none of a registry's */
+    }
+}
+
+struct folder {
+    struct rsw_online *online;
+    uint64_t number;
+    char dir[RSW_QUARANTINE_KEY_MAX];
+    enum turn turn;         /* of those that are asked for; TURNS: all */
+    uint64_t counts[TURNS]; /* of what was seen */
+    uint64_t placed, left;
+    int (*act)(struct folder *folder, struct rsw_setting *settings, size_t count, struct rsw_error *err);
+};
+
+static int on_page(void *arg, const struct rsw_entry *entries, size_t count, struct rsw_error *err) {
+    struct folder *folder = arg;
+    size_t prefix_len = strlen(folder->dir) + 1;
+    RSW_AUTO_FREE struct rsw_setting *settings = calloc(count + 1, sizeof *settings);
+    size_t files = 0;
+    if (settings == NULL) {
+        return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory for what lies in quarantine");
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (entries[i].answer == RSW_FAILED) {
+            return rsw_error_set(err, RSW_EIO, entries[i].errnum, "%s cannot be read", entries[i].key);
+        }
+        const char *key = entries[i].key + prefix_len;
+        enum turn turn = entries[i].kind == RSW_ENTRY_FILE ? turn_of(key) : TURNS;
+        if (turn != TURNS && (folder->turn == TURNS || folder->turn == turn)) {
+            settings[files++].key = key;
+            folder->counts[turn]++;
+        }
+    }
+    return rsw_sweep_go_on(folder->online->options, err) == 0 ? folder->act(folder, settings, files, err)
+                                                              : -1;
+}
+
+static int each_file(struct folder *folder, enum turn turn,
+                     int (*act)(struct folder *folder, struct rsw_setting *settings, size_t count,
+                                struct rsw_error *err),
+                     struct rsw_error *err) {
+    const struct rsw_listing listing = {.prefix = folder->dir, .page = on_page, .arg = folder};
+    folder->turn = turn;
+    folder->act = act;
+    return rsw_storage_list(folder->online->storage, &listing, err) == RSW_FAILED ? -1 : 0;
+}
+
+static int count_only(struct folder *folder, struct rsw_setting *settings, size_t count,
+                      struct rsw_error *err) {
+    (void)folder;
+    (void)settings;
+    (void)count;
+    (void)err;
+    return 0;
+}
+
+static int put_back(struct folder *folder, struct rsw_setting *settings, size_t count,
+                    struct rsw_error *err) {
+    rsw_quarantine_return(folder->online->storage, folder->number, settings, count);
+    for (size_t i = 0; i < count; i++) {
+        folder->placed += settings[i].placed ? 1 : 0;
+        if (settings[i].answer == RSW_FAILED) {
+            return rsw_error_set(err, RSW_EPARTIAL, settings[i].errnum,
+                                 "'%s' cannot be put back out of '%s', which is of another index; nothing is "
+                                 "taken until it is",
+                                 settings[i].key, folder->dir);
+        }
+    }
+    return 0;
+}
+
+static int drop(struct folder *folder, struct rsw_setting *settings, size_t count, struct rsw_error *err) {
+    (void)err;
+    rsw_quarantine_drop(folder->online->storage, folder->number, settings, count);
+    for (size_t i = 0; i < count; i++) {
+        if (settings[i].answer == RSW_FAILED) {
+            folder->left++;
+            rsw_log(folder->online->options->log, RSW_LOG_WARNING,
+                    "'%s' stays in '%s', which is of another index: what is in its place is something else",
+                    settings[i].key, folder->dir);
+        }
+    }
+    return 0;
+}
+
+/* ---- a folder ---- */
+
+static int put_all_back(struct folder *folder, struct rsw_error *err) {
+    for (enum turn turn = 0; turn < TURNS; turn++) {
+        if (each_file(folder, turn, put_back, err) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* What its owner asked storage to remove, and got no answer, can go for so long. */
+static int wait_for_owner(struct rsw_online *online, struct rsw_error *err) {
+    const struct rsw_sweep_options *options = online->options;
+    int64_t settle_ms = options->settle_ms < 0 ? RSW_SETTLE_DEFAULT_MS : options->settle_ms;
+    int64_t until_ms = rsw_monotonic_ms() + settle_ms;
+    const struct timespec pause = {0, PAUSE_MS * 1000000};
+    while (rsw_monotonic_ms() < until_ms) {
+        if (rsw_sweep_go_on(options, err) != 0) {
+            return -1;
+        }
+        nanosleep(&pause, NULL);
+    }
+    return 0;
+}
+
+/* A scan that was under way has not seen it. */
+static int note_gap(struct rsw_online *online, struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    if (rsw_txn_begin_write(&txn, online->index, err) != 0) {
+        return -1;
+    }
+    rsw_state_gap(txn, rsw_clock_now_ms(online->options->clock), RSW_LEASE_GAP);
+    return rsw_txn_commit(&txn, err);
+}
+
+static int give_back(struct rsw_online *online, uint64_t number, struct rsw_error *err) {
+    struct folder folder = {.online = online, .number = number};
+    snprintf(folder.dir, sizeof folder.dir, RSW_QUARANTINE "/%" PRIu64, number);
+    if (each_file(&folder, TURNS, count_only, err) != 0) {
+        return -1;
+    }
+    uint64_t names =
+        folder.counts[LINKS] + folder.counts[HISTORY] + folder.counts[REVISIONS] + folder.counts[TAGS];
+    if (names + folder.counts[BYTES] == 0 && !online->storage->flat) {
+        rsw_storage_prune(online->storage, folder.dir, NULL); /* empty folders of a run that was killed */
+    }
+    if (names == 0 && !(online->options->offline && folder.counts[BYTES] > 0)) {
+        return 0;
+    }
+    rsw_log(online->options->log, RSW_LOG_WARNING,
+            "'%s' is of another index, or of one that was built anew: %" PRIu64
+            " files in it are put back where they are missing, and decided on anew",
+            folder.dir, names + folder.counts[BYTES]);
+    if (put_all_back(&folder, err) != 0 ||
+        (online->storage->loose && (wait_for_owner(online, err) != 0 || put_all_back(&folder, err) != 0)) ||
+        note_gap(online, err) != 0 || each_file(&folder, TURNS, drop, err) != 0) {
+        return -1;
+    }
+    rsw_log(online->options->log, RSW_LOG_INFO, "%" PRIu64 " files of '%s' were put back", folder.placed,
+            folder.dir);
+    if (!online->storage->flat && folder.left == 0) {
+        rsw_storage_prune(online->storage, folder.dir, NULL);
+    }
+    return 0;
+}
+
+/* Of a run that was killed before it had begun its generation, or after it had ended. */
+static int leave_ended(struct rsw_online *online, const struct numbers *claims, struct rsw_error *err) {
+    char owner[RSW_IDENTITY_MAX];
+    if (rsw_index_identity(online->index, owner, err) != 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < claims->count; i++) {
+        int answer = rsw_quarantine_claim(online->storage, claims->items[i], owner, err);
+        if (answer == RSW_FAILED) {
+            return -1;
+        }
+        if (answer == RSW_FOUND) {
+            rsw_quarantine_leave(online->storage, claims->items[i]);
+        }
+    }
+    return 0;
+}
+
+int rsw_others_give_back(struct rsw_online *online, struct rsw_error *err) {
+    __attribute__((cleanup(numbers_release))) struct numbers numbers[2] = {{.count = 0}, {.count = 0}};
+    if (rsw_quarantine_walk(online->storage, add_number, numbers, err) != 0 ||
+        keep_others(online->index, &numbers[0], err) != 0 ||
+        keep_others(online->index, &numbers[1], err) != 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < numbers[0].count; i++) {
+        if (give_back(online, numbers[0].items[i], err) != 0) {
+            return -1;
+        }
+    }
+    return leave_ended(online, &numbers[1], err);
+}
+
+/* ---- a folder of our own ---- */
+
+static int note_highest(void *arg, uint64_t number, bool claimed, struct rsw_error *err) {
+    uint64_t *highest = arg;
+    (void)err;
+    *highest = !claimed && number > *highest ? number : *highest;
+    return 0;
+}
+
+static int first_number(struct rsw_online *online, uint64_t *number, struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    struct rsw_state state;
+    uint64_t highest = 0;
+    if (rsw_quarantine_walk(online->storage, note_highest, &highest, err) != 0 ||
+        rsw_txn_begin_read(&txn, online->index, err) != 0) {
+        return -1;
+    }
+    if (rsw_state_get(txn, &state) != RSW_FOUND) {
+        rsw_txn_failed(txn, err);
+        return -1;
+    }
+    *number = state.next_generation > highest ? state.next_generation : highest + 1;
+    return 0;
+}
+
+int rsw_others_pass_by(struct rsw_online *online, struct rsw_error *err) {
+    char owner[RSW_IDENTITY_MAX];
+    uint64_t number;
+    int answer;
+    if (first_number(online, &number, err) != 0 || rsw_index_identity(online->index, owner, err) != 0) {
+        return -1;
+    }
+    while ((answer = rsw_quarantine_claim(online->storage, number, owner, err)) == RSW_ABSENT) {
+        number++;
+    }
+    RSW_AUTO_TXN txn = NULL;
+    if (answer == RSW_FAILED || rsw_txn_begin_write(&txn, online->index, err) != 0) {
+        return -1;
+    }
+    rsw_generation_skip(txn, number - 1);
+    return rsw_txn_commit(&txn, err);
+}
