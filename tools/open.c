@@ -9,6 +9,8 @@
 
 #include "gc/lease.h"
 #include "gc/online.h"
+#include "storage/storage.h"
+#include "util/log.h"
 #include "util/text.h"
 #include <regsweep/policy.h>
 
@@ -84,7 +86,13 @@ static int open_url(struct rsw_cli *cli, const char *url, struct rsw_error *err)
         add_registry_s3(&s3, cli->registry_config, &endpoint, err) != 0) {
         return -1;
     }
-    return rsw_storage_open_s3(&cli->storage, url, &s3, err);
+    if (rsw_storage_open_s3(&cli->storage, url, &s3, err) != 0) {
+        return -1;
+    }
+    if (cli->storage->remark != NULL) {
+        rsw_log(&cli->log, RSW_LOG_WARNING, "%s", cli->storage->remark);
+    }
+    return 0;
 }
 
 /* The storage that the index is of, before anybody has opened it; "" if there is no index yet, or none that
