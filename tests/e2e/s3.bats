@@ -57,6 +57,37 @@ push_and_delete() {
     client pull old/thing 1
 }
 
+@test "in a bucket that keeps versions a sweep frees all versions of what it takes" {
+    s3_with_versions
+    start_registry
+    push_and_delete
+    stop_registry
+    rs scan --quiet
+    sweep_all --json >"$WORK/plan.json"
+    garbage=$(condemned blobs digest <"$WORK/plan.json")
+    key=blobs/sha256/${garbage:7:2}/${garbage:7:64}/data
+    s3 GET "$V2/$key" >"$WORK/data"
+    s3 DELETE "$V2/$key" # and pushed again since: a version, a marker, a version
+    s3 PUT "$V2/$key" "$(cat "$WORK/data")"
+    [ "$(s3_versions | grep -c "^$key ")" = 3 ]
+    s3_versions >"$WORK/before"
+    s3_blobs >"$WORK/blobs"
+    run sweep_all --confirm
+    status_is 0
+    s3_versions >"$WORK/after"
+    for digest in $garbage; do
+        run grep "^blobs/sha256/${digest:7:2}/${digest:7}/" "$WORK/after"
+        [ -z "$output" ]
+    done
+    same_lines "$(comm -23 "$WORK/blobs" <(s3_blobs))" "$garbage"
+    [ -z "$(comm -13 "$WORK/before" "$WORK/after")" ] # no marker of ours
+    start_registry
+    client check-all
+    skopeo_pull shop/many:1 "$WORK/pulled:many" --all
+    run rs verify
+    status_is 0
+}
+
 @test "what a dry run names is what the stock collector names" {
     start_registry
     push_and_delete
