@@ -190,6 +190,17 @@ static int check_upload_age(const struct rsw_options *options, struct rsw_error 
                      rsw_duration_format(options->grace_ms, grace, sizeof grace));
 }
 
+/* A deletion that came late covers what is needed until a settle is over. */
+static int check_version_age(const struct rsw_options *options, struct rsw_error *err) {
+    char age[32];
+    char settle[32];
+    return options->version_max_age_ms == 0 || options->version_max_age_ms >= options->settle_ms
+               ? 0
+               : rsw_error_set(err, RSW_EINVAL, 0, "--version-max-age %s is shorter than --settle %s",
+                               rsw_duration_format(options->version_max_age_ms, age, sizeof age),
+                               rsw_duration_format(options->settle_ms, settle, sizeof settle));
+}
+
 static int read_policy(struct rsw_cli *cli, struct rsw_error *err) {
     RSW_AUTO_BUF bytes = RSW_BUF_INIT;
     const char *path = cli->options.policy;
@@ -204,7 +215,8 @@ static int read_policy(struct rsw_cli *cli, struct rsw_error *err) {
 int rsw_cli_mark_options(struct rsw_cli *cli, struct rsw_mark_options *out, struct rsw_error *err) {
     rsw_pins_release(&cli->pins);
     if (rsw_pins_read(&cli->pins, &cli->options, err) != 0 || read_policy(cli, err) != 0 ||
-        check_upload_age(&cli->options, err) != 0 || rsw_in_use_check(&cli->options, err) != 0) {
+        check_upload_age(&cli->options, err) != 0 || check_version_age(&cli->options, err) != 0 ||
+        rsw_in_use_check(&cli->options, err) != 0) {
         return -1;
     }
     *out = (struct rsw_mark_options){

@@ -574,3 +574,31 @@ int rsw_quarantine_highest(struct rsw_storage *storage, uint64_t *highest, struc
     *highest = 0;
     return rsw_storage_list(storage, &listing, err) == RSW_FAILED ? -1 : 0;
 }
+
+struct hidden {
+    int (*tell)(void *arg, const char *key, struct rsw_error *err);
+    void *arg;
+};
+
+static int hidden_page(void *arg, const struct rsw_entry *entries, size_t count, struct rsw_error *err) {
+    struct hidden *hidden = arg;
+    for (size_t i = 0; i < count; i++) {
+        char data[RSW_QUARANTINE_KEY_MAX];
+        const char *key = strstr(entries[i].key, "/" RSW_LAYOUT_ROOT "/");
+        if (key != NULL && is_record(key + 1)) {
+            sibling(data, key + 1, DATA);
+            if (hidden->tell(hidden->arg, data, err) != 0) {
+                return -1;
+            }
+        }
+    }
+    return 0;
+}
+
+int rsw_quarantine_each_hidden(struct rsw_storage *storage,
+                               int (*hidden)(void *arg, const char *key, struct rsw_error *err), void *arg,
+                               struct rsw_error *err) {
+    struct hidden of = {hidden, arg};
+    const struct rsw_listing listing = {.prefix = RSW_QUARANTINE, .page = hidden_page, .arg = &of};
+    return rsw_storage_list(storage, &listing, err) == RSW_FAILED ? -1 : 0;
+}

@@ -69,6 +69,12 @@ void rsw_quarantine_purge(struct rsw_storage *storage, uint64_t generation, stru
 int rsw_quarantine_clean(struct rsw_storage *storage, uint64_t generation, uint64_t *strange,
                          struct rsw_error *err);
 
+/* Calls `hidden` with the key of each blob's data that lies hidden under it, for any generation, ours or
+ * another's. 0, or -1: they could not all be listed, or `hidden` said so. */
+int rsw_quarantine_each_hidden(struct rsw_storage *storage,
+                               int (*hidden)(void *arg, const char *key, struct rsw_error *err), void *arg,
+                               struct rsw_error *err);
+
 /* The text of the README. Internal to the quarantine. 0 or -1. */
 int rsw_quarantine_readme(struct rsw_buf *out, const struct rsw_storage *storage, struct rsw_error *err);
 

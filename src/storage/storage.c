@@ -266,6 +266,16 @@ int rsw_storage_call_off(struct rsw_storage *storage, struct rsw_unfinished *unf
     return storage->ops->call_off == NULL ? 0 : storage->ops->call_off(storage, unfinished, err);
 }
 
+int rsw_storage_old_versions(struct rsw_storage *storage, struct rsw_old_versions *old,
+                             struct rsw_error *err) {
+    old->versions = old->bytes = old->markers = old->removed = old->removed_bytes = old->failed = 0;
+    old->cut = false;
+    if (!rsw_storage_key_valid(old->prefix, true)) {
+        return bad_key(old->prefix, err);
+    }
+    return storage->ops->old_versions == NULL ? 0 : storage->ops->old_versions(storage, old, err);
+}
+
 void rsw_storage_habits(struct rsw_storage *storage, struct rsw_store_habits *habits) {
     habits->versions = habits->lock = habits->rules = RSW_ABSENT;
     if (storage->ops->habits != NULL) {

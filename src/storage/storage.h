@@ -172,6 +172,34 @@ struct rsw_unfinished {
     uint64_t failed;     /* out: wanted, and still there */
 };
 
+/* What lies under a key without being what the key shows: a version that is not the newest, or a marker that
+ * says that the key is deleted. Borrowed until the callback returns. */
+struct rsw_old_version {
+    const char *key;
+    const char *id; /* of the version */
+    uint64_t size;  /* 0 for a marker */
+    int64_t
+        since_ms; /* so long it is no more what the key shows; of the newest marker: so long it is there */
+    bool marker;
+    bool deleted; /* its key shows nothing */
+};
+
+struct rsw_old_versions {
+    const char *prefix; /* a directory */
+    /* Asked of each, of one key the oldest first: may it go? It goes if all that is older goes too; the
+     * marker by which a key is deleted, with all that it covers. NULL: nothing goes. */
+    bool (*wanted)(void *arg, const struct rsw_old_version *version);
+    /* Told of each that goes, then, before they do, of NULL. Not 0 (with err set) ends it. NULL: nothing is
+     * deleted, only counted. */
+    int (*going)(void *arg, const struct rsw_old_version *version, struct rsw_error *err);
+    void *arg;
+    uint64_t limit;                    /* look at about so many versions at most; 0: at all */
+    uint64_t versions, bytes, markers; /* out: so many are old */
+    uint64_t removed, removed_bytes;   /* out: so many went, markers among them, or would go */
+    uint64_t failed;                   /* out: wanted, and perhaps still there */
+    bool cut;                          /* out: there are more than the limit */
+};
+
 struct rsw_storage_ops {
     /* RSW_FOUND: listed, to the end (single entries may still be RSW_FAILED). RSW_ABSENT: no such
      * prefix. RSW_FAILED: the listing could not be begun or was cut short, err says why. */
@@ -221,6 +249,8 @@ struct rsw_storage_ops {
     void (*survey)(struct rsw_storage *storage, struct rsw_survey *surveys, size_t count);
     /* 0, or -1: they could not all be listed. NULL: there are none. */
     int (*call_off)(struct rsw_storage *storage, struct rsw_unfinished *unfinished, struct rsw_error *err);
+    /* 0, or -1: they could not all be listed, or `going` said so. NULL: there are none. */
+    int (*old_versions)(struct rsw_storage *storage, struct rsw_old_versions *old, struct rsw_error *err);
     /* NULL: it has none. */
     void (*habits)(struct rsw_storage *storage, struct rsw_store_habits *habits);
     /* By so much storage's clock, which gives files their times, is ahead of ours, as of its last answer.
@@ -259,6 +289,8 @@ void rsw_storage_show(struct rsw_storage *storage, struct rsw_hiding *hidings, s
 void rsw_storage_drop(struct rsw_storage *storage, struct rsw_hiding *hidings, size_t count);
 int rsw_storage_call_off(struct rsw_storage *storage, struct rsw_unfinished *unfinished,
                          struct rsw_error *err);
+int rsw_storage_old_versions(struct rsw_storage *storage, struct rsw_old_versions *old,
+                             struct rsw_error *err);
 /* All RSW_ABSENT where storage has none. */
 void rsw_storage_habits(struct rsw_storage *storage, struct rsw_store_habits *habits);
 /* The time on storage's clock, by ours. */

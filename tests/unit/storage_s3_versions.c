@@ -76,23 +76,35 @@ static struct rsw_storage *open_it(struct s3_mock *mock) {
 #define NO_LOCK ANSWER("404 Not Found", ERROR("ObjectLockConfigurationNotFoundError"))
 #define DENIED ANSWER("403 Forbidden", ERROR("AccessDenied"))
 #define DONE ANSWER("204 No Content", "")
+#define LOCK OK("<ObjectLockConfiguration><Mode>GOVERNANCE</Mode></ObjectLockConfiguration>")
+#define NO_RULES ANSWER("404 Not Found", ERROR("NoSuchLifecycleConfiguration"))
+#define RULE(prefix)                                                                                         \
+    OK("<LifecycleConfiguration><Rule><ID>r</ID><Status>Enabled</Status><Prefix>" prefix                     \
+       "</Prefix><NoncurrentVersionExpiration><NoncurrentDays>3</NoncurrentDays></"                          \
+       "NoncurrentVersionExpiration>"                                                                        \
+       "</Rule></LifecycleConfiguration>")
 
 static void versions_are_gone_by_only_where_they_are_kept_and_we_may(void **state) {
     struct s3_mock *mock = *state;
     static const struct {
-        const char *const script[6];
+        const char *const script[7];
         bool versions;
         bool remark;
     } cases[] = {
-        {{LISTED, ENABLED, NO_LOCK, VERSIONS(LAST), DONE, NULL}, true, false},
-        {{LISTED, ENABLED, DENIED, VERSIONS(LAST), DONE, NULL}, true, false},
-        {{LISTED, ENABLED, NO_LOCK, VERSIONS(LAST), DENIED, NULL}, false, true},
-        {{LISTED, ENABLED, NO_LOCK, DENIED, NULL}, false, true},
-        {{LISTED, ENABLED, OK("<ObjectLockConfiguration><Mode>GOVERNANCE</Mode></ObjectLockConfiguration>"),
-          NULL},
+        {{LISTED, ENABLED, NO_RULES, NO_LOCK, VERSIONS(LAST), DONE, NULL}, true, false},
+        {{LISTED, ENABLED, NO_RULES, DENIED, VERSIONS(LAST), DONE, NULL}, true, false},
+        {{LISTED, ENABLED, RULE("other/"), NO_LOCK, VERSIONS(LAST), DONE, NULL}, true, false},
+        {{LISTED, ENABLED, RULE("root/"), NO_LOCK, VERSIONS(LAST), DONE, NULL}, false, false},
+        {{LISTED, ENABLED, RULE("root/docker/registry/v2/blobs/sha256"), NO_LOCK, VERSIONS(LAST), DONE, NULL},
+         false,
+         false},
+        {{LISTED, ENABLED, DENIED, NO_LOCK, VERSIONS(LAST), DONE, NULL}, false, true},
+        {{LISTED, ENABLED, NO_RULES, NO_LOCK, VERSIONS(LAST), DENIED, NULL}, false, true},
+        {{LISTED, ENABLED, NO_RULES, NO_LOCK, DENIED, NULL}, false, true},
+        {{LISTED, ENABLED, NO_RULES, LOCK, NULL}, false, true},
+        {{LISTED, STATUS("<Status>Enabled</Status><MfaDelete>Enabled</MfaDelete>"), NO_RULES, NULL},
          false,
          true},
-        {{LISTED, STATUS("<Status>Enabled</Status><MfaDelete>Enabled</MfaDelete>"), NULL}, false, true},
         {{LISTED, STATUS("<Status>Suspended</Status>"), NULL}, false, false},
         {{LISTED, STATUS(""), NULL}, false, false},
         {{LISTED, DENIED, NULL}, false, false},
@@ -109,10 +121,10 @@ static void versions_are_gone_by_only_where_they_are_kept_and_we_may(void **stat
 
 static void may_be_told_without_deleting_anything(void **state) {
     struct s3_mock *mock = *state;
-    SCRIPT(mock, LISTED, ENABLED, NO_LOCK, VERSIONS(LAST), DONE);
+    SCRIPT(mock, LISTED, ENABLED, NO_RULES, NO_LOCK, VERSIONS(LAST), DONE);
     rsw_storage_close(open_it(mock));
-    assert_int_equal(mock->count, 5);
-    s3_mock_asked(mock, 4, "DELETE /bucket/root/regsweep/nothing?versionId=null HTTP");
+    assert_int_equal(mock->count, 6);
+    s3_mock_asked(mock, 5, "DELETE /bucket/root/regsweep/nothing?versionId=null HTTP");
 }
 
 /* ---- removing ---- */
@@ -279,7 +291,7 @@ static void every_marker_on_top_goes_when_it_is_shown(void **state) {
     struct rsw_hiding hiding = ask(mock, rsw_storage_show);
     assert_int_equal(hiding.answer, RSW_FOUND);
     assert_true(hiding.placed);
-    asked_not(mock, "v1");
+    asked_not(mock, "<VersionId>v1<");
     SCRIPT(mock, VERSIONS(LAST MARKER("m", "true") VERSION("v1", "false")), DELETED(STAYS("m", "SlowDown")));
     assert_int_equal(ask(mock, rsw_storage_show).answer, RSW_FAILED);
 }
@@ -312,14 +324,14 @@ static void what_was_pushed_since_stays(void **state) {
     SCRIPT(mock, RECORDED, VERSIONS(LAST VERSION("v9", "true") MARKER("m", "false") VERSION("v1", "false")),
            DELETED(GONE("v1")), DELETED(GONE("m")), RECORD_GOES);
     assert_int_equal(ask(mock, rsw_storage_drop).answer, RSW_FOUND);
-    asked_not(mock, "v9");
+    asked_not(mock, "<VersionId>v9<");
     SCRIPT(mock, RECORDED,
            VERSIONS(LAST MARKER("m9", "true") VERSION("v9", "false") MARKER("m", "false")
                         VERSION("v1", "false")),
            DELETED(GONE("v1")), DELETED(GONE("m")), RECORD_GOES);
     assert_int_equal(ask(mock, rsw_storage_drop).answer, RSW_FOUND);
-    asked_not(mock, "v9");
-    asked_not(mock, "m9");
+    asked_not(mock, "<VersionId>v9<");
+    asked_not(mock, "<VersionId>m9<");
 }
 
 static void what_is_in_place_again_stays_and_its_record_goes(void **state) {
@@ -349,6 +361,115 @@ static void a_purge_that_fails_leaves_record_and_marker(void **state) {
     asked_not(mock, "POST ");
 }
 
+/* ---- old versions ---- */
+
+struct gone {
+    char text[256]; /* ids of those that go */
+    int batches;
+    const char *keep; /* this version is not wanted */
+};
+
+static bool is_wanted(void *arg, const struct rsw_old_version *version) {
+    const struct gone *gone = arg;
+    return gone->keep == NULL || strcmp(gone->keep, version->id) != 0;
+}
+
+static int going(void *arg, const struct rsw_old_version *version, struct rsw_error *err) {
+    struct gone *gone = arg;
+    (void)err;
+    if (version == NULL) {
+        gone->batches++;
+        return 0;
+    }
+    strcat(strcat(gone->text, version->id), " ");
+    return 0;
+}
+
+#define B_VERSION(id, latest)                                                                                \
+    "<Version><Key>root/b/link</Key><VersionId>" id "</VersionId><IsLatest>" latest "</IsLatest>" TIME       \
+    "<Size>70</Size></Version>"
+#define B_GONE(id) "<Deleted><Key>root/b/link</Key><VersionId>" id "</VersionId></Deleted>"
+
+static struct rsw_old_versions purge_old(struct s3_mock *mock, struct gone *gone, int expected) {
+    struct rsw_old_versions old = {.prefix = "", .wanted = is_wanted, .going = going, .arg = gone};
+    struct rsw_error err = RSW_ERROR_INIT;
+    assert_int_equal(rsw_storage_old_versions(mock->storage, &old, &err), expected);
+    return old;
+}
+
+static void old_versions_go_and_the_current_ones_stay_page_by_page(void **state) {
+    struct s3_mock *mock = *state;
+    struct gone gone = {.batches = 0};
+    SCRIPT(mock, VERSIONS(GOES_ON("root/a/data", "v1") MARKER("m", "true") VERSION("v1", "false")),
+           VERSIONS(LAST VERSION("v0", "false") B_VERSION("b2", "true") B_VERSION("b1", "false")),
+           DELETED(GONE("v1") GONE("v0") B_GONE("b1")), DELETED(GONE("m")));
+    struct rsw_old_versions old = purge_old(mock, &gone, 0);
+    assert_int_equal(mock->count, 4);
+    assert_string_equal(gone.text, "m v1 v0 b1 ");
+    assert_int_equal(gone.batches, 1);
+    assert_int_equal(old.versions, 3);
+    assert_int_equal(old.markers, 1);
+    assert_int_equal(old.bytes, 84);
+    assert_int_equal(old.removed, 4);
+    assert_int_equal(old.removed_bytes, 84);
+    s3_mock_asked(mock, 1,
+                  "?key-marker=root%2Fa%2Fdata&max-keys=1000&prefix=root%2F&version-id-marker=v1&versions=");
+    asked_not(mock, "<VersionId>b2<");
+}
+
+/* What lies below a marker would come to sight. */
+static void a_marker_stays_with_what_it_covers(void **state) {
+    struct s3_mock *mock = *state;
+    struct gone gone = {.keep = "v1"};
+    SCRIPT(mock, VERSIONS(LAST MARKER("m", "true") VERSION("v1", "false") VERSION("v0", "false")),
+           DELETED(GONE("v0")));
+    struct rsw_old_versions old = purge_old(mock, &gone, 0);
+    assert_string_equal(gone.text, "v0 ");
+    assert_int_equal(old.removed, 1);
+    assert_int_equal(old.versions, 2);
+    gone = (struct gone){.keep = "v0"};
+    SCRIPT(mock, VERSIONS(LAST MARKER("m", "true") VERSION("v1", "false") VERSION("v0", "false")));
+    assert_int_equal(purge_old(mock, &gone, 0).removed, 0);
+    assert_int_equal(mock->count, 1);
+    gone = (struct gone){.batches = 0};
+    SCRIPT(mock, VERSIONS(LAST MARKER("m", "true") VERSION("v1", "false")),
+           DELETED(STAYS("v1", "AccessDenied")));
+    old = purge_old(mock, &gone, 0);
+    assert_int_equal(old.removed, 0);
+    assert_int_equal(old.failed, 2);
+    assert_int_equal(mock->count, 2);
+}
+
+static void old_versions_that_are_half_told_of_stay(void **state) {
+    struct s3_mock *mock = *state;
+    static const char *const bad[] = {VERSIONS(VERSION("v2", "true") VERSION("v1", "false")),
+                                      VERSIONS(LAST VERSION("v2", "false") VERSION("v1", "true")),
+                                      VERSIONS(GOES_ON("", "") VERSION("v2", "true") VERSION("v1", "false")),
+                                      OK(ERROR("InternalError")),
+                                      SLOW_DOWN,
+                                      DENIED};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct gone gone = {.batches = 0};
+        const char *const script[] = {bad[i], NULL};
+        s3_mock_answers(mock, script);
+        purge_old(mock, &gone, -1);
+        asked_not(mock, "POST ");
+    }
+}
+
+static void old_versions_are_counted_without_a_deletion(void **state) {
+    struct s3_mock *mock = *state;
+    struct rsw_error err = RSW_ERROR_INIT;
+    struct rsw_old_versions old = {.prefix = "", .limit = 2};
+    SCRIPT(mock, VERSIONS(GOES_ON("root/b/link", "b2") MARKER("m", "true") VERSION("v1", "false")
+                              B_VERSION("b2", "true")));
+    assert_int_equal(rsw_storage_old_versions(mock->storage, &old, &err), 0);
+    assert_true(old.cut);
+    assert_int_equal(old.versions, 1);
+    assert_int_equal(old.markers, 1);
+    assert_int_equal(mock->count, 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, s3_mock_setup, s3_mock_teardown)
 
 int main(void) {
@@ -372,6 +493,10 @@ int main(void) {
         TEST(what_was_pushed_since_stays),
         TEST(what_is_in_place_again_stays_and_its_record_goes),
         TEST(a_purge_that_fails_leaves_record_and_marker),
+        TEST(old_versions_go_and_the_current_ones_stay_page_by_page),
+        TEST(a_marker_stays_with_what_it_covers),
+        TEST(old_versions_that_are_half_told_of_stay),
+        TEST(old_versions_are_counted_without_a_deletion),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
