@@ -83,14 +83,13 @@ static bool is_known(struct rsw_txn *txn, const struct rsw_path *path) {
         snprintf(text, sizeof text, "%.*s", (int)path->tag_len, path->tag);
         return rsw_tag_get(txn, repo.id, text, &tag) != RSW_ABSENT;
     }
-    if (rsw_blob_find(txn, &path->digest, &blob) != RSW_FOUND) {
+    bool data = path->place == RSW_PLACE_BLOB_DATA;
+    bool link = path->place == RSW_PLACE_LAYER_LINK;
+    bool revision = path->place == RSW_PLACE_REVISION_LINK || path->place == RSW_PLACE_SIGNATURE_LINK;
+    if (!(data || link || revision) || rsw_blob_find(txn, &path->digest, &blob) != RSW_FOUND) {
         return false;
     }
-    return path->place == RSW_PLACE_BLOB_DATA    ? is_linked(txn, &blob)
-           : path->place == RSW_PLACE_LAYER_LINK ? is_member(txn, RSW_LINK, repo.id, blob.id)
-           : path->place == RSW_PLACE_REVISION_LINK || path->place == RSW_PLACE_SIGNATURE_LINK
-               ? is_member(txn, RSW_REVISION, repo.id, blob.id)
-               : false;
+    return data ? is_linked(txn, &blob) : is_member(txn, link ? RSW_LINK : RSW_REVISION, repo.id, blob.id);
 }
 
 /* Deleted, and needed: by a deletion that came late, or somebody else's mistake. In doubt it stays. */

@@ -125,7 +125,7 @@ void rsw_s3_histories(struct rsw_s3 *s3, struct rsw_s3_history *histories, size_
             histories[i].more = false;
         }
     }
-    while (any_goes_on(histories, count)) {
+    while (requests != NULL && any_goes_on(histories, count)) {
         get_pages(s3, histories, requests, count);
     }
     free(requests);
