@@ -86,7 +86,7 @@ static int get_page(struct tour *tour, struct rsw_s3_answer *answer) {
                                      .object = gather,
                                      .arg = tour};
     rsw_s3_send(tour->s3, &request, 1);
-    RSW_AUTO_BUF bytes = request.bytes;
+    rsw_buf_release(&request.bytes);
     if (request.errnum != 0) {
         return rsw_s3_fail(tour->s3, &request, "list versions below", tour->old->prefix, tour->err);
     }
