@@ -1,6 +1,8 @@
 #include "sim_registry.h"
 
 #include "index/facts.h"
+#include "storage/layout.h"
+#include "storage/memory.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -98,6 +100,30 @@ static void seen_in_place(struct sim_registry *r, const char *key, const struct 
 
 #define QUARANTINE "regsweep/quarantine/"
 
+/* The bytes that lie hidden under this key. */
+static bool is_hidden(const struct sim_registry *r, const char *key) {
+    const struct rsw_memory *memory = (const struct rsw_memory *)r->files;
+    for (size_t i = 0; i < memory->hidden_count; i++) {
+        if (strcmp(memory->hidden[i].key, key) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A record stands for what is hidden. */
+static void seen_record(struct sim_registry *r, const char *key, const char *inner, uint64_t bit) {
+    char data[RSW_KEY_MAX + 64];
+    struct rsw_path path;
+    snprintf(data, sizeof data, "%.*sdata", (int)(strlen(inner) - strlen("version")), inner);
+    rsw_path_parse(&path, data);
+    int blob = path.place == RSW_PLACE_BLOB_DATA ? sim_blob_of(&path.digest) : -1;
+    if (blob >= 0) {
+        bool there = is_there(r, key) && is_hidden(r, data);
+        r->copies[blob] = there ? r->copies[blob] | bit : r->copies[blob] & ~bit;
+    }
+}
+
 void sim_seen(struct sim_registry *r, const char *key) {
     struct rsw_path path;
     if (strncmp(key, QUARANTINE, strlen(QUARANTINE)) != 0) {
@@ -109,10 +135,14 @@ void sim_seen(struct sim_registry *r, const char *key) {
     if (inner == NULL) {
         return;
     }
+    uint64_t bit = UINT64_C(1) << (strtoull(key + strlen(QUARANTINE), NULL, 10) % 64);
+    if (strcmp(strrchr(key, '/'), "/version") == 0) {
+        seen_record(r, key, inner + 1, bit);
+        return;
+    }
     rsw_path_parse(&path, inner + 1);
     int blob = path.place == RSW_PLACE_BLOB_DATA ? sim_blob_of(&path.digest) : -1;
     if (blob >= 0) {
-        uint64_t bit = UINT64_C(1) << (strtoull(key + strlen(QUARANTINE), NULL, 10) % 64);
         r->copies[blob] = is_there(r, key) ? r->copies[blob] | bit : r->copies[blob] & ~bit;
     }
 }
