@@ -10,6 +10,8 @@
 
 #include "gc/lease.h"
 #include "gc/online.h"
+#include "storage/storage.h"
+#include "util/log.h"
 #include "util/text.h"
 #include <regsweep/policy.h>
 
@@ -85,7 +87,13 @@ static int open_url(struct rsw_cli *cli, const char *url, struct rsw_error *err)
         add_registry_s3(&s3, cli->registry_config, &endpoint, err) != 0) {
         return -1;
     }
-    return rsw_storage_open_s3(&cli->storage, url, &s3, err);
+    if (rsw_storage_open_s3(&cli->storage, url, &s3, err) != 0) {
+        return -1;
+    }
+    if (cli->storage->remark != NULL) {
+        rsw_log(&cli->log, RSW_LOG_WARNING, "%s", cli->storage->remark);
+    }
+    return 0;
 }
 
 void rsw_cli_close_index(struct rsw_cli *cli) {
@@ -187,6 +195,17 @@ static int check_upload_age(const struct rsw_options *options, struct rsw_error 
                      rsw_duration_format(options->grace_ms, grace, sizeof grace));
 }
 
+/* A deletion that came late covers what is needed until a settle is over. */
+static int check_version_age(const struct rsw_options *options, struct rsw_error *err) {
+    char age[32];
+    char settle[32];
+    return options->version_max_age_ms == 0 || options->version_max_age_ms >= options->settle_ms
+               ? 0
+               : rsw_error_set(err, RSW_EINVAL, 0, "--version-max-age %s is shorter than --settle %s",
+                               rsw_duration_format(options->version_max_age_ms, age, sizeof age),
+                               rsw_duration_format(options->settle_ms, settle, sizeof settle));
+}
+
 static int read_policy(struct rsw_cli *cli, struct rsw_error *err) {
     RSW_AUTO_BUF bytes = RSW_BUF_INIT;
     const char *path = cli->options.policy;
@@ -201,7 +220,8 @@ static int read_policy(struct rsw_cli *cli, struct rsw_error *err) {
 int rsw_cli_mark_options(struct rsw_cli *cli, struct rsw_mark_options *out, struct rsw_error *err) {
     rsw_pins_release(&cli->pins);
     if (rsw_pins_read(&cli->pins, &cli->options, err) != 0 || read_policy(cli, err) != 0 ||
-        check_upload_age(&cli->options, err) != 0 || rsw_in_use_check(&cli->options, err) != 0) {
+        check_upload_age(&cli->options, err) != 0 || check_version_age(&cli->options, err) != 0 ||
+        rsw_in_use_check(&cli->options, err) != 0) {
         return -1;
     }
     *out = (struct rsw_mark_options){

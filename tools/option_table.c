@@ -93,6 +93,11 @@ const struct rsw_option rsw_option_table[] = {
      "What a client was told of within this time stays."},
     {"upload-max-age", 0, RSW_OPTION_DURATION, LIMITED, RSW_IN_ALL | SENT, AT(upload_max_age_ms), 0, "168h",
      "DURATION", "Uploads begun longer ago are stale. With --confirm at least as long as --grace."},
+    {"version-max-age", 0, RSW_OPTION_DURATION, ONLINE, RSW_IN_ALL, AT(version_max_age_ms), 0, "0",
+     "DURATION",
+     "S3, in a bucket that keeps versions: delete those below docker/registry/v2 that are not current for "
+     "longer, and what marks as deleted what is gone. 0: they stay. Otherwise at least as long as --settle. "
+     "Without --confirm they are counted."},
     {"pin", 0, RSW_OPTION_STRINGS, LIMITED, RSW_IN_ALL | SENT, AT(pins), 0, NULL, "PIN",
      "Keep what this names, and all that it needs: DIGEST, wherever it is, NAME@DIGEST in one repository, or "
      "NAME:TAG, a tag and whatever it points at. May be given again."},

@@ -81,7 +81,8 @@ struct rsw_options {
     char *untagged; /* "keep" or "remove" */
     int64_t grace_ms;
     int64_t upload_max_age_ms;
-    struct rsw_strings pins; /* "DIGEST", "NAME@DIGEST" or "NAME:TAG" */
+    int64_t version_max_age_ms; /* sweep, serve; 0: old versions stay */
+    struct rsw_strings pins;    /* "DIGEST", "NAME@DIGEST" or "NAME:TAG" */
     struct rsw_strings pin_files;
     struct rsw_strings in_use; /* files; "-": standard input */
     char *in_use_api;          /* "in-cluster" or a URL */

@@ -60,6 +60,7 @@ int rsw_sweep_read_options(struct rsw_sweep_options *out, struct rsw_cli *cli, s
         .untagged_remove = mark.untagged_remove,
         .grace_ms = mark.grace_ms,
         .upload_max_age_ms = mark.upload_max_age_ms,
+        .version_max_age_ms = cli->options.version_max_age_ms,
         .max_delete = (unsigned)cli->options.max_delete,
         .pins = mark.pins,
         .pin_count = mark.pin_count,
@@ -199,14 +200,18 @@ static int sweep_here(struct rsw_cli *cli, struct rsw_sweep_options *options) {
 
 int rsw_command_sweep(struct rsw_cli *cli) {
     static const char *const with_server[] = {"server-ca", "sweep-token-file"};
+    static const char *const of_server[] = {"policy", "version-max-age"};
     struct rsw_error err = RSW_ERROR_INIT;
     struct rsw_sweep_options options;
     if (rsw_sweep_read_options(&options, cli, &err) != 0) {
         return rsw_cli_fail_usage(cli, &err);
     }
     if (cli->options.server != NULL) {
-        if (rsw_option_source(&cli->options, "policy") == RSW_SOURCE_FLAG) {
-            return rsw_cli_usage(cli, "--policy: a server goes by its own, give it to regsweep serve");
+        for (size_t i = 0; i < sizeof of_server / sizeof *of_server; i++) {
+            if (rsw_option_source(&cli->options, of_server[i]) == RSW_SOURCE_FLAG) {
+                return rsw_cli_usage(cli, "--%s: a server goes by its own, give it to regsweep serve",
+                                     of_server[i]);
+            }
         }
         if (rsw_in_use_read(cli, &err) != 0 || rsw_pins_to_options(&cli->pins, &cli->options, &err) != 0) {
             return rsw_cli_fail(cli, &err);
@@ -231,6 +236,7 @@ int rsw_command_sweep(struct rsw_cli *cli) {
     if (!options.confirm && rsw_cli_check_storage(cli, &err) != 0) {
         return rsw_cli_fail(cli, &err);
     }
-    int status = options.confirm ? rsw_cli_need_storage(cli) : RSW_EXIT_DONE;
+    bool asks = options.confirm || options.version_max_age_ms > 0;
+    int status = asks ? rsw_cli_need_storage(cli) : RSW_EXIT_DONE;
     return status == RSW_EXIT_DONE ? sweep_here(cli, &options) : status;
 }

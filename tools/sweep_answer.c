@@ -131,6 +131,17 @@ static bool read_done(struct rsw_sweep_result *out, const json_t *root) {
            read_text(&due, root, "due") && (due == NULL || rsw_time_parse(&out->due_ms, due, strlen(due)));
 }
 
+/* Only where old versions were asked for. */
+static bool read_old(struct rsw_sweep_result *out, struct rsw_sweep_options *options, const json_t *root) {
+    const json_t *from = json_object_get(root, "old_versions");
+    struct rsw_old_result *old = &out->old;
+    options->version_max_age_ms = from != NULL ? 1 : 0;
+    return from == NULL ||
+           (read_count(&old->versions, from, "versions") && read_count(&old->bytes, from, "bytes") &&
+            read_count(&old->markers, from, "markers") && read_count(&old->removed, from, "removed") &&
+            read_count(&old->freed, from, "freed_bytes") && read_count(&old->failed, from, "failed"));
+}
+
 static bool read_result(struct rsw_sweep_result *out, struct rsw_sweep_options *options, const json_t *root) {
     const json_t *totals = json_object_get(root, "totals");
     const json_t *kept = json_object_get(root, "kept");
@@ -148,7 +159,7 @@ static bool read_result(struct rsw_sweep_result *out, struct rsw_sweep_options *
     if (good && refusal != NULL) {
         snprintf(out->guard, sizeof out->guard, "%s", refusal);
     }
-    return good && (!options->confirm || read_done(out, root));
+    return good && read_old(out, options, root) && (!options->confirm || read_done(out, root));
 }
 
 /* A server has no room for lists of any length. */

@@ -212,6 +212,20 @@ static bool has_decided(const struct rsw_sweep_result *result) {
     return result->state == NULL || result->kept_blobs > 0 || result->counts[RSW_ITEM_BLOB] > 0;
 }
 
+static void print_old(struct rsw_cli *cli, const struct rsw_old_result *old,
+                      const struct rsw_sweep_options *options) {
+    char size[32];
+    char freed[32];
+    if (options->version_max_age_ms > 0) {
+        rsw_cli_line(cli,
+                     "%" PRIu64 " old versions, %s, and %" PRIu64 " markers; %s %" PRIu64
+                     " of them, %s; %" PRIu64 " failed",
+                     old->versions, rsw_size_format(old->bytes, size, sizeof size), old->markers,
+                     options->confirm ? "removed" : "would remove", old->removed,
+                     rsw_size_format(old->freed, freed, sizeof freed), old->failed);
+    }
+}
+
 static void print_result(struct rsw_cli *cli, const struct rsw_sweep_result *result,
                          const struct rsw_sweep_options *options) {
     char size[32];
@@ -231,9 +245,21 @@ static void print_result(struct rsw_cli *cli, const struct rsw_sweep_result *res
                0) {
         rsw_log(&cli->log, RSW_LOG_INFO, "nothing was changed; --confirm removes it");
     }
+    print_old(cli, &result->old, options);
     if (result->guard[0] != 0) {
         rsw_log(&cli->log, RSW_LOG_WARNING, "with --confirm this run would be refused: %s", result->guard);
     }
+}
+
+static json_t *old_to_json(const struct rsw_old_result *old) {
+    json_t *object = json_object();
+    rsw_json_set(&object, "versions", rsw_json_number(old->versions));
+    rsw_json_set(&object, "bytes", rsw_json_number(old->bytes));
+    rsw_json_set(&object, "markers", rsw_json_number(old->markers));
+    rsw_json_set(&object, "removed", rsw_json_number(old->removed));
+    rsw_json_set(&object, "freed_bytes", rsw_json_number(old->freed));
+    rsw_json_set(&object, "failed", rsw_json_number(old->failed));
+    return object;
 }
 
 static json_t *result_to_json(struct rsw_sweep_print *print, const struct rsw_sweep_result *result,
@@ -272,6 +298,9 @@ static json_t *result_to_json(struct rsw_sweep_print *print, const struct rsw_sw
             rsw_json_set(&root, "held", rsw_json_number(result->held));
             rsw_json_set(&root, "due", result->due_ms != 0 ? rsw_json_time(result->due_ms) : json_null());
         }
+    }
+    if (options->version_max_age_ms > 0) {
+        rsw_json_set(&root, "old_versions", old_to_json(&result->old));
     }
     rsw_json_set(&root, "refusal", result->guard[0] != 0 ? json_string(result->guard) : json_null());
     rsw_json_set(&root, "warnings", print->warnings);

@@ -65,6 +65,8 @@ struct rsw_sweep_options {
     int64_t grace_ms;     /* below 0: the default of 24 hours */
     int64_t
         upload_max_age_ms; /* below 0: the default of 168 hours; beside a running registry not below grace */
+    int64_t version_max_age_ms; /* where storage keeps versions: those that are not current for longer go; 0:
+                                   they stay. Not below settle */
     unsigned
         max_delete; /* percent of blobs, bytes, tags or revisions that may go in one run; 100: no limit */
     const char *audit_file; /* JSON lines are added to it, one a deletion; NULL: none. Needed with confirm */
@@ -98,6 +100,16 @@ struct rsw_sweep_options {
     void *arg;
 };
 
+/* What a store keeps of what was written over or deleted; with version_max_age_ms alone. */
+struct rsw_old_result {
+    uint64_t versions; /* there were, that are not current */
+    uint64_t bytes;    /* of these */
+    uint64_t markers;  /* that only say that something is deleted */
+    uint64_t removed;  /* versions and markers; without confirm: would be */
+    uint64_t freed;    /* bytes */
+    uint64_t failed;
+};
+
 struct rsw_sweep_result {
     uint64_t generation; /* 0: none was made */
     const char *state;   /* of it, online: "condemned", "unlinked", "hidden", "purged"; else NULL */
@@ -115,9 +127,11 @@ struct rsw_sweep_result {
     uint64_t failed; /* could not be removed: the next run tries again */
     uint64_t spared; /* needed after all, or not empty */
     uint64_t freed;  /* bytes */
+    struct rsw_old_result old;
 };
 
-/* Without confirm: reads the index alone (it may be open for reading only), storage may be NULL. With confirm
+/* Without confirm: reads the index alone (it may be open for reading only), storage may be NULL; it is asked
+ * for its old versions alone, with version_max_age_ms. With confirm
  * the index is open for writing, and the lock "sweep" is taken.
  * Offline: scans storage first, for a stopped registry has lost the events that it had not sent; then removes
  * in batches, each durable in the index before the next. Online: goes on with every open generation as far as

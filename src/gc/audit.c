@@ -102,9 +102,8 @@ static int write_all(const struct rsw_audit *audit, const char *bytes, size_t le
     return 0;
 }
 
-int rsw_audit_item(struct rsw_audit *audit, const char *action, uint64_t generation, int64_t now_ms,
-                   const struct rsw_sweep_item *item, int errnum, struct rsw_error *err) {
-    json_t *root = item_to_json(action, generation, now_ms, item, errnum);
+/* Takes `root`; NULL: out of memory. */
+static int write_line(const struct rsw_audit *audit, json_t *root, struct rsw_error *err) {
     char *line = root != NULL ? json_dumps(root, JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
     json_decref(root);
     if (line == NULL) {
@@ -115,6 +114,28 @@ int rsw_audit_item(struct rsw_audit *audit, const char *action, uint64_t generat
     int rc = write_all(audit, line, len + 1, err);
     free(line);
     return rc;
+}
+
+int rsw_audit_item(struct rsw_audit *audit, const char *action, uint64_t generation, int64_t now_ms,
+                   const struct rsw_sweep_item *item, int errnum, struct rsw_error *err) {
+    return write_line(audit, item_to_json(action, generation, now_ms, item, errnum), err);
+}
+
+int rsw_audit_version(struct rsw_audit *audit, int64_t now_ms, const struct rsw_old_version *version,
+                      struct rsw_error *err) {
+    char time[32];
+    json_t *key = json_name(version->key);
+    json_t *id = json_name(version->id);
+    json_t *root = key == NULL || id == NULL
+                       ? NULL
+                       : json_pack("{s:s, s:i, s:s, s:s, s:s, s:O, s:O, s:I}", "time",
+                                   rsw_time_format(now_ms, time, sizeof time), "generation", 0, "action",
+                                   "delete", "kind", version->marker ? "marker" : "version", "reason",
+                                   rsw_reason_name(RSW_REASON_STALE), "key", key, "version", id, "size",
+                                   (json_int_t)version->size);
+    json_decref(key);
+    json_decref(id);
+    return write_line(audit, root, err);
 }
 
 int rsw_audit_sync(struct rsw_audit *audit, struct rsw_error *err) {

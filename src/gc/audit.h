@@ -3,6 +3,8 @@
 #ifndef REGSWEEP_GC_AUDIT_H
 #define REGSWEEP_GC_AUDIT_H
 
+#include "storage/storage.h"
+
 #include <regsweep/sweep.h>
 
 struct rsw_audit {
@@ -18,6 +20,9 @@ int rsw_audit_open(struct rsw_audit *audit, const char *path, struct rsw_error *
  * then nothing may be deleted. */
 int rsw_audit_item(struct rsw_audit *audit, const char *action, uint64_t generation, int64_t now_ms,
                    const struct rsw_sweep_item *item, int errnum, struct rsw_error *err);
+/* The same of an old version, or marker, that is about to be deleted. */
+int rsw_audit_version(struct rsw_audit *audit, int64_t now_ms, const struct rsw_old_version *version,
+                      struct rsw_error *err);
 /* Everything written is on the disk. */
 int rsw_audit_sync(struct rsw_audit *audit, struct rsw_error *err);
 void rsw_audit_close(struct rsw_audit *audit);

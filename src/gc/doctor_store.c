@@ -1,7 +1,13 @@
 /* What an object store does by itself with what lies in it. */
 #include "gc/checks.h"
 
+#include "util/text.h"
+
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
+
+#define LOOK_AT_MOST 100000 /* old versions and new ones: a hundred requests */
 
 struct store {
     struct rsw_diagnosis *out;
@@ -37,6 +43,35 @@ static void judge_rule(void *arg, const struct rsw_store_rule *rule) {
     store->old_versions_go |= rule->old_versions && rule->prefix[0] == 0;
 }
 
+/* What the registry wrote over or deleted, and what sweeps by copies left. */
+static void judge_versions(const struct store *store, struct rsw_storage *storage) {
+    struct rsw_old_versions old = {.prefix = "", .limit = LOOK_AT_MOST};
+    struct rsw_error err = RSW_ERROR_INIT;
+    char found[128] = "";
+    char size[32];
+    if (store->old_versions_go) {
+        return;
+    }
+    if (rsw_storage_old_versions(storage, &old, &err) == 0) {
+        snprintf(found, sizeof found,
+                 "%s%" PRIu64 " versions that are not current, %s, and %" PRIu64 " markers",
+                 old.cut ? "at least " : "", old.versions, rsw_size_format(old.bytes, size, sizeof size),
+                 old.markers);
+    }
+    if (storage->versions && old.versions + old.markers == 0 && found[0] != 0) {
+        return;
+    }
+    rsw_say(
+        store->out, RSW_HEALTH_WARNING,
+        storage->versions
+            ? "regsweep sweep --version-max-age 30d; or a rule of the bucket's lifecycle for noncurrent "
+              "versions (NoncurrentVersionExpiration), of a few days"
+            : "a rule of the bucket's lifecycle for noncurrent versions (NoncurrentVersionExpiration), of a "
+              "few days; or let regsweep list and delete them, as docs/operation.md has it",
+        "the bucket keeps versions, and no rule for all of the registry's prefix deletes old ones%s%s%s",
+        storage->versions ? "" : ": what is swept frees nothing", found[0] != 0 ? "; there are " : "", found);
+}
+
 void rsw_doctor_store(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
     struct store store = {.out = out};
     struct rsw_store_habits habits = {.rule = judge_rule, .arg = &store};
@@ -49,13 +84,8 @@ void rsw_doctor_store(struct rsw_diagnosis *out, const struct rsw_doctor *doctor
         rsw_say(out, RSW_HEALTH_ERROR, "no object lock by default in the registry's bucket",
                 "the bucket locks what is written for a while: until then nothing that goes can be deleted");
     }
-    if (habits.versions == RSW_FOUND && !store.old_versions_go) {
-        rsw_say(out, RSW_HEALTH_WARNING,
-                "a rule of the bucket's lifecycle for noncurrent versions (NoncurrentVersionExpiration), of "
-                "a few days",
-                "the bucket keeps versions, and no rule for all of the registry's prefix deletes old ones: "
-                "what is "
-                "swept frees nothing");
+    if (habits.versions == RSW_FOUND) {
+        judge_versions(&store, doctor->storage);
     }
     if (habits.versions == RSW_FAILED || habits.lock == RSW_FAILED || habits.rules == RSW_FAILED) {
         rsw_say(out, RSW_HEALTH_UNKNOWN, NULL,

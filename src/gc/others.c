@@ -119,27 +119,45 @@ struct folder {
     int (*act)(struct folder *folder, struct rsw_setting *settings, size_t count, struct rsw_error *err);
 };
 
+/* The files of a page that are asked for, by their keys in the registry, which are owned. 0 or -1. */
+static int choose(struct folder *folder, const struct rsw_entry *entries, size_t count,
+                  struct rsw_setting *settings, size_t *files, struct rsw_error *err) {
+    size_t prefix_len = strlen(folder->dir) + 1;
+    for (size_t i = 0; i < count; i++) {
+        if (entries[i].answer == RSW_FAILED) {
+            return rsw_error_set(err, RSW_EIO, entries[i].errnum, "%s cannot be read", entries[i].key);
+        }
+        char *key = rsw_quarantine_data_of(entries[i].key + prefix_len);
+        if (key == NULL) {
+            return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory for what lies in quarantine");
+        }
+        enum turn turn = entries[i].kind == RSW_ENTRY_FILE ? turn_of(key) : TURNS;
+        if (turn != TURNS && (folder->turn == TURNS || folder->turn == turn)) {
+            settings[(*files)++].key = key;
+            folder->counts[turn]++;
+        } else {
+            free(key);
+        }
+    }
+    return 0;
+}
+
 static int on_page(void *arg, const struct rsw_entry *entries, size_t count, struct rsw_error *err) {
     struct folder *folder = arg;
-    size_t prefix_len = strlen(folder->dir) + 1;
     RSW_AUTO_FREE struct rsw_setting *settings = calloc(count + 1, sizeof *settings);
     size_t files = 0;
     if (settings == NULL) {
         return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory for what lies in quarantine");
     }
-    for (size_t i = 0; i < count; i++) {
-        if (entries[i].answer == RSW_FAILED) {
-            return rsw_error_set(err, RSW_EIO, entries[i].errnum, "%s cannot be read", entries[i].key);
-        }
-        const char *key = entries[i].key + prefix_len;
-        enum turn turn = entries[i].kind == RSW_ENTRY_FILE ? turn_of(key) : TURNS;
-        if (turn != TURNS && (folder->turn == TURNS || folder->turn == turn)) {
-            settings[files++].key = key;
-            folder->counts[turn]++;
-        }
+    int rc = choose(folder, entries, count, settings, &files, err);
+    if (rc == 0 && rsw_sweep_go_on(folder->online->options, err) != 0) {
+        rc = -1;
     }
-    return rsw_sweep_go_on(folder->online->options, err) == 0 ? folder->act(folder, settings, files, err)
-                                                              : -1;
+    rc = rc == 0 ? folder->act(folder, settings, files, err) : rc;
+    for (size_t i = 0; i < files; i++) {
+        free((void *)(uintptr_t)settings[i].key);
+    }
+    return rc;
 }
 
 static int each_file(struct folder *folder, enum turn turn,

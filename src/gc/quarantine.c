@@ -10,118 +10,8 @@
 #include <string.h>
 
 #define README RSW_QUARANTINE "/README"
-
-/* For whoever finds it without us: every line that begins with blanks is a command, and the tests run them.
- */
-static const char readme[] =
-    "regsweep's quarantine\n"
-    "=====================\n"
-    "\n"
-    "regsweep removes from this registry what nothing needs. Before it goes for good it lies here for a "
-    "while, so\n"
-    "that it can be put back. Each folder with a number is a generation: what one sweep took. In it every "
-    "file\n"
-    "lies under the very path that it was taken from. The registry does not look in here. `7.owner` names "
-    "the\n"
-    "index of regsweep that began generation 7.\n"
-    "\n"
-    "Leave all of it alone while a sweep is under way (`regsweep inspect generations` says condemned, "
-    "unlinked or\n"
-    "hidden): what a client asks for meanwhile is put back from here. regsweep removes it by itself when it "
-    "is\n"
-    "due. What stays longer are manifests that a cache of the registry may still know.\n"
-    "\n"
-    "Putting back with regsweep\n"
-    "--------------------------\n"
-    "\n"
-    "`regsweep restore NAME:TAG`, `regsweep restore DIGEST`, `regsweep restore --generation 7`. It may be "
-    "done at\n"
-    "any time, and a sweep that is under way knows of it.\n"
-    "\n"
-    "Putting back without regsweep\n"
-    "-----------------------------\n"
-    "\n"
-    "Go to the registry's root directory, the one that has `docker` and `regsweep` in it. Be the user that "
-    "the\n"
-    "registry runs as; for root see below. No sweep must be under way. All of generation 7, as hard links, "
-    "which\n"
-    "need no room; nothing that is there is overwritten (some versions of cp complain of what they pass "
-    "over):\n"
-    "\n"
-    "    cp -rln regsweep/quarantine/7/. .\n"
-    "\n"
-    "All generations, the newest first:\n"
-    "\n"
-    "    for n in $(ls regsweep/quarantine | grep -x '[0-9]*' | sort -rn); do cp -rln "
-    "regsweep/quarantine/$n/. .; done\n"
-    "\n"
-    "One file, by its path in here:\n"
-    "\n"
-    "    f=docker/registry/v2/blobs/sha256/ab/abcd/data\n"
-    "    mkdir -p \"$(dirname $f)\" && ln regsweep/quarantine/7/$f $f\n"
-    "\n"
-    "An image is many files: a revision, layer links and a tag below `repositories`, and the data of each of "
-    "its\n"
-    "parts below `blobs`. Putting back all of a generation does no harm: the next sweep finds what nothing "
-    "needs.\n"
-    "\n"
-    "Done by root, what is new must be given to the registry's user, here the one who has `docker`:\n"
-    "\n"
-    "    chown -R --reference=docker docker\n"
-    "\n"
-    "On a filesystem without hard links leave the l out of cp's options. Do not use `cp -a`: it gives the "
-    "folders\n"
-    "of the registry the owner and mode of those in here. The registry need not be restarted. Afterwards "
-    "run\n"
-    "`regsweep scan`, so that its index knows of it.\n";
-
-/* The same for a bucket. %s: its URL, with the registry's prefix. */
-static const char bucket_readme[] =
-    "regsweep's quarantine\n"
-    "=====================\n"
-    "\n"
-    "regsweep removes from this registry what nothing needs. Before it goes for good it lies here for a "
-    "while, so\n"
-    "that it can be put back. Each number is a generation: what one sweep took. In it every object has the "
-    "very key\n"
-    "that it was taken from. The registry does not look in here. `7.owner` names the index of regsweep that "
-    "began\n"
-    "generation 7.\n"
-    "\n"
-    "Leave all of it alone while a sweep is under way (`regsweep inspect generations` says condemned, "
-    "unlinked or\n"
-    "hidden): what a client asks for meanwhile is put back from here. regsweep removes it by itself when it "
-    "is\n"
-    "due. What stays longer are manifests that a cache of the registry may still know.\n"
-    "\n"
-    "Putting back with regsweep\n"
-    "--------------------------\n"
-    "\n"
-    "`regsweep restore NAME:TAG`, `regsweep restore DIGEST`, `regsweep restore --generation 7`. It may be "
-    "done at\n"
-    "any time, and a sweep that is under way knows of it.\n"
-    "\n"
-    "Putting back without regsweep\n"
-    "-----------------------------\n"
-    "\n"
-    "With the command line of AWS, and as somebody who may read and write this bucket (another store than "
-    "AWS wants\n"
-    "--endpoint-url as well). No sweep must be under way. All of generation 7; with --size-only nothing that "
-    "is there\n"
-    "is overwritten:\n"
-    "\n"
-    "    aws s3 sync --size-only %s/regsweep/quarantine/7/ %s/\n"
-    "\n"
-    "Of several generations take the newest first. One object, by its key in here:\n"
-    "\n"
-    "    f=docker/registry/v2/blobs/sha256/ab/abcd/data\n"
-    "    aws s3 cp %s/regsweep/quarantine/7/$f %s/$f\n"
-    "\n"
-    "An image is many objects: a revision, layer links and a tag below `repositories`, and the data of each "
-    "of its\n"
-    "parts below `blobs`. Putting back all of a generation does no harm: the next sweep finds what nothing "
-    "needs.\n"
-    "The registry need not be restarted. Afterwards run `regsweep scan`, so that its index knows of it.\n";
+#define RECORD "version" /* the leaf of a record … */
+#define DATA "data"      /* … and of what it stands for */
 
 char *rsw_quarantine_key(char out[RSW_QUARANTINE_KEY_MAX], uint64_t generation, const char *key) {
     int len = snprintf(out, RSW_QUARANTINE_KEY_MAX, RSW_QUARANTINE "/%" PRIu64 "/%s", generation, key);
@@ -129,6 +19,22 @@ char *rsw_quarantine_key(char out[RSW_QUARANTINE_KEY_MAX], uint64_t generation, 
         out[0] = 0;
     }
     return out;
+}
+
+/* The key beside `key` that ends with this name; "" if it is too long. */
+static void sibling(char out[RSW_QUARANTINE_KEY_MAX], const char *key, const char *name) {
+    const char *slash = strrchr(key, '/');
+    int len =
+        slash == NULL ? -1 : snprintf(out, RSW_QUARANTINE_KEY_MAX, "%.*s/%s", (int)(slash - key), key, name);
+    if (len < 0 || len >= RSW_QUARANTINE_KEY_MAX) {
+        out[0] = 0;
+    }
+}
+
+/* Of data that is hidden: what says so lies beside the place of a copy. */
+static void record_key(char out[RSW_QUARANTINE_KEY_MAX], uint64_t generation, const char *key) {
+    char copy[RSW_QUARANTINE_KEY_MAX];
+    sibling(out, rsw_quarantine_key(copy, generation, key), RECORD);
 }
 
 static const char *remedy(int errnum) {
@@ -153,25 +59,10 @@ static enum rsw_code code_of(int errnum) {
     return errnum == EACCES || errnum == EPERM || errnum == EROFS ? RSW_EACCESS : RSW_EIO;
 }
 
-/* What is to be written there. 0 or -1. */
-static int make_readme(struct rsw_buf *out, const struct rsw_storage *storage, struct rsw_error *err) {
-    const char *url = rsw_storage_url(storage);
-    int len = (int)strlen(url);
-    while (len > 0 && url[len - 1] == '/') {
-        len--;
-    }
-    RSW_AUTO_FREE char *bare = strndup(url, (size_t)len);
-    if (bare == NULL) {
-        return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
-    }
-    return storage->flat ? rsw_buf_addf(out, err, bucket_readme, bare, bare, bare, bare)
-                         : rsw_buf_add(out, readme, sizeof readme - 1, err);
-}
-
 int rsw_quarantine_prepare(struct rsw_storage *storage, struct rsw_error *err) {
     char text[128];
     RSW_AUTO_BUF said = RSW_BUF_INIT;
-    if (make_readme(&said, storage, err) != 0) {
+    if (rsw_quarantine_readme(&said, storage, err) != 0) {
         return -1;
     }
     struct rsw_write write = {.key = README, .bytes = said.data, .len = said.len};
@@ -191,21 +82,42 @@ int rsw_quarantine_prepare(struct rsw_storage *storage, struct rsw_error *err) {
 
 struct chunk {
     struct rsw_storage *storage;
-    struct rsw_setting *settings;
+    struct rsw_setting *settings[CHUNK];
     size_t count;
-    char copies[CHUNK][RSW_QUARANTINE_KEY_MAX]; /* their keys in quarantine */
+    char copies[CHUNK]
+               [RSW_QUARANTINE_KEY_MAX]; /* their keys in quarantine; of hidden ones those of records */
 };
 
+/* Bytes that can lie hidden under their own key; all else is small. */
+static bool is_data(const char *key) {
+    struct rsw_path path;
+    rsw_path_parse(&path, key);
+    return path.place == RSW_PLACE_BLOB_DATA;
+}
+
+/* `call` for files that are copied or moved, `hidden` for those that storage can hide. */
 static void in_chunks(struct rsw_storage *storage, uint64_t generation, struct rsw_setting *settings,
-                      size_t count, void (*call)(struct chunk *chunk)) {
-    struct chunk chunk = {.storage = storage};
-    for (size_t done = 0; done < count; done += chunk.count) {
-        chunk.settings = settings + done;
-        chunk.count = count - done < CHUNK ? count - done : CHUNK;
-        for (size_t i = 0; i < chunk.count; i++) {
-            rsw_quarantine_key(chunk.copies[i], generation, chunk.settings[i].key);
+                      size_t count, void (*call)(struct chunk *chunk), void (*hidden)(struct chunk *chunk)) {
+    struct chunk chunks[2] = {{.storage = storage}, {.storage = storage}};
+    for (size_t i = 0; i < count; i++) {
+        bool hides = storage->versions && is_data(settings[i].key);
+        struct chunk *chunk = &chunks[hides];
+        if (hides) {
+            record_key(chunk->copies[chunk->count], generation, settings[i].key);
+        } else {
+            rsw_quarantine_key(chunk->copies[chunk->count], generation, settings[i].key);
         }
-        call(&chunk);
+        chunk->settings[chunk->count++] = &settings[i];
+        if (chunk->count == CHUNK) {
+            (hides ? hidden : call)(chunk);
+            chunk->count = 0;
+        }
+    }
+    if (chunks[0].count > 0) {
+        call(&chunks[0]);
+    }
+    if (chunks[1].count > 0) {
+        hidden(&chunks[1]);
     }
 }
 
@@ -309,11 +221,11 @@ static void take_again(struct rsw_storage *storage, struct rsw_setting *setting,
 static void take_chunk(struct chunk *chunk) {
     struct rsw_move moves[CHUNK];
     for (size_t i = 0; i < chunk->count; i++) {
-        moves[i] = (struct rsw_move){.from = chunk->settings[i].key, .to = chunk->copies[i]};
+        moves[i] = (struct rsw_move){.from = chunk->settings[i]->key, .to = chunk->copies[i]};
     }
     rsw_storage_move(chunk->storage, moves, chunk->count);
     for (size_t i = 0; i < chunk->count; i++) {
-        struct rsw_setting *setting = &chunk->settings[i];
+        struct rsw_setting *setting = chunk->settings[i];
         if (moves[i].answer == RSW_ABSENT) {
             struct rsw_look look = look_at(chunk->storage, chunk->copies[i]);
             set_from_look(setting, &look);
@@ -330,11 +242,11 @@ static void take_chunk(struct chunk *chunk) {
 static void copy_chunk(struct chunk *chunk) {
     struct rsw_move copies[CHUNK];
     for (size_t i = 0; i < chunk->count; i++) {
-        copies[i] = (struct rsw_move){.from = chunk->settings[i].key, .to = chunk->copies[i]};
+        copies[i] = (struct rsw_move){.from = chunk->settings[i]->key, .to = chunk->copies[i]};
     }
     rsw_storage_copy(chunk->storage, copies, chunk->count);
     for (size_t i = 0; i < chunk->count; i++) {
-        struct rsw_setting *setting = &chunk->settings[i];
+        struct rsw_setting *setting = chunk->settings[i];
         int errnum = copies[i].errnum;
         setting->copied = false;
         if (copies[i].answer == RSW_ABSENT) {
@@ -350,10 +262,60 @@ static void copy_chunk(struct chunk *chunk) {
     }
 }
 
+/* ---- take, where data is hidden ---- */
+
+static void set_from_hiding(struct rsw_setting *setting, const struct rsw_hiding *hiding) {
+    answer(setting, hiding->answer, hiding->errnum);
+}
+
+static void name_hidings(struct rsw_hiding hidings[CHUNK], const struct chunk *chunk) {
+    for (size_t i = 0; i < chunk->count; i++) {
+        hidings[i] = (struct rsw_hiding){.key = chunk->settings[i]->key, .record = chunk->copies[i]};
+    }
+}
+
+static void note_chunk(struct chunk *chunk) {
+    struct rsw_hiding hidings[CHUNK];
+    name_hidings(hidings, chunk);
+    rsw_storage_note(chunk->storage, hidings, chunk->count);
+    for (size_t i = 0; i < chunk->count; i++) {
+        struct rsw_setting *setting = chunk->settings[i];
+        set_from_hiding(setting, &hidings[i]);
+        setting->copied = hidings[i].answer == RSW_FOUND;
+        if (hidings[i].answer == RSW_ABSENT) { /* taken already, by a run that was killed */
+            struct rsw_look look = look_at(chunk->storage, chunk->copies[i]);
+            char copy[RSW_QUARANTINE_KEY_MAX];
+            if (look.answer == RSW_ABSENT) {
+                sibling(copy, chunk->copies[i], DATA);
+                look = look_at(chunk->storage, copy);
+            }
+            set_from_look(setting, &look);
+        }
+    }
+}
+
+static void hide_chunk(struct chunk *chunk) {
+    struct rsw_hiding hidings[CHUNK];
+    struct rsw_setting *owners[CHUNK];
+    size_t count = 0;
+    for (size_t i = 0; i < chunk->count; i++) {
+        if (chunk->settings[i]->copied) {
+            owners[count] = chunk->settings[i];
+            hidings[count++] =
+                (struct rsw_hiding){.key = chunk->settings[i]->key, .record = chunk->copies[i]};
+        }
+    }
+    rsw_storage_hide(chunk->storage, hidings, count);
+    for (size_t i = 0; i < count; i++) {
+        owners[i]->late = hidings[i].late;
+        set_from_hiding(owners[i], &hidings[i]);
+    }
+}
+
 void rsw_quarantine_copy(struct rsw_storage *storage, uint64_t generation, struct rsw_setting *settings,
                          size_t count) {
     if (storage->loose) {
-        in_chunks(storage, generation, settings, count, copy_chunk);
+        in_chunks(storage, generation, settings, count, copy_chunk, note_chunk);
     }
 }
 
@@ -374,9 +336,9 @@ static void remove_chunk(struct chunk *chunk) {
     struct rsw_setting *owners[CHUNK];
     size_t count = 0;
     for (size_t i = 0; i < chunk->count; i++) {
-        if (may_remove(chunk->storage, &chunk->settings[i], chunk->copies[i])) {
-            owners[count] = &chunk->settings[i];
-            removals[count++] = (struct rsw_removal){.key = chunk->settings[i].key};
+        if (may_remove(chunk->storage, chunk->settings[i], chunk->copies[i])) {
+            owners[count] = chunk->settings[i];
+            removals[count++] = (struct rsw_removal){.key = chunk->settings[i]->key};
         }
     }
     rsw_storage_remove(chunk->storage, removals, count);
@@ -388,35 +350,79 @@ static void remove_chunk(struct chunk *chunk) {
 
 void rsw_quarantine_take(struct rsw_storage *storage, uint64_t generation, struct rsw_setting *settings,
                          size_t count) {
-    in_chunks(storage, generation, settings, count, storage->loose ? remove_chunk : take_chunk);
+    in_chunks(storage, generation, settings, count, storage->loose ? remove_chunk : take_chunk, hide_chunk);
 }
 
 /* ---- return ---- */
 
+/* No copy, or none that could be used: then it must be in place, as it is where that was taken. Or it was
+ * hidden when the bucket still kept versions, and its record tells. */
+static void look_without_copy(struct chunk *chunk, size_t i, bool absent) {
+    struct rsw_setting *setting = chunk->settings[i];
+    char record[RSW_QUARANTINE_KEY_MAX];
+    struct rsw_look look = look_at(chunk->storage, setting->key);
+    if (look.answer == RSW_FOUND || absent) {
+        set_from_look(setting, &look);
+    }
+    if (setting->answer != RSW_ABSENT || !chunk->storage->flat || !is_data(setting->key)) {
+        return;
+    }
+    sibling(record, chunk->copies[i], RECORD);
+    look = look_at(chunk->storage, record);
+    if (look.answer == RSW_FOUND) {
+        struct rsw_hiding hiding = {.key = setting->key, .record = record};
+        rsw_storage_show(chunk->storage, &hiding, 1);
+        set_from_hiding(setting, &hiding);
+        setting->placed = hiding.placed;
+    } else {
+        set_from_look(setting, &look);
+    }
+}
+
 static void return_chunk(struct chunk *chunk) {
     struct rsw_move copies[CHUNK];
     for (size_t i = 0; i < chunk->count; i++) {
-        copies[i] = (struct rsw_move){.from = chunk->copies[i], .to = chunk->settings[i].key};
+        copies[i] = (struct rsw_move){.from = chunk->copies[i], .to = chunk->settings[i]->key};
     }
     rsw_storage_copy(chunk->storage, copies, chunk->count);
     for (size_t i = 0; i < chunk->count; i++) {
-        struct rsw_setting *setting = &chunk->settings[i];
+        struct rsw_setting *setting = chunk->settings[i];
         answer(setting, copies[i].answer, copies[i].errnum);
         setting->placed = copies[i].answer == RSW_FOUND;
-        if (setting->placed) {
-            continue;
-        }
-        /* No copy, or none that could be used: then it must be in place, as it is where that was taken. */
-        struct rsw_look look = look_at(chunk->storage, setting->key);
-        if (look.answer == RSW_FOUND || copies[i].answer == RSW_ABSENT) {
-            set_from_look(setting, &look);
+        if (!setting->placed) {
+            look_without_copy(chunk, i, copies[i].answer == RSW_ABSENT);
         }
     }
 }
 
+/* Those of which storage hides nothing: they may have been copied when it could not. */
+static void gather_unhidden(struct chunk *copies, const struct chunk *chunk) {
+    copies->storage = chunk->storage;
+    copies->count = 0;
+    for (size_t i = 0; i < chunk->count; i++) {
+        if (chunk->settings[i]->answer == RSW_ABSENT) {
+            sibling(copies->copies[copies->count], chunk->copies[i], DATA);
+            copies->settings[copies->count++] = chunk->settings[i];
+        }
+    }
+}
+
+static void show_chunk(struct chunk *chunk) {
+    struct rsw_hiding hidings[CHUNK];
+    struct chunk copies;
+    name_hidings(hidings, chunk);
+    rsw_storage_show(chunk->storage, hidings, chunk->count);
+    for (size_t i = 0; i < chunk->count; i++) {
+        set_from_hiding(chunk->settings[i], &hidings[i]);
+        chunk->settings[i]->placed = hidings[i].placed;
+    }
+    gather_unhidden(&copies, chunk);
+    return_chunk(&copies);
+}
+
 void rsw_quarantine_return(struct rsw_storage *storage, uint64_t generation, struct rsw_setting *settings,
                            size_t count) {
-    in_chunks(storage, generation, settings, count, return_chunk);
+    in_chunks(storage, generation, settings, count, return_chunk, show_chunk);
 }
 
 /* ---- purge ---- */
@@ -428,13 +434,36 @@ static void purge_chunk(struct chunk *chunk) {
     }
     rsw_storage_remove(chunk->storage, removals, chunk->count);
     for (size_t i = 0; i < chunk->count; i++) {
-        answer(&chunk->settings[i], removals[i].answer, removals[i].errnum);
+        answer(chunk->settings[i], removals[i].answer, removals[i].errnum);
     }
+}
+
+static void drop_chunk(struct chunk *chunk) {
+    struct rsw_hiding hidings[CHUNK];
+    struct chunk copies;
+    name_hidings(hidings, chunk);
+    rsw_storage_drop(chunk->storage, hidings, chunk->count);
+    for (size_t i = 0; i < chunk->count; i++) {
+        set_from_hiding(chunk->settings[i], &hidings[i]);
+    }
+    gather_unhidden(&copies, chunk);
+    purge_chunk(&copies);
 }
 
 void rsw_quarantine_purge(struct rsw_storage *storage, uint64_t generation, struct rsw_setting *settings,
                           size_t count) {
-    in_chunks(storage, generation, settings, count, purge_chunk);
+    in_chunks(storage, generation, settings, count, purge_chunk, drop_chunk);
+}
+
+int rsw_quarantine_has(struct rsw_storage *storage, uint64_t generation, const char *key) {
+    char copy[RSW_QUARANTINE_KEY_MAX];
+    struct rsw_look look = {.key = rsw_quarantine_key(copy, generation, key)};
+    rsw_storage_look(storage, &look, 1);
+    if (look.answer == RSW_ABSENT && storage->flat && is_data(key)) {
+        record_key(copy, generation, key);
+        rsw_storage_look(storage, &look, 1);
+    }
+    return look.answer;
 }
 
 /* ---- drop ---- */
@@ -452,13 +481,30 @@ static bool may_drop(struct rsw_storage *storage, struct rsw_setting *setting, c
     return errnum == 0;
 }
 
-static void drop_chunk(struct chunk *chunk) {
+/* What is in its place was hidden when the bucket still kept versions: there is no copy, but a record. */
+static bool names_record(struct rsw_storage *storage, const struct rsw_setting *setting,
+                         char copy[RSW_QUARANTINE_KEY_MAX]) {
+    char record[RSW_QUARANTINE_KEY_MAX];
+    if (setting->errnum != ENOENT || !storage->flat || !is_data(setting->key) ||
+        look_at(storage, setting->key).answer != RSW_FOUND) {
+        return false;
+    }
+    sibling(record, copy, RECORD);
+    if (look_at(storage, record).answer != RSW_FOUND) {
+        return false;
+    }
+    memcpy(copy, record, sizeof record);
+    return true;
+}
+
+static void leave_chunk(struct chunk *chunk) {
     struct rsw_removal removals[CHUNK];
     struct rsw_setting *owners[CHUNK];
     size_t count = 0;
     for (size_t i = 0; i < chunk->count; i++) {
-        if (may_drop(chunk->storage, &chunk->settings[i], chunk->copies[i])) {
-            owners[count] = &chunk->settings[i];
+        if (may_drop(chunk->storage, chunk->settings[i], chunk->copies[i]) ||
+            names_record(chunk->storage, chunk->settings[i], chunk->copies[i])) {
+            owners[count] = chunk->settings[i];
             removals[count++] = (struct rsw_removal){.key = chunk->copies[i]};
         }
     }
@@ -468,9 +514,33 @@ static void drop_chunk(struct chunk *chunk) {
     }
 }
 
+/* Of what lies hidden the record goes; and what it names, if something newer is in place. */
+static void leave_hidden_chunk(struct chunk *chunk) {
+    struct rsw_hiding hidings[CHUNK];
+    struct rsw_setting *owners[CHUNK];
+    struct chunk copies;
+    size_t count = 0;
+    for (size_t i = 0; i < chunk->count; i++) {
+        struct rsw_look look = look_at(chunk->storage, chunk->settings[i]->key);
+        if (look.answer == RSW_FOUND) {
+            owners[count] = chunk->settings[i];
+            hidings[count++] =
+                (struct rsw_hiding){.key = chunk->settings[i]->key, .record = chunk->copies[i]};
+        } else {
+            answer(chunk->settings[i], RSW_FAILED, look.answer == RSW_ABSENT ? ENOENT : look.errnum);
+        }
+    }
+    rsw_storage_drop(chunk->storage, hidings, count);
+    for (size_t i = 0; i < count; i++) {
+        set_from_hiding(owners[i], &hidings[i]);
+    }
+    gather_unhidden(&copies, chunk);
+    leave_chunk(&copies);
+}
+
 void rsw_quarantine_drop(struct rsw_storage *storage, uint64_t generation, struct rsw_setting *settings,
                          size_t count) {
-    in_chunks(storage, generation, settings, count, drop_chunk);
+    in_chunks(storage, generation, settings, count, leave_chunk, leave_hidden_chunk);
 }
 
 /* ---- clean ---- */
@@ -485,6 +555,13 @@ static bool is_link(enum rsw_place place) {
     return place == RSW_PLACE_LAYER_LINK || place == RSW_PLACE_REVISION_LINK ||
            place == RSW_PLACE_SIGNATURE_LINK || place == RSW_PLACE_TAG_CURRENT ||
            place == RSW_PLACE_TAG_HISTORY;
+}
+
+static bool is_record(const char *key) {
+    char data[RSW_QUARANTINE_KEY_MAX];
+    const char *slash = strrchr(key, '/');
+    sibling(data, key, DATA);
+    return slash != NULL && strcmp(slash + 1, RECORD) == 0 && is_data(data);
 }
 
 static int cannot_clean(const char *key, int errnum, struct rsw_error *err) {
@@ -521,7 +598,8 @@ static int clean_page(void *arg, const struct rsw_entry *entries, size_t count, 
         rsw_path_parse(&path, entry->key + cleaning->prefix_len);
         if (entry->kind == RSW_ENTRY_FILE && is_link(path.place)) {
             removals[links++].key = entry->key;
-        } else if (entry->kind != RSW_ENTRY_FILE || path.place != RSW_PLACE_BLOB_DATA) {
+        } else if (entry->kind != RSW_ENTRY_FILE ||
+                   (path.place != RSW_PLACE_BLOB_DATA && !is_record(entry->key + cleaning->prefix_len))) {
             cleaning->strange++;
         }
     }
@@ -543,4 +621,43 @@ int rsw_quarantine_clean(struct rsw_storage *storage, uint64_t generation, uint6
     }
     return listed == RSW_FAILED || (!storage->flat && rsw_storage_prune(storage, dir, err) == RSW_FAILED) ? -1
                                                                                                           : 0;
+}
+
+/* ---- what lies hidden ---- */
+
+char *rsw_quarantine_data_of(const char *key) {
+    char data[RSW_QUARANTINE_KEY_MAX];
+    bool record = is_record(key);
+    if (record) {
+        sibling(data, key, DATA);
+    }
+    return strdup(record ? data : key);
+}
+
+struct hidden {
+    int (*tell)(void *arg, const char *key, struct rsw_error *err);
+    void *arg;
+};
+
+static int hidden_page(void *arg, const struct rsw_entry *entries, size_t count, struct rsw_error *err) {
+    struct hidden *hidden = arg;
+    for (size_t i = 0; i < count; i++) {
+        char data[RSW_QUARANTINE_KEY_MAX];
+        const char *key = strstr(entries[i].key, "/" RSW_LAYOUT_ROOT "/");
+        if (key != NULL && is_record(key + 1)) {
+            sibling(data, key + 1, DATA);
+            if (hidden->tell(hidden->arg, data, err) != 0) {
+                return -1;
+            }
+        }
+    }
+    return 0;
+}
+
+int rsw_quarantine_each_hidden(struct rsw_storage *storage,
+                               int (*hidden)(void *arg, const char *key, struct rsw_error *err), void *arg,
+                               struct rsw_error *err) {
+    struct hidden of = {hidden, arg};
+    const struct rsw_listing listing = {.prefix = RSW_QUARANTINE, .page = hidden_page, .arg = &of};
+    return rsw_storage_list(storage, &listing, err) == RSW_FAILED ? -1 : 0;
 }

@@ -4,6 +4,8 @@
  *     regsweep/quarantine/README                  says what this is, and how to put all of it back by hand
  *     regsweep/quarantine/<generation>.owner      says which index began it
  *     regsweep/quarantine/<generation>/<key>      a file, under the very key that it was taken from
+ *     regsweep/quarantine/<generation>/…/version  in place of a blob's …/data, where storage can hide that
+ * under its own key (`versions`): says what is hidden
  *
  * So everything of a generation is put back by copying its folder over the root, without overwriting. It is
  * on the same storage, beside `docker/`, where no registry looks; no key in it has a registry's data path as
@@ -39,7 +41,8 @@ struct rsw_setting {
     bool late;   /* by rsw_quarantine_take: its removal may be carried out yet (storage.h) */
 };
 /* The first half of taking files where storage cannot move them in one step (`loose`): what is in place, and
- * has no copy yet, is copied, which can last. Nothing is out of sight yet. Elsewhere nothing happens. */
+ * has no copy yet, is copied, which can last; or, where it is hidden, noted. Nothing is out of sight yet.
+ * Elsewhere nothing happens. */
 void rsw_quarantine_copy(struct rsw_storage *storage, uint64_t generation, struct rsw_setting *settings,
                          size_t count);
 /* Takes files out of the registry's sight, each in one step; where storage is `loose`, those that
@@ -56,7 +59,9 @@ void rsw_quarantine_take(struct rsw_storage *storage, uint64_t generation, struc
  */
 void rsw_quarantine_return(struct rsw_storage *storage, uint64_t generation, struct rsw_setting *settings,
                            size_t count);
-/* Removes copies. RSW_FOUND: removed. RSW_ABSENT: there was none. */
+/* Is there a copy of it, or a record of its being hidden? Three answers. */
+int rsw_quarantine_has(struct rsw_storage *storage, uint64_t generation, const char *key);
+/* Removes copies, and what is hidden. RSW_FOUND: removed. RSW_ABSENT: there was none. */
 void rsw_quarantine_purge(struct rsw_storage *storage, uint64_t generation, struct rsw_setting *settings,
                           size_t count);
 /* Removes the copies of what is in its place. RSW_FOUND; RSW_FAILED: EEXIST (what is in its place says
@@ -83,5 +88,17 @@ int rsw_quarantine_claim(struct rsw_storage *storage, uint64_t generation, const
 
 /* Its generation has ended: nobody's, unless files are left in it. What cannot be removed stays. */
 void rsw_quarantine_leave(struct rsw_storage *storage, uint64_t generation);
+
+/* The key of what a file in quarantine stands for: for the record of a blob's data that is hidden, of the
+ * data; else the key itself. `key` is without the generation. The caller frees it; NULL: out of memory. */
+char *rsw_quarantine_data_of(const char *key);
+/* Calls `hidden` with the key of each blob's data that lies hidden under it, for any generation, ours or
+ * another's. 0, or -1: they could not all be listed, or `hidden` said so. */
+int rsw_quarantine_each_hidden(struct rsw_storage *storage,
+                               int (*hidden)(void *arg, const char *key, struct rsw_error *err), void *arg,
+                               struct rsw_error *err);
+
+/* The text of the README. Internal to the quarantine. 0 or -1. */
+int rsw_quarantine_readme(struct rsw_buf *out, const struct rsw_storage *storage, struct rsw_error *err);
 
 #endif

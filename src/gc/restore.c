@@ -208,10 +208,7 @@ static int failed_or_lost(enum rsw_restored *out, struct restore *restore, const
     }
     *out = RSW_RESTORED_LOST;
     for (size_t i = 0; i < count && named->key[0] != 0; i++) {
-        char copy[RSW_QUARANTINE_KEY_MAX];
-        struct rsw_look look = {.key = rsw_quarantine_key(copy, ids[i], named->key)};
-        rsw_storage_look(restore->storage, &look, 1);
-        if (look.answer != RSW_ABSENT) {
+        if (rsw_quarantine_has(restore->storage, ids[i], named->key) != RSW_ABSENT) {
             *out = RSW_RESTORED_FAILED;
         }
     }

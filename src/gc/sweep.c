@@ -5,6 +5,7 @@
 #include "gc/folders.h"
 #include "gc/generation.h"
 #include "gc/lease.h"
+#include "gc/old_versions.h"
 #include "gc/online.h"
 #include "gc/others.h"
 #include "gc/tidy.h"
@@ -52,6 +53,25 @@ static int take_lease(const struct rsw_online *online, struct rsw_error *err) {
 
 /* ---- beside a registry that is stopped ---- */
 
+static int tell_failed(const struct rsw_sweep_result *result, struct rsw_error *err) {
+    uint64_t failed = result->failed + result->old.failed;
+    return failed == 0 ? 0
+                       : rsw_error_set(err, RSW_EPARTIAL, 0,
+                                       "%" PRIu64 " objects could not be removed: see the warnings; the next "
+                                       "run tries again",
+                                       failed);
+}
+
+static int remove_planned(struct rsw_run *run, const struct rsw_plan *plan,
+                          const struct rsw_mark_options *mark, struct rsw_error *err) {
+    if (plan->count > 0) {
+        return rsw_generation_begin(run, plan, mark, err) == 0 ? rsw_generation_finish(run, err) : -1;
+    }
+    return rsw_generation_abandon(run->index, mark->now_ms, err) == 0
+               ? rsw_tidy(run->index, run->storage, plan->seq, run->options->clock, err)
+               : -1;
+}
+
 /* What sweeps beside the running registry had taken comes back, ours and that of others; then all of storage
  * is read. */
 static int begin_offline(struct rsw_online *online, struct rsw_error *err) {
@@ -85,21 +105,10 @@ static int decide_and_remove(struct rsw_sweep_result *result, struct rsw_online 
         0) {
         return -1;
     }
-    if (plan.count == 0) {
-        return rsw_generation_abandon(index, mark.now_ms, err) == 0
-                   ? rsw_tidy(index, storage, plan.seq, options->clock, err)
-                   : -1;
-    }
-    if (rsw_generation_begin(&run, &plan, &mark, err) != 0 || rsw_generation_finish(&run, err) != 0) {
-        return -1;
-    }
-    if (result->failed > 0) {
-        return rsw_error_set(err, RSW_EPARTIAL, 0,
-                             "%" PRIu64
-                             " objects could not be removed: see the warnings; the next run tries again",
-                             result->failed);
-    }
-    return 0;
+    return remove_planned(&run, &plan, &mark, err) == 0 &&
+                   rsw_old_versions_purge(result, index, storage, online->audit, options, err) == 0
+               ? tell_failed(result, err)
+               : -1;
 }
 
 static int sweep_offline(struct rsw_sweep_result *result, struct rsw_index *index,
@@ -167,6 +176,10 @@ static int advance_and_begin(struct rsw_online *online, int64_t *left_ms, struct
         result->failed = older.failed;
         result->spared = older.spared;
         result->freed = older.freed;
+    }
+    if (rc == 0) {
+        rc = rsw_old_versions_purge(result, online->index, online->storage, online->audit, online->options,
+                                    err);
     }
     return rsw_online_settle_lease(online->index, online->options->lease, rc == 0 ? err : NULL) == 0 ? rc
                                                                                                      : -1;
@@ -238,13 +251,7 @@ static int sweep_online(struct rsw_sweep_result *result, struct rsw_index *index
         return -1;
     }
     result->due_ms = options->wait || left_ms == INT64_MAX ? 0 : rsw_clock_now_ms(options->clock) + left_ms;
-    if (result->failed > 0) {
-        return rsw_error_set(err, RSW_EPARTIAL, 0,
-                             "%" PRIu64
-                             " objects could not be removed: see the warnings; the next run tries again",
-                             result->failed);
-    }
-    return 0;
+    return tell_failed(result, err);
 }
 
 /* A client is told of something, and acts on it, within a settle: what it was told of must still be young. So
@@ -268,7 +275,10 @@ int rsw_sweep(struct rsw_sweep_result *result, struct rsw_index *index, struct r
         struct rsw_mark_options mark;
         rsw_decide_options(&mark, options);
         RSW_AUTO_PLAN plan = {.count = 0};
-        return rsw_decide(&plan, result, index, &mark, options, err);
+        return rsw_decide(&plan, result, index, &mark, options, err) != 0 ? -1
+               : storage != NULL && rsw_old_versions_purge(result, index, storage, NULL, options, err) != 0
+                   ? -1
+                   : 0;
     }
     if (storage == NULL || options->audit_file == NULL) {
         return rsw_error_set(err, RSW_EINVAL, 0, "a confirmed sweep needs storage and an audit file");

@@ -30,7 +30,7 @@ size_t rsw_memory_find(const struct rsw_memory *memory, const char *key) {
     return low;
 }
 
-static struct rsw_memory_file *find_file(const struct rsw_memory *memory, const char *key) {
+struct rsw_memory_file *rsw_memory_get(const struct rsw_memory *memory, const char *key) {
     size_t at = rsw_memory_find(memory, key);
     return at < memory->count && strcmp(memory->files[at].key, key) == 0 ? &memory->files[at] : NULL;
 }
@@ -70,8 +70,7 @@ int rsw_memory_count(struct rsw_memory *memory) {
     return memory->countdown_errnum;
 }
 
-/* The fault that this request must meet, or 0. */
-static int fault_of(struct rsw_memory *memory, const char *key) {
+int rsw_memory_fault_of(struct rsw_memory *memory, const char *key) {
     int errnum = rsw_memory_count(memory);
     return errnum != 0 ? errnum : rsw_memory_fault(memory, key);
 }
@@ -83,12 +82,12 @@ static int answer_of(int errnum) {
 /* The file, or NULL and why not: ENOENT, EISDIR, or a fault. */
 static struct rsw_memory_file *open_file(struct rsw_memory *memory, const char *key, int *errnum,
                                          bool *is_fault) {
-    *errnum = fault_of(memory, key);
+    *errnum = rsw_memory_fault_of(memory, key);
     *is_fault = *errnum != 0;
     if (*is_fault) {
         return NULL;
     }
-    struct rsw_memory_file *file = find_file(memory, key);
+    struct rsw_memory_file *file = rsw_memory_get(memory, key);
     if (file == NULL) {
         *errnum = !memory->base.flat && rsw_memory_has_dir(memory, key) ? EISDIR : ENOENT;
     }
@@ -134,8 +133,7 @@ static void memory_read(struct rsw_storage *storage, struct rsw_read *reads, siz
     unlock(memory);
 }
 
-/* Takes a file out of the table; what it owns is the caller's. */
-static struct rsw_memory_file take_out(struct rsw_memory *memory, struct rsw_memory_file *file) {
+struct rsw_memory_file rsw_memory_take_out(struct rsw_memory *memory, struct rsw_memory_file *file) {
     struct rsw_memory_file taken = *file;
     memory->count--;
     memmove(file, file + 1, (memory->count - (size_t)(file - memory->files)) * sizeof *file);
@@ -150,9 +148,12 @@ static void memory_remove(struct rsw_storage *storage, struct rsw_removal *remov
         struct rsw_memory_file *file = open_file(memory, removal->key, &removal->errnum, &is_fault);
         removal->answer = is_fault ? RSW_FAILED : answer_of(removal->errnum);
         if (file != NULL) {
-            struct rsw_memory_file taken = take_out(memory, file);
+            struct rsw_memory_file taken = rsw_memory_take_out(memory, file);
             free(taken.key);
             free(taken.bytes);
+        }
+        if (!is_fault) {
+            rsw_memory_forget(memory, removal->key, UINT64_MAX);
         }
     }
     unlock(memory);
@@ -160,9 +161,9 @@ static void memory_remove(struct rsw_storage *storage, struct rsw_removal *remov
 
 static int memory_prune(struct rsw_storage *storage, const char *dir, struct rsw_error *err) {
     struct rsw_memory *memory = lock(storage);
-    int errnum = fault_of(memory, dir);
+    int errnum = rsw_memory_fault_of(memory, dir);
     int answer = dir[0] == 0 || rsw_memory_has_dir(memory, dir) ? RSW_FOUND : RSW_ABSENT;
-    if (errnum == 0 && answer == RSW_ABSENT && find_file(memory, dir) != NULL) {
+    if (errnum == 0 && answer == RSW_ABSENT && rsw_memory_get(memory, dir) != NULL) {
         errnum = ENOTDIR;
     }
     unlock(memory);
@@ -177,10 +178,11 @@ static void memory_rmdir(struct rsw_storage *storage, struct rsw_removal *remova
     struct rsw_memory *memory = lock(storage);
     for (size_t i = 0; i < count; i++) {
         struct rsw_removal *removal = &removals[i];
-        removal->errnum = fault_of(memory, removal->key);
+        removal->errnum = rsw_memory_fault_of(memory, removal->key);
         if (removal->errnum == 0 && rsw_memory_has_dir(memory, removal->key)) {
             removal->errnum = ENOTEMPTY;
-        } else if (removal->errnum == 0 && !memory->base.flat && find_file(memory, removal->key) != NULL) {
+        } else if (removal->errnum == 0 && !memory->base.flat &&
+                   rsw_memory_get(memory, removal->key) != NULL) {
             removal->errnum = ENOTDIR;
         }
         removal->answer = removal->errnum == 0 ? RSW_ABSENT : RSW_FAILED;
@@ -207,13 +209,13 @@ static bool insert_at(struct rsw_memory *memory, size_t at) {
 /* Why no file can be made under this key, or 0: there is one, or a folder, or one of its folders is a file.
  */
 static int obstacle(const struct rsw_memory *memory, const char *key) {
-    if (find_file(memory, key) != NULL || (!memory->base.flat && rsw_memory_has_dir(memory, key))) {
+    if (rsw_memory_get(memory, key) != NULL || (!memory->base.flat && rsw_memory_has_dir(memory, key))) {
         return EEXIST;
     }
     for (const char *slash = strchr(key, '/'); !memory->base.flat && slash != NULL;
          slash = strchr(slash + 1, '/')) {
         char *above = strndup(key, (size_t)(slash - key));
-        bool is_file = above == NULL || find_file(memory, above) != NULL;
+        bool is_file = above == NULL || rsw_memory_get(memory, above) != NULL;
         free(above);
         if (is_file) {
             return ENOTDIR;
@@ -222,13 +224,13 @@ static int obstacle(const struct rsw_memory *memory, const char *key) {
     return 0;
 }
 
-/* Takes `file` over, on success. 0 or an errno. */
-static int add_file(struct rsw_memory *memory, const struct rsw_memory_file *file) {
+int rsw_memory_add(struct rsw_memory *memory, const struct rsw_memory_file *file) {
     size_t at = rsw_memory_find(memory, file->key);
     if (!insert_at(memory, at)) {
         return ENOMEM;
     }
     memory->files[at] = *file;
+    memory->files[at].version = file->version != 0 ? file->version : ++memory->next_version;
     return 0;
 }
 
@@ -258,10 +260,11 @@ static int move_one(struct rsw_memory *memory, const struct rsw_move *move) {
     if (key == NULL) {
         return ENOMEM;
     }
-    struct rsw_memory_file moved = take_out(memory, file); /* and so there is room */
+    struct rsw_memory_file moved = rsw_memory_take_out(memory, file); /* and so there is room */
     free(moved.key);
     moved.key = key;
-    return add_file(memory, &moved);
+    moved.version = 0;
+    return rsw_memory_add(memory, &moved);
 }
 
 static void memory_move(struct rsw_storage *storage, struct rsw_move *moves, size_t count) {
@@ -273,16 +276,15 @@ static void memory_move(struct rsw_storage *storage, struct rsw_move *moves, siz
     unlock(memory);
 }
 
-/* A file of its own, with these bytes. 0 or an errno. */
-static int make_file(struct rsw_memory *memory, const char *key, const void *bytes, size_t len,
-                     int64_t mtime_ms) {
+int rsw_memory_make(struct rsw_memory *memory, const char *key, const void *bytes, size_t len,
+                    int64_t mtime_ms) {
     struct rsw_memory_file file = {.key = strdup(key), .len = len, .mtime_ms = mtime_ms};
     file.bytes = malloc(len > 0 ? len : 1);
     if (file.key != NULL && file.bytes != NULL) {
         if (len > 0) {
             memcpy(file.bytes, bytes, len);
         }
-        if (add_file(memory, &file) == 0) {
+        if (rsw_memory_add(memory, &file) == 0) {
             return 0;
         }
     }
@@ -297,16 +299,17 @@ static void memory_copy(struct rsw_storage *storage, struct rsw_move *copies, si
         struct rsw_memory_file *file;
         int errnum = open_source(memory, &copies[i], &file);
         copies[i].errnum =
-            errnum != 0 ? errnum : make_file(memory, copies[i].to, file->bytes, file->len, file->mtime_ms);
+            errnum != 0 ? errnum
+                        : rsw_memory_make(memory, copies[i].to, file->bytes, file->len, file->mtime_ms);
         copies[i].answer = answer_of(copies[i].errnum);
     }
     unlock(memory);
 }
 
 static int write_one(struct rsw_memory *memory, const struct rsw_write *write) {
-    int errnum = fault_of(memory, write->key);
+    int errnum = rsw_memory_fault_of(memory, write->key);
     errnum = errnum != 0 ? errnum : obstacle(memory, write->key);
-    return errnum != 0 ? errnum : make_file(memory, write->key, write->bytes, write->len, 0);
+    return errnum != 0 ? errnum : rsw_memory_make(memory, write->key, write->bytes, write->len, 0);
 }
 
 static void memory_write(struct rsw_storage *storage, struct rsw_write *writes, size_t count) {
@@ -327,6 +330,11 @@ static void memory_free(struct rsw_storage *storage) {
     for (size_t i = 0; i < memory->fault_count; i++) {
         free(memory->faults[i].key);
     }
+    for (size_t i = 0; i < memory->hidden_count; i++) {
+        free(memory->hidden[i].key);
+        free(memory->hidden[i].bytes);
+    }
+    free(memory->hidden);
     free(memory->files);
     free(memory->faults);
     pthread_mutex_destroy(&memory->lock);
@@ -343,6 +351,10 @@ int rsw_storage_open_memory(struct rsw_storage **out, struct rsw_error *err) {
                                                .move = memory_move,
                                                .copy = memory_copy,
                                                .write = memory_write,
+                                               .note = rsw_memory_note,
+                                               .hide = rsw_memory_hide,
+                                               .show = rsw_memory_show,
+                                               .drop = rsw_memory_drop,
                                                .free = memory_free};
     *out = NULL;
     struct rsw_memory *memory = calloc(1, sizeof *memory);
@@ -370,13 +382,14 @@ int rsw_memory_put(struct rsw_storage *storage, const char *key, const void *byt
         memcpy(file.bytes, bytes, len);
     }
     struct rsw_memory *memory = lock(storage);
-    struct rsw_memory_file *old = find_file(memory, key);
+    struct rsw_memory_file *old = rsw_memory_get(memory, key);
     if (ok && old != NULL) {
         struct rsw_memory_file swap = *old;
         *old = file;
+        old->version = ++memory->next_version;
         file = swap;
     } else if (ok) {
-        ok = add_file(memory, &file) == 0;
+        ok = rsw_memory_add(memory, &file) == 0;
         if (ok) {
             file = (struct rsw_memory_file){.key = NULL};
         }
@@ -433,5 +446,13 @@ void rsw_memory_loose(struct rsw_storage *storage) {
     struct rsw_memory *memory = lock(storage);
     memory->base.flat = true;
     memory->base.loose = true;
+    unlock(memory);
+}
+
+void rsw_memory_versions(struct rsw_storage *storage) {
+    struct rsw_memory *memory = lock(storage);
+    memory->base.flat = true;
+    memory->base.loose = true;
+    memory->base.versions = true;
     unlock(memory);
 }

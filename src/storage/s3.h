@@ -141,6 +141,23 @@ void rsw_s3_request_judge(struct rsw_s3_request *request);
 /* What a code of S3's is as an errno, EIO if we know none; *again: another try may help. */
 int rsw_s3_errno_of(const char *code, bool *again);
 
+/* ---- deletions (s3_remove.c) ---- */
+
+/* A key to be deleted (where the bucket keeps versions a marker is put on it), or one version of it. */
+struct rsw_s3_victim {
+    const char *key;     /* borrowed; as the bucket has it */
+    const char *version; /* borrowed; "": the key */
+    size_t owner;        /* the caller's: they are put in another order */
+    int errnum;          /* 0: deleted. ENOENT: the store says that there is none */
+    bool late;           /* one try at least got no answer: the store may carry it out yet */
+    bool told, again;    /* of the sender */
+};
+/* Any number, by the thousand; each has its answer when this returns. */
+void rsw_s3_delete(struct rsw_s3 *s3, struct rsw_s3_victim *victims, size_t count);
+/* The two kinds of rsw_s3_remove: keys alone, or with all versions that they have (s3_erase.c). */
+void rsw_s3_remove_keys(struct rsw_s3 *s3, struct rsw_removal *removals, size_t count);
+void rsw_s3_remove_versions(struct rsw_s3 *s3, struct rsw_removal *removals, size_t count);
+
 /* ---- the operations ---- */
 
 /* Copies an object of that size in parts (s3_parts.c). `source`: a header. 0, or an errno: then nothing of it
@@ -156,8 +173,15 @@ void rsw_s3_rmdir(struct rsw_storage *storage, struct rsw_removal *removals, siz
 void rsw_s3_move(struct rsw_storage *storage, struct rsw_move *moves, size_t count);
 void rsw_s3_copy(struct rsw_storage *storage, struct rsw_move *copies, size_t count);
 int rsw_s3_call_off(struct rsw_storage *storage, struct rsw_unfinished *unfinished, struct rsw_error *err);
+int rsw_s3_old_versions(struct rsw_storage *storage, struct rsw_old_versions *old, struct rsw_error *err);
 void rsw_s3_habits(struct rsw_storage *storage, struct rsw_store_habits *habits);
 void rsw_s3_write(struct rsw_storage *storage, struct rsw_write *writes, size_t count);
+void rsw_s3_note(struct rsw_storage *storage, struct rsw_hiding *hidings, size_t count);
+void rsw_s3_hide(struct rsw_storage *storage, struct rsw_hiding *hidings, size_t count);
+void rsw_s3_show(struct rsw_storage *storage, struct rsw_hiding *hidings, size_t count);
+void rsw_s3_drop(struct rsw_storage *storage, struct rsw_hiding *hidings, size_t count);
+/* Sets storage->versions: whether files are hidden and removed by their versions. */
+void rsw_s3_ask_versions(struct rsw_s3 *s3);
 
 /* RSW_ABSENT only for ENOENT. */
 static inline int rsw_s3_answer_of(int errnum) {

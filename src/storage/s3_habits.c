@@ -1,5 +1,5 @@
 /* What a bucket keeps, deletes or moves by itself: versions, locks, rules of its lifecycle. */
-#include "storage/s3.h"
+#include "storage/s3_versions.h"
 
 #include "util/cleanup.h"
 
@@ -119,6 +119,64 @@ static int ask_rules(struct rsw_s3 *s3, struct rsw_store_habits *habits) {
     }
     return rsw_s3_xml_walk(bytes.data, bytes.len, on_element, &reader, &err) == RSW_FOUND ? habits->rules
                                                                                           : RSW_FAILED;
+}
+
+/* ---- do we go by versions? ---- */
+
+/* A version that is not there, of a key that nobody writes: whoever may not delete versions is told so. */
+static bool may_delete_versions(struct rsw_s3 *s3) {
+    struct rsw_s3_request request = {
+        .method = "DELETE", .key = "regsweep/nothing", .query = "versionId=null"};
+    rsw_s3_send(s3, &request, 1);
+    rsw_buf_release(&request.bytes);
+    return request.errnum == 0 || request.errnum == ENOENT;
+}
+
+static bool may_list_versions(struct rsw_s3 *s3) {
+    struct rsw_s3_history history = {.key = "regsweep/nothing"};
+    rsw_s3_histories(s3, &history, 1);
+    bool may = history.errnum == 0;
+    rsw_s3_histories_release(&history, 1);
+    return may;
+}
+
+static bool is_enabled(const struct rsw_buf *bytes, const char *name) {
+    RSW_AUTO_BUF text = RSW_BUF_INIT;
+    struct rsw_error err = RSW_ERROR_INIT;
+    return rsw_s3_xml_find(&text, bytes->data, bytes->len, name, &err) == RSW_FOUND &&
+           strcmp((const char *)text.data, "Enabled") == 0;
+}
+
+/* A rule that deletes old versions would delete what is hidden, however long the quarantine. */
+static void note_old(void *arg, const struct rsw_store_rule *rule) {
+    static const char blobs[] = "docker/registry/v2/blobs/";
+    bool *old = arg;
+    size_t len = strlen(rule->prefix) < strlen(blobs) ? strlen(rule->prefix) : strlen(blobs);
+    *old |= rule->old_versions && strncmp(rule->prefix, blobs, len) == 0;
+}
+
+/* A bucket that does not tell, or keeps no versions any more, is swept by copies, as one without is. */
+void rsw_s3_ask_versions(struct rsw_s3 *s3) {
+    RSW_AUTO_BUF bytes = RSW_BUF_INIT;
+    bool old_go = false;
+    struct rsw_store_habits habits = {.rule = note_old, .arg = &old_go};
+    if (ask(s3, "versioning=", "", &bytes) != RSW_FOUND || !is_enabled(&bytes, "Status")) {
+        return;
+    }
+    int rules = ask_rules(s3, &habits);
+    if (is_enabled(&bytes, "MfaDelete") || ask_lock(s3) == RSW_FOUND) {
+        s3->base.remark =
+            "the bucket keeps versions, and locks them or asks for more than a key before one is "
+            "deleted: it is swept by copies, and that frees nothing by itself";
+    } else if (rules == RSW_FAILED || !may_list_versions(s3) || !may_delete_versions(s3)) {
+        s3->base.remark =
+            "the bucket keeps versions, and we may not list or delete them, or see the rules of its "
+            "lifecycle (s3:ListBucketVersions, s3:DeleteObjectVersion, "
+            "s3:GetLifecycleConfiguration): it is swept by copies, and that frees nothing by "
+            "itself";
+    } else {
+        s3->base.versions = !old_go;
+    }
 }
 
 void rsw_s3_habits(struct rsw_storage *storage, struct rsw_store_habits *habits) {

@@ -201,7 +201,7 @@ static int64_t s3_ahead_ms(const struct rsw_storage *storage) {
     return atomic_load(&((const struct rsw_s3 *)storage)->io.ahead_ms);
 }
 
-/* One look, which tells what is wrong with bucket, credentials and clocks. */
+/* One look, which tells what is wrong with bucket, credentials and clocks; then what the bucket keeps. */
 static int try_it(struct rsw_s3 *s3, struct rsw_error *err) {
     char apart[32];
     if (rsw_s3_prune(&s3->base, "", err) == RSW_FAILED) {
@@ -209,6 +209,7 @@ static int try_it(struct rsw_s3 *s3, struct rsw_error *err) {
     }
     int64_t ahead_ms = atomic_load(&s3->io.ahead_ms);
     if (ahead_ms >= -SKEW_MAX_MS && ahead_ms <= SKEW_MAX_MS) {
+        rsw_s3_ask_versions(s3);
         return 0;
     }
     return rsw_error_set(
@@ -237,7 +238,12 @@ int rsw_storage_open_s3(struct rsw_storage **out, const char *url, const struct 
                                                .move = rsw_s3_move,
                                                .copy = rsw_s3_copy,
                                                .write = rsw_s3_write,
+                                               .note = rsw_s3_note,
+                                               .hide = rsw_s3_hide,
+                                               .show = rsw_s3_show,
+                                               .drop = rsw_s3_drop,
                                                .call_off = rsw_s3_call_off,
+                                               .old_versions = rsw_s3_old_versions,
                                                .habits = rsw_s3_habits,
                                                .ahead_ms = s3_ahead_ms,
                                                .requests = s3_requests,

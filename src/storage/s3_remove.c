@@ -1,4 +1,4 @@
-/* Removing: up to a thousand keys a request, each with its own answer. */
+/* Deleting: up to a thousand keys or versions a request, each with its own answer. */
 #include "storage/s3.h"
 
 #include "util/crypto.h"
@@ -10,16 +10,9 @@
 /* Batches of one call under way at once. */
 #define BATCHES 4
 
-struct key {
-    const char *full; /* as the bucket has it */
-    struct rsw_removal *removal;
-    bool told; /* the answer names it */
-    bool again;
-};
-
-/* What one request removes. */
+/* What one request deletes. */
 struct batch {
-    struct key *keys; /* borrowed; sorted */
+    struct rsw_s3_victim *victims; /* borrowed; sorted */
     size_t count;
     struct rsw_buf body;
     char md5[64]; /* a header */
@@ -39,14 +32,24 @@ static int add_escaped(struct rsw_buf *out, const char *text) {
     return rc;
 }
 
+static int add_element(struct rsw_buf *out, const char *begin, const char *text, const char *end) {
+    return rsw_buf_addf(out, NULL, "%s", begin) != 0 || add_escaped(out, text) != 0 ||
+                   rsw_buf_addf(out, NULL, "%s", end) != 0
+               ? -1
+               : 0;
+}
+
 static int make_body(struct batch *batch) {
     rsw_buf_clear(&batch->body);
     int rc = rsw_buf_addf(&batch->body, NULL,
                           "<Delete xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Quiet>false</Quiet>");
     for (size_t i = 0; i < batch->count && rc == 0; i++) {
-        rc = rsw_buf_addf(&batch->body, NULL, "<Object><Key>");
-        rc = rc == 0 ? add_escaped(&batch->body, batch->keys[i].full) : -1;
-        rc = rc == 0 ? rsw_buf_addf(&batch->body, NULL, "</Key></Object>") : -1;
+        const struct rsw_s3_victim *victim = &batch->victims[i];
+        rc = add_element(&batch->body, "<Object><Key>", victim->key, "</Key>");
+        if (rc == 0 && victim->version[0] != 0) {
+            rc = add_element(&batch->body, "<VersionId>", victim->version, "</VersionId>");
+        }
+        rc = rc == 0 ? rsw_buf_addf(&batch->body, NULL, "</Object>") : -1;
     }
     return rc == 0 ? rsw_buf_addf(&batch->body, NULL, "</Delete>") : -1;
 }
@@ -69,49 +72,51 @@ static int make_md5(struct batch *batch) {
 
 /* ---- the answer ---- */
 
-static int compare_keys(const void *a, const void *b) {
-    return strcmp(((const struct key *)a)->full, ((const struct key *)b)->full);
+static int compare(const void *a, const void *b) {
+    const struct rsw_s3_victim *one = a;
+    const struct rsw_s3_victim *other = b;
+    int keys = strcmp(one->key, other->key);
+    return keys != 0 ? keys : strcmp(one->version, other->version);
 }
 
-static void tell(struct key *key, const char *code) {
-    key->again = false;
-    key->removal->errnum = code == NULL ? 0 : rsw_s3_errno_of(code, &key->again);
-    key->removal->answer = rsw_s3_answer_of(key->removal->errnum);
-    key->told = true;
+static void tell(struct rsw_s3_victim *victim, const char *code) {
+    victim->again = false;
+    victim->errnum = code == NULL ? 0 : rsw_s3_errno_of(code, &victim->again);
+    victim->told = true;
 }
 
-/* A key is removed only if the answer names it. The same key may have been asked for twice. */
+/* One is deleted only if the answer names it. The same may have been asked for twice. */
 static int on_object(void *arg, const struct rsw_s3_object *object, struct rsw_error *err) {
     struct batch *batch = arg;
     (void)err;
     if (object == NULL) {
         for (size_t i = 0; i < batch->count; i++) {
-            batch->keys[i].told = false;
+            batch->victims[i].told = false;
         }
         return 0;
     }
-    const struct key wanted = {.full = object->key};
-    struct key *key = bsearch(&wanted, batch->keys, batch->count, sizeof *batch->keys, compare_keys);
-    if (key == NULL) {
+    const struct rsw_s3_victim wanted = {.key = object->key, .version = object->version};
+    struct rsw_s3_victim *victim =
+        bsearch(&wanted, batch->victims, batch->count, sizeof *batch->victims, compare);
+    if (victim == NULL) {
         return 0;
     }
-    while (key > batch->keys && strcmp(key[-1].full, object->key) == 0) {
-        key--;
+    while (victim > batch->victims && compare(&victim[-1], &wanted) == 0) {
+        victim--;
     }
-    for (; key < batch->keys + batch->count && strcmp(key->full, object->key) == 0; key++) {
-        tell(key, object->code);
+    for (; victim < batch->victims + batch->count && compare(victim, &wanted) == 0; victim++) {
+        tell(victim, object->code);
     }
     return 0;
 }
 
 static void take_answer(struct batch *batch, int errnum, bool late) {
     for (size_t i = 0; i < batch->count; i++) {
-        struct key *key = &batch->keys[i];
-        key->removal->late |= late;
-        if (errnum != 0 || !key->told) {
-            key->removal->answer = RSW_FAILED;
-            key->removal->errnum = errnum == 0 || errnum == ENOENT ? EIO : errnum;
-            key->again = errnum == 0; /* answered, but without a word of this one */
+        struct rsw_s3_victim *victim = &batch->victims[i];
+        victim->late |= late;
+        if (errnum != 0 || !victim->told) {
+            victim->errnum = errnum == 0 || errnum == ENOENT ? EIO : errnum;
+            victim->again = errnum == 0; /* answered, but without a word of this one */
         }
     }
 }
@@ -119,14 +124,15 @@ static void take_answer(struct batch *batch, int errnum, bool late) {
 /* ---- the whole ---- */
 
 /* Up to BATCHES requests, at once. */
-static void send_batches(struct rsw_s3 *s3, struct key *keys, size_t count) {
+static void send_batches(struct rsw_s3 *s3, struct rsw_s3_victim *victims, size_t count) {
     struct batch batches[BATCHES];
     struct rsw_s3_request requests[BATCHES];
     size_t made = 0;
     for (size_t at = 0; at < count; at += RSW_S3_KEYS_MAX) {
         struct batch *batch = &batches[made];
         size_t left = count - at;
-        *batch = (struct batch){.keys = keys + at, .count = left < RSW_S3_KEYS_MAX ? left : RSW_S3_KEYS_MAX};
+        *batch =
+            (struct batch){.victims = victims + at, .count = left < RSW_S3_KEYS_MAX ? left : RSW_S3_KEYS_MAX};
         if (make_body(batch) != 0 || make_md5(batch) != 0) {
             take_answer(batch, ENOMEM, false);
             rsw_buf_release(&batch->body);
@@ -149,30 +155,35 @@ static void send_batches(struct rsw_s3 *s3, struct key *keys, size_t count) {
     }
 }
 
-/* Those that are to be asked for again, together. */
-static size_t keep_unanswered(struct key *keys, size_t count) {
+/* Puts those that are to be asked for again first. How many. */
+static size_t gather_unanswered(struct rsw_s3_victim *victims, size_t count) {
     size_t kept = 0;
     for (size_t i = 0; i < count; i++) {
-        if (keys[i].again) {
-            keys[kept++] = keys[i];
+        if (victims[i].again) {
+            struct rsw_s3_victim victim = victims[i];
+            victims[i] = victims[kept];
+            victims[kept++] = victim;
         }
     }
     return kept;
 }
 
-static void remove_all(struct rsw_s3 *s3, struct key *keys, size_t count) {
-    qsort(keys, count, sizeof *keys, compare_keys);
+void rsw_s3_delete(struct rsw_s3 *s3, struct rsw_s3_victim *victims, size_t count) {
     for (unsigned attempt = 0; count > 0 && attempt < s3->tries; attempt++) {
         if (attempt > 0) {
             rsw_s3_pause(s3, attempt);
         }
+        qsort(victims, count, sizeof *victims, compare);
         for (size_t at = 0; at < count; at += BATCHES * RSW_S3_KEYS_MAX) {
             size_t left = count - at;
-            send_batches(s3, keys + at, left < BATCHES * RSW_S3_KEYS_MAX ? left : BATCHES * RSW_S3_KEYS_MAX);
+            send_batches(s3, victims + at,
+                         left < BATCHES * RSW_S3_KEYS_MAX ? left : BATCHES * RSW_S3_KEYS_MAX);
         }
-        count = keep_unanswered(keys, count);
+        count = gather_unanswered(victims, count);
     }
 }
+
+/* ---- files ---- */
 
 /* XML cannot hold these, and no registry makes such a key. */
 static bool has_control(const char *key) {
@@ -185,36 +196,51 @@ static bool has_control(const char *key) {
 }
 
 /* The keys as the bucket has them, written one after the other into `names`. How many. */
-static size_t make_keys(struct key *keys, char *names, const struct rsw_s3 *s3, struct rsw_removal *removals,
-                        size_t count) {
+static size_t make_victims(struct rsw_s3_victim *victims, char *names, const struct rsw_s3 *s3,
+                           struct rsw_removal *removals, size_t count) {
     size_t made = 0;
     for (size_t i = 0; i < count; i++) {
         removals[i].answer = RSW_FAILED;
         removals[i].errnum = EINVAL;
         if (!has_control(removals[i].key)) {
-            keys[made++] = (struct key){.full = names, .removal = &removals[i]};
+            victims[made++] = (struct rsw_s3_victim){.key = names, .version = "", .owner = i};
             names = stpcpy(stpcpy(names, s3->prefix), removals[i].key) + 1;
         }
     }
     return made;
 }
 
-void rsw_s3_remove(struct rsw_storage *storage, struct rsw_removal *removals, size_t count) {
-    struct rsw_s3 *s3 = (struct rsw_s3 *)storage;
+void rsw_s3_remove_keys(struct rsw_s3 *s3, struct rsw_removal *removals, size_t count) {
     size_t bytes = 1;
     for (size_t i = 0; i < count; i++) {
         bytes += strlen(s3->prefix) + strlen(removals[i].key) + 1;
     }
-    struct key *keys = calloc(count + 1, sizeof *keys);
+    struct rsw_s3_victim *victims = calloc(count + 1, sizeof *victims);
     char *names = malloc(bytes);
-    if (keys == NULL || names == NULL) {
+    if (victims == NULL || names == NULL) {
         for (size_t i = 0; i < count; i++) {
             removals[i].answer = RSW_FAILED;
             removals[i].errnum = ENOMEM;
         }
     } else {
-        remove_all(s3, keys, make_keys(keys, names, s3, removals, count));
+        size_t made = make_victims(victims, names, s3, removals, count);
+        rsw_s3_delete(s3, victims, made);
+        for (size_t i = 0; i < made; i++) {
+            struct rsw_removal *removal = &removals[victims[i].owner];
+            removal->errnum = victims[i].errnum;
+            removal->answer = rsw_s3_answer_of(victims[i].errnum);
+            removal->late = victims[i].late;
+        }
     }
-    free(keys);
+    free(victims);
     free(names);
+}
+
+void rsw_s3_remove(struct rsw_storage *storage, struct rsw_removal *removals, size_t count) {
+    struct rsw_s3 *s3 = (struct rsw_s3 *)storage;
+    if (storage->versions) {
+        rsw_s3_remove_versions(s3, removals, count);
+    } else {
+        rsw_s3_remove_keys(s3, removals, count);
+    }
 }

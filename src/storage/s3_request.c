@@ -267,6 +267,7 @@ struct meaning {
 /* Codes that mean something else than their status does. */
 static const struct meaning meanings[] = {
     {"NoSuchKey", ENOENT, false},
+    {"NoSuchVersion", ENOENT, false},
     {"NoSuchBucket", ENODEV, false},
     {"PreconditionFailed", EEXIST, false},
     {"InvalidRange", ERANGE, false},

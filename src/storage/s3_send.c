@@ -105,7 +105,8 @@ static enum rsw_s3_cost cost_of(const struct rsw_s3_request *request) {
     case 'H':
         return RSW_S3_LOOKS;
     case 'G':
-        return request->expected == RSW_S3_LIST ? RSW_S3_LISTS : RSW_S3_READS;
+        return request->expected == RSW_S3_LIST || request->expected == RSW_S3_VERSIONS ? RSW_S3_LISTS
+                                                                                        : RSW_S3_READS;
     case 'P':
         return request->expected == RSW_S3_DELETED ? RSW_S3_REMOVALS : RSW_S3_WRITES;
     default:

@@ -39,7 +39,15 @@ static struct rsw_library library = RSW_LIBRARY(REGSWEEP_LIBEXPAT, expat, functi
 #define TEXT_MAX ((size_t)3 * RSW_S3_KEY_MAX)
 #define DEPTH_MAX 16
 
-enum seen { SEEN_KEY = 1, SEEN_SIZE = 2, SEEN_TIME = 4, SEEN_CODE = 8, SEEN_TRUNCATED = 16 };
+enum seen {
+    SEEN_KEY = 1,
+    SEEN_SIZE = 2,
+    SEEN_TIME = 4,
+    SEEN_CODE = 8,
+    SEEN_TRUNCATED = 16,
+    SEEN_VERSION = 32,
+    SEEN_LATEST = 64,
+};
 
 struct reader {
     XML_Parser parser;
@@ -50,7 +58,7 @@ struct reader {
     int failed;  /* the reading ends with -1 */
     bool broken; /* it is none of our documents */
     unsigned depth;
-    bool in_object; /* below <Contents>, <Deleted>, or <Error> of a DeleteResult */
+    bool in_object; /* below <Contents>, <Version>, <DeleteMarker>, <Deleted>, or <Error> of a DeleteResult */
     unsigned seen;  /* of the object */
     unsigned root;  /* of the document: SEEN_TRUNCATED */
     size_t key_count;
@@ -58,6 +66,7 @@ struct reader {
     struct rsw_s3_object found;
     char key[TEXT_MAX + 1];
     char code[64];
+    char version[RSW_S3_KEY_MAX + 1];
     char text[TEXT_MAX + 1]; /* of the element at hand */
     size_t text_len;
 };
@@ -73,6 +82,7 @@ static enum rsw_s3_document kind_of(const char *root) {
         enum rsw_s3_document kind;
     } kinds[] = {{"Error", RSW_S3_ERROR},
                  {"ListBucketResult", RSW_S3_LIST},
+                 {"ListVersionsResult", RSW_S3_VERSIONS},
                  {"DeleteResult", RSW_S3_DELETED},
                  {"CopyObjectResult", RSW_S3_COPIED},
                  {"InitiateMultipartUploadResult", RSW_S3_BEGUN},
@@ -87,10 +97,19 @@ static enum rsw_s3_document kind_of(const char *root) {
 }
 
 static bool is_object(const struct reader *reader, const char *name) {
-    return reader->depth == 2 && (reader->out->kind == RSW_S3_LIST
-                                      ? strcmp(name, "Contents") == 0
-                                      : reader->out->kind == RSW_S3_DELETED &&
-                                            (strcmp(name, "Deleted") == 0 || strcmp(name, "Error") == 0));
+    if (reader->depth != 2) {
+        return false;
+    }
+    switch (reader->out->kind) {
+    case RSW_S3_LIST:
+        return strcmp(name, "Contents") == 0;
+    case RSW_S3_VERSIONS:
+        return strcmp(name, "Version") == 0 || strcmp(name, "DeleteMarker") == 0;
+    case RSW_S3_DELETED:
+        return strcmp(name, "Deleted") == 0 || strcmp(name, "Error") == 0;
+    default:
+        return false;
+    }
 }
 
 static void on_start(void *arg, const XML_Char *name, const XML_Char **attributes) {
@@ -106,7 +125,8 @@ static void on_start(void *arg, const XML_Char *name, const XML_Char **attribute
     } else if (is_object(reader, name)) {
         reader->in_object = true;
         reader->seen = 0;
-        reader->found = (struct rsw_s3_object){.key = reader->key};
+        reader->version[0] = 0;
+        reader->found = (struct rsw_s3_object){.key = reader->key, .version = reader->version};
     }
 }
 
@@ -127,16 +147,29 @@ bool rsw_s3_decode(char *text) {
     return rsw_text_unescape(text);
 }
 
+/* What every element of this name has. */
+static unsigned needed_of(const struct reader *reader, const char *name) {
+    switch (reader->out->kind) {
+    case RSW_S3_LIST:
+        return SEEN_KEY | SEEN_SIZE | SEEN_TIME;
+    case RSW_S3_VERSIONS:
+        return SEEN_KEY | SEEN_TIME | SEEN_VERSION | SEEN_LATEST |
+               (strcmp(name, "Version") == 0 ? SEEN_SIZE : 0U);
+    default:
+        return strcmp(name, "Error") == 0 ? SEEN_KEY | SEEN_CODE : SEEN_KEY;
+    }
+}
+
 /* One object is whole. */
 static void end_object(struct reader *reader, const char *name) {
-    bool list = reader->out->kind == RSW_S3_LIST;
-    bool refused = !list && strcmp(name, "Error") == 0;
-    unsigned needed = list ? SEEN_KEY | SEEN_SIZE | SEEN_TIME : refused ? SEEN_KEY | SEEN_CODE : SEEN_KEY;
+    bool refused = reader->out->kind == RSW_S3_DELETED && strcmp(name, "Error") == 0;
+    unsigned needed = needed_of(reader, name);
     reader->in_object = false;
     if ((reader->seen & needed) != needed) {
         break_off(reader);
         return;
     }
+    reader->found.marker = reader->out->kind == RSW_S3_VERSIONS && strcmp(name, "DeleteMarker") == 0;
     reader->found.code = refused ? reader->code : NULL;
     reader->key_count++;
     if (reader->object != NULL && reader->object(reader->arg, &reader->found, reader->err) != 0) {
@@ -153,6 +186,13 @@ static void keep(char *to, size_t room, const char *text) {
     rsw_text_clean(to);
 }
 
+/* The text at hand, whole. False: it is too long. */
+static bool copy(char *to, size_t room, const struct reader *reader) {
+    bool fits = reader->text_len < room;
+    memcpy(to, reader->text, fits ? reader->text_len + 1 : 0);
+    return fits;
+}
+
 static void end_part_of_object(struct reader *reader, const char *name) {
     const char *text = reader->text;
     bool good = true;
@@ -165,6 +205,12 @@ static void end_part_of_object(struct reader *reader, const char *name) {
     } else if (strcmp(name, "LastModified") == 0) {
         good = rsw_time_parse(&reader->found.mtime_ms, text, reader->text_len);
         reader->seen |= SEEN_TIME;
+    } else if (strcmp(name, "VersionId") == 0) {
+        good = copy(reader->version, sizeof reader->version, reader) && reader->text_len > 0;
+        reader->seen |= SEEN_VERSION;
+    } else if (strcmp(name, "IsLatest") == 0) {
+        reader->found.latest = strcmp(text, "true") == 0;
+        reader->seen |= SEEN_LATEST;
     } else if (strcmp(name, "Code") == 0) {
         keep(reader->code, sizeof reader->code, text);
         reader->seen |= SEEN_CODE;
@@ -172,6 +218,14 @@ static void end_part_of_object(struct reader *reader, const char *name) {
     if (!good) {
         break_off(reader);
     }
+}
+
+/* The element that becomes the token. */
+static const char *token_of(enum rsw_s3_document kind) {
+    return kind == RSW_S3_BEGUN      ? "UploadId"
+           : kind == RSW_S3_PART     ? "ETag"
+           : kind == RSW_S3_VERSIONS ? "NextKeyMarker"
+                                     : "NextContinuationToken";
 }
 
 static void end_part_of_root(struct reader *reader, const char *name) {
@@ -186,11 +240,10 @@ static void end_part_of_root(struct reader *reader, const char *name) {
         out->truncated = strcmp(text, "true") == 0;
         good = out->truncated || strcmp(text, "false") == 0;
         reader->root |= SEEN_TRUNCATED;
-    } else if (strcmp(name, out->kind == RSW_S3_BEGUN  ? "UploadId"
-                            : out->kind == RSW_S3_PART ? "ETag"
-                                                       : "NextContinuationToken") == 0) {
-        good = reader->text_len < sizeof out->token;
-        memcpy(out->token, text, good ? reader->text_len + 1 : 0);
+    } else if (strcmp(name, token_of(out->kind)) == 0) {
+        good = copy(out->token, sizeof out->token, reader);
+    } else if (out->kind == RSW_S3_VERSIONS && strcmp(name, "NextVersionIdMarker") == 0) {
+        good = copy(out->next_id, sizeof out->next_id, reader);
     } else if (strcmp(name, "EncodingType") == 0) {
         out->encoded = strcmp(text, "url") == 0;
     } else if (strcmp(name, "KeyCount") == 0) {
@@ -230,6 +283,8 @@ static bool is_whole(const struct reader *reader) {
     case RSW_S3_LIST:
         return (reader->root & SEEN_TRUNCATED) != 0 &&
                (reader->count_said == UINT64_MAX || reader->count_said == reader->key_count);
+    case RSW_S3_VERSIONS:
+        return (reader->root & SEEN_TRUNCATED) != 0;
     case RSW_S3_BEGUN:
     case RSW_S3_PART:
         return reader->out->token[0] != 0;

@@ -15,31 +15,36 @@
 #define RSW_S3_KEY_MAX 1024
 
 enum rsw_s3_document {
-    RSW_S3_NONE,    /* no XML, cut short, or none of these */
-    RSW_S3_ERROR,   /* <Error>: code and message are set */
-    RSW_S3_LIST,    /* <ListBucketResult> */
-    RSW_S3_DELETED, /* <DeleteResult> */
-    RSW_S3_COPIED,  /* <CopyObjectResult> */
-    RSW_S3_BEGUN,   /* <InitiateMultipartUploadResult>: token is the upload's id */
-    RSW_S3_PART,    /* <CopyPartResult>: token is the ETag */
-    RSW_S3_JOINED,  /* <CompleteMultipartUploadResult> */
+    RSW_S3_NONE,     /* no XML, cut short, or none of these */
+    RSW_S3_ERROR,    /* <Error>: code and message are set */
+    RSW_S3_LIST,     /* <ListBucketResult> */
+    RSW_S3_VERSIONS, /* <ListVersionsResult>: token is the key after which it goes on, next_id the version */
+    RSW_S3_DELETED,  /* <DeleteResult> */
+    RSW_S3_COPIED,   /* <CopyObjectResult> */
+    RSW_S3_BEGUN,    /* <InitiateMultipartUploadResult>: token is the upload's id */
+    RSW_S3_PART,     /* <CopyPartResult>: token is the ETag */
+    RSW_S3_JOINED,   /* <CompleteMultipartUploadResult> */
 };
 
-/* An object of a list, or a key of an answer to a deletion. */
+/* An object of a list, a version of one, or a key of an answer to a deletion. */
 struct rsw_s3_object {
     const char *key; /* borrowed until the callback returns, as it stands there */
     uint64_t size;
     int64_t mtime_ms;
-    const char *code; /* of a deletion: NULL if it is deleted, else why not */
+    const char *version; /* likewise; "" if none is named */
+    bool latest;         /* of a version: it is the newest of its key */
+    bool marker;         /* of a version: it says that the key is deleted, and has no bytes */
+    const char *code;    /* of a deletion: NULL if it is deleted, else why not */
 };
 
 struct rsw_s3_answer {
     enum rsw_s3_document kind;
     char code[64]; /* of an error, else "" */
     char message[256];
-    char token[1024]; /* where a list goes on, "" if it does not say; of an upload or a part see above */
-    bool truncated;   /* a list that goes on */
-    bool encoded;     /* its keys must be decoded */
+    char token[RSW_S3_KEY_MAX + 1]; /* where a list goes on, "" if it does not say; else see above */
+    char next_id[RSW_S3_KEY_MAX + 1];
+    bool truncated; /* a list that goes on */
+    bool encoded;   /* its keys must be decoded */
 };
 
 /* Gets each object in the order of the document; NULL: a document begins, forget what came before. What it is

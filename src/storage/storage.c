@@ -154,6 +154,43 @@ void rsw_storage_write(struct rsw_storage *storage, struct rsw_write *writes, si
     storage->ops->write(storage, writes + run, count - run);
 }
 
+/* All that hides and brings back: `call` is the backend's. */
+static void hiding_runs(struct rsw_storage *storage, struct rsw_hiding *hidings, size_t count,
+                        void (*call)(struct rsw_storage *, struct rsw_hiding *, size_t)) {
+    size_t run = 0;
+    for (size_t i = 0; i < count; i++) {
+        bool valid =
+            rsw_storage_key_valid(hidings[i].key, false) && rsw_storage_key_valid(hidings[i].record, false);
+        hidings[i] = (struct rsw_hiding){.key = hidings[i].key,
+                                         .record = hidings[i].record,
+                                         .answer = RSW_FAILED,
+                                         .errnum = valid ? ENOTSUP : EINVAL};
+        if (!valid && call != NULL) {
+            call(storage, hidings + run, i - run);
+            run = i + 1;
+        }
+    }
+    if (call != NULL) {
+        call(storage, hidings + run, count - run);
+    }
+}
+
+void rsw_storage_note(struct rsw_storage *storage, struct rsw_hiding *hidings, size_t count) {
+    hiding_runs(storage, hidings, count, storage->ops->note);
+}
+
+void rsw_storage_hide(struct rsw_storage *storage, struct rsw_hiding *hidings, size_t count) {
+    hiding_runs(storage, hidings, count, storage->ops->hide);
+}
+
+void rsw_storage_show(struct rsw_storage *storage, struct rsw_hiding *hidings, size_t count) {
+    hiding_runs(storage, hidings, count, storage->ops->show);
+}
+
+void rsw_storage_drop(struct rsw_storage *storage, struct rsw_hiding *hidings, size_t count) {
+    hiding_runs(storage, hidings, count, storage->ops->drop);
+}
+
 void rsw_storage_survey(struct rsw_storage *storage, struct rsw_survey *surveys, size_t count) {
     size_t run = 0;
     for (size_t i = 0; i < count; i++) {
@@ -227,6 +264,16 @@ int rsw_storage_call_off(struct rsw_storage *storage, struct rsw_unfinished *unf
         return bad_key(unfinished->prefix, err);
     }
     return storage->ops->call_off == NULL ? 0 : storage->ops->call_off(storage, unfinished, err);
+}
+
+int rsw_storage_old_versions(struct rsw_storage *storage, struct rsw_old_versions *old,
+                             struct rsw_error *err) {
+    old->versions = old->bytes = old->markers = old->removed = old->removed_bytes = old->failed = 0;
+    old->cut = false;
+    if (!rsw_storage_key_valid(old->prefix, true)) {
+        return bad_key(old->prefix, err);
+    }
+    return storage->ops->old_versions == NULL ? 0 : storage->ops->old_versions(storage, old, err);
 }
 
 void rsw_storage_habits(struct rsw_storage *storage, struct rsw_store_habits *habits) {

@@ -119,6 +119,16 @@ struct rsw_write {
     int errnum;
 };
 
+/* A file that goes out of sight under its own key, where storage keeps what is deleted (`versions`). */
+struct rsw_hiding {
+    const char *key;
+    const char *record; /* key of a small file that says what is hidden: by rsw_storage_note */
+    int answer;         /* see each call */
+    int errnum;
+    bool placed; /* by rsw_storage_show: it was not in place before */
+    bool late;   /* by rsw_storage_hide: as of a removal */
+};
+
 /* What can be told of a folder without changing anything. */
 struct rsw_survey {
     const char *dir; /* a key; "" for the root */
@@ -162,6 +172,34 @@ struct rsw_unfinished {
     uint64_t failed;     /* out: wanted, and still there */
 };
 
+/* What lies under a key without being what the key shows: a version that is not the newest, or a marker that
+ * says that the key is deleted. Borrowed until the callback returns. */
+struct rsw_old_version {
+    const char *key;
+    const char *id; /* of the version */
+    uint64_t size;  /* 0 for a marker */
+    int64_t
+        since_ms; /* so long it is no more what the key shows; of the newest marker: so long it is there */
+    bool marker;
+    bool deleted; /* its key shows nothing */
+};
+
+struct rsw_old_versions {
+    const char *prefix; /* a directory */
+    /* Asked of each, of one key the oldest first: may it go? It goes if all that is older goes too; the
+     * marker by which a key is deleted, with all that it covers. NULL: nothing goes. */
+    bool (*wanted)(void *arg, const struct rsw_old_version *version);
+    /* Told of each that goes, then, before they do, of NULL. Not 0 (with err set) ends it. NULL: nothing is
+     * deleted, only counted. */
+    int (*going)(void *arg, const struct rsw_old_version *version, struct rsw_error *err);
+    void *arg;
+    uint64_t limit;                    /* look at about so many versions at most; 0: at all */
+    uint64_t versions, bytes, markers; /* out: so many are old */
+    uint64_t removed, removed_bytes;   /* out: so many went, markers among them, or would go */
+    uint64_t failed;                   /* out: wanted, and perhaps still there */
+    bool cut;                          /* out: there are more than the limit */
+};
+
 struct rsw_storage_ops {
     /* RSW_FOUND: listed, to the end (single entries may still be RSW_FAILED). RSW_ABSENT: no such
      * prefix. RSW_FAILED: the listing could not be begun or was cut short, err says why. */
@@ -191,11 +229,28 @@ struct rsw_storage_ops {
      */
     void (*copy)(struct rsw_storage *storage, struct rsw_move *copies, size_t count);
     void (*write)(struct rsw_storage *storage, struct rsw_write *writes, size_t count);
+    /* These four take, give back and purge a file without a copy of its bytes. NULL: storage cannot.
+     *
+     * note: writes `record`, which names what is at `key` now, in place of one that is there. RSW_ABSENT:
+     * nothing is at `key`, and nothing was written.
+     * hide: takes what the record names out of sight. RSW_FAILED with EAGAIN: something was written to `key`
+     * since it was noted; it is in place again. With another errno it may be out of sight or not.
+     * show: brings what lies hidden under `key` back into its place, by whomever it was hidden; `record` is
+     * not asked for. What is in place stays. RSW_FOUND: it is in place. RSW_ABSENT: storage has nothing of
+     * it. drop: removes for good what the record names, and what was there before it, then the record. What
+     * came to `key` later stays, and so does what is in place again; the record goes all the same.
+     * RSW_ABSENT: there is no record. */
+    void (*note)(struct rsw_storage *storage, struct rsw_hiding *hidings, size_t count);
+    void (*hide)(struct rsw_storage *storage, struct rsw_hiding *hidings, size_t count);
+    void (*show)(struct rsw_storage *storage, struct rsw_hiding *hidings, size_t count);
+    void (*drop)(struct rsw_storage *storage, struct rsw_hiding *hidings, size_t count);
     /* Looks at folders from outside. NULL: a backend that has none; rsw_storage_survey then says RSW_ABSENT.
      */
     void (*survey)(struct rsw_storage *storage, struct rsw_survey *surveys, size_t count);
     /* 0, or -1: they could not all be listed. NULL: there are none. */
     int (*call_off)(struct rsw_storage *storage, struct rsw_unfinished *unfinished, struct rsw_error *err);
+    /* 0, or -1: they could not all be listed, or `going` said so. NULL: there are none. */
+    int (*old_versions)(struct rsw_storage *storage, struct rsw_old_versions *old, struct rsw_error *err);
     /* NULL: it has none. */
     void (*habits)(struct rsw_storage *storage, struct rsw_store_habits *habits);
     /* By so much storage's clock, which gives files their times, is ahead of ours, as of its last answer.
@@ -209,10 +264,13 @@ struct rsw_storage_ops {
 /* A backend embeds this as its first member. */
 struct rsw_storage {
     const struct rsw_storage_ops *ops;
-    char *url;  /* owned: as given, for messages */
-    bool flat;  /* keys alone: there are no directories that would stay empty, and must be removed */
-    bool loose; /* an object store: what somebody writes between the two halves of a move is lost with the
-                   second, and a removal that got no answer can be carried out later */
+    char *url;     /* owned: as given, for messages */
+    bool flat;     /* keys alone: there are no directories that would stay empty, and must be removed */
+    bool loose;    /* an object store: what somebody writes between the two halves of a move is lost with the
+                      second, and a removal that got no answer can be carried out later */
+    bool versions; /* what is deleted stays under its key as an older version: so files are hidden there, and
+                      a removal takes all that the key had until it was asked for */
+    const char *remark; /* static: what whoever opened it should know, or NULL */
 };
 
 int rsw_storage_list(struct rsw_storage *storage, const struct rsw_listing *listing, struct rsw_error *err);
@@ -224,8 +282,15 @@ void rsw_storage_rmdir(struct rsw_storage *storage, struct rsw_removal *removals
 void rsw_storage_move(struct rsw_storage *storage, struct rsw_move *moves, size_t count);
 void rsw_storage_copy(struct rsw_storage *storage, struct rsw_move *copies, size_t count);
 void rsw_storage_write(struct rsw_storage *storage, struct rsw_write *writes, size_t count);
+/* Of a backend that cannot, each is RSW_FAILED with ENOTSUP. */
+void rsw_storage_note(struct rsw_storage *storage, struct rsw_hiding *hidings, size_t count);
+void rsw_storage_hide(struct rsw_storage *storage, struct rsw_hiding *hidings, size_t count);
+void rsw_storage_show(struct rsw_storage *storage, struct rsw_hiding *hidings, size_t count);
+void rsw_storage_drop(struct rsw_storage *storage, struct rsw_hiding *hidings, size_t count);
 int rsw_storage_call_off(struct rsw_storage *storage, struct rsw_unfinished *unfinished,
                          struct rsw_error *err);
+int rsw_storage_old_versions(struct rsw_storage *storage, struct rsw_old_versions *old,
+                             struct rsw_error *err);
 /* All RSW_ABSENT where storage has none. */
 void rsw_storage_habits(struct rsw_storage *storage, struct rsw_store_habits *habits);
 /* The time on storage's clock, by ours. */
@@ -253,6 +318,8 @@ void rsw_memory_fail_after(struct rsw_storage *storage, int countdown, int errnu
 void rsw_memory_flat(struct rsw_storage *storage, bool flat);
 /* The same, and `loose`. */
 void rsw_memory_loose(struct rsw_storage *storage);
+/* The same, and `versions`: what is hidden stays under its key. */
+void rsw_memory_versions(struct rsw_storage *storage);
 
 #define RSW_AUTO_STORAGE __attribute__((cleanup(rsw_storage_cleanup))) struct rsw_storage *
 static inline void rsw_storage_cleanup(struct rsw_storage **storage) {

@@ -22,6 +22,29 @@ allow_sweeper() {
     WORK=$BATS_FILE_TMPDIR s3 PUT '?policy=' "$policy"
 }
 
+# After s3_setup: on a bucket of its own, which keeps versions. regsweep may what the documentation adds for that.
+s3_with_versions() {
+    local policy
+    S3_BUCKET=versions-$BATS_TEST_NUMBER
+    "$E2E_DIR/ceph.sh" bucket "$BATS_FILE_TMPDIR/ceph" "$S3_BUCKET"
+    s3 PUT '?versioning=' '<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>'
+    policy=$({
+        sed -n '/^    {"Version": "2012-10-17"/,/^$/p' "$E2E_DIR/../../docs/operation.md" | jq -c '.Statement[]'
+        printf '[%s]' "$(sed -n '/^      {"Effect": "Allow", "Action": \["s3:GetBucketVersioning"/,/^$/p' "$E2E_DIR/../../docs/operation.md")" |
+            jq -c '.[]'
+    } | sed "s/my-bucket/$S3_BUCKET/g" |
+        jq -sc --arg bucket "arn:aws:s3:::$S3_BUCKET" '{Version: "2012-10-17", Statement: map(.Principal = {"AWS": ["arn:aws:iam:::user/sweeper"]} |
+            if .Action | any(startswith("s3:Delete")) then .Resource += [$bucket] else . end)}')
+    s3 PUT '?policy=' "$policy"
+    ROOT=s3://$S3_BUCKET/$S3_ROOT
+}
+
+# All that the bucket has of the test's registry: "key version", or "key marker", one a line. A thousand at most.
+s3_versions() {
+    s3 GET "?max-keys=1000&prefix=${V2//\//%2F}%2F&versions=" | sed -E 's/<(Version|DeleteMarker)><Key>/\n&/g' |
+        sed -nE "s|^<(Version\|DeleteMarker)><Key>$V2/([^<]*)<.*|\2 \1|p" | sed 's/ Version$/ version/; s/ DeleteMarker$/ marker/' | sort
+}
+
 s3_teardown_file() {
     "$E2E_DIR/ceph.sh" down "$BATS_FILE_TMPDIR/ceph"
 }

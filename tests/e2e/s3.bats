@@ -57,6 +57,69 @@ push_and_delete() {
     client pull old/thing 1
 }
 
+@test "in a bucket that keeps versions a sweep frees all versions of what it takes" {
+    s3_with_versions
+    start_registry
+    push_and_delete
+    stop_registry
+    rs scan --quiet
+    sweep_all --json >"$WORK/plan.json"
+    garbage=$(condemned blobs digest <"$WORK/plan.json")
+    key=blobs/sha256/${garbage:7:2}/${garbage:7:64}/data
+    s3 GET "$V2/$key" >"$WORK/data"
+    s3 DELETE "$V2/$key" # and pushed again since: a version, a marker, a version
+    s3 PUT "$V2/$key" "$(cat "$WORK/data")"
+    [ "$(s3_versions | grep -c "^$key ")" = 3 ]
+    s3_versions >"$WORK/before"
+    s3_blobs >"$WORK/blobs"
+    run sweep_all --confirm
+    status_is 0
+    s3_versions >"$WORK/after"
+    for digest in $garbage; do
+        run grep "^blobs/sha256/${digest:7:2}/${digest:7}/" "$WORK/after"
+        [ -z "$output" ]
+    done
+    same_lines "$(comm -23 "$WORK/blobs" <(s3_blobs))" "$garbage"
+    [ -z "$(comm -13 "$WORK/before" "$WORK/after")" ] # no marker of ours
+    start_registry
+    client check-all
+    skopeo_pull shop/many:1 "$WORK/pulled:many" --all
+    run rs verify
+    status_is 0
+}
+
+old_versions() {
+    sweep_all --settle 1s --version-max-age "$1" --audit "$WORK/audit" "${@:2}"
+}
+
+@test "old versions that the registry left are told of, and deleted once they are old; what is needed stays, though deleted" {
+    s3_with_versions
+    start_registry
+    push_and_delete
+    stop_registry
+    rs scan --quiet
+    sweep_all --confirm --quiet
+    live=$(s3_blobs | head -n 1)
+    key=blobs/sha256/${live:7:2}/${live:7}/data
+    s3 DELETE "$V2/$key" # of a blob that an image needs
+    s3_versions >"$WORK/before"
+    old=$(($(wc -l <"$WORK/before") - $(s3_keys | wc -l)))
+    [ "$old" -gt 10 ]
+    sleep 1.2
+    old_versions 1s --json >"$WORK/plan.json"
+    jq -e --argjson old "$((old - 2))" '.old_versions | .removed == $old and .versions + .markers == $old + 2' "$WORK/plan.json"
+    old_versions 1h --json | jq -e '.old_versions.removed == 0'
+    same_lines "$(cat "$WORK/before")" "$(s3_versions)"
+    run old_versions 1s --confirm
+    status_is 0
+    says "1 keys are deleted, but by the index they should be there"
+    says "removed $((old - 2)) of them"
+    [ "$(jq -r 'select(.kind == "version" or .kind == "marker") | .key' "$WORK/audit" | wc -l)" = "$((old - 2))" ]
+    same_lines "$(s3_versions)" "$({ s3_keys | sed 's/$/ version/' && printf '%s\n' "$key marker" "$key version"; } | sort)"
+    run regsweep sweep --offline --index "$INDEX" --version-max-age 1s
+    status_is 64
+}
+
 @test "what a dry run names is what the stock collector names" {
     start_registry
     push_and_delete
@@ -205,7 +268,11 @@ doctor_finds() {
     AWS_ACCESS_KEY_ID=$S3_ACCESS AWS_SECRET_ACCESS_KEY=$S3_SECRET S3_BUCKET=habits
     doctor_finds ok "nothing by itself"
     s3 PUT '?versioning=' '<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>'
+    doctor_finds ok "nothing by itself"
+    s3 PUT images/docker/registry/v2/odd one
+    s3 PUT images/docker/registry/v2/odd another
     doctor_finds warning "keeps versions"
+    doctor_finds warning "there are 1 versions that are not current, 3 B, and 0 markers"
     lifecycle '<Rule><ID>old</ID><Status>Enabled</Status><Filter><Prefix></Prefix></Filter>
         <NoncurrentVersionExpiration><NoncurrentDays>3</NoncurrentDays></NoncurrentVersionExpiration></Rule>'
     doctor_finds ok "nothing by itself"

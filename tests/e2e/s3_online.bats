@@ -140,6 +140,48 @@ take_garbage() {
     client check-all
 }
 
+# Versions and markers of all blobs that a generation has hidden, by their records.
+hidden_blobs() {
+    s3_keys_below regsweep/quarantine/ | sed -nE 's|^regsweep/quarantine/[0-9]+/docker/registry/v2/(blobs/.*)/version$|\1/data|p'
+}
+
+@test "in a bucket that keeps versions bytes are hidden where they lie, given back, and purged in all versions" {
+    s3_with_versions
+    QUARANTINE=8s take_garbage
+    hidden_blobs >"$WORK/hidden"
+    [ "$(wc -l <"$WORK/hidden")" -gt 5 ]
+    s3_keys_below regsweep/quarantine/ >"$WORK/quarantine"
+    run grep -c '/data$' "$WORK/quarantine"
+    [ "$output" = 0 ]
+    while read -r key; do
+        [ "$(s3_versions | grep "^$key ")" = "$key marker"$'\n'"$key version" ] || fail "$(s3_versions | grep "^$key ")"
+    done <"$WORK/hidden"
+    run rs restore "shop/web@$OLD"
+    status_is 0
+    says " 0 failed, 0 lost"
+    client pull shop/web "$OLD"
+    client pull shop/web "$WEAK"
+    out_of_sight shop/app "$OTHER"
+    client image shop/new:1 --seed 2 # the very bytes of the other one
+    wait_until "$TIMEOUT" heard_all
+    client pull shop/new 1
+    client image shop/web:3 --seed 5
+    client image shop/web:3 --seed 3 --shared 3
+    wait_until "$TIMEOUT" heard_all
+    sleep 1.1
+    online_sweep # and purges what was hidden before
+    client pull shop/new 1
+    client check-all
+    run rs verify
+    status_is 0
+    [ "$(s3_keys_below regsweep/quarantine/)" = regsweep/quarantine/README ]
+    s3_versions >"$WORK/versions"
+    s3_keys >"$WORK/keys"
+    # Of what is not there any more there is no version and no marker either, but for what the registry itself deleted.
+    cut -d' ' -f1 "$WORK/versions" | sort -u | comm -23 - "$WORK/keys" | { grep -vE '/_uploads/|/tags/' || true; } >"$WORK/left"
+    [ ! -s "$WORK/left" ] || fail "left over: $(cat "$WORK/left")"
+}
+
 # What a sweep asks of the store, by kind, one a line. Without what any scan does: it lists the bucket and reads the heads of
 # tags that are young, as all are here; and without the doctor's sample of data.
 requests_of_sweep() {

@@ -27,6 +27,7 @@ static int on_object(void *arg, const struct rsw_s3_object *object, struct rsw_e
     memcpy(key, object->key, len + 1);
     require(!rsw_s3_decode(key) || strlen(key) <= len);
     require(object->code == NULL || strlen(object->code) < 64);
+    require(strlen(object->version) <= RSW_S3_KEY_MAX);
     return ++*count > 10000 ? rsw_error_set(err, RSW_ESTOPPED, 0, "enough") : 0;
 }
 

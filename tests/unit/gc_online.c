@@ -87,7 +87,18 @@ static int setup(void **state) {
 #define in_either(test)                                                                                      \
     cmocka_unit_test_prestate_setup_teardown(test, setup, registry_teardown, &in_memory),                    \
         cmocka_unit_test_prestate_setup_teardown(test, setup, registry_teardown, &in_directory),             \
-        cmocka_unit_test_prestate_setup_teardown(test, setup, registry_teardown, &in_store)
+        cmocka_unit_test_prestate_setup_teardown(test, setup, registry_teardown, &in_store),                 \
+        cmocka_unit_test_prestate_setup_teardown(test, setup, registry_teardown, &with_versions)
+
+/* What the first generation has of these bytes in quarantine: a copy, or the record of their being hidden. */
+static void copy_key(char copy[RSW_QUARANTINE_KEY_MAX], const struct registry *r,
+                     const struct rsw_digest *digest) {
+    char key[RSW_KEY_MAX];
+    rsw_quarantine_key(copy, 1, rsw_key_blob(key, digest));
+    if (r->storage->versions) {
+        strcpy(strrchr(copy, '/'), "/version");
+    }
+}
 
 /* Known for longer than grace: what nothing links has been garbage for so long. */
 static void scan_long_ago(struct registry *r) {
@@ -222,9 +233,8 @@ static void until_it_is_due_nothing_happens(void **state) {
     r->now_ms = due_ms;
     step(r, "hidden");
     assert_false(has_blob(r, &image.layers[0]));
-    char key[RSW_KEY_MAX];
     char copy[RSW_QUARANTINE_KEY_MAX];
-    rsw_quarantine_key(copy, 1, rsw_key_blob(key, &image.layers[0]));
+    copy_key(copy, r, &image.layers[0]);
     assert_true(is_there(r, copy));
     r->now_ms += QUARANTINE_MS - 1;
     step(r, "hidden");
@@ -258,9 +268,8 @@ static void give_back_in(struct registry *r, int steps) {
     assert_true(r->result.spared > 0);
     assert_false(has_blob(r, &other.manifest));
     assert_false(has_link(r, "app", &other.layers[0]));
-    char key[RSW_KEY_MAX];
     char copy[RSW_QUARANTINE_KEY_MAX];
-    rsw_quarantine_key(copy, 1, rsw_key_blob(key, &image.layers[0]));
+    copy_key(copy, r, &image.layers[0]);
     assert_false(is_there(r, copy));
 }
 
@@ -912,9 +921,8 @@ static void bytes_of_a_manifest_are_held_until_the_replicas_are_new(void **state
     see_through(r);
     assert_int_equal(r->result.held, 1);
     assert_false(has_blob(r, &image.layers[0]));
-    char key[RSW_KEY_MAX];
     char copy[RSW_QUARANTINE_KEY_MAX];
-    rsw_quarantine_key(copy, 1, rsw_key_blob(key, &image.manifest));
+    copy_key(copy, r, &image.manifest);
     assert_true(is_there(r, copy));
     /* A push that a stale cache made the registry take without writing the bytes. */
     tree_revision(&r->tree, "app", &image.manifest);
@@ -1164,7 +1172,6 @@ static void what_is_spared_when_it_is_purged_is_in_its_place(void **state) {
 static void a_copy_that_cannot_be_removed_is_tried_again(void **state) {
     struct registry *r = *state;
     struct tree_image image = tree_image(&r->tree, "app", NULL, "old", 1);
-    char key[RSW_KEY_MAX];
     char copy[RSW_QUARANTINE_KEY_MAX];
     if (r->backend == IN_DIRECTORY) {
         return; /* faults of single keys are for memory to make */
@@ -1174,7 +1181,7 @@ static void a_copy_that_cannot_be_removed_is_tried_again(void **state) {
     later(r);
     step(r, "hidden");
     later(r);
-    rsw_quarantine_key(copy, 1, rsw_key_blob(key, &image.layers[0]));
+    copy_key(copy, r, &image.layers[0]);
     rsw_memory_fail_key(r->real, copy, EACCES);
     assert_int_equal(sweep(r), -1);
     assert_int_equal(r->err.code, RSW_EPARTIAL);

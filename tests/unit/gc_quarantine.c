@@ -38,6 +38,12 @@ static int open_store(void **state) {
     return 0;
 }
 
+static int open_versions(void **state) {
+    open_memory(state);
+    rsw_memory_versions(((struct place *)*state)->storage);
+    return 0;
+}
+
 static int open_directory(void **state) {
     struct place *p = calloc(1, sizeof *p);
     p->root = help_make_root();
@@ -90,8 +96,7 @@ static int at(struct place *p, const char *key) {
 }
 
 static int in_quarantine(struct place *p, uint64_t generation, const char *key) {
-    char copy[RSW_QUARANTINE_KEY_MAX];
-    return at(p, rsw_quarantine_key(copy, generation, key));
+    return rsw_quarantine_has(p->storage, generation, key);
 }
 
 static void expect_text(struct place *p, const char *key, const char *expected) {
@@ -549,6 +554,7 @@ static void folders_and_claims_are_found_whoever_made_them(void **state) {
 
 #define IN_MEMORY(test) cmocka_unit_test_setup_teardown(test, open_memory, close_place)
 #define IN_STORE(test) cmocka_unit_test_setup_teardown(test, open_store, close_place)
+#define IN_VERSIONS(test) cmocka_unit_test_setup_teardown(test, open_versions, close_place)
 #define IN_DIRECTORY(test) cmocka_unit_test_setup_teardown(test, open_directory, close_place)
 
 /* ---- a bucket ---- */
@@ -587,23 +593,111 @@ static void the_readme_of_a_bucket_names_its_url(void **state) {
     assert_int_equal(rsw_quarantine_prepare(p->storage, &err), 0);
     rsw_storage_read(p->storage, &read, 1);
     assert_int_equal(read.answer, RSW_FOUND);
-    assert_non_null(strstr((const char *)read.content.data,
-                           "\n    aws s3 sync --size-only memory:/regsweep/quarantine/7/ memory:/\n"));
+    assert_non_null(strstr(
+        (const char *)read.content.data,
+        "\n    aws s3 sync --size-only --exclude '*/version' memory:/regsweep/quarantine/7/ memory:/\n"));
     rsw_buf_release(&read.content);
+}
+
+/* ---- a bucket that keeps versions ---- */
+
+#define RECORD "regsweep/quarantine/7/docker/registry/v2/blobs/sha256/01/" HEX "/version"
+
+static void data_is_hidden_where_it_lies_and_its_record_tells(void **state) {
+    struct place *p = *state;
+    put(p, DATA, "some bytes");
+    assert_int_equal(take(p, 7, DATA).answer, RSW_FOUND);
+    assert_int_equal(at(p, DATA), RSW_ABSENT);
+    assert_int_equal(at(p, RECORD), RSW_FOUND);
+    struct rsw_setting back = give_back(p, 7, DATA);
+    assert_int_equal(back.answer, RSW_FOUND);
+    assert_true(back.placed);
+    expect_text(p, DATA, "some bytes");
+}
+
+static void data_pushed_between_note_and_hiding_stays(void **state) {
+    struct place *p = *state;
+    struct rsw_setting setting = {.key = DATA};
+    put(p, DATA, "some bytes");
+    rsw_quarantine_copy(p->storage, 7, &setting, 1);
+    put(p, DATA, "some bytes");
+    rsw_quarantine_take(p->storage, 7, &setting, 1);
+    assert_int_equal(setting.answer, RSW_FAILED);
+    assert_int_equal(setting.errnum, EAGAIN);
+    assert_int_equal(at(p, DATA), RSW_FOUND);
+}
+
+static void what_is_pushed_while_it_is_hidden_outlives_the_purge(void **state) {
+    struct place *p = *state;
+    put(p, DATA, "some bytes");
+    take(p, 7, DATA);
+    put(p, DATA, "some bytes");
+    struct rsw_setting setting = {.key = DATA};
+    rsw_quarantine_purge(p->storage, 7, &setting, 1);
+    assert_int_equal(setting.answer, RSW_FOUND);
+    assert_int_equal(at(p, DATA), RSW_FOUND);
+    assert_int_equal(at(p, RECORD), RSW_ABSENT);
+}
+
+static void what_two_generations_hid_is_purged_by_each(void **state) {
+    struct place *p = *state;
+    struct rsw_setting setting = {.key = DATA};
+    for (int first = 0; first < 2; first++) {
+        put(p, DATA, "some bytes");
+        take(p, 7, DATA);
+        put(p, DATA, "some bytes");
+        take(p, 8, DATA);
+        rsw_quarantine_purge(p->storage, first == 0 ? 7 : 8, &setting, 1);
+        assert_int_equal(setting.answer, RSW_FOUND);
+        assert_int_equal(give_back(p, first == 0 ? 8 : 7, DATA).answer, first == 0 ? RSW_FOUND : RSW_ABSENT);
+        rsw_quarantine_purge(p->storage, first == 0 ? 8 : 7, &setting, 1);
+        assert_int_equal(setting.answer, RSW_FOUND);
+        struct rsw_removal removal = {.key = DATA};
+        rsw_storage_remove(p->storage, &removal, 1);
+    }
+}
+
+/* It was copied when the bucket kept no versions yet. */
+static void a_copy_from_before_is_given_back_and_purged(void **state) {
+    struct place *p = *state;
+    put(p, DATA, "some bytes");
+    p->storage->versions = false;
+    take(p, 7, DATA);
+    p->storage->versions = true;
+    assert_true(give_back(p, 7, DATA).placed);
+    struct rsw_setting setting = {.key = DATA};
+    rsw_quarantine_purge(p->storage, 7, &setting, 1);
+    assert_int_equal(setting.answer, RSW_FOUND);
+    assert_int_equal(in_quarantine(p, 7, DATA), RSW_ABSENT);
+    expect_text(p, DATA, "some bytes");
+}
+
+/* And the other way round. */
+static void what_was_hidden_is_given_back_where_versions_are_kept_no_more(void **state) {
+    struct place *p = *state;
+    put(p, DATA, "some bytes");
+    take(p, 7, DATA);
+    p->storage->versions = false;
+    assert_true(give_back(p, 7, DATA).placed);
+    expect_text(p, DATA, "some bytes");
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         IN_MEMORY(what_is_taken_lies_under_its_own_path_and_comes_back_whole),
         IN_STORE(what_is_taken_lies_under_its_own_path_and_comes_back_whole),
+        IN_VERSIONS(what_is_taken_lies_under_its_own_path_and_comes_back_whole),
         IN_DIRECTORY(what_is_taken_lies_under_its_own_path_and_comes_back_whole),
         IN_MEMORY(every_call_may_be_repeated),
         IN_STORE(every_call_may_be_repeated),
+        IN_VERSIONS(every_call_may_be_repeated),
         IN_DIRECTORY(every_call_may_be_repeated),
         IN_MEMORY(a_call_that_broke_off_is_made_again),
         IN_STORE(a_call_that_broke_off_is_made_again),
+        IN_VERSIONS(a_call_that_broke_off_is_made_again),
         IN_MEMORY(what_is_at_neither_place_is_absent_and_the_others_are_not),
         IN_STORE(what_is_at_neither_place_is_absent_and_the_others_are_not),
+        IN_VERSIONS(what_is_at_neither_place_is_absent_and_the_others_are_not),
         IN_DIRECTORY(what_is_at_neither_place_is_absent_and_the_others_are_not),
         IN_MEMORY(a_key_that_is_too_long_fails),
         IN_MEMORY(a_file_pushed_anew_is_taken_though_its_copy_is_there),
@@ -618,6 +712,7 @@ int main(void) {
         IN_MEMORY(a_full_disk_fails_the_return_and_the_next_one_succeeds),
         IN_MEMORY(cleaning_removes_links_keeps_data_and_counts_what_is_foreign),
         IN_STORE(cleaning_removes_links_keeps_data_and_counts_what_is_foreign),
+        IN_VERSIONS(cleaning_removes_links_keeps_data_and_counts_what_is_foreign),
         IN_DIRECTORY(cleaning_removes_links_keeps_data_and_counts_what_is_foreign),
         IN_MEMORY(a_generation_without_data_leaves_no_folder),
         IN_DIRECTORY(a_generation_without_data_leaves_no_folder),
@@ -629,7 +724,14 @@ int main(void) {
         IN_MEMORY(a_quarantine_that_cannot_be_written_says_where_and_what_to_do),
         IN_STORE(what_is_only_copied_is_still_in_sight_and_a_tag_that_says_something_new_stays),
         IN_STORE(what_has_no_copy_is_not_removed),
+        IN_VERSIONS(what_has_no_copy_is_not_removed),
         IN_STORE(the_readme_of_a_bucket_names_its_url),
+        IN_VERSIONS(data_is_hidden_where_it_lies_and_its_record_tells),
+        IN_VERSIONS(data_pushed_between_note_and_hiding_stays),
+        IN_VERSIONS(what_is_pushed_while_it_is_hidden_outlives_the_purge),
+        IN_VERSIONS(what_two_generations_hid_is_purged_by_each),
+        IN_VERSIONS(a_copy_from_before_is_given_back_and_purged),
+        IN_VERSIONS(what_was_hidden_is_given_back_where_versions_are_kept_no_more),
         IN_DIRECTORY(a_link_in_the_quarantines_place_is_not_followed),
         IN_DIRECTORY(foreign_things_that_are_no_files_stay_and_are_counted),
         IN_DIRECTORY(the_readme_puts_back_a_generation_and_leaves_folders_as_they_are),

@@ -10,7 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum backend in_memory = IN_MEMORY, in_directory = IN_DIRECTORY, in_store = IN_STORE;
+enum backend in_memory = IN_MEMORY, in_directory = IN_DIRECTORY, in_store = IN_STORE,
+             with_versions = WITH_VERSIONS;
 
 /* ---- a storage that tells of every call ---- */
 
@@ -81,6 +82,32 @@ static void telling_write(struct rsw_storage *storage, struct rsw_write *writes,
     }
 }
 
+/* Told of as what stands for it elsewhere. */
+static void telling_note(struct rsw_storage *storage, struct rsw_hiding *hidings, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        rsw_storage_note(told(storage, "copy", hidings[i].key), hidings + i, 1);
+    }
+}
+
+static void telling_hide(struct rsw_storage *storage, struct rsw_hiding *hidings, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        rsw_storage_hide(told(storage, "remove", hidings[i].key), hidings + i, 1);
+        hidings[i].late = ((struct telling *)storage)->registry->late;
+    }
+}
+
+static void telling_show(struct rsw_storage *storage, struct rsw_hiding *hidings, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        rsw_storage_show(told(storage, "copy", hidings[i].record), hidings + i, 1);
+    }
+}
+
+static void telling_drop(struct rsw_storage *storage, struct rsw_hiding *hidings, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        rsw_storage_drop(told(storage, "remove", hidings[i].record), hidings + i, 1);
+    }
+}
+
 static void telling_free(struct rsw_storage *storage) {
     free(storage);
 }
@@ -95,6 +122,10 @@ static struct rsw_storage *telling(struct registry *r) {
                                                .move = telling_move,
                                                .copy = telling_copy,
                                                .write = telling_write,
+                                               .note = telling_note,
+                                               .hide = telling_hide,
+                                               .show = telling_show,
+                                               .drop = telling_drop,
                                                .free = telling_free};
     struct telling *out = calloc(1, sizeof *out);
     assert_non_null(out);
@@ -102,6 +133,7 @@ static struct rsw_storage *telling(struct registry *r) {
     out->base.url = strdup(rsw_storage_url(r->real));
     out->base.flat = r->real->flat;
     out->base.loose = r->real->loose;
+    out->base.versions = r->real->versions;
     out->registry = r;
     return &out->base;
 }
@@ -150,6 +182,8 @@ int registry_setup(void **state) {
         assert_int_equal(rsw_storage_open_memory(&r->real, &r->err), 0);
         if (r->backend == IN_STORE) {
             rsw_memory_loose(r->real);
+        } else if (r->backend == WITH_VERSIONS) {
+            rsw_memory_versions(r->real);
         }
         r->tree = tree_in_memory(r->real);
     } else {

@@ -26,8 +26,9 @@
 #define HOUR_MS (3600 * INT64_C(1000))
 #define NOW_MS (TREE_MTIME_MS + 1000 * HOUR_MS) /* what a tree puts by default is long past every grace */
 
-enum backend { IN_MEMORY, IN_DIRECTORY, IN_STORE }; /* in a store: memory, as an object store is */
-extern enum backend in_memory, in_directory, in_store;
+/* In a store: memory, as an object store is; with versions: one that hides what is deleted. */
+enum backend { IN_MEMORY, IN_DIRECTORY, IN_STORE, WITH_VERSIONS };
+extern enum backend in_memory, in_directory, in_store, with_versions;
 
 struct registry {
     char dir[128];  /* everything of this test is below it */

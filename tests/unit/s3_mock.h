@@ -12,6 +12,19 @@
 #define S3_MOCK_NOTE_MAX 4096
 #define S3_MOCK_SECRET "secret-of-the-mock"
 
+/* Answers. */
+#define ANSWER(status, body) "HTTP/1.1 " status "\r\nConnection: close\r\n\r\n" body
+#define OK(body) ANSWER("200 OK", body)
+#define ERROR(code) "<Error><Code>" code "</Code><Message>for a reason</Message></Error>"
+#define SLOW_DOWN ANSWER("503 Slow Down", ERROR("SlowDown"))
+#define LAST "<IsTruncated>false</IsTruncated>"
+
+#define SCRIPT(mock, ...)                                                                                    \
+    do {                                                                                                     \
+        static const char *const script[] = {__VA_ARGS__, NULL};                                             \
+        s3_mock_answers(mock, script);                                                                       \
+    } while (0)
+
 struct s3_mock {
     pthread_t thread;
     int listening;

@@ -1,6 +1,8 @@
 #include "sim_registry.h"
 
 #include "index/facts.h"
+#include "storage/layout.h"
+#include "storage/memory.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -111,6 +113,30 @@ static uint64_t *copies_of(struct sim_registry *r, const struct rsw_path *path) 
                                                                  : NULL;
 }
 
+/* The bytes that lie hidden under this key. */
+static bool is_hidden(const struct sim_registry *r, const char *key) {
+    const struct rsw_memory *memory = (const struct rsw_memory *)r->files;
+    for (size_t i = 0; i < memory->hidden_count; i++) {
+        if (strcmp(memory->hidden[i].key, key) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A record stands for what is hidden. */
+static void seen_record(struct sim_registry *r, const char *key, const char *inner, uint64_t bit) {
+    char data[RSW_KEY_MAX + 64];
+    struct rsw_path path;
+    snprintf(data, sizeof data, "%.*sdata", (int)(strlen(inner) - strlen("version")), inner);
+    rsw_path_parse(&path, data);
+    int blob = path.place == RSW_PLACE_BLOB_DATA ? sim_blob_of(&path.digest) : -1;
+    if (blob >= 0) {
+        bool there = is_there(r, key) && is_hidden(r, data);
+        r->copies[blob] = there ? r->copies[blob] | bit : r->copies[blob] & ~bit;
+    }
+}
+
 void sim_seen(struct sim_registry *r, const char *key) {
     struct rsw_path path;
     if (strncmp(key, QUARANTINE, strlen(QUARANTINE)) != 0) {
@@ -122,10 +148,14 @@ void sim_seen(struct sim_registry *r, const char *key) {
     if (inner == NULL) {
         return;
     }
+    uint64_t bit = UINT64_C(1) << (strtoull(key + strlen(QUARANTINE), NULL, 10) % 64);
+    if (strcmp(strrchr(key, '/'), "/version") == 0) {
+        seen_record(r, key, inner + 1, bit);
+        return;
+    }
     rsw_path_parse(&path, inner + 1);
     uint64_t *copies = copies_of(r, &path);
     if (copies != NULL) {
-        uint64_t bit = UINT64_C(1) << (strtoull(key + strlen(QUARANTINE), NULL, 10) % 64);
         *copies = is_there(r, key) ? *copies | bit : *copies & ~bit;
     }
 }

@@ -45,6 +45,7 @@ struct sim_actor {
 struct sim_late {
     char key[RSW_KEY_MAX + 64];
     int64_t due_ms; /* by then it is done */
+    bool hides;     /* it takes out of sight only */
 };
 #define SIM_TRACE_LINES 4096
 #define SIM_TRACE_LINE 120
@@ -121,6 +122,8 @@ static inline int64_t sim_deadline(const struct sim *sim, const struct sim_reque
 /* ---- an object store ---- */
 /* Its files have keys alone, moves are copies and removals, and removals can come late. */
 void sim_make_store(struct sim *sim);
+/* The same, and what is deleted stays hidden: markers can come late. */
+void sim_make_versions(struct sim *sim);
 /* Some of those removals, by chance and by time; or all of them. */
 void sim_remove_late(struct sim *sim, bool all);
 

@@ -79,6 +79,23 @@ void sim_make_store(struct sim *sim) {
     sim->storage->flat = sim->storage->loose = true;
 }
 
+void sim_make_versions(struct sim *sim) {
+    sim_make_store(sim);
+    rsw_memory_versions(sim->registry.files);
+    sim->storage->versions = true;
+}
+
+/* A marker that comes late covers whatever is there by then. */
+static void hide_late(struct rsw_storage *files, const char *key) {
+    struct rsw_hiding hiding = {.key = key, .record = "regsweep/late"};
+    struct rsw_removal record = {.key = hiding.record};
+    rsw_storage_note(files, &hiding, 1);
+    if (hiding.answer == RSW_FOUND) {
+        rsw_storage_hide(files, &hiding, 1);
+        rsw_storage_remove(files, &record, 1);
+    }
+}
+
 void sim_remove_late(struct sim *sim, bool all) {
     for (size_t i = 0; i < sim->late_count;) {
         if (!all && sim->late[i].due_ms > sim->registry.now_ms && !sim_one_in(sim, 60)) {
@@ -88,7 +105,11 @@ void sim_remove_late(struct sim *sim, bool all) {
         struct sim_late late = sim->late[i];
         struct rsw_removal removal = {.key = late.key};
         sim->late[i] = sim->late[--sim->late_count];
-        rsw_storage_remove(sim->registry.files, &removal, 1);
+        if (late.hides) {
+            hide_late(sim->registry.files, late.key);
+        } else {
+            rsw_storage_remove(sim->registry.files, &removal, 1);
+        }
         sim_trace(sim, "storage removes late …%.60s",
                   strlen(late.key) > 60 ? late.key + strlen(late.key) - 60 : late.key);
         sim_seen(&sim->registry, late.key);
@@ -101,6 +122,7 @@ static bool goes_late(struct sim *sim, const char *key, unsigned one_in) {
     }
     struct sim_late *late = &sim->late[sim->late_count++];
     snprintf(late->key, sizeof late->key, "%s", key);
+    late->hides = sim->storage->versions;
     late->due_ms = sim->registry.now_ms + (int64_t)sim_below(sim, (unsigned)sim->settle_ms - 100);
     return true;
 }
@@ -111,11 +133,11 @@ static void see_remove(struct rsw_storage *storage, struct rsw_removal *removals
         struct rsw_storage *files = ask(storage);
         removals[i].answer = RSW_FAILED;
         removals[i].errnum = EIO;
-        if (files == NULL && !dead) { /* killed while it waited for the answer */
+        if (files == NULL && !dead && !storage->versions) { /* killed while it waited for the answer */
             goes_late(sim_of(storage), removals[i].key, 2);
         } else if (files != NULL) {
             rsw_storage_remove(files, &removals[i], 1);
-            removals[i].late = goes_late(sim_of(storage), removals[i].key, 16);
+            removals[i].late = !storage->versions && goes_late(sim_of(storage), removals[i].key, 16);
             sim_moved(&sim_of(storage)->registry, removals[i].key, NULL, false);
             changed(storage, "removes", removals[i].key, NULL);
         }
@@ -175,6 +197,42 @@ static void see_write(struct rsw_storage *storage, struct rsw_write *writes, siz
     }
 }
 
+/* ---- what is hidden where it lies ---- */
+
+static void hidden(struct rsw_storage *storage, struct rsw_hiding *hidings, size_t count, const char *what,
+                   void (*call)(struct rsw_storage *, struct rsw_hiding *, size_t)) {
+    bool hides = call == rsw_storage_hide;
+    bool dead = sim_self_killed(sim_of(storage));
+    for (size_t i = 0; i < count; i++) {
+        struct rsw_storage *files = ask(storage);
+        hidings[i].answer = RSW_FAILED;
+        hidings[i].errnum = EIO;
+        if (files == NULL && hides && !dead) { /* as of a removal */
+            goes_late(sim_of(storage), hidings[i].key, 2);
+        } else if (files != NULL) {
+            call(files, &hidings[i], 1);
+            hidings[i].late = hides && goes_late(sim_of(storage), hidings[i].key, 16);
+            changed(storage, what, hidings[i].key, hidings[i].record);
+        }
+    }
+}
+
+static void see_note(struct rsw_storage *storage, struct rsw_hiding *hidings, size_t count) {
+    hidden(storage, hidings, count, "notes", rsw_storage_note);
+}
+
+static void see_hide(struct rsw_storage *storage, struct rsw_hiding *hidings, size_t count) {
+    hidden(storage, hidings, count, "hides", rsw_storage_hide);
+}
+
+static void see_show(struct rsw_storage *storage, struct rsw_hiding *hidings, size_t count) {
+    hidden(storage, hidings, count, "shows", rsw_storage_show);
+}
+
+static void see_drop(struct rsw_storage *storage, struct rsw_hiding *hidings, size_t count) {
+    hidden(storage, hidings, count, "drops", rsw_storage_drop);
+}
+
 static int64_t see_ahead(const struct rsw_storage *storage) {
     const struct seen_storage *seen = (const struct seen_storage *)storage;
     return storage->loose ? -seen->sim->registry.ahead_ms : 0;
@@ -196,6 +254,10 @@ struct rsw_storage *sim_storage_open(struct sim *sim) {
                                                .move = see_move,
                                                .copy = see_copy,
                                                .write = see_write,
+                                               .note = see_note,
+                                               .hide = see_hide,
+                                               .show = see_show,
+                                               .drop = see_drop,
                                                .ahead_ms = see_ahead,
                                                .free = see_free};
     struct seen_storage *out = calloc(1, sizeof *out);

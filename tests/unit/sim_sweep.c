@@ -4,7 +4,7 @@
  *
  *     SEED=17 unit_sim_sweep        this one alone; its trace is shown if it fails (TRACE=1: always)
  *     SIM_SEEDS=100000 unit_sim_sweep
- *     STORE=1 SEED=17 unit_sim_sweep   the same on an object store
+ *     STORE=1 SEED=17 unit_sim_sweep   the same on an object store; VERSIONS=1: on one that keeps versions
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -562,6 +562,8 @@ static void tempt(struct world *w) {
     w->replicas.base.cache = *cache;
 }
 
+static bool keeps_versions; /* what is an object store hides what is deleted */
+
 static void world_init(struct world *w, uint64_t seed, enum mutant mutant, bool store, struct tally *tally) {
     static const int64_t settles_ms[] = {2000, 60000, 600000};
     struct rsw_error err = RSW_ERROR_INIT;
@@ -575,7 +577,9 @@ static void world_init(struct world *w, uint64_t seed, enum mutant mutant, bool 
     snprintf(w->audit_file, sizeof w->audit_file, "%s/audit", w->dir);
     struct sim *sim = &w->sim;
     sim_init(sim, seed, w->index_dir);
-    if (store) {
+    if (store && keeps_versions) {
+        sim_make_versions(sim);
+    } else if (store) {
         sim_make_store(sim);
     }
     sim->arg = w;
@@ -842,12 +846,12 @@ static uint64_t from_environment(const char *variable, uint64_t otherwise) {
     return text != NULL ? strtoull(text, NULL, 10) : otherwise;
 }
 
-static void expect_nothing_lost(bool store) {
+static void expect_nothing_lost(bool store, uint64_t seeds) {
     struct tally tally = {.steps = 0};
     char failure[512];
     bool one = getenv("SEED") != NULL;
     uint64_t first = from_environment("SEED", 1);
-    uint64_t count = from_environment("SIM_SEEDS", one ? 1 : SEEDS);
+    uint64_t count = from_environment("SIM_SEEDS", one ? 1 : seeds);
     uint64_t broken = 0;
     for (uint64_t seed = first; seed < first + count; seed++) {
         if (breaks(seed, NO_MUTANT, store, &tally, getenv("KEEP_GOING") == NULL, failure)) {
@@ -874,12 +878,21 @@ static void expect_nothing_lost(bool store) {
 
 static void nothing_promised_is_lost_in_any_interleaving(void **state) {
     (void)state;
-    expect_nothing_lost(getenv("STORE") != NULL);
+    keeps_versions = getenv("VERSIONS") != NULL;
+    expect_nothing_lost(getenv("STORE") != NULL || keeps_versions, SEEDS);
+    keeps_versions = false;
 }
 
 static void nothing_promised_is_lost_on_an_object_store(void **state) {
     (void)state;
-    expect_nothing_lost(true);
+    expect_nothing_lost(true, SEEDS);
+}
+
+static void nothing_promised_is_lost_where_versions_are_kept(void **state) {
+    (void)state;
+    keeps_versions = true;
+    expect_nothing_lost(true, SEEDS / 2);
+    keeps_versions = false;
 }
 
 /* Some show in one of many hundred seeds: `from` is near the first that does. */
@@ -925,6 +938,7 @@ int main(void) {
     const struct CMUnitTest all[] = {
         cmocka_unit_test(nothing_promised_is_lost_in_any_interleaving),
         cmocka_unit_test(nothing_promised_is_lost_on_an_object_store),
+        cmocka_unit_test(nothing_promised_is_lost_where_versions_are_kept),
         cmocka_unit_test(a_sweeper_that_trusts_one_look_is_caught),
         cmocka_unit_test(caches_that_are_not_cleared_are_caught),
         cmocka_unit_test(a_fence_that_does_not_wait_is_caught),

@@ -10,10 +10,6 @@
 #include <string.h>
 #include <time.h>
 
-#define ANSWER(status, body) "HTTP/1.1 " status "\r\nConnection: close\r\n\r\n" body
-#define OK(body) ANSWER("200 OK", body)
-#define ERROR(code) "<Error><Code>" code "</Code><Message>for a reason</Message></Error>"
-#define SLOW_DOWN ANSWER("503 Slow Down", ERROR("SlowDown"))
 #define LOOK_FOUND                                                                                           \
     "HTTP/1.1 206 Partial Content\r\nConnection: close\r\nContent-Range: bytes 0-0/7\r\n"                    \
     "Last-Modified: Sat, 28 Nov 2026 02:20:41 GMT\r\n\r\ns"
@@ -22,12 +18,7 @@
     "</Contents>"
 #define LIST(more, keys)                                                                                     \
     OK("<ListBucketResult><EncodingType>url</EncodingType>" more keys "</ListBucketResult>")
-#define LAST "<IsTruncated>false</IsTruncated>"
 #define MORE "<IsTruncated>true</IsTruncated><NextContinuationToken>there+1</NextContinuationToken>"
-
-#define SCRIPT(mock, ...)                                                                                    \
-    static const char *const script[] = {__VA_ARGS__, NULL};                                                 \
-    s3_mock_answers(mock, script)
 
 /* ---- asking again ---- */
 

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define OK(body) "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" body
+#define SAID(body) "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" body
 #define NOT_FOUND "HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n"
 #define LENT                                                                                                 \
     "{\"Code\":\"Success\",\"AccessKeyId\":\"lent\",\"SecretAccessKey\":\"hush\",\"Token\":\"brief\","       \
@@ -57,7 +57,7 @@ static void expect_error(struct s3_mock *mock, const char *const *script, const 
 static void an_instance_has_a_role(void **state) {
     struct s3_mock *mock = *state;
     const char *const here[] = {"AWS_EC2_METADATA_SERVICE_ENDPOINT", mock->endpoint, NULL};
-    static const char *const script[] = {OK("ticket"), OK("the-role\n"), OK(LENT), NULL};
+    static const char *const script[] = {SAID("ticket"), SAID("the-role\n"), SAID(LENT), NULL};
     environment = here;
     expect_lent(mock, script);
     s3_mock_asked(mock, 0, "PUT /latest/api/token ");
@@ -66,16 +66,16 @@ static void an_instance_has_a_role(void **state) {
     s3_mock_asked(mock, 1, "x-aws-ec2-metadata-token: ticket");
     s3_mock_asked(mock, 2, "GET /latest/meta-data/iam/security-credentials/the-role ");
     s3_mock_asked(mock, 2, "x-aws-ec2-metadata-token: ticket");
-    static const char *const none[] = {OK("ticket"), NOT_FOUND, NULL};
+    static const char *const none[] = {SAID("ticket"), NOT_FOUND, NULL};
     expect_error(mock, none, "answered 404");
-    static const char *const odd[] = {OK("ticket"), OK("the-role"), OK("{\"SecretAccessKey\":\"hush\"}"),
-                                      NULL};
+    static const char *const odd[] = {SAID("ticket"), SAID("the-role"),
+                                      SAID("{\"SecretAccessKey\":\"hush\"}"), NULL};
     expect_error(mock, odd, "answered something else");
 }
 
 static void without_anybody_who_lends_it_is_said_what_to_do(void **state) {
     struct s3_mock *mock = *state;
-    static const char *const script[] = {OK("ticket"), NULL};
+    static const char *const script[] = {SAID("ticket"), NULL};
     const char *const disabled[] = {"AWS_EC2_METADATA_SERVICE_ENDPOINT", mock->endpoint,
                                     "AWS_EC2_METADATA_DISABLED", "true", NULL};
     environment = disabled;
@@ -93,7 +93,7 @@ static void without_anybody_who_lends_it_is_said_what_to_do(void **state) {
 static void a_container_has_one(void **state) {
     struct s3_mock *mock = *state;
     char url[128];
-    static const char *const script[] = {OK(LENT), NULL};
+    static const char *const script[] = {SAID(LENT), NULL};
     static const char *const gone[] = {NOT_FOUND, NULL};
     snprintf(url, sizeof url, "%s/v2/credentials/1", mock->endpoint);
     const char *const here[] = {"AWS_CONTAINER_CREDENTIALS_FULL_URI", url,
@@ -110,13 +110,13 @@ static void a_token_of_web_identity_has_one(void **state) {
     const char *root = help_make_root();
     char path[256];
     static const char *const script[] = {
-        OK("<AssumeRoleWithWebIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">"
-           "<AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>lent</AccessKeyId>"
-           "<SecretAccessKey>hush</SecretAccessKey><SessionToken>brief</SessionToken>"
-           "<Expiration>2026-11-28T08:00:00Z</Expiration></Credentials>"
-           "</AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>"),
+        SAID("<AssumeRoleWithWebIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">"
+             "<AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>lent</AccessKeyId>"
+             "<SecretAccessKey>hush</SecretAccessKey><SessionToken>brief</SessionToken>"
+             "<Expiration>2026-11-28T08:00:00Z</Expiration></Credentials>"
+             "</AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>"),
         NULL};
-    static const char *const cut[] = {OK("<A><AccessKeyId>lent</AccessKeyId><SecretAccessKey>hush"), NULL};
+    static const char *const cut[] = {SAID("<A><AccessKeyId>lent</AccessKeyId><SecretAccessKey>hush"), NULL};
     static const char *const denied[] = {"HTTP/1.1 403 Forbidden\r\nConnection: close\r\n\r\n", NULL};
     help_put(root, "token", "pa/per\n", 7, 0);
     snprintf(path, sizeof path, "%s/token", root);
@@ -150,11 +150,13 @@ static void what_is_lent_is_asked_for_again_before_it_ends(void **state) {
     struct rsw_storage *storage = NULL;
     struct rsw_error err = RSW_ERROR_INIT;
     static const char *const script[] = {
-        OK("{\"AccessKeyId\":\"old\",\"SecretAccessKey\":\"hush\",\"Token\":\"brief\","
-           "\"Expiration\":\"2026-01-01T00:00:00Z\"}"),
-        OK("{\"AccessKeyId\":\"new\",\"SecretAccessKey\":\"hush\",\"Token\":\"brief\","
-           "\"Expiration\":\"2096-01-01T00:00:00Z\"}"),
-        OK("<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"), NULL};
+        SAID("{\"AccessKeyId\":\"old\",\"SecretAccessKey\":\"hush\",\"Token\":\"brief\","
+             "\"Expiration\":\"2026-01-01T00:00:00Z\"}"),
+        SAID("{\"AccessKeyId\":\"new\",\"SecretAccessKey\":\"hush\",\"Token\":\"brief\","
+             "\"Expiration\":\"2096-01-01T00:00:00Z\"}"),
+        SAID("<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"),
+        SAID("<VersioningConfiguration/>"),
+        SAID("<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"), NULL};
     snprintf(url, sizeof url, "%s/lend", mock->endpoint);
     setenv("HOME", root, 1);
     setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", url, 1);
@@ -167,14 +169,14 @@ static void what_is_lent_is_asked_for_again_before_it_ends(void **state) {
     if (rsw_storage_open_s3(&storage, "s3://bucket/root", &options, &err) != 0) {
         fail_msg("%s", err.message);
     }
-    assert_int_equal(mock->count, 3);
+    assert_int_equal(mock->count, 4);
     s3_mock_asked(mock, 1, "GET /lend ");
     s3_mock_asked(mock, 2, "Credential=new/");
     struct seen seen = {.count = 0};
     assert_int_equal(help_list(&seen, storage, "a", 0), RSW_ABSENT);
     help_forget(&seen);
-    assert_int_equal(mock->count, 4);
-    s3_mock_asked(mock, 3, "Credential=new/");
+    assert_int_equal(mock->count, 5);
+    s3_mock_asked(mock, 4, "Credential=new/");
     rsw_storage_close(storage);
     unsetenv("AWS_CONTAINER_CREDENTIALS_FULL_URI");
     help_remove_root(root);

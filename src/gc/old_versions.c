@@ -1,0 +1,193 @@
+#include "gc/old_versions.h"
+
+#include "gc/decide.h"
+#include "gc/quarantine.h"
+#include "storage/layout.h"
+#include "util/clock.h"
+#include "util/grow.h"
+#include "util/log.h"
+#include "util/text.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct purging {
+    struct rsw_index *index;
+    struct rsw_audit *audit;
+    const struct rsw_sweep_options *options;
+    int64_t before_ms;
+    struct rsw_digest *hidden; /* owned, sorted: blobs that lie hidden under their keys, for any generation */
+    size_t hidden_count, hidden_room;
+    uint64_t kept; /* of keys that show nothing, and should */
+    bool failed;   /* the index could not be read */
+    bool refused;  /* the audit file could not be written */
+    struct rsw_error err;
+};
+
+static int compare(const void *a, const void *b) {
+    const struct rsw_digest *one = a;
+    const struct rsw_digest *other = b;
+    return rsw_digest_compare(one, other);
+}
+
+static int add_hidden(void *arg, const char *key, struct rsw_error *err) {
+    struct purging *purging = arg;
+    struct rsw_path path;
+    struct rsw_digest *grown =
+        rsw_grown(purging->hidden, &purging->hidden_room, purging->hidden_count + 1, sizeof *grown);
+    if (grown == NULL) {
+        return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory for what is hidden");
+    }
+    purging->hidden = grown;
+    rsw_path_parse(&path, key);
+    grown[purging->hidden_count++] = path.digest;
+    return 0;
+}
+
+static bool is_member(struct rsw_txn *txn, enum rsw_member_kind kind, uint32_t repo, uint32_t blob) {
+    struct rsw_member member = {.flags = 0};
+    return rsw_member_get(txn, kind, repo, blob, &member) == RSW_FAILED ||
+           (member.flags & RSW_MEMBER_PRESENT) != 0;
+}
+
+static bool is_linked(struct rsw_txn *txn, const struct rsw_blob *blob) {
+    bool linked = (blob->flags & RSW_BLOB_PRESENT) != 0;
+    for (enum rsw_member_kind kind = RSW_LINK; !linked && kind <= RSW_REVISION; kind++) {
+        RSW_AUTO_ITER iter = RSW_ITER_INIT;
+        uint32_t repo;
+        rsw_iter_members_of(&iter, txn, kind, blob->id);
+        while (!linked && rsw_member_of_next(&iter, &repo) == RSW_FOUND) {
+            linked = is_member(txn, kind, repo, blob->id);
+        }
+    }
+    return linked;
+}
+
+/* As far as the index knows, what this key says is there; or nobody knows. */
+static bool is_known(struct rsw_txn *txn, const struct rsw_path *path) {
+    struct rsw_blob blob = {.id = 0};
+    struct rsw_repo repo = {.id = 0};
+    struct rsw_tag tag;
+    char name[RSW_REPO_NAME_MAX + 1];
+    char text[RSW_TAG_NAME_MAX + 1];
+    bool tags = path->place == RSW_PLACE_TAG_CURRENT || path->place == RSW_PLACE_TAG_HISTORY;
+    if (path->repo_len >= sizeof name || path->tag_len >= sizeof text) {
+        return false;
+    }
+    snprintf(name, sizeof name, "%.*s", (int)path->repo_len, path->repo_len > 0 ? path->repo : "");
+    if (name[0] != 0 && rsw_repo_find(txn, name, &repo) != RSW_FOUND) {
+        return false;
+    }
+    if (tags) {
+        snprintf(text, sizeof text, "%.*s", (int)path->tag_len, path->tag);
+        return rsw_tag_get(txn, repo.id, text, &tag) != RSW_ABSENT;
+    }
+    bool data = path->place == RSW_PLACE_BLOB_DATA;
+    bool link = path->place == RSW_PLACE_LAYER_LINK;
+    bool revision = path->place == RSW_PLACE_REVISION_LINK || path->place == RSW_PLACE_SIGNATURE_LINK;
+    if (!(data || link || revision) || rsw_blob_find(txn, &path->digest, &blob) != RSW_FOUND) {
+        return false;
+    }
+    return data ? is_linked(txn, &blob) : is_member(txn, link ? RSW_LINK : RSW_REVISION, repo.id, blob.id);
+}
+
+/* Deleted, and needed: by a deletion that came late, or somebody else's mistake. In doubt it stays. */
+static bool is_missed(struct purging *purging, const struct rsw_path *path) {
+    RSW_AUTO_TXN txn = NULL;
+    if (rsw_txn_begin_read(&txn, purging->index, &purging->err) != 0) {
+        purging->failed = true;
+        return true;
+    }
+    bool known = is_known(txn, path);
+    purging->failed |= rsw_txn_failed(txn, &purging->err);
+    purging->kept += known ? 1 : 0;
+    return known || purging->failed;
+}
+
+static bool is_wanted(void *arg, const struct rsw_old_version *version) {
+    struct purging *purging = arg;
+    struct rsw_path path;
+    if (version->since_ms >= purging->before_ms || purging->failed) {
+        return false;
+    }
+    rsw_path_parse(&path, version->key);
+    bool hidden =
+        path.place == RSW_PLACE_BLOB_DATA && purging->hidden_count > 0 &&
+        bsearch(&path.digest, purging->hidden, purging->hidden_count, sizeof path.digest, compare) != NULL;
+    return !hidden && !(version->deleted && is_missed(purging, &path));
+}
+
+static int note(void *arg, const struct rsw_old_version *version, struct rsw_error *err) {
+    struct purging *purging = arg;
+    int64_t now_ms = rsw_clock_now_ms(purging->options->clock);
+    int rc = version == NULL ? rsw_audit_sync(purging->audit, err)
+                             : rsw_audit_version(purging->audit, now_ms, version, err);
+    if (rc == 0 && version == NULL && rsw_sweep_go_on(purging->options, err) != 0) {
+        rc = -1;
+    }
+    purging->refused |= rc != 0;
+    return rc;
+}
+
+static void tell(const struct purging *purging, const struct rsw_old_versions *old) {
+    if (old->failed > 0) {
+        rsw_log(purging->options->log, RSW_LOG_WARNING, "%" PRIu64 " old versions could not be deleted",
+                old->failed);
+    }
+    if (purging->kept > 0) {
+        rsw_log(purging->options->log, RSW_LOG_WARNING,
+                "%" PRIu64 " keys are deleted, but by the index they should be there, so their versions "
+                "stay: regsweep verify "
+                "says what is missing",
+                purging->kept);
+    }
+}
+
+static int purge(struct rsw_sweep_result *result, struct purging *purging, struct rsw_storage *storage,
+                 struct rsw_error *err) {
+    struct rsw_old_versions old = {.prefix = RSW_LAYOUT_ROOT,
+                                   .wanted = is_wanted,
+                                   .going = purging->audit != NULL ? note : NULL,
+                                   .arg = purging};
+    struct rsw_error why = RSW_ERROR_INIT;
+    if (rsw_quarantine_each_hidden(storage, add_hidden, purging, err) != 0) {
+        return -1;
+    }
+    if (purging->hidden_count > 0) {
+        qsort(purging->hidden, purging->hidden_count, sizeof *purging->hidden, compare);
+    }
+    int rc = rsw_storage_old_versions(storage, &old, &why);
+    tell(purging, &old);
+    result->old = (struct rsw_old_result){.versions = old.versions,
+                                          .bytes = old.bytes,
+                                          .markers = old.markers,
+                                          .removed = old.removed,
+                                          .freed = old.removed_bytes,
+                                          .failed = old.failed + (rc != 0 ? 1 : 0)};
+    if (purging->failed || purging->refused) {
+        *err = purging->failed ? purging->err : why;
+        return -1;
+    }
+    if (rc != 0) {
+        rsw_log(purging->options->log, RSW_LOG_WARNING, "old versions stay: %s", why.message);
+    }
+    return 0;
+}
+
+int rsw_old_versions_purge(struct rsw_sweep_result *result, struct rsw_index *index,
+                           struct rsw_storage *storage, struct rsw_audit *audit,
+                           const struct rsw_sweep_options *options, struct rsw_error *err) {
+    int64_t now_ms = rsw_clock_now_ms(options->clock);
+    if (options->version_max_age_ms <= 0) {
+        return 0;
+    }
+    struct purging purging = {.index = index,
+                              .audit = audit,
+                              .options = options,
+                              .before_ms = rsw_storage_time_ms(storage, now_ms - options->version_max_age_ms),
+                              .err = RSW_ERROR_INIT};
+    int rc = purge(result, &purging, storage, err);
+    free(purging.hidden);
+    return rc;
+}

@@ -1,0 +1,54 @@
+/* The versions that a bucket has of its keys, and deleting them: internal to the S3 backend. */
+#ifndef REGSWEEP_STORAGE_S3_VERSIONS_H
+#define REGSWEEP_STORAGE_S3_VERSIONS_H
+
+#include "storage/s3.h"
+
+struct rsw_s3_version {
+    char *id; /* owned */
+    bool marker;
+    uint64_t size;
+    int64_t mtime_ms;
+};
+
+/* All that the bucket has of one key, the newest first. */
+struct rsw_s3_history {
+    const char *key;                 /* borrowed; as in storage.h */
+    int errnum;                      /* 0; or why nobody knows */
+    struct rsw_s3_version *versions; /* owned */
+    size_t count, room;
+    char *full;           /* owned: the key as the bucket has it */
+    struct rsw_buf query; /* of the page at hand */
+    size_t page_from;     /* the first version of that page */
+    bool behind;          /* that page has keys that follow */
+    bool more;            /* the next page may have more of this key */
+};
+
+/* Asks for all of them at once; only `key` is set before. Released by rsw_s3_histories_release, whatever came
+ * of it. */
+void rsw_s3_histories(struct rsw_s3 *s3, struct rsw_s3_history *histories, size_t count);
+void rsw_s3_histories_release(struct rsw_s3_history *histories, size_t count);
+
+/* The query for a page of versions of all keys that begin with `prefix`, as the bucket has it, behind `key`
+ * and `id` ("": from the beginning). Replaces what is in *out. 0, or -1: out of memory. */
+int rsw_s3_versions_query(struct rsw_buf *out, const char *prefix, const char *key, const char *id);
+
+/* The newest ones that are markers. */
+static inline size_t rsw_s3_markers_on_top(const struct rsw_s3_history *history) {
+    size_t count = 0;
+    while (count < history->count && history->versions[count].marker) {
+        count++;
+    }
+    return count;
+}
+
+/* Deletes some of a key's versions in two turns, so that nothing that lies below comes to sight: first those
+ * from `from` to before `end`, then, if all of these went, those from `upto` to before `from`. */
+struct rsw_s3_erasure {
+    const struct rsw_s3_history *history;
+    size_t upto, from, end;
+    int errnum; /* 0: all went */
+};
+void rsw_s3_erase(struct rsw_s3 *s3, struct rsw_s3_erasure *erasures, size_t count);
+
+#endif
