@@ -156,7 +156,8 @@ static void what_is_lent_is_asked_for_again_before_it_ends(void **state) {
              "\"Expiration\":\"2096-01-01T00:00:00Z\"}"),
         SAID("<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"),
         SAID("<VersioningConfiguration/>"),
-        SAID("<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"), NULL};
+        SAID("<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"),
+        NULL};
     snprintf(url, sizeof url, "%s/lend", mock->endpoint);
     setenv("HOME", root, 1);
     setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", url, 1);
