@@ -6,6 +6,26 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Both say this. */
+#define LEAVE_ALONE                                                                                          \
+    "Leave all of it alone while a sweep is under way (`regsweep inspect generations` says condemned, "      \
+    "unlinked or\n"                                                                                          \
+    "hidden): what a client asks for meanwhile is put back from here. regsweep removes it by itself when "   \
+    "it "                                                                                                    \
+    "is\n"                                                                                                   \
+    "due. What stays longer are manifests that a cache of the registry may still know.\n"                    \
+    "\n"                                                                                                     \
+    "Putting back with regsweep\n"                                                                           \
+    "--------------------------\n"                                                                           \
+    "\n"                                                                                                     \
+    "`regsweep restore NAME:TAG`, `regsweep restore DIGEST`, `regsweep restore --generation 7`. It may be "  \
+    "done at\n"                                                                                              \
+    "any time, and a sweep that is under way knows of it.\n"                                                 \
+    "\n"                                                                                                     \
+    "Putting back without regsweep\n"                                                                        \
+    "-----------------------------\n"                                                                        \
+    "\n"
+
 /* Every line that begins with blanks is a command, and the tests run them. */
 static const char readme[] =
     "regsweep's quarantine\n"
@@ -19,23 +39,7 @@ static const char readme[] =
     "the "
     "index of\n"
     "regsweep that began generation 7.\n"
-    "\n"
-    "Leave all of it alone while a sweep is under way (`regsweep inspect generations` says condemned, "
-    "unlinked or\n"
-    "hidden): what a client asks for meanwhile is put back from here. regsweep removes it by itself when it "
-    "is\n"
-    "due. What stays longer are manifests that a cache of the registry may still know.\n"
-    "\n"
-    "Putting back with regsweep\n"
-    "--------------------------\n"
-    "\n"
-    "`regsweep restore NAME:TAG`, `regsweep restore DIGEST`, `regsweep restore --generation 7`. It may be "
-    "done at\n"
-    "any time, and a sweep that is under way knows of it.\n"
-    "\n"
-    "Putting back without regsweep\n"
-    "-----------------------------\n"
-    "\n"
+    "\n" LEAVE_ALONE
     "Go to the registry's root directory, the one that has `docker` and `regsweep` in it. Be the user that "
     "the\n"
     "registry runs as; for root see below. No sweep must be under way. All of generation 7, as hard links, "
@@ -82,23 +86,7 @@ static const char bucket_readme[] =
     "that it was taken from. The registry does not look in here. `7.owner` names the "
     "index of\n"
     "regsweep that began generation 7.\n"
-    "\n"
-    "Leave all of it alone while a sweep is under way (`regsweep inspect generations` says condemned, "
-    "unlinked or\n"
-    "hidden): what a client asks for meanwhile is put back from here. regsweep removes it by itself when it "
-    "is\n"
-    "due. What stays longer are manifests that a cache of the registry may still know.\n"
-    "\n"
-    "Putting back with regsweep\n"
-    "--------------------------\n"
-    "\n"
-    "`regsweep restore NAME:TAG`, `regsweep restore DIGEST`, `regsweep restore --generation 7`. It may be "
-    "done at\n"
-    "any time, and a sweep that is under way knows of it.\n"
-    "\n"
-    "Putting back without regsweep\n"
-    "-----------------------------\n"
-    "\n"
+    "\n" LEAVE_ALONE
     "With the command line of AWS, and as somebody who may read and write this bucket (another store than "
     "AWS wants\n"
     "--endpoint-url as well). No sweep must be under way. All of generation 7; with --size-only nothing that "
