@@ -26,10 +26,15 @@ void rsw_names_release(struct rsw_names *names) {
     memset(names, 0, sizeof *names);
 }
 
+/* An object store shows all that lies in a folder to whoever looks for folders. Of so many pages nothing is
+ * listed twice. */
+#define PAGES_READ 8
+
 struct blobs {
     struct rsw_reading *reading;
     struct rsw_batch *batch;   /* owned */
-    struct rsw_names *folders; /* NULL: this is the listing of one of them */
+    struct rsw_names *folders; /* to be read; NULL: this is the listing of one of them */
+    unsigned pages;            /* seen */
     struct rsw_error *err;
     bool failed;
 };
@@ -42,7 +47,8 @@ static enum rsw_descend descend(void *arg, const char *dir_key, const char **lea
     if (two == NULL) {
         return RSW_DESCEND; /* <alg> */
     }
-    if (hex == NULL && b->folders != NULL) {
+    bool read_now = b->reading->storage->flat && b->pages < PAGES_READ;
+    if (hex == NULL && b->folders != NULL && !read_now) {
         b->failed = b->failed || rsw_names_add(b->folders, dir_key, strlen(dir_key), b->err) != 0;
         return RSW_DESCEND_SKIP;
     }
@@ -81,6 +87,7 @@ static int take_entry(struct blobs *b, const struct rsw_entry *entry) {
 static int page(void *arg, const struct rsw_entry *entries, size_t count, struct rsw_error *err) {
     struct blobs *b = arg;
     (void)err;
+    b->pages++;
     b->failed = b->failed || rsw_reading_stopped(b->reading, b->err);
     for (size_t i = 0; i < count && !b->failed; i++) {
         b->failed = take_entry(b, &entries[i]) != 0;

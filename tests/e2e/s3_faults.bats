@@ -134,7 +134,7 @@ refuses() {
     says "$1"
     trouble "${@:2}"
     run sweep_all --confirm
-    status_is 3
+    status_is "${SWEEP_STATUS:-3}"
     says "$1"
     same_lines "$keys" "$(s3_keys)"
 }
@@ -154,6 +154,7 @@ refuses() {
 @test "a page that is always cut short ends a scan after eight tries, and a sweep before anything goes" {
     add_garbage
     hasten 20
+    SWEEP_STATUS=1 # it cannot even see whether another one sweeps
     refuses "cut short" cut=1
     [ "$(told most)" -eq 8 ] || fail "the same was asked $(told most) times"
     hasten 1

@@ -271,6 +271,20 @@ static void more_objects_than_fit_a_page_or_a_batch(void **state) {
     expect_equal_to_fresh_scan(w);
 }
 
+/* More than are read while folders are looked for. */
+static void of_a_bucket_every_blob_is_found_however_many(void **state) {
+    struct world *w = *state;
+    char name[64];
+    for (int i = 0; i < 12000; i++) {
+        snprintf(name, sizeof name, "blob %d", i);
+        tree_blob(&w->tree, name);
+    }
+    scan(w);
+    assert_int_equal(w->result.blobs, 12000);
+    assert_int_equal(w->result.appeared, 12000);
+    expect_equal_to_fresh_scan(w);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         test_everywhere(an_image_is_indexed_with_all_its_parts),
@@ -290,6 +304,7 @@ int main(void) {
         test_in(folders_without_links_are_tombstones_and_make_a_repository, in_directory),
         test_everywhere(progress_is_told_and_ends_finished),
         test_everywhere(more_objects_than_fit_a_page_or_a_batch),
+        test_in(of_a_bucket_every_blob_is_found_however_many, in_flat_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
