@@ -69,8 +69,8 @@ int rsw_online_look(struct rsw_online *online, struct rsw_error *err);
 /* Gives back what was touched (revive.h). 0 or -1: RSW_EPARTIAL if some of it cannot be put back yet. Needs
  * no transaction. */
 int rsw_online_give_back(struct rsw_online *online, struct rsw_error *err);
-/* The registry is stopped: gives back all that open generations took and drops their copies, held ones
- * included, and ends them; what is garbage is found anew. 0 or -1. Needs the lock "sweep". `online` needs
+/* The registry is stopped: gives back all that open generations took, and held bytes, drops the copies
+ * and ends the generations; what is garbage is found anew. 0 or -1. Needs the lock "sweep". `online` needs
  * no replicas. */
 int rsw_online_undo(struct rsw_online *online, struct rsw_error *err);
 

@@ -578,7 +578,8 @@ int rsw_purge(struct rsw_online *online, struct rsw_generation *generation, stru
 
 /* ---- held bytes ---- */
 
-/* *gone: its copy is. */
+/* `all`: the registry is stopped, and storage has not been read yet. Who pushed it since, through a stale
+ * cache, may have told nobody: so it is put back like what was touched. *gone: its copy is. */
 static int release(struct purge *purge, const struct rsw_held *held, bool all, bool *gone,
                    struct rsw_error *err) {
     RSW_AUTO_TXN txn = NULL;
@@ -594,13 +595,18 @@ static int release(struct purge *purge, const struct rsw_held *held, bool all, b
         rsw_held_drop(txn, held->blob); /* its generation is not listed any more */
         return rsw_txn_commit(&txn, err);
     }
+    item.flags |= all ? RSW_ITEM_TOUCHED : 0;
     rsw_removal_batch_clear(purge->batch);
     if (rsw_removal_batch_add(purge->batch, txn, &item, err) != 0 || audit(purge, "purge", err) != 0) {
         return -1;
     }
     struct rsw_setting setting = {.key = data_key(purge->batch, 0)};
     if (is_touched(&item) && !is_in_place(purge, setting.key)) {
-        return 0;
+        return all ? rsw_error_set(err, RSW_EPARTIAL, 0,
+                                   "%s is held in quarantine and cannot be put back, so nobody can tell what "
+                                   "needs it; nothing is taken until it is",
+                                   setting.key)
+                   : 0;
     }
     rsw_quarantine_purge(purge->online->storage, held->generation, &setting, 1);
     if (setting.answer != RSW_FAILED) {

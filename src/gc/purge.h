@@ -14,7 +14,8 @@
  * no transaction. */
 int rsw_purge(struct rsw_online *online, struct rsw_generation *generation, struct rsw_error *err);
 /* Purges held bytes that no cache can need any more: all replicas that answered the last fence began after
- * the bytes were held; or, `all`, because no replica runs. *left: how many stay. As above. */
+ * the bytes were held. Or, `all`, because no replica runs: puts all of them back where they are missing, and
+ * drops the copies; what needs them is read from storage afterwards. *left: how many stay. As above. */
 int rsw_purge_held(struct rsw_online *online, bool all, uint64_t *left, struct rsw_error *err);
 
 #endif

@@ -931,6 +931,57 @@ static void bytes_of_a_manifest_are_held_until_the_replicas_are_new(void **state
     assert_true(has_blob(r, &image.manifest));
 }
 
+/* No event of that push ever came: it is storage alone that tells. */
+static void what_is_held_is_back_before_storage_is_read_with_the_registry_stopped(void **state) {
+    struct registry *r = *state;
+    struct tree_image image = tree_image(&r->tree, "app", NULL, "old", 1);
+    fake.base.cache = RSW_CACHE_MEMORY;
+    scan_long_ago(r);
+    see_through(r);
+    assert_int_equal(r->result.held, 1);
+    tree_revision(&r->tree, "app", &image.manifest); /* a stale cache said that its bytes were there */
+    tree_tag(&r->tree, "app", "1.0", &image.manifest);
+    r->options.offline = true;
+    sweep_well(r);
+    assert_true(has_revision(r, "app", &image.manifest) && has_blob(r, &image.manifest));
+    char copy[RSW_QUARANTINE_KEY_MAX];
+    copy_key(copy, r, &image.manifest);
+    assert_false(is_there(r, copy));
+}
+
+static void what_is_held_and_nobody_needs_is_swept_with_the_registry_stopped(void **state) {
+    struct registry *r = *state;
+    tree_image(&r->tree, "app", NULL, "old", 1);
+    fake.base.cache = RSW_CACHE_MEMORY;
+    scan_long_ago(r);
+    see_through(r);
+    assert_int_equal(r->result.held, 1);
+    put_what_stays(&r->tree);
+    r->options.offline = true;
+    sweep_well(r);
+    expect_swept_clean_online(r);
+}
+
+static void what_is_held_and_cannot_be_put_back_stops_the_sweep(void **state) {
+    struct registry *r = *state;
+    struct tree_image image = tree_image(&r->tree, "app", NULL, "old", 1);
+    char key[RSW_KEY_MAX];
+    fake.base.cache = RSW_CACHE_MEMORY;
+    scan_long_ago(r);
+    see_through(r);
+    tree_image(&r->tree, "app", "1.0", "old", 1);
+    tree_blob_remove(&r->tree, &image.manifest);
+    *strrchr(rsw_key_blob(key, &image.manifest), '/') = 0;
+    rsw_storage_prune(r->real, key, NULL);
+    tree_put(&r->tree, key, "", 0); /* in the way of its folder */
+    r->options.offline = true;
+    assert_int_equal(sweep(r), -1);
+    assert_int_equal(r->err.code, RSW_EPARTIAL);
+    tree_remove(&r->tree, key);
+    sweep_well(r);
+    assert_true(is_whole(r, "app", &image));
+}
+
 #define HELD 20 /* of each generation */
 
 static void count_lists_aside(struct registry *r, const char *call, const char *key) {
@@ -1586,6 +1637,10 @@ int main(void) {
         in_either(what_cannot_be_cleared_stays_and_nothing_of_its_neighbours),
         in_either(one_without_an_answer_ends_the_run_and_no_answer_is_lost),
         in_either(bytes_of_a_manifest_are_held_until_the_replicas_are_new),
+        in_either(what_is_held_is_back_before_storage_is_read_with_the_registry_stopped),
+        in_either(what_is_held_and_nobody_needs_is_swept_with_the_registry_stopped),
+        cmocka_unit_test_prestate_setup_teardown(what_is_held_and_cannot_be_put_back_stops_the_sweep, setup,
+                                                 registry_teardown, &in_directory),
         in_either(what_is_held_goes_without_a_walk_for_each),
         in_either(an_image_touched_in_the_midst_of_a_purge_is_whole_or_gone),
         in_either(what_is_taken_again_while_it_is_given_back_is_given_back_again),
