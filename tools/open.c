@@ -97,6 +97,8 @@ static int open_url(struct rsw_cli *cli, const char *url, struct rsw_error *err)
 }
 
 void rsw_cli_close_index(struct rsw_cli *cli) {
+    rsw_lease_close(cli->lease); /* its thread uses index and storage */
+    cli->lease = NULL;
     rsw_damage_unwatch();
     rsw_index_close(cli->index);
     cli->index = NULL;
@@ -110,8 +112,6 @@ static void look_up_storage(struct rsw_cli *cli, struct rsw_state *state) {
     if (rsw_cli_open_index(cli, &look, NULL) == 0 && rsw_cli_state(cli, state, NULL) != 0) {
         state->storage_url[0] = 0;
     }
-    rsw_lease_close(cli->lease);
-    cli->lease = NULL;
     rsw_cli_close_index(cli);
 }
 

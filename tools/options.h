@@ -112,6 +112,7 @@ struct rsw_options {
     int64_t quarantine_ms;
     int64_t fence_timeout_ms;
     int64_t lease_ms; /* 0: none */
+    int64_t swept_ms; /* no option: set by serve's schedule, see rsw_sweep_options */
     char *schedule;   /* serve; NULL: none */
     int64_t schedule_delay_ms;
     bool wait;    /* sweep */

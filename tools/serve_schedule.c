@@ -119,14 +119,17 @@ static void set_status(struct rsw_schedule *schedule, int status) {
     pthread_mutex_unlock(&schedule->worker.lock);
 }
 
-static bool went_well(int status) {
-    return status == RSW_EXIT_DONE || status == RSW_EXIT_PARTIAL;
+/* Where single objects could not be removed it may have begun nothing at all: the lease tells. */
+static bool went_well(const struct rsw_schedule *schedule, int status) {
+    struct rsw_lease *lease = schedule->serve->lease;
+    return status == RSW_EXIT_DONE ||
+           (status == RSW_EXIT_PARTIAL && (lease == NULL || rsw_lease_swept_ms(lease) >= schedule->begun_ms));
 }
 
 /* Only one that went well counts: else another regsweep may do it. */
 static void on_ended(void *arg, int status) {
     struct rsw_schedule *schedule = arg;
-    if (went_well(status) && schedule->serve->lease != NULL) {
+    if (went_well(schedule, status) && schedule->serve->lease != NULL) {
         rsw_lease_set_swept(schedule->serve->lease, schedule->begun_ms);
     }
     set_status(schedule, status);
@@ -144,7 +147,7 @@ static int wait_for_end(struct rsw_schedule *schedule, const char *id, struct rs
         status = schedule->status;
         pthread_mutex_unlock(&schedule->worker.lock);
     } while (status == RUNS);
-    return went_well(status)
+    return went_well(schedule, status)
                ? 0
                : rsw_error_set(err, RSW_EREFUSED, 0, "sweep %s ended with status %d", id, status);
 }
@@ -166,7 +169,7 @@ static int sweep(struct rsw_schedule *schedule, int64_t slot_ms, struct rsw_erro
         return -1;
     }
     options.confirm = true;
-    schedule->begun_ms = rsw_clock_now_ms(schedule->serve->clock);
+    schedule->begun_ms = options.swept_ms = rsw_clock_now_ms(schedule->serve->clock);
     set_status(schedule, RUNS);
     const struct rsw_sweep_listener listener = {on_ended, schedule};
     if (rsw_sweep_runs_begin(schedule->runs, &options, listener, id, err) != 0) {

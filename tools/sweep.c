@@ -141,6 +141,7 @@ static int sweep_online(struct rsw_cli *cli, struct rsw_sweep_options *options,
     options->fence_timeout_ms = cli->options.fence_timeout_ms;
     options->wait = cli->options.wait;
     options->lease = cli->lease;
+    options->swept_ms = cli->options.swept_ms;
     int status = sweep(cli, options, watch, err);
     rsw_replicas_close(options->replicas);
     return status;

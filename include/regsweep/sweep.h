@@ -77,6 +77,8 @@ struct rsw_sweep_options {
     int64_t quarantine_ms;    /* what is hidden can be given back for so long; below 0: 24 hours */
     int64_t fence_timeout_ms; /* below 0: 60 seconds */
     bool wait;                /* until the generation is purged */
+    int64_t swept_ms; /* of a run by a schedule, that others have too: when it began, written into the lease
+                         once it has gone well; 0: of any other */
     struct rsw_lease
         *lease; /* of the storage, where others may sweep it too; NULL: nobody else does. Borrowed */
     const struct rsw_pin *pins;

@@ -219,7 +219,12 @@ static int put_all_back(struct folder *folder, struct rsw_error *err) {
     return 0;
 }
 
-/* What its owner asked storage to remove, and got no answer, can go for so long. */
+/* What its owner asked storage to remove, and got no answer, can go for a settle; and so can what it asked a
+ * registry to delete, so that a cache forgets it. */
+static bool can_go_yet(const struct rsw_online *online) {
+    return online->storage->loose || (online->replicas != NULL && online->replicas->cache != RSW_CACHE_NONE);
+}
+
 static int wait_for_owner(struct rsw_online *online, struct rsw_error *err) {
     const struct rsw_sweep_options *options = online->options;
     int64_t settle_ms = options->settle_ms < 0 ? RSW_SETTLE_DEFAULT_MS : options->settle_ms;
@@ -263,7 +268,7 @@ static int give_back(struct rsw_online *online, uint64_t number, struct rsw_erro
             " files in it are put back where they are missing, and decided on anew",
             folder.dir, names + folder.counts[BYTES]);
     if (put_all_back(&folder, err) != 0 ||
-        (online->storage->loose && (wait_for_owner(online, err) != 0 || put_all_back(&folder, err) != 0)) ||
+        (can_go_yet(online) && (wait_for_owner(online, err) != 0 || put_all_back(&folder, err) != 0)) ||
         note_gap(online, err) != 0 || each_file(&folder, TURNS, drop, err) != 0) {
         return -1;
     }

@@ -181,6 +181,9 @@ static int advance_and_begin(struct rsw_online *online, int64_t *left_ms, struct
         rc = rsw_old_versions_purge(result, online->index, online->storage, online->audit, online->options,
                                     err);
     }
+    if (rc == 0 && online->options->swept_ms != 0 && online->options->lease != NULL) {
+        rsw_lease_set_swept(online->options->lease, online->options->swept_ms);
+    }
     return rsw_online_settle_lease(online->index, online->options->lease, rc == 0 ? err : NULL) == 0 ? rc
                                                                                                      : -1;
 }

@@ -98,6 +98,18 @@ static void count(struct rsw_sweeper *sweeper, bool failed, const struct rsw_err
     }
 }
 
+/* Who began the generation that waits may have ended since: without anybody who keeps the lease another
+ * regsweep would take us for dead, and undo it. If it is another's, that is told once it is due. */
+static void keep_lease(struct rsw_sweeper *sweeper) {
+    RSW_AUTO_LOCK lock = RSW_LOCK_INIT;
+    struct rsw_error ignored = RSW_ERROR_INIT;
+    struct rsw_lease *lease = sweeper->options.lease;
+    if (lease != NULL && !rsw_lease_is_held(lease) &&
+        rsw_lock_take(&lock, sweeper->options.index, "sweep", &ignored) == 0) {
+        rsw_lease_take(lease, &ignored);
+    }
+}
+
 /* One look: what is due is done, unless a sweep of somebody else is at it. Gives the pause to the next. */
 static int64_t look(struct rsw_sweeper *sweeper) {
     RSW_AUTO_LOCK lock = RSW_LOCK_INIT;
@@ -106,6 +118,9 @@ static int64_t look(struct rsw_sweeper *sweeper) {
     int rc = first_left(sweeper, &left_ms, &err);
     if (rc == 0) {
         if (left_ms > 0) {
+            if (left_ms != INT64_MAX) {
+                keep_lease(sweeper);
+            }
             return left_ms < LOOK_MS ? left_ms : LOOK_MS;
         }
         rc = rsw_lock_take(&lock, sweeper->options.index, "sweep", &err);

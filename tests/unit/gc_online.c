@@ -293,7 +293,7 @@ static void pin_in(struct registry *r, int steps, struct rsw_pin *pin) {
         }
     }
     assert_false(is_whole(r, "app", &image));
-    pin->digest = image.manifest;
+    pin->digest = pin->image ? image.config : image.manifest;
     r->options.pins = pin;
     r->options.pin_count = 1;
     do { /* the first of these comes before anything is due */
@@ -317,6 +317,10 @@ static void what_is_pinned_when_hidden_is_given_back_whole(void **state) {
 
 static void what_is_pinned_anywhere_is_given_back_whole(void **state) {
     pin_in(*state, 2, &(struct rsw_pin){.repo = NULL});
+}
+
+static void what_runs_by_its_configuration_is_given_back_whole(void **state) {
+    pin_in(*state, 2, &(struct rsw_pin){.image = true});
 }
 
 static void what_is_touched_before_it_is_taken_is_not_taken(void **state) {
@@ -1612,6 +1616,7 @@ int main(void) {
         in_either(what_is_pinned_when_unlinked_is_given_back_whole),
         in_either(what_is_pinned_when_hidden_is_given_back_whole),
         in_either(what_is_pinned_anywhere_is_given_back_whole),
+        in_either(what_runs_by_its_configuration_is_given_back_whole),
         in_either(what_is_touched_before_it_is_taken_is_not_taken),
         in_either(an_index_gives_back_its_children_and_theirs),
         in_either(what_nobody_told_of_is_found_in_storage),
