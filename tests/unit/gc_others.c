@@ -5,6 +5,7 @@
 
 #include "gc/others.h"
 #include "gc/quarantine.h"
+#include "index/time.h"
 #include "storage/layout.h"
 
 #include <regsweep/scan.h>
@@ -17,6 +18,8 @@
 #include <unistd.h>
 
 #define DAY_MS (24 * INT64_C(3600000))
+#define SETTLE_MS 500 /* where something is to happen meanwhile */
+#define LATE_MS 100
 #define NOW_MS (TREE_MTIME_MS + 100 * DAY_MS)
 
 struct world {
@@ -29,6 +32,9 @@ struct world {
     struct rsw_sweep_options options;
     struct rsw_sweep_result result;
     struct rsw_error err;
+    const char
+        *late_key;   /* its owner asked for its removal, which is carried out once it is back for a while */
+    int64_t late_ms; /* then; 0: it is not back */
 };
 
 static int64_t now_of(void *arg) {
@@ -167,6 +173,31 @@ static size_t files_aside(struct world *w) {
     const struct rsw_listing listing = {.prefix = RSW_QUARANTINE "/7", .page = count_page, .arg = &count};
     assert_int_not_equal(rsw_storage_list(w->storage, &listing, NULL), RSW_FAILED);
     return count;
+}
+
+static void remove_now(struct world *w) {
+    struct rsw_removal removal = {.key = w->late_key};
+    rsw_storage_remove(w->storage, &removal, 1);
+    assert_int_equal(removal.answer, RSW_FOUND);
+    w->late_key = NULL;
+}
+
+/* As `stopped`, which is asked again and again. */
+static bool remove_late(void *arg) {
+    struct world *w = arg;
+    if (w->late_key != NULL && w->late_ms == 0) {
+        w->late_ms = is_there(w, w->late_key) ? rsw_monotonic_ms() + LATE_MS : 0;
+    } else if (w->late_key != NULL && rsw_monotonic_ms() >= w->late_ms) {
+        remove_now(w);
+    }
+    return false;
+}
+
+static void removal_comes_late(struct world *w, const char *key) {
+    w->late_key = key;
+    w->options.stopped = remove_late;
+    w->options.arg = w;
+    w->options.settle_ms = SETTLE_MS;
 }
 
 static struct rsw_online online_of(struct world *w) {
@@ -312,6 +343,35 @@ static void nothing_is_taken_where_something_cannot_be_put_back(void **state) {
     expect_whole(w, "team/app", &image);
 }
 
+static void what_the_owner_has_the_registry_delete_late_is_put_back_again(void **state) {
+    struct world *w = *state;
+    char key[RSW_KEY_MAX];
+    struct rsw_replicas replicas = {.cache = RSW_CACHE_MEMORY, .count = 1};
+    struct rsw_online online = online_of(w);
+    struct tree_image image = tree_image(&w->tree, "team/app", "1.0", "one", 2);
+    unlink_image(w, "team/app", "1.0", &image);
+    removal_comes_late(w, rsw_key_layer_link(key, "team/app", &image.layers[0]));
+    online.replicas = &replicas;
+    assert_int_equal(rsw_others_give_back(&online, &w->err), 0);
+    if (w->late_key != NULL) {
+        remove_now(w);
+    }
+    expect_whole(w, "team/app", &image);
+    assert_int_equal(files_aside(w), 0);
+}
+
+static void what_storage_removes_late_is_put_back_again_with_the_registry_stopped(void **state) {
+    struct world *w = *state;
+    char key[RSW_KEY_MAX];
+    struct tree_image image = tree_image(&w->tree, "team/app", "1.0", "one", 2);
+    unlink_image(w, "team/app", "1.0", &image);
+    removal_comes_late(w, rsw_key_layer_link(key, "team/app", &image.layers[0]));
+    sweep_offline(w);
+    assert_null(w->late_key);
+    expect_whole(w, "team/app", &image);
+    assert_int_equal(files_aside(w), 0);
+}
+
 static uint64_t next_number(struct world *w) {
     RSW_AUTO_TXN txn = NULL;
     struct rsw_state state;
@@ -364,6 +424,9 @@ int main(void) {
         IN_ALL(what_is_in_place_stays_and_of_a_tag_its_new_head),
         IN_ALL(the_copy_of_a_link_that_is_cut_short_stays),
         IN_MEMORY(nothing_is_taken_where_something_cannot_be_put_back),
+        IN_ALL(what_the_owner_has_the_registry_delete_late_is_put_back_again),
+        cmocka_unit_test_setup_teardown(what_storage_removes_late_is_put_back_again_with_the_registry_stopped,
+                                        open_store, close_world),
         IN_ALL(a_claim_of_ours_that_came_to_nothing_is_given_up),
         IN_ALL(no_two_indexes_have_one_folder),
     };
