@@ -61,6 +61,7 @@ int rsw_sweep_read_options(struct rsw_sweep_options *out, struct rsw_cli *cli, s
         .grace_ms = mark.grace_ms,
         .upload_max_age_ms = mark.upload_max_age_ms,
         .version_max_age_ms = cli->options.version_max_age_ms,
+        .settle_ms = cli->options.settle_ms,
         .max_delete = (unsigned)cli->options.max_delete,
         .pins = mark.pins,
         .pin_count = mark.pin_count,
@@ -136,7 +137,6 @@ static int sweep_online(struct rsw_cli *cli, struct rsw_sweep_options *options,
     if (rsw_cli_open_lease(cli, err) != 0 || rsw_cli_open_replicas(&options->replicas, cli, err) != 0) {
         return err->code == RSW_EINVAL ? RSW_EXIT_USAGE : rsw_cli_exit_of(err);
     }
-    options->settle_ms = cli->options.settle_ms;
     options->quarantine_ms = cli->options.quarantine_ms;
     options->fence_timeout_ms = cli->options.fence_timeout_ms;
     options->wait = cli->options.wait;

@@ -67,16 +67,17 @@ struct rsw_sweep_options {
         upload_max_age_ms; /* below 0: the default of 168 hours; beside a running registry not below grace */
     int64_t version_max_age_ms; /* where storage keeps versions: those that are not current for longer go; 0:
                                    they stay. Not below settle */
+    int64_t settle_ms; /* no request of a client lives longer, and no deletion that was asked for comes
+                          later; below 0: the default of 10 minutes */
     unsigned
         max_delete; /* percent of blobs, bytes, tags or revisions that may go in one run; 100: no limit */
     const char *audit_file; /* JSON lines are added to it, one a deletion; NULL: none. Needed with confirm */
     unsigned threads;       /* of the scan, as there */
     /* Beside a running registry (confirm without offline) */
     struct rsw_replicas *replicas; /* all of it; borrowed */
-    int64_t settle_ms;        /* no request of a client lives longer; below 0: the default of 10 minutes */
-    int64_t quarantine_ms;    /* what is hidden can be given back for so long; below 0: 24 hours */
-    int64_t fence_timeout_ms; /* below 0: 60 seconds */
-    bool wait;                /* until the generation is purged */
+    int64_t quarantine_ms;         /* what is hidden can be given back for so long; below 0: 24 hours */
+    int64_t fence_timeout_ms;      /* below 0: 60 seconds */
+    bool wait;                     /* until the generation is purged */
     int64_t swept_ms; /* of a run by a schedule, that others have too: when it began, written into the lease
                          once it has gone well; 0: of any other */
     struct rsw_lease

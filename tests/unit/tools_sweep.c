@@ -1,5 +1,6 @@
 /* A sweep that is asked for over HTTP: the body that asks, the answer read back, and the runs of serve. */
 #include "cli.h"
+#include "sweep.h"
 #include "sweep_answer.h"
 #include "sweep_print.h"
 #include "sweep_request.h"
@@ -45,6 +46,28 @@ static void every_member_sets_its_option(void **state) {
     assert_int_equal(options.upload_max_age_ms, 3 * 86400000);
     assert_int_equal(options.pins.count, 2);
     assert_string_equal(options.pins.items[1], "a@" DIGEST);
+}
+
+/* Of a dead owner's deletions one can come within it, with the registry stopped too. */
+static void every_kind_of_sweep_has_the_settle_that_was_asked_for(void **state) {
+    static const char *const given[] = {"confirm", "offline"};
+    (void)state;
+    for (size_t i = 0; i < sizeof given / sizeof *given; i++) {
+        struct rsw_error err = RSW_ERROR_INIT;
+        struct rsw_sweep_options options;
+        struct rsw_cli cli;
+        rsw_cli_init(&cli);
+        assert_int_equal(rsw_options_init(&cli.options, &err), 0);
+        assert_int_equal(
+            rsw_option_set(&cli.options, rsw_option_find(given[i]), RSW_SOURCE_FLAG, given[i], NULL, &err),
+            0);
+        assert_int_equal(
+            rsw_option_set(&cli.options, rsw_option_find("settle"), RSW_SOURCE_FLAG, "settle", "2m", &err),
+            0);
+        assert_int_equal(rsw_sweep_read_options(&options, &cli, &err), 0);
+        assert_int_equal(options.settle_ms, 120000);
+        rsw_cli_release(&cli);
+    }
 }
 
 static void without_a_body_it_is_a_dry_run_by_the_options_of_serve(void **state) {
@@ -468,6 +491,7 @@ static void no_run_goes_beyond_what_serve_was_started_with(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_member_sets_its_option),
+        cmocka_unit_test(every_kind_of_sweep_has_the_settle_that_was_asked_for),
         cmocka_unit_test(without_a_body_it_is_a_dry_run_by_the_options_of_serve),
         cmocka_unit_test(the_pins_of_serve_stay),
         cmocka_unit_test(what_is_wrong_is_named),
