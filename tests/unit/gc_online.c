@@ -1592,7 +1592,7 @@ int main(void) {
         in_either(what_is_pinned_when_hidden_is_given_back_whole),
         in_either(what_is_pinned_anywhere_is_given_back_whole),
         in_either(what_runs_by_its_configuration_is_given_back_whole),
-        in_memory_alone(a_scheduled_sweep_that_finds_nothing_is_known_to_the_others),
+        in_either(a_scheduled_sweep_that_finds_nothing_is_known_to_the_others),
         in_either(what_is_touched_before_it_is_taken_is_not_taken),
         in_either(an_index_gives_back_its_children_and_theirs),
         in_either(what_nobody_told_of_is_found_in_storage),
