@@ -26,6 +26,19 @@ static bool touch_everywhere(struct rsw_txn *txn, uint32_t blob) {
     return any;
 }
 
+/* What runs may be known by the digest of its configuration alone. */
+static bool touch_images_of(struct rsw_txn *txn, uint32_t config) {
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    uint32_t manifest;
+    enum rsw_ref_kind kind;
+    bool any = false;
+    rsw_iter_named_by(&iter, txn, config);
+    while (rsw_named_by_next(&iter, &manifest, &kind) == RSW_FOUND) {
+        any = (kind == RSW_REF_CONFIG && touch_everywhere(txn, manifest)) || any;
+    }
+    return any;
+}
+
 /* True if something has to be given back for it. */
 static bool touch(struct rsw_txn *txn, const struct rsw_pin *pin) {
     struct rsw_repo repo;
@@ -39,7 +52,11 @@ static bool touch(struct rsw_txn *txn, const struct rsw_pin *pin) {
     if (rsw_blob_find(txn, &pin->digest, &blob) != RSW_FOUND) {
         return false;
     }
-    return pin->repo != NULL ? touch_in(txn, repo.id, blob.id) : touch_everywhere(txn, blob.id);
+    if (pin->repo != NULL) {
+        return touch_in(txn, repo.id, blob.id);
+    }
+    bool images = pin->image && touch_images_of(txn, blob.id);
+    return touch_everywhere(txn, blob.id) || images;
 }
 
 int rsw_repin(uint64_t *count, struct rsw_index *index, const struct rsw_pin *pins, size_t pin_count,

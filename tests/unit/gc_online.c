@@ -2,6 +2,7 @@
  * gives back, and what ends a run. Interleavings are for sim_sweep.c. */
 #include "gc_registry.h"
 
+#include "gc/lease.h"
 #include "gc/online.h"
 #include "gc/quarantine.h"
 #include "gc/revive.h"
@@ -321,6 +322,31 @@ static void what_is_pinned_anywhere_is_given_back_whole(void **state) {
 
 static void what_runs_by_its_configuration_is_given_back_whole(void **state) {
     pin_in(*state, 2, &(struct rsw_pin){.image = true});
+}
+
+static struct rsw_lease *open_lease(struct registry *r, const char *holder) {
+    struct rsw_lease *lease;
+    const struct rsw_lease_options options = {
+        .index = r->index, .storage = r->storage, .holder = holder, .length_ms = 60000};
+    assert_int_equal(rsw_lease_open(&lease, &options, NULL), 0);
+    return lease;
+}
+
+/* Else each of those with the same schedule would sweep in turn. */
+static void a_scheduled_sweep_that_finds_nothing_is_known_to_the_others(void **state) {
+    struct registry *r = *state;
+    tree_image(&r->tree, "app", "1", "new", 2);
+    scan_long_ago(r);
+    struct rsw_lease *lease = open_lease(r, "aaaa");
+    struct rsw_lease *other = open_lease(r, "bbbb");
+    r->options.lease = lease;
+    r->options.swept_ms = 123456;
+    sweep_well(r);
+    assert_int_equal(r->result.generation, 0);
+    assert_int_equal(rsw_lease_take(other, NULL), 0); /* it was given back */
+    assert_int_equal(rsw_lease_swept_ms(other), 123456);
+    rsw_lease_close(lease);
+    rsw_lease_close(other);
 }
 
 static void what_is_touched_before_it_is_taken_is_not_taken(void **state) {
@@ -1617,6 +1643,7 @@ int main(void) {
         in_either(what_is_pinned_when_hidden_is_given_back_whole),
         in_either(what_is_pinned_anywhere_is_given_back_whole),
         in_either(what_runs_by_its_configuration_is_given_back_whole),
+        in_either(a_scheduled_sweep_that_finds_nothing_is_known_to_the_others),
         in_either(what_is_touched_before_it_is_taken_is_not_taken),
         in_either(an_index_gives_back_its_children_and_theirs),
         in_either(what_nobody_told_of_is_found_in_storage),
