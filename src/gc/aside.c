@@ -164,7 +164,7 @@ static int take(struct rsw_aside *aside, struct rsw_removal_batch *batch, struct
         return -1;
     }
     leave_touched(batch, txn);
-    if (rsw_txn_failed(txn, err)) {
+    if (rsw_txn_failed(txn, err) || rsw_sweep_go_on(aside->options, err) != 0) { /* the copies can last */
         return -1;
     }
     take_files(aside, batch, &files, 0, files.parts);

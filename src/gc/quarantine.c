@@ -331,10 +331,31 @@ static bool may_remove(struct rsw_storage *storage, struct rsw_setting *setting,
     return setting->copied;
 }
 
+/* Who took us for dead may have put all back and dropped the copies: then what is in place must stay. */
+static void look_for_copies(struct chunk *chunk) {
+    struct rsw_look looks[CHUNK];
+    struct rsw_setting *owners[CHUNK];
+    size_t count = 0;
+    for (size_t i = 0; i < chunk->count; i++) {
+        if (chunk->settings[i]->copied) {
+            owners[count] = chunk->settings[i];
+            looks[count++] = (struct rsw_look){.key = chunk->copies[i]};
+        }
+    }
+    rsw_storage_look(chunk->storage, looks, count);
+    for (size_t i = 0; i < count; i++) {
+        if (looks[i].answer != RSW_FOUND) {
+            owners[i]->copied = false;
+            answer(owners[i], RSW_FAILED, looks[i].answer == RSW_ABSENT ? EAGAIN : looks[i].errnum);
+        }
+    }
+}
+
 static void remove_chunk(struct chunk *chunk) {
     struct rsw_removal removals[CHUNK];
     struct rsw_setting *owners[CHUNK];
     size_t count = 0;
+    look_for_copies(chunk);
     for (size_t i = 0; i < chunk->count; i++) {
         if (may_remove(chunk->storage, chunk->settings[i], chunk->copies[i])) {
             owners[count] = chunk->settings[i];

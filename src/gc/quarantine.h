@@ -46,12 +46,12 @@ struct rsw_setting {
 void rsw_quarantine_copy(struct rsw_storage *storage, uint64_t generation, struct rsw_setting *settings,
                          size_t count);
 /* Takes files out of the registry's sight, each in one step; where storage is `loose`, those that
- * rsw_quarantine_copy has just copied. RSW_FOUND: it is in quarantine now. RSW_ABSENT: it was at neither
- * place. If there is a copy in quarantine already (an earlier run was killed, or it was given back and is
- * taken again) the one in place is removed, for its copy is the same; RSW_FOUND. Of a tag's `current` the
- * copy goes instead, and the one in place is moved there: what is written into it that very moment is not
- * lost. A link whose contents differ from those of the copy, and data of another size, stay: RSW_FAILED with
- * EEXIST. */
+ * rsw_quarantine_copy has just copied, and whose copy is still there (else RSW_FAILED with EAGAIN).
+ * RSW_FOUND: it is in quarantine now. RSW_ABSENT: it was at neither place. If there is a copy in quarantine
+ * already (an earlier run was killed, or it was given back and is taken again) the one in place is removed,
+ * for its copy is the same; RSW_FOUND. Of a tag's `current` the copy goes instead, and the one in place is
+ * moved there: what is written into it that very moment is not lost. A link whose contents differ from those
+ * of the copy, and data of another size, stay: RSW_FAILED with EEXIST. */
 void rsw_quarantine_take(struct rsw_storage *storage, uint64_t generation, struct rsw_setting *settings,
                          size_t count);
 /* Puts files back that are not in place; their copies stay (where there are hard links, it is the same file).

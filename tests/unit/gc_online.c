@@ -1611,6 +1611,42 @@ static void a_removal_that_comes_late_takes_nothing_for_good(void **state) {
     }
 }
 
+static int64_t lease_ms; /* the clock that the lease goes by */
+
+static int64_t lease_now(void) {
+    return lease_ms;
+}
+
+static void copy_for_long(struct registry *r, const char *call, const char *key) {
+    (void)r;
+    (void)key;
+    lease_ms += strcmp(call, "copy") == 0 ? RSW_LEASE_DEFAULT_MS : 0;
+}
+
+/* Another index may have dropped the copies by then. */
+static void a_run_that_loses_its_lease_while_it_copies_removes_nothing(void **state) {
+    struct registry *r = *state;
+    struct tree_image image = tree_image(&r->tree, "app", NULL, "old", 2);
+    scan_long_ago(r);
+    struct rsw_lease *lease;
+    const struct rsw_lease_options options = {.index = r->index,
+                                              .storage = r->real,
+                                              .holder = "aaaa",
+                                              .length_ms = RSW_LEASE_DEFAULT_MS,
+                                              .steady_ms = lease_now};
+    assert_int_equal(rsw_lease_open(&lease, &options, &r->err), 0);
+    r->options.lease = lease;
+    r->before_call = copy_for_long;
+    assert_int_equal(sweep(r), -1);
+    assert_int_equal(r->err.code, RSW_EREFUSED);
+    assert_non_null(strstr(r->err.message, "has lost the lease"));
+    assert_true(is_whole(r, "app", &image));
+    r->before_call = NULL;
+    see_through(r);
+    assert_false(has_blob(r, &image.layers[0]));
+    rsw_lease_close(lease);
+}
+
 static void a_sweep_with_the_registry_stopped_waits_for_removals_that_may_come_late(void **state) {
     struct registry *r = *state;
     struct tree_image image = tree_image(&r->tree, "app", NULL, "old", 2);
@@ -1696,6 +1732,9 @@ int main(void) {
         in_store_alone(a_tag_that_is_written_while_it_is_removed_gets_what_was_written),
         in_store_alone(a_tag_gets_no_head_that_is_not_in_its_history),
         in_store_alone(a_removal_that_comes_late_takes_nothing_for_good),
+        in_store_alone(a_run_that_loses_its_lease_while_it_copies_removes_nothing),
+        cmocka_unit_test_prestate_setup_teardown(a_run_that_loses_its_lease_while_it_copies_removes_nothing,
+                                                 setup, registry_teardown, &with_versions),
         in_store_alone(a_sweep_with_the_registry_stopped_waits_for_removals_that_may_come_late),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

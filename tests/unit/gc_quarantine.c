@@ -586,6 +586,21 @@ static void what_has_no_copy_is_not_removed(void **state) {
     assert_int_equal(at(p, LINK), RSW_FOUND);
 }
 
+/* Another index took us for dead, put all back and dropped the copies. */
+static void what_has_no_copy_any_more_is_not_removed(void **state) {
+    struct place *p = *state;
+    put_image(p);
+    rsw_quarantine_copy(p->storage, 7, p->files, p->count);
+    expect_answers(p, RSW_FOUND);
+    rsw_quarantine_drop(p->storage, 7, p->files, p->count);
+    expect_answers(p, RSW_FOUND);
+    rsw_quarantine_take(p->storage, 7, p->files, p->count);
+    expect_answers(p, RSW_FAILED);
+    for (size_t i = 0; i < p->count; i++) {
+        assert_int_equal(at(p, p->files[i].key), RSW_FOUND);
+    }
+}
+
 static void the_readme_of_a_bucket_names_its_url(void **state) {
     struct place *p = *state;
     struct rsw_error err = RSW_ERROR_INIT;
@@ -725,6 +740,8 @@ int main(void) {
         IN_STORE(what_is_only_copied_is_still_in_sight_and_a_tag_that_says_something_new_stays),
         IN_STORE(what_has_no_copy_is_not_removed),
         IN_VERSIONS(what_has_no_copy_is_not_removed),
+        IN_STORE(what_has_no_copy_any_more_is_not_removed),
+        IN_VERSIONS(what_has_no_copy_any_more_is_not_removed),
         IN_STORE(the_readme_of_a_bucket_names_its_url),
         IN_VERSIONS(data_is_hidden_where_it_lies_and_its_record_tells),
         IN_VERSIONS(data_pushed_between_note_and_hiding_stays),
