@@ -9,6 +9,7 @@
 #include "util/log.h"
 #include "util/text.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -116,6 +117,7 @@ struct folder {
     enum turn turn;         /* of those that are asked for; TURNS: all */
     uint64_t counts[TURNS]; /* of what was seen */
     uint64_t placed, left;
+    bool same; /* as what is in its place */
     int (*act)(struct folder *folder, struct rsw_setting *settings, size_t count, struct rsw_error *err);
 };
 
@@ -194,16 +196,41 @@ static int put_back(struct folder *folder, struct rsw_setting *settings, size_t 
     return 0;
 }
 
-static int drop(struct folder *folder, struct rsw_setting *settings, size_t count, struct rsw_error *err) {
+/* Is there one whose copy can go? Then a run of ours may have put it back, and was killed before it said so.
+ */
+static int look_for_same(struct folder *folder, struct rsw_setting *settings, size_t count,
+                         struct rsw_error *err) {
     (void)err;
+    for (size_t i = 0; i < count && !folder->same; i++) {
+        folder->same = !rsw_quarantine_differs(folder->online->storage, folder->number, settings[i].key);
+    }
+    return 0;
+}
+
+/* Nothing to put back: it is at neither place, and no more than a note tells of it. */
+static bool is_lost(struct folder *folder, struct rsw_setting *setting) {
+    struct rsw_setting again = {.key = setting->key};
+    rsw_quarantine_return(folder->online->storage, folder->number, &again, 1);
+    return again.answer == RSW_ABSENT;
+}
+
+static int drop(struct folder *folder, struct rsw_setting *settings, size_t count, struct rsw_error *err) {
     rsw_quarantine_drop(folder->online->storage, folder->number, settings, count);
     for (size_t i = 0; i < count; i++) {
-        if (settings[i].answer == RSW_FAILED) {
-            folder->left++;
-            rsw_log(folder->online->options->log, RSW_LOG_WARNING,
-                    "'%s' stays in '%s', which is of another index: what is in its place is something else",
-                    settings[i].key, folder->dir);
+        if (settings[i].answer != RSW_FAILED) {
+            continue;
         }
+        bool differs = settings[i].errnum == EEXIST;
+        if (!differs && !is_lost(folder, &settings[i])) {
+            return rsw_error_set(err, RSW_EPARTIAL, settings[i].errnum,
+                                 "the copy of '%s' in '%s', which is of another index, cannot be removed; "
+                                 "nothing is taken until it is",
+                                 settings[i].key, folder->dir);
+        }
+        folder->left++;
+        rsw_log(folder->online->options->log, RSW_LOG_WARNING,
+                "'%s' stays in '%s', which is of another index: %s", settings[i].key, folder->dir,
+                differs ? "what is in its place is something else" : "there is nothing to put back");
     }
     return 0;
 }
@@ -213,6 +240,16 @@ static int drop(struct folder *folder, struct rsw_setting *settings, size_t coun
 static int put_all_back(struct folder *folder, struct rsw_error *err) {
     for (enum turn turn = 0; turn < TURNS; turn++) {
         if (each_file(folder, turn, put_back, err) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* In the same order: bytes alone would be taken for held ones, and stay. */
+static int drop_all(struct folder *folder, struct rsw_error *err) {
+    for (enum turn turn = 0; turn < TURNS; turn++) {
+        if (each_file(folder, turn, drop, err) != 0) {
             return -1;
         }
     }
@@ -249,6 +286,21 @@ static int note_gap(struct rsw_online *online, struct rsw_error *err) {
     return rsw_txn_commit(&txn, err);
 }
 
+/* All of it is in place. */
+static int end_folder(struct folder *folder, struct rsw_error *err) {
+    struct rsw_online *online = folder->online;
+    if ((can_go_yet(online) && (wait_for_owner(online, err) != 0 || put_all_back(folder, err) != 0)) ||
+        note_gap(online, err) != 0 || drop_all(folder, err) != 0) {
+        return -1;
+    }
+    rsw_log(online->options->log, RSW_LOG_INFO, "%" PRIu64 " files of '%s' were put back", folder->placed,
+            folder->dir);
+    if (!online->storage->flat && folder->left == 0) {
+        rsw_storage_prune(online->storage, folder->dir, NULL);
+    }
+    return 0;
+}
+
 static int give_back(struct rsw_online *online, uint64_t number, struct rsw_error *err) {
     struct folder folder = {.online = online, .number = number};
     snprintf(folder.dir, sizeof folder.dir, RSW_QUARANTINE "/%" PRIu64, number);
@@ -268,16 +320,15 @@ static int give_back(struct rsw_online *online, uint64_t number, struct rsw_erro
             " files in it are put back where they are missing, and decided on anew",
             folder.dir, names + folder.counts[BYTES]);
     if (put_all_back(&folder, err) != 0 ||
-        (can_go_yet(online) && (wait_for_owner(online, err) != 0 || put_all_back(&folder, err) != 0)) ||
-        note_gap(online, err) != 0 || each_file(&folder, TURNS, drop, err) != 0) {
+        (folder.placed == 0 && each_file(&folder, TURNS, look_for_same, err) != 0)) {
         return -1;
     }
-    rsw_log(online->options->log, RSW_LOG_INFO, "%" PRIu64 " files of '%s' were put back", folder.placed,
-            folder.dir);
-    if (!online->storage->flat && folder.left == 0) {
-        rsw_storage_prune(online->storage, folder.dir, NULL);
+    if (folder.placed == 0 && !folder.same) {
+        rsw_log(online->options->log, RSW_LOG_WARNING,
+                "what is in '%s' stays there: in its place is something else", folder.dir);
+        return 0;
     }
-    return 0;
+    return end_folder(&folder, err);
 }
 
 /* Of a run that was killed before it had begun its generation, or after it had ended. */

@@ -11,10 +11,12 @@
 #include "gc/online.h"
 
 /* Puts back what lies in such folders, and removes the copies of what is in place then; the index has a gap
- * afterwards, so that storage is read. A folder of bytes alone is what a cache may still know of a generation
- * that is over: it stays where it is, for its owner may live; but with `options->offline` it is put back too.
- * Where storage is `loose`, or a replica caches, the owner may have asked for a removal that comes yet: then
- * this waits for a settle, and puts back again, before any copy goes. 0, or -1: RSW_EREFUSED or RSW_EPARTIAL (something could not be put back:
+ * afterwards, so that storage is read. Bytes go first from the folder, names last. Where all that is left is
+ * what something else is in place of (a link that was cut short), it stays, and there is no gap. A folder of
+ * bytes alone is what a cache may still know of a generation that is over: it stays where it is, for its
+ * owner may live; but with `options->offline` it is put back too. Where storage is `loose`, or a replica
+ * caches, the owner may have asked for a removal that comes yet: then this waits for a settle, and puts back
+ * again, before any copy goes. 0, or -1: RSW_EREFUSED or RSW_EPARTIAL (something could not be put back:
  * nothing may be taken), RSW_ESTOPPED, RSW_EIO. Needs the lock "sweep", the lease where there is one, and no
  * transaction. */
 int rsw_others_give_back(struct rsw_online *online, struct rsw_error *err);

@@ -490,14 +490,21 @@ int rsw_quarantine_has(struct rsw_storage *storage, uint64_t generation, const c
 /* ---- drop ---- */
 
 /* A tag's link may say something new by now. Of the others what they say follows from their key: one that
- * says something else was cut short, and its copy is all that there is. */
-static bool may_drop(struct rsw_storage *storage, struct rsw_setting *setting, const char *copy) {
+ * says something else was cut short, and its copy is all that there is. As compare. */
+static int compare_to_drop(struct rsw_storage *storage, const char *key, const char *copy) {
     struct rsw_path path;
-    rsw_path_parse(&path, setting->key);
-    int errnum = compare(storage, setting->key, copy);
-    if (errnum == EEXIST && path.place == RSW_PLACE_TAG_CURRENT) {
-        errnum = 0;
-    }
+    rsw_path_parse(&path, key);
+    int errnum = compare(storage, key, copy);
+    return errnum == EEXIST && path.place == RSW_PLACE_TAG_CURRENT ? 0 : errnum;
+}
+
+bool rsw_quarantine_differs(struct rsw_storage *storage, uint64_t generation, const char *key) {
+    char copy[RSW_QUARANTINE_KEY_MAX];
+    return compare_to_drop(storage, key, rsw_quarantine_key(copy, generation, key)) == EEXIST;
+}
+
+static bool may_drop(struct rsw_storage *storage, struct rsw_setting *setting, const char *copy) {
+    int errnum = compare_to_drop(storage, setting->key, copy);
     answer(setting, errnum == 0 ? RSW_FOUND : RSW_FAILED, errnum);
     return errnum == 0;
 }

@@ -68,6 +68,8 @@ void rsw_quarantine_purge(struct rsw_storage *storage, uint64_t generation, stru
  * something else; of a tag's `current` that is no matter), ENOENT (nothing is), or what storage answers. */
 void rsw_quarantine_drop(struct rsw_storage *storage, uint64_t generation, struct rsw_setting *settings,
                          size_t count);
+/* Is what is in its place certainly something else than its copy, so that rsw_quarantine_drop keeps it? */
+bool rsw_quarantine_differs(struct rsw_storage *storage, uint64_t generation, const char *key);
 /* Removes what a generation has in quarantine besides blobs' data (links: what they said is in the audit),
  * and its folders as far as that empties them. What is no file of the layout stays, and is told of in
  * *strange (it may be NULL). 0 or -1. */

@@ -20,6 +20,7 @@
 #define DAY_MS (24 * INT64_C(3600000))
 #define SETTLE_MS 500 /* where something is to happen meanwhile */
 #define LATE_MS 100
+#define REQUESTS_MAX 200 /* more than giving back an image takes */
 #define NOW_MS (TREE_MTIME_MS + 100 * DAY_MS)
 
 struct world {
@@ -80,6 +81,12 @@ static int open_memory(void **state) {
 
 static int open_store(void **state) {
     return open_world(state, false, true);
+}
+
+static int open_versions(void **state) {
+    open_world(state, false, true);
+    rsw_memory_versions(((struct world *)*state)->storage);
+    return 0;
 }
 
 static int open_directory(void **state) {
@@ -321,6 +328,31 @@ static void the_copy_of_a_link_that_is_cut_short_stays(void **state) {
     give_back(w);
     assert_true(is_aside(w, key));
     assert_int_equal(files_aside(w), 1);
+    assert_false(has_gap(w)); /* or each sweep would read all of storage for it */
+}
+
+static void with_a_link_that_is_cut_short_all_else_is_back_and_storage_is_read(void **state) {
+    struct world *w = *state;
+    char key[RSW_KEY_MAX];
+    struct tree_image image = tree_image(&w->tree, "team/app", "1.0", "one", 1);
+    unlink_image(w, "team/app", "1.0", &image);
+    tree_put(&w->tree, rsw_key_layer_link(key, "team/app", &image.layers[0]), "", 0);
+    give_back(w);
+    expect_whole(w, "team/app", &image);
+    assert_int_equal(files_aside(w), 1);
+    assert_true(has_gap(w));
+}
+
+/* A run that was killed had put it back, and not lived to say so. */
+static void what_is_in_place_already_makes_storage_be_read(void **state) {
+    struct world *w = *state;
+    char key[RSW_KEY_MAX];
+    struct tree_image image = tree_image(&w->tree, "team/app", "1.0", "one", 1);
+    take(w, rsw_key_layer_link(key, "team/app", &image.layers[0]));
+    tree_link(&w->tree, "team/app", &image.layers[0]);
+    give_back(w);
+    assert_int_equal(files_aside(w), 0);
+    assert_true(has_gap(w));
 }
 
 static void nothing_is_taken_where_something_cannot_be_put_back(void **state) {
@@ -370,6 +402,81 @@ static void what_storage_removes_late_is_put_back_again_with_the_registry_stoppe
     assert_null(w->late_key);
     expect_whole(w, "team/app", &image);
     assert_int_equal(files_aside(w), 0);
+}
+
+static struct tree_image take_image(struct world *w) {
+    struct tree_image image = tree_image(&w->tree, "team/app", "1.0", "one", 2);
+    unlink_image(w, "team/app", "1.0", &image);
+    hide_image(w, &image);
+    return image;
+}
+
+/* Bytes alone would be taken for those that a cache may need, and stay. */
+static void expect_no_bytes_alone(struct world *w, const struct tree_image *image, int rc) {
+    char key[RSW_KEY_MAX];
+    size_t bytes = is_aside(w, rsw_key_blob(key, &image->manifest)) ? 1 : 0;
+    bytes += is_aside(w, rsw_key_blob(key, &image->config)) ? 1 : 0;
+    for (size_t i = 0; i < image->layer_count; i++) {
+        bytes += is_aside(w, rsw_key_blob(key, &image->layers[i])) ? 1 : 0;
+    }
+    size_t files = files_aside(w);
+    assert_true(bytes == 0 || files > bytes);
+    assert_true(rc != 0 || files == 0);
+}
+
+/* Whichever request it is that fails. */
+static void a_failure_in_the_midst_leaves_no_bytes_alone(void **state) {
+    struct world *w = *state;
+    struct tree_image image = take_image(w);
+    struct rsw_online online = online_of(w);
+    for (int request = 0; request < REQUESTS_MAX; request++) {
+        rsw_error_clear(&w->err);
+        rsw_memory_fail_after(w->storage, request, EIO);
+        int rc = rsw_others_give_back(&online, &w->err);
+        rsw_memory_fail_after(w->storage, 0, 0);
+        expect_no_bytes_alone(w, &image, rc);
+        give_back(w);
+        expect_whole(w, "team/app", &image);
+        image = take_image(w);
+    }
+}
+
+static bool stop_in_time(void *arg) {
+    return (*(int *)arg)-- == 0;
+}
+
+static void a_run_that_is_stopped_in_the_midst_leaves_no_bytes_alone(void **state) {
+    struct world *w = *state;
+    struct tree_image image = take_image(w);
+    struct rsw_online online = online_of(w);
+    int rc = -1;
+    for (int pages = 0; rc != 0 && pages < 1000; pages++) {
+        int left = pages;
+        w->options.stopped = stop_in_time;
+        w->options.arg = &left;
+        rsw_error_clear(&w->err);
+        rc = rsw_others_give_back(&online, &w->err);
+        expect_no_bytes_alone(w, &image, rc);
+    }
+    assert_int_equal(rc, 0);
+    expect_whole(w, "team/app", &image);
+}
+
+/* Its owner was killed while it purged. */
+static void a_note_of_bytes_that_are_gone_is_in_nobodys_way(void **state) {
+    struct world *w = *state;
+    char key[RSW_KEY_MAX];
+    char record[RSW_QUARANTINE_KEY_MAX];
+    struct tree_image image = tree_image(&w->tree, "team/app", "1.0", "one", 1);
+    unlink_image(w, "team/app", "1.0", &image);
+    const struct rsw_digest gone = {.alg = RSW_SHA256};
+    rsw_quarantine_key(record, 7, rsw_key_blob(key, &gone));
+    strcpy(strrchr(record, '/'), "/version");
+    tree_put_text(&w->tree, record, "1");
+    give_back(w);
+    expect_whole(w, "team/app", &image);
+    assert_int_equal(files_aside(w), 1);
+    give_back(w);
 }
 
 static uint64_t next_number(struct world *w) {
@@ -427,6 +534,12 @@ int main(void) {
         IN_ALL(what_the_owner_has_the_registry_delete_late_is_put_back_again),
         cmocka_unit_test_setup_teardown(what_storage_removes_late_is_put_back_again_with_the_registry_stopped,
                                         open_store, close_world),
+        IN_ALL(with_a_link_that_is_cut_short_all_else_is_back_and_storage_is_read),
+        IN_ALL(what_is_in_place_already_makes_storage_be_read),
+        IN_MEMORY(a_failure_in_the_midst_leaves_no_bytes_alone),
+        IN_ALL(a_run_that_is_stopped_in_the_midst_leaves_no_bytes_alone),
+        cmocka_unit_test_setup_teardown(a_note_of_bytes_that_are_gone_is_in_nobodys_way, open_versions,
+                                        close_world),
         IN_ALL(a_claim_of_ours_that_came_to_nothing_is_given_up),
         IN_ALL(no_two_indexes_have_one_folder),
     };
