@@ -151,13 +151,13 @@ static void carry_out(struct rsw_sweep_runs *runs) {
     rsw_log(&runs->serve->log, RSW_LOG_INFO, "sweep %s, which was asked for, begins%s", run->id,
             runs->cli.options.confirm ? "" : "; it changes nothing");
     int status = sweep(runs, &result, &len, &err);
+    rsw_log(&runs->serve->log, status == RSW_EXIT_DONE ? RSW_LOG_INFO : RSW_LOG_ERROR,
+            "sweep %s ended with status %d%s%s", run->id, status, err.message[0] != 0 ? ": " : "",
+            err.message);
     if (runs->listener.ended != NULL) {
         runs->listener.ended(runs->listener.arg, status);
     }
     rsw_cli_settle_lease(runs->serve); /* taken for it, and it may have ended before it began */
-    rsw_log(&runs->serve->log, status == RSW_EXIT_DONE ? RSW_LOG_INFO : RSW_LOG_ERROR,
-            "sweep %s ended with status %d%s%s", run->id, status, err.message[0] != 0 ? ": " : "",
-            err.message);
     pthread_mutex_lock(&runs->worker.lock);
     run->exit = status;
     run->err = err;
