@@ -219,29 +219,39 @@ static void note_emptied(struct purge *purge, uint64_t generation) {
     purge->emptied[purge->emptied_count++] = generation;
 }
 
-/* Bytes that are held for an older generation already, were pushed again and are garbage again: one copy is
- * enough, and the record, of which there is one, is about the younger. False: the older copy could not be
- * removed. */
+/* Bytes that are held already, were pushed again and are garbage again lie in quarantine for two generations:
+ * the younger one's are enough, and the record, of which there is one, is about them. Of what is hidden only
+ * the older note goes, never a version: both can name the same, and the younger one's purge deletes what it
+ * names with all that is older. False: the item is not to be held now, for it has nothing of its own, or the
+ * other could not be removed. */
 static bool drop_older_copy(struct purge *purge, struct rsw_txn *txn, const struct rsw_item *item,
                             const char *key) {
-    struct rsw_held older;
+    struct rsw_storage *storage = purge->online->storage;
+    struct rsw_held held;
     struct rsw_setting setting = {.key = key};
-    if (rsw_held_get(txn, item->blob, &older) != RSW_FOUND || older.generation == item->generation) {
+    if (rsw_held_get(txn, item->blob, &held) != RSW_FOUND || held.generation == item->generation) {
         return true;
     }
-    rsw_quarantine_purge(purge->online->storage, older.generation, &setting, 1);
-    if (setting.answer == RSW_FAILED) {
+    int has = rsw_quarantine_has(storage, item->generation, key);
+    bool stays = has == RSW_ABSENT || held.generation > item->generation;
+    uint64_t older = stays ? item->generation : held.generation;
+    if (has != RSW_FAILED) {
+        rsw_quarantine_leave_to_younger(storage, older, &setting, 1);
+    }
+    if (has == RSW_FAILED || setting.answer == RSW_FAILED) {
         rsw_log(purge->online->options->log, RSW_LOG_WARNING,
-                "the older copy of %s in quarantine is not removed: %s", key, strerror(setting.errnum));
+                "the older copy of %s in quarantine is not removed: %s", key,
+                strerror(has == RSW_FAILED ? EIO : setting.errnum));
         return false;
     }
-    struct rsw_item held = {.generation = older.generation, .kind = RSW_ITEM_BLOB, .blob = item->blob};
-    if (rsw_item_get(txn, &held) == RSW_FOUND) {
-        held.state = RSW_ITEM_SPARED;
-        rsw_item_put(txn, &held);
+    struct rsw_item gone = {.generation = older, .kind = RSW_ITEM_BLOB, .blob = item->blob};
+    if (rsw_item_get(txn, &gone) == RSW_FOUND) {
+        gone.state = RSW_ITEM_SPARED;
+        rsw_item_put(txn, &gone);
+        purge->generation->spared += stays ? 1 : 0;
     }
-    note_emptied(purge, older.generation);
-    return true;
+    note_emptied(purge, older);
+    return !stays;
 }
 
 /* `seq` 0: no cache needs it, and it goes as soon as that can be. */

@@ -427,6 +427,39 @@ void rsw_quarantine_return(struct rsw_storage *storage, uint64_t generation, str
 
 /* ---- purge ---- */
 
+/* Of several files that stand for one: it is found if one was, and failed if one did. */
+static void add_answer(struct rsw_setting *setting, int result, int errnum) {
+    if (result == RSW_FAILED || (setting->answer == RSW_ABSENT && result == RSW_FOUND)) {
+        answer(setting, result, errnum);
+    }
+}
+
+static void begin_chunk(struct chunk *chunk) {
+    for (size_t i = 0; i < chunk->count; i++) {
+        answer(chunk->settings[i], RSW_ABSENT, 0);
+    }
+}
+
+/* The files of this name, of those of which nothing has failed yet. */
+static void remove_files(struct chunk *chunk, const char *name) {
+    char keys[CHUNK][RSW_QUARANTINE_KEY_MAX];
+    struct rsw_removal removals[CHUNK];
+    struct rsw_setting *owners[CHUNK];
+    size_t count = 0;
+    for (size_t i = 0; i < chunk->count; i++) {
+        if (chunk->settings[i]->answer != RSW_FAILED) {
+            sibling(keys[count], chunk->copies[i], name);
+            owners[count] = chunk->settings[i];
+            removals[count] = (struct rsw_removal){.key = keys[count]};
+            count++;
+        }
+    }
+    rsw_storage_remove(chunk->storage, removals, count);
+    for (size_t i = 0; i < count; i++) {
+        add_answer(owners[i], removals[i].answer, removals[i].errnum);
+    }
+}
+
 static void purge_chunk(struct chunk *chunk) {
     struct rsw_removal removals[CHUNK];
     for (size_t i = 0; i < chunk->count; i++) {
@@ -453,6 +486,17 @@ static void drop_chunk(struct chunk *chunk) {
 void rsw_quarantine_purge(struct rsw_storage *storage, uint64_t generation, struct rsw_setting *settings,
                           size_t count) {
     in_chunks(storage, generation, settings, count, purge_chunk, drop_chunk);
+}
+
+static void leave_to_younger(struct chunk *chunk) {
+    begin_chunk(chunk);
+    remove_files(chunk, RECORD);
+    remove_files(chunk, DATA);
+}
+
+void rsw_quarantine_leave_to_younger(struct rsw_storage *storage, uint64_t generation,
+                                     struct rsw_setting *settings, size_t count) {
+    in_chunks(storage, generation, settings, count, purge_chunk, leave_to_younger);
 }
 
 int rsw_quarantine_has(struct rsw_storage *storage, uint64_t generation, const char *key) {

@@ -64,6 +64,10 @@ int rsw_quarantine_has(struct rsw_storage *storage, uint64_t generation, const c
 /* Removes copies, and what is hidden. RSW_FOUND: removed. RSW_ABSENT: there was none. */
 void rsw_quarantine_purge(struct rsw_storage *storage, uint64_t generation, struct rsw_setting *settings,
                           size_t count);
+/* The same, but what is hidden stays so, and only its record goes: for a younger generation has one too, and
+ * its purge deletes what it names with all that is older. */
+void rsw_quarantine_leave_to_younger(struct rsw_storage *storage, uint64_t generation,
+                                     struct rsw_setting *settings, size_t count);
 /* Removes the copies of what is in its place. RSW_FOUND; RSW_FAILED: EEXIST (what is in its place says
  * something else; of a tag's `current` that is no matter), ENOENT (nothing is), or what storage answers. */
 void rsw_quarantine_drop(struct rsw_storage *storage, uint64_t generation, struct rsw_setting *settings,

@@ -931,6 +931,36 @@ static void bytes_of_a_manifest_are_held_until_the_replicas_are_new(void **state
     assert_true(has_blob(r, &image.manifest));
 }
 
+/* Its bytes were never written again, so whoever took them last must still have them. */
+static void bytes_that_are_held_again_and_again_are_not_lost(void **state) {
+    struct registry *r = *state;
+    struct tree_image image = tree_image(&r->tree, "app", NULL, "old", 1);
+    fake.base.cache = RSW_CACHE_MEMORY;
+    scan_long_ago(r);
+    see_through(r);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(r->result.held, 1);
+        assert_false(has_blob(r, &image.manifest));
+        tree_revision(&r->tree, "app", &image.manifest); /* as above */
+        touch(r, RSW_REVISION, "app", &image.manifest);
+        revive(r);
+        assert_true(has_blob(r, &image.manifest));
+        tree_revision_remove(&r->tree, "app", &image.manifest);
+        scan_long_ago(r);
+        see_through(r);
+    }
+    fake.base.oldest_seq = UINT64_MAX;
+    sweep_well(r);
+    assert_int_equal(r->result.held, 0);
+    char key[RSW_KEY_MAX];
+    for (uint64_t generation = 1; generation <= 4; generation++) {
+        struct rsw_setting setting = {.key = rsw_key_blob(key, &image.manifest)};
+        rsw_quarantine_return(r->real, generation, &setting, 1);
+        assert_int_equal(setting.answer, RSW_ABSENT);
+        assert_int_equal(rsw_quarantine_has(r->real, generation, key), RSW_ABSENT);
+    }
+}
+
 #define HELD 20 /* of each generation */
 
 static void count_lists_aside(struct registry *r, const char *call, const char *key) {
@@ -1586,6 +1616,7 @@ int main(void) {
         in_either(what_cannot_be_cleared_stays_and_nothing_of_its_neighbours),
         in_either(one_without_an_answer_ends_the_run_and_no_answer_is_lost),
         in_either(bytes_of_a_manifest_are_held_until_the_replicas_are_new),
+        in_either(bytes_that_are_held_again_and_again_are_not_lost),
         in_either(what_is_held_goes_without_a_walk_for_each),
         in_either(an_image_touched_in_the_midst_of_a_purge_is_whole_or_gone),
         in_either(what_is_taken_again_while_it_is_given_back_is_given_back_again),
