@@ -142,13 +142,26 @@ static void a_removal_takes_all_versions_the_newest_last(void **state) {
            "", DELETED(GONE("v1") GONE("m")), DELETED(GONE("v2")));
     struct rsw_removal removal = remove_it(mock);
     assert_int_equal(removal.answer, RSW_FOUND);
-    assert_false(removal.late); /* if it comes late it finds nothing */
+    assert_false(removal.late); /* it was done: if it comes once more it finds nothing */
     assert_int_equal(mock->count, 4);
     s3_mock_asked(mock, 0, "GET /bucket/?max-keys=1000&prefix=root%2Fa%2Fdata&versions= HTTP");
     s3_mock_asked(mock, 2,
                   "<Object><Key>root/a/data</Key><VersionId>m</VersionId></Object><Object><Key>root/a/"
                   "data</Key><VersionId>v1</VersionId></Object></Delete>");
     s3_mock_asked(mock, 3, "<Object><Key>root/a/data</Key><VersionId>v2</VersionId></Object></Delete>");
+}
+
+/* What it names is in place yet, and not written anew by whoever gives it back. */
+static void a_removal_that_nobody_saw_done_may_come_late(void **state) {
+    struct s3_mock *mock = *state;
+    SCRIPT(mock, VERSIONS(LAST VERSION("v1", "true")), "");
+    struct rsw_removal removal = remove_it(mock);
+    assert_int_equal(removal.answer, RSW_FAILED);
+    assert_true(removal.late);
+    SCRIPT(mock, VERSIONS(LAST VERSION("v1", "true")), DELETED(STAYS("v1", "AccessDenied")));
+    removal = remove_it(mock);
+    assert_int_equal(removal.answer, RSW_FAILED);
+    assert_false(removal.late); /* it was answered */
 }
 
 /* Else the older one would be what the registry sees. */
@@ -477,6 +490,7 @@ int main(void) {
         TEST(versions_are_gone_by_only_where_they_are_kept_and_we_may),
         TEST(may_be_told_without_deleting_anything),
         TEST(a_removal_takes_all_versions_the_newest_last),
+        TEST(a_removal_that_nobody_saw_done_may_come_late),
         TEST(the_newest_stays_where_an_older_one_does),
         TEST(what_has_only_markers_was_gone),
         TEST(versions_are_read_to_the_end_of_their_key),
