@@ -26,6 +26,7 @@ struct purge {
     struct rsw_item last;
     bool begun;
     bool missed;                   /* some were touched since they were loaded: they want another pass */
+    bool late;                     /* some may go yet, and nobody saw them go: they want another settle */
     uint64_t emptied[EMPTIED_MAX]; /* generations that a copy was taken from besides, each once */
     size_t emptied_count;
 };
@@ -292,7 +293,9 @@ static void end_blob(struct purge *purge, struct rsw_txn *txn, const struct rsw_
                      const struct rsw_setting *setting) {
     if (setting->answer == RSW_FAILED) {
         tell_stays(purge, setting->key, setting->errnum);
-        if (drop_older_copy(purge, txn, item, setting->key)) {
+        if (setting->late && !is_touched(item)) {
+            purge->late = true; /* it stays as it is, and is asked for once more after a settle */
+        } else if (drop_older_copy(purge, txn, item, setting->key)) {
             purge->generation->failed++;
             hold(purge, txn, item, 0); /* no later generation would find it */
         }
@@ -363,6 +366,33 @@ static int purge_blobs(struct purge *purge, enum rsw_item_state state, struct rs
     } while (rc == 0 && purge->missed);
     prune_emptied(purge);
     return rc;
+}
+
+static int put(struct purge *purge, struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    if (rsw_txn_begin_write(&txn, purge->online->index, err) != 0) {
+        return -1;
+    }
+    rsw_generation_put(txn, purge->generation);
+    return rsw_txn_commit(&txn, err);
+}
+
+/* What is hidden is purged under its own key, and a deletion that comes late takes it from whoever it was
+ * given back to meanwhile. The generation says so, while storage is asked, and as long as one was not
+ * answered. */
+static int purge_all_blobs(struct purge *purge, struct rsw_error *err) {
+    bool says = purge->online->storage->versions;
+    if (says) {
+        purge->generation->clearing = true;
+        if (put(purge, err) != 0) {
+            return -1;
+        }
+    }
+    int rc = purge_blobs(purge, RSW_ITEM_ASIDE, err) == 0 && purge_blobs(purge, RSW_ITEM_PENDING, err) == 0
+                 ? 0
+                 : -1;
+    purge->generation->clearing = purge->late;
+    return says && put(purge, rc == 0 ? err : NULL) != 0 ? -1 : rc;
 }
 
 /* ---- links, revisions, tags ---- */
@@ -562,9 +592,14 @@ static int end_generation(struct purge *purge, struct rsw_error *err) {
 }
 
 static int purge_all(struct purge *purge, struct rsw_error *err) {
-    if (end_names(purge, err) != 0 || purge_blobs(purge, RSW_ITEM_ASIDE, err) != 0 ||
-        purge_blobs(purge, RSW_ITEM_PENDING, err) != 0 ||
-        each_batch(purge, RSW_ITEM_BLOB, RSW_ITEM_PENDING, end_batch, err) != 0 ||
+    if (end_names(purge, err) != 0 || purge_all_blobs(purge, err) != 0) {
+        return -1;
+    }
+    if (purge->late) {
+        report(purge);
+        return 0;
+    }
+    if (each_batch(purge, RSW_ITEM_BLOB, RSW_ITEM_PENDING, end_batch, err) != 0 ||
         each_batch(purge, RSW_ITEM_UPLOAD, RSW_ITEM_PENDING, remove_batch, err) != 0 ||
         each_batch(purge, RSW_ITEM_REPOSITORY, RSW_ITEM_PENDING, remove_batch, err) != 0 ||
         end_generation(purge, err) != 0) {

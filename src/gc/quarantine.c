@@ -478,6 +478,7 @@ static void drop_chunk(struct chunk *chunk) {
     rsw_storage_drop(chunk->storage, hidings, chunk->count);
     for (size_t i = 0; i < chunk->count; i++) {
         set_from_hiding(chunk->settings[i], &hidings[i]);
+        chunk->settings[i]->late = hidings[i].late;
     }
     gather_unhidden(&copies, chunk);
     purge_chunk(&copies);

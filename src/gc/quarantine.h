@@ -38,7 +38,8 @@ struct rsw_setting {
     int errnum;
     bool placed; /* by rsw_quarantine_return: it was not in place before */
     bool copied; /* by rsw_quarantine_copy: there is a copy of what is in place, which may be removed */
-    bool late;   /* by rsw_quarantine_take: its removal may be carried out yet (storage.h) */
+    bool late;   /* by rsw_quarantine_take, and _purge of what is hidden: its removal may be carried out yet
+                    (storage.h) */
 };
 /* The first half of taking files where storage cannot move them in one step (`loose`): what is in place, and
  * has no copy yet, is copied, which can last; or, where it is hidden, noted. Nothing is out of sight yet.

@@ -126,7 +126,7 @@ struct rsw_hiding {
     int answer;         /* see each call */
     int errnum;
     bool placed; /* by rsw_storage_show: it was not in place before */
-    bool late;   /* by rsw_storage_hide: as of a removal */
+    bool late;   /* by rsw_storage_hide and _drop: as of a removal */
 };
 
 /* What can be told of a folder without changing anything. */

@@ -1560,6 +1560,50 @@ static void a_removal_that_comes_late_takes_nothing_for_good(void **state) {
     }
 }
 
+static char late_data[RSW_KEY_MAX];
+static bool was_clearing;
+
+/* The deletion of hidden bytes gets no answer. */
+static void answer_no_purge(struct registry *r, const char *call, const char *key) {
+    char copy[RSW_QUARANTINE_KEY_MAX];
+    RSW_AUTO_TXN txn = NULL;
+    struct rsw_generation generation;
+    strcpy(strrchr(rsw_quarantine_key(copy, 1, late_data), '/'), "/version");
+    if (strcmp(call, "remove") == 0 && strcmp(key, copy) == 0) {
+        rsw_memory_fail_key(r->real, late_data, EIO);
+        assert_int_equal(rsw_txn_begin_read(&txn, r->index, &r->err), 0);
+        assert_int_equal(rsw_generation_get(txn, 1, &generation), RSW_FOUND);
+        was_clearing = generation.clearing;
+    }
+}
+
+static void a_purge_that_may_come_late_is_waited_for(void **state) {
+    struct registry *r = *state;
+    struct tree_image image = tree_image(&r->tree, "app", NULL, "old", 2);
+    fake.base.cache = RSW_CACHE_MEMORY;
+    scan_long_ago(r);
+    step(r, "unlinked");
+    later(r);
+    step(r, "hidden");
+    later(r);
+    assert_non_null(rsw_key_blob(late_data, &image.layers[0]));
+    r->late = true;
+    r->before_call = answer_no_purge;
+    step(r, "hidden"); /* and nothing of it is held, to be given back by whoever asks */
+    assert_int_equal(r->result.due_ms, r->now_ms + SETTLE_MS);
+    assert_int_equal(r->result.failed, 0);
+    assert_true(was_clearing);
+    r->late = false;
+    r->before_call = NULL;
+    rsw_memory_fail_key(r->real, late_data, 0);
+    later(r);
+    step(r, "purged");
+    assert_int_equal(r->result.held, 1); /* the manifest's */
+    char copy[RSW_QUARANTINE_KEY_MAX];
+    copy_key(copy, r, &image.layers[0]);
+    assert_false(is_there(r, copy));
+}
+
 static void a_sweep_with_the_registry_stopped_waits_for_removals_that_may_come_late(void **state) {
     struct registry *r = *state;
     struct tree_image image = tree_image(&r->tree, "app", NULL, "old", 2);
@@ -1579,6 +1623,8 @@ static void a_sweep_with_the_registry_stopped_waits_for_removals_that_may_come_l
     assert_true(is_whole(r, "app", &image));
 }
 
+#define with_versions_alone(test)                                                                            \
+    cmocka_unit_test_prestate_setup_teardown(test, setup, registry_teardown, &with_versions)
 #define in_store_alone(test)                                                                                 \
     cmocka_unit_test_prestate_setup_teardown(test, setup, registry_teardown, &in_store)
 
@@ -1640,6 +1686,7 @@ int main(void) {
         in_store_alone(a_tag_that_is_written_while_it_is_removed_gets_what_was_written),
         in_store_alone(a_tag_gets_no_head_that_is_not_in_its_history),
         in_store_alone(a_removal_that_comes_late_takes_nothing_for_good),
+        with_versions_alone(a_purge_that_may_come_late_is_waited_for),
         in_store_alone(a_sweep_with_the_registry_stopped_waits_for_removals_that_may_come_late),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -105,6 +105,7 @@ static void telling_show(struct rsw_storage *storage, struct rsw_hiding *hidings
 static void telling_drop(struct rsw_storage *storage, struct rsw_hiding *hidings, size_t count) {
     for (size_t i = 0; i < count; i++) {
         rsw_storage_drop(told(storage, "remove", hidings[i].record), hidings + i, 1);
+        hidings[i].late = ((struct telling *)storage)->registry->late && hidings[i].answer == RSW_FAILED;
     }
 }
 

@@ -324,12 +324,41 @@ static void what_is_in_place_is_not_shown_and_what_is_purged_cannot_be(void **st
 
 /* ---- gone for good ---- */
 
-static void what_was_hidden_goes_with_all_that_is_older_its_marker_last(void **state) {
+static void what_is_older_goes_first_then_what_was_hidden_its_marker_last(void **state) {
     struct s3_mock *mock = *state;
     SCRIPT(mock, RECORDED, VERSIONS(LAST MARKER("m", "true") VERSION("v1", "false") VERSION("v0", "false")),
-           DELETED(GONE("v1") GONE("v0")), DELETED(GONE("m")), RECORD_GOES);
+           DELETED(GONE("v0")), DELETED(GONE("v1")), DELETED(GONE("m")), RECORD_GOES);
     assert_int_equal(ask(mock, rsw_storage_drop).answer, RSW_FOUND);
-    assert_int_equal(mock->count, 6);
+    assert_int_equal(mock->count, 7);
+    s3_mock_asked(mock, 2,
+                  "<Quiet>false</Quiet><Object><Key>root/a/data</Key><VersionId>v0</VersionId></Object></D");
+    s3_mock_asked(mock, 3,
+                  "<Quiet>false</Quiet><Object><Key>root/a/data</Key><VersionId>v1</VersionId></Object></D");
+}
+
+/* Killed, or failed, wherever: the next run finds what it was about. */
+static void a_purge_that_was_cut_short_is_gone_on_with(void **state) {
+    struct s3_mock *mock = *state;
+    SCRIPT(mock, RECORDED, VERSIONS(LAST MARKER("m", "true") VERSION("v1", "false") VERSION("v0", "false")),
+           DELETED(STAYS("v0", "AccessDenied")));
+    assert_int_equal(ask(mock, rsw_storage_drop).errnum, EACCES);
+    assert_int_equal(mock->count, 3);
+    SCRIPT(mock, RECORDED, VERSIONS(LAST MARKER("m2", "true") MARKER("m", "false")),
+           DELETED(GONE("m2") GONE("m")), RECORD_GOES);
+    assert_int_equal(ask(mock, rsw_storage_drop).answer, RSW_FOUND);
+    s3_mock_asked(mock, 2, "<VersionId>m</VersionId></Object><Object><Key>root/a/data</Key><VersionId>m2<");
+}
+
+/* It may be given back meanwhile, and go then. */
+static void a_purge_that_nobody_saw_done_may_come_late(void **state) {
+    struct s3_mock *mock = *state;
+    SCRIPT(mock, RECORDED, VERSIONS(LAST MARKER("m", "true") VERSION("v1", "false")), "");
+    struct rsw_hiding hiding = ask(mock, rsw_storage_drop);
+    assert_int_equal(hiding.answer, RSW_FAILED);
+    assert_true(hiding.late);
+    SCRIPT(mock, RECORDED, VERSIONS(LAST MARKER("m", "true") VERSION("v1", "false")),
+           DELETED(STAYS("v1", "AccessDenied")));
+    assert_false(ask(mock, rsw_storage_drop).late);
 }
 
 static void what_was_pushed_since_stays(void **state) {
@@ -503,7 +532,9 @@ int main(void) {
         TEST(what_nobody_could_look_at_after_the_marker_failed),
         TEST(every_marker_on_top_goes_when_it_is_shown),
         TEST(what_is_in_place_is_not_shown_and_what_is_purged_cannot_be),
-        TEST(what_was_hidden_goes_with_all_that_is_older_its_marker_last),
+        TEST(what_is_older_goes_first_then_what_was_hidden_its_marker_last),
+        TEST(a_purge_that_was_cut_short_is_gone_on_with),
+        TEST(a_purge_that_nobody_saw_done_may_come_late),
         TEST(what_was_pushed_since_stays),
         TEST(what_is_in_place_again_stays_and_its_record_goes),
         TEST(a_purge_that_fails_leaves_record_and_marker),
