@@ -149,7 +149,8 @@ struct rsw_store_rule {
     const char *prefix; /* of keys that it is for; "" for all of the registry's root directory */
     bool deletes;
     bool moves;        /* to another class of storage, from where not all can be read at once */
-    bool old_versions; /* it deletes versions that are not the current ones */
+    bool old_versions; /* it deletes versions that are not the current ones … */
+    bool old_moves;    /* … or moves them, as above */
 };
 
 /* What a store keeps, deletes or moves by itself. Each of the answers: RSW_FOUND, RSW_ABSENT: it does not;

@@ -76,6 +76,7 @@ struct sim {
     char failure[512];
     struct sim_late late[SIM_LATE_MAX];
     size_t late_count;
+    bool all_answered;        /* every removal is done when it is answered */
     struct sim_actor *writer; /* holds the write transaction of the index */
     pthread_mutex_t lock;
     pthread_cond_t director_turn;

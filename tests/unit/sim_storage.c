@@ -143,7 +143,8 @@ static bool goes_late(struct sim *sim, const char *key, bool hides, unsigned one
 /* Of the registry's, and by its version: then it is done before it is answered, or nobody has seen it done.
  */
 static bool goes_unseen(struct rsw_storage *storage, const char *key) {
-    return storage->versions && strncmp(key, "docker/", 7) == 0 && goes_late(sim_of(storage), key, false, 16);
+    return storage->versions && !sim_of(storage)->all_answered && strncmp(key, "docker/", 7) == 0 &&
+           goes_late(sim_of(storage), key, false, 16);
 }
 
 static void see_remove(struct rsw_storage *storage, struct rsw_removal *removals, size_t count) {

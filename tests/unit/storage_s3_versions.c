@@ -84,6 +84,11 @@ static struct rsw_storage *open_it(struct s3_mock *mock) {
        "NoncurrentVersionExpiration>"                                                                        \
        "</Rule></LifecycleConfiguration>")
 
+#define MOVING_RULE(prefix)                                                                                  \
+    OK("<LifecycleConfiguration><Rule><ID>r</ID><Status>Enabled</Status><Prefix>" prefix                     \
+       "</Prefix><NoncurrentVersionTransition><NoncurrentDays>3</NoncurrentDays><StorageClass>GLACIER"       \
+       "</StorageClass></NoncurrentVersionTransition></Rule></LifecycleConfiguration>")
+
 static void versions_are_gone_by_only_where_they_are_kept_and_we_may(void **state) {
     struct s3_mock *mock = *state;
     static const struct {
@@ -98,6 +103,8 @@ static void versions_are_gone_by_only_where_they_are_kept_and_we_may(void **stat
         {{LISTED, ENABLED, RULE("root/docker/registry/v2/blobs/sha256"), NO_LOCK, VERSIONS(LAST), DONE, NULL},
          false,
          false},
+        {{LISTED, ENABLED, MOVING_RULE("other/"), NO_LOCK, VERSIONS(LAST), DONE, NULL}, true, false},
+        {{LISTED, ENABLED, MOVING_RULE("root/"), NO_LOCK, VERSIONS(LAST), DONE, NULL}, false, true},
         {{LISTED, ENABLED, DENIED, NO_LOCK, VERSIONS(LAST), DONE, NULL}, false, true},
         {{LISTED, ENABLED, NO_RULES, NO_LOCK, VERSIONS(LAST), DENIED, NULL}, false, true},
         {{LISTED, ENABLED, NO_RULES, NO_LOCK, DENIED, NULL}, false, true},
