@@ -195,6 +195,28 @@ void rsw_s3_ask_versions(struct rsw_s3 *s3) {
     }
 }
 
+/* Without them a deletion by key, or of the version "null", is for good. */
+int rsw_s3_still_versions(struct rsw_storage *storage, struct rsw_error *err) {
+    struct rsw_s3 *s3 = (struct rsw_s3 *)storage;
+    RSW_AUTO_BUF bytes = RSW_BUF_INIT;
+    int answer = ask(s3, "versioning=", "", &bytes);
+    if (answer == RSW_FOUND && is_enabled(&bytes, "Status")) {
+        return 0;
+    }
+    return answer == RSW_FOUND
+               ? rsw_error_set(
+                     err, RSW_EREFUSED, 0,
+                     "the bucket of %s kept versions when regsweep was started, and does not any more: "
+                     "nothing more is taken. Enable versioning again; or start regsweep anew, which then "
+                     "goes by copies",
+                     storage->url)
+               : rsw_error_set(
+                     err, RSW_EIO, 0,
+                     "the store does not say whether the bucket of %s keeps versions still: nothing more "
+                     "is taken until it does",
+                     storage->url);
+}
+
 void rsw_s3_habits(struct rsw_storage *storage, struct rsw_store_habits *habits) {
     struct rsw_s3 *s3 = (struct rsw_s3 *)storage;
     habits->versions = ask_versions(s3);

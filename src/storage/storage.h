@@ -252,6 +252,9 @@ struct rsw_storage_ops {
     int (*call_off)(struct rsw_storage *storage, struct rsw_unfinished *unfinished, struct rsw_error *err);
     /* 0, or -1: they could not all be listed, or `going` said so. NULL: there are none. */
     int (*old_versions)(struct rsw_storage *storage, struct rsw_old_versions *old, struct rsw_error *err);
+    /* Asked before files are hidden, where storage keeps `versions`: does it still? 0, or -1: it does not, or
+     * does not tell. NULL: it always does. */
+    int (*still_versions)(struct rsw_storage *storage, struct rsw_error *err);
     /* NULL: it has none. */
     void (*habits)(struct rsw_storage *storage, struct rsw_store_habits *habits);
     /* By so much storage's clock, which gives files their times, is ahead of ours, as of its last answer.
@@ -292,6 +295,7 @@ int rsw_storage_call_off(struct rsw_storage *storage, struct rsw_unfinished *unf
                          struct rsw_error *err);
 int rsw_storage_old_versions(struct rsw_storage *storage, struct rsw_old_versions *old,
                              struct rsw_error *err);
+int rsw_storage_still_versions(struct rsw_storage *storage, struct rsw_error *err);
 /* All RSW_ABSENT where storage has none. */
 void rsw_storage_habits(struct rsw_storage *storage, struct rsw_store_habits *habits);
 /* The time on storage's clock, by ours. */

@@ -1560,6 +1560,33 @@ static void a_removal_that_comes_late_takes_nothing_for_good(void **state) {
     }
 }
 
+static void suspend(struct registry *r, const char *call, const char *key) {
+    (void)call, (void)key;
+    r->suspended = true; /* the run has begun */
+}
+
+static void nothing_is_taken_where_versions_are_kept_no_more(void **state) {
+    struct registry *r = *state;
+    struct tree_image image = tree_image(&r->tree, "app", NULL, "old", 2);
+    scan_long_ago(r);
+    for (int i = 0; i < 2; i++) {
+        r->before_call = suspend;
+        assert_int_equal(sweep(r), -1);
+        assert_int_equal(r->err.code, RSW_EREFUSED);
+        assert_non_null(strstr(r->err.message, "versions are kept no more"));
+        assert_true(has_blob(r, &image.layers[0]));
+        assert_true(i == 1 || has_link(r, "app", &image.layers[0]));
+        r->before_call = NULL;
+        r->suspended = false;
+        later(r);
+        while (i == 0 && strcmp(r->result.state != NULL ? r->result.state : "", "unlinked") != 0) {
+            sweep_well(r);
+        }
+        later(r);
+    }
+    step(r, "hidden");
+}
+
 static char late_data[RSW_KEY_MAX];
 static bool was_clearing;
 
@@ -1686,6 +1713,7 @@ int main(void) {
         in_store_alone(a_tag_that_is_written_while_it_is_removed_gets_what_was_written),
         in_store_alone(a_tag_gets_no_head_that_is_not_in_its_history),
         in_store_alone(a_removal_that_comes_late_takes_nothing_for_good),
+        with_versions_alone(nothing_is_taken_where_versions_are_kept_no_more),
         with_versions_alone(a_purge_that_may_come_late_is_waited_for),
         in_store_alone(a_sweep_with_the_registry_stopped_waits_for_removals_that_may_come_late),
     };

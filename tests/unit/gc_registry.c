@@ -109,6 +109,12 @@ static void telling_drop(struct rsw_storage *storage, struct rsw_hiding *hidings
     }
 }
 
+static int telling_still_versions(struct rsw_storage *storage, struct rsw_error *err) {
+    return ((struct telling *)storage)->registry->suspended
+               ? rsw_error_set(err, RSW_EREFUSED, 0, "versions are kept no more")
+               : 0;
+}
+
 static void telling_free(struct rsw_storage *storage) {
     free(storage);
 }
@@ -127,6 +133,7 @@ static struct rsw_storage *telling(struct registry *r) {
                                                .hide = telling_hide,
                                                .show = telling_show,
                                                .drop = telling_drop,
+                                               .still_versions = telling_still_versions,
                                                .free = telling_free};
     struct telling *out = calloc(1, sizeof *out);
     assert_non_null(out);

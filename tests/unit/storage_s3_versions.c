@@ -134,6 +134,20 @@ static void may_be_told_without_deleting_anything(void **state) {
     s3_mock_asked(mock, 5, "DELETE /bucket/root/regsweep/nothing?versionId=null HTTP");
 }
 
+static void it_is_asked_again_whether_versions_are_kept(void **state) {
+    struct s3_mock *mock = *state;
+    struct rsw_error err = RSW_ERROR_INIT;
+    SCRIPT(mock, ENABLED);
+    assert_int_equal(rsw_storage_still_versions(mock->storage, &err), 0);
+    SCRIPT(mock, STATUS("<Status>Suspended</Status>"));
+    assert_int_equal(rsw_storage_still_versions(mock->storage, &err), -1);
+    assert_int_equal(err.code, RSW_EREFUSED);
+    rsw_error_clear(&err);
+    SCRIPT(mock, SLOW_DOWN);
+    assert_int_equal(rsw_storage_still_versions(mock->storage, &err), -1);
+    assert_int_equal(err.code, RSW_EIO);
+}
+
 /* ---- removing ---- */
 
 static struct rsw_removal remove_it(struct s3_mock *mock) {
@@ -525,6 +539,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(versions_are_gone_by_only_where_they_are_kept_and_we_may),
         TEST(may_be_told_without_deleting_anything),
+        TEST(it_is_asked_again_whether_versions_are_kept),
         TEST(a_removal_takes_all_versions_the_newest_last),
         TEST(a_removal_that_nobody_saw_done_may_come_late),
         TEST(the_newest_stays_where_an_older_one_does),
