@@ -392,7 +392,7 @@ static int purge_all_blobs(struct purge *purge, struct rsw_error *err) {
                  ? 0
                  : -1;
     purge->generation->clearing = purge->late;
-    return says && put(purge, rc == 0 ? err : NULL) != 0 ? -1 : rc;
+    return (says || purge->late) && put(purge, rc == 0 ? err : NULL) != 0 ? -1 : rc;
 }
 
 /* ---- links, revisions, tags ---- */

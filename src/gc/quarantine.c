@@ -440,7 +440,7 @@ static void begin_chunk(struct chunk *chunk) {
     }
 }
 
-/* The files of this name, of those of which nothing has failed yet. */
+/* The copies, or the files of this name beside them; of those of which nothing has failed yet. */
 static void remove_files(struct chunk *chunk, const char *name) {
     char keys[CHUNK][RSW_QUARANTINE_KEY_MAX];
     struct rsw_removal removals[CHUNK];
@@ -448,9 +448,11 @@ static void remove_files(struct chunk *chunk, const char *name) {
     size_t count = 0;
     for (size_t i = 0; i < chunk->count; i++) {
         if (chunk->settings[i]->answer != RSW_FAILED) {
-            sibling(keys[count], chunk->copies[i], name);
+            if (name != NULL) {
+                sibling(keys[count], chunk->copies[i], name);
+            }
             owners[count] = chunk->settings[i];
-            removals[count] = (struct rsw_removal){.key = keys[count]};
+            removals[count] = (struct rsw_removal){.key = name != NULL ? keys[count] : chunk->copies[i]};
             count++;
         }
     }
@@ -460,28 +462,51 @@ static void remove_files(struct chunk *chunk, const char *name) {
     }
 }
 
-static void purge_chunk(struct chunk *chunk) {
-    struct rsw_removal removals[CHUNK];
-    for (size_t i = 0; i < chunk->count; i++) {
-        removals[i] = (struct rsw_removal){.key = chunk->copies[i]};
+/* Data that was hidden by somebody who knew that the bucket keeps versions, of those of which nothing has
+ * failed yet. */
+static void drop_hidden(struct chunk *chunk) {
+    char records[CHUNK][RSW_QUARANTINE_KEY_MAX];
+    struct rsw_look looks[CHUNK];
+    struct rsw_setting *owners[CHUNK];
+    size_t count = 0;
+    for (size_t i = 0; chunk->storage->flat && i < chunk->count; i++) {
+        if (is_data(chunk->settings[i]->key) && chunk->settings[i]->answer != RSW_FAILED) {
+            sibling(records[count], chunk->copies[i], RECORD);
+            owners[count] = chunk->settings[i];
+            looks[count] = (struct rsw_look){.key = records[count]};
+            count++;
+        }
     }
-    rsw_storage_remove(chunk->storage, removals, chunk->count);
-    for (size_t i = 0; i < chunk->count; i++) {
-        answer(chunk->settings[i], removals[i].answer, removals[i].errnum);
+    rsw_storage_look(chunk->storage, looks, count);
+    for (size_t i = 0; i < count; i++) {
+        struct rsw_hiding hiding = {.key = owners[i]->key,
+                                    .record = records[i],
+                                    .answer = looks[i].answer,
+                                    .errnum = looks[i].errnum};
+        if (hiding.answer == RSW_FOUND) {
+            rsw_storage_drop(chunk->storage, &hiding, 1);
+        }
+        owners[i]->late = hiding.late;
+        add_answer(owners[i], hiding.answer, hiding.errnum);
     }
 }
 
+static void purge_chunk(struct chunk *chunk) {
+    begin_chunk(chunk);
+    remove_files(chunk, NULL);
+    drop_hidden(chunk);
+}
+
+/* And what was copied when the bucket kept no versions yet, unless it may be all that there is. */
 static void drop_chunk(struct chunk *chunk) {
     struct rsw_hiding hidings[CHUNK];
-    struct chunk copies;
     name_hidings(hidings, chunk);
     rsw_storage_drop(chunk->storage, hidings, chunk->count);
     for (size_t i = 0; i < chunk->count; i++) {
         set_from_hiding(chunk->settings[i], &hidings[i]);
         chunk->settings[i]->late = hidings[i].late;
     }
-    gather_unhidden(&copies, chunk);
-    purge_chunk(&copies);
+    remove_files(chunk, DATA);
 }
 
 void rsw_quarantine_purge(struct rsw_storage *storage, uint64_t generation, struct rsw_setting *settings,
@@ -566,13 +591,18 @@ static void leave_hidden_chunk(struct chunk *chunk) {
     struct chunk copies;
     size_t count = 0;
     for (size_t i = 0; i < chunk->count; i++) {
-        struct rsw_look look = look_at(chunk->storage, chunk->settings[i]->key);
-        if (look.answer == RSW_FOUND) {
-            owners[count] = chunk->settings[i];
-            hidings[count++] =
-                (struct rsw_hiding){.key = chunk->settings[i]->key, .record = chunk->copies[i]};
+        struct rsw_hiding hiding = {.key = chunk->settings[i]->key, .record = chunk->copies[i]};
+        struct rsw_look look = look_at(chunk->storage, hiding.key);
+        int errnum = look.errnum;
+        if (look.answer == RSW_ABSENT) { /* may storage have nothing of it any more? */
+            rsw_storage_show(chunk->storage, &hiding, 1);
+            errnum = hiding.errnum;
+        }
+        if (look.answer == RSW_FAILED || hiding.answer == RSW_FAILED) {
+            answer(chunk->settings[i], RSW_FAILED, errnum);
         } else {
-            answer(chunk->settings[i], RSW_FAILED, look.answer == RSW_ABSENT ? ENOENT : look.errnum);
+            owners[count] = chunk->settings[i];
+            hidings[count++] = hiding;
         }
     }
     rsw_storage_drop(chunk->storage, hidings, count);
