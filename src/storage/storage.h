@@ -193,6 +193,8 @@ struct rsw_old_versions {
     /* Told of each that goes, then, before they do, of NULL. Not 0 (with err set) ends it. NULL: nothing is
      * deleted, only counted. */
     int (*going)(void *arg, const struct rsw_old_version *version, struct rsw_error *err);
+    /* Asked after each page of the list: not 0 (with err set) ends it. NULL: nobody is. */
+    int (*page)(void *arg, struct rsw_error *err);
     void *arg;
     uint64_t limit;                    /* look at about so many versions at most; 0: at all */
     uint64_t versions, bytes, markers; /* out: so many are old */
@@ -250,7 +252,7 @@ struct rsw_storage_ops {
     void (*survey)(struct rsw_storage *storage, struct rsw_survey *surveys, size_t count);
     /* 0, or -1: they could not all be listed. NULL: there are none. */
     int (*call_off)(struct rsw_storage *storage, struct rsw_unfinished *unfinished, struct rsw_error *err);
-    /* 0, or -1: they could not all be listed, or `going` said so. NULL: there are none. */
+    /* 0, or -1: they could not all be listed, or `going` or `page` said so. NULL: there are none. */
     int (*old_versions)(struct rsw_storage *storage, struct rsw_old_versions *old, struct rsw_error *err);
     /* Asked before files are hidden, where storage keeps `versions`: does it still? 0, or -1: it does not, or
      * does not tell. NULL: it always does. */

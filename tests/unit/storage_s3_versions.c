@@ -520,6 +520,21 @@ static void old_versions_that_are_half_told_of_stay(void **state) {
     }
 }
 
+static int end_it(void *arg, struct rsw_error *err) {
+    (void)arg;
+    return rsw_error_set(err, RSW_ESTOPPED, 0, "stopped");
+}
+
+static void a_list_of_versions_ends_at_any_page(void **state) {
+    struct s3_mock *mock = *state;
+    struct rsw_error err = RSW_ERROR_INIT;
+    struct rsw_old_versions old = {.prefix = "", .page = end_it};
+    SCRIPT(mock, VERSIONS(GOES_ON("root/a/data", "v1") VERSION("v1", "true")), VERSIONS(LAST));
+    assert_int_equal(rsw_storage_old_versions(mock->storage, &old, &err), -1);
+    assert_int_equal(err.code, RSW_ESTOPPED);
+    assert_int_equal(mock->count, 1);
+}
+
 static void old_versions_are_counted_without_a_deletion(void **state) {
     struct s3_mock *mock = *state;
     struct rsw_error err = RSW_ERROR_INIT;
@@ -563,6 +578,7 @@ int main(void) {
         TEST(old_versions_go_and_the_current_ones_stay_page_by_page),
         TEST(a_marker_stays_with_what_it_covers),
         TEST(old_versions_that_are_half_told_of_stay),
+        TEST(a_list_of_versions_ends_at_any_page),
         TEST(old_versions_are_counted_without_a_deletion),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
