@@ -103,6 +103,12 @@ int rsw_quarantine_each_hidden(struct rsw_storage *storage,
                                int (*hidden)(void *arg, const char *key, struct rsw_error *err), void *arg,
                                struct rsw_error *err);
 
+/* The key beside `key` that ends with this name; "" if it is too long. The leaf of a record, and of what it
+ * stands for. Internal to the quarantine. */
+#define RSW_QUARANTINE_RECORD "version"
+#define RSW_QUARANTINE_DATA "data"
+void rsw_quarantine_sibling(char out[RSW_QUARANTINE_KEY_MAX], const char *key, const char *name);
+
 /* The text of the README. Internal to the quarantine. 0 or -1. */
 int rsw_quarantine_readme(struct rsw_buf *out, const struct rsw_storage *storage, struct rsw_error *err);
 

@@ -13,7 +13,8 @@ int rsw_names_add(struct rsw_names *names, const char *name, size_t len, struct 
 void rsw_names_release(struct rsw_names *names);
 
 /* Lists `blobs`, one level: gives the folders to be listed one by one (blobs/<alg>/<2 hex>). An object store
- * gives its first blobs here and now, and the folders of the others. *found: there is such a folder at all. */
+ * gives its first blobs here and now, and the folders of the others. *found: there is such a folder at all.
+ */
 int rsw_blobs_find(struct rsw_reading *reading, uint64_t looked, struct rsw_names *folders, bool *found,
                    struct rsw_error *err);
 /* Lists one of them. */
