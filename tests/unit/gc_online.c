@@ -1631,6 +1631,35 @@ static void a_purge_that_may_come_late_is_waited_for(void **state) {
     assert_false(is_there(r, copy));
 }
 
+/* It was given back meanwhile, for it was there; the generation ends all the same, and the index knows. */
+static void what_a_late_purge_took_is_known_to_be_gone(void **state) {
+    struct registry *r = *state;
+    struct tree_image image = tree_image(&r->tree, "app", NULL, "old", 2);
+    struct rsw_blob blob;
+    scan_long_ago(r);
+    step(r, "unlinked");
+    later(r);
+    step(r, "hidden");
+    later(r);
+    assert_non_null(rsw_key_blob(late_data, &image.layers[0]));
+    r->late = true;
+    r->before_call = answer_no_purge;
+    step(r, "hidden");
+    r->late = false;
+    r->before_call = NULL;
+    rsw_memory_fail_key(r->real, late_data, 0);
+    touch(r, RSW_LINK, "app", &image.layers[0]);
+    revive(r);
+    assert_true(has_blob(r, &image.layers[0]));
+    tree_blob_remove(&r->tree, &image.layers[0]);
+    later(r);
+    step(r, "purged");
+    RSW_AUTO_TXN txn = NULL;
+    assert_int_equal(rsw_txn_begin_read(&txn, r->index, &r->err), 0);
+    int known = rsw_blob_find(txn, &image.layers[0], &blob);
+    assert_true(known == RSW_ABSENT || (known == RSW_FOUND && (blob.flags & RSW_BLOB_PRESENT) == 0));
+}
+
 static void a_sweep_with_the_registry_stopped_waits_for_removals_that_may_come_late(void **state) {
     struct registry *r = *state;
     struct tree_image image = tree_image(&r->tree, "app", NULL, "old", 2);
@@ -1715,6 +1744,7 @@ int main(void) {
         in_store_alone(a_removal_that_comes_late_takes_nothing_for_good),
         with_versions_alone(nothing_is_taken_where_versions_are_kept_no_more),
         with_versions_alone(a_purge_that_may_come_late_is_waited_for),
+        with_versions_alone(what_a_late_purge_took_is_known_to_be_gone),
         in_store_alone(a_sweep_with_the_registry_stopped_waits_for_removals_that_may_come_late),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
