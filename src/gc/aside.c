@@ -198,6 +198,9 @@ static int take_all(struct rsw_aside *aside, struct rsw_removal_batch *batch, en
         if (batch->count == 0) {
             return 0;
         }
+        if (aside->storage->versions && rsw_storage_still_versions(aside->storage, err) != 0) {
+            return -1;
+        }
         if (audit(aside, batch, err) != 0 || take(aside, batch, err) != 0) {
             return -1;
         }

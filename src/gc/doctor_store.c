@@ -40,6 +40,12 @@ static void judge_rule(void *arg, const struct rsw_store_rule *rule) {
             "the rule '%s' of the bucket's lifecycle moves what the registry has to another class",
             rule->name);
     }
+    if (rule->old_moves && of_registry) {
+        rsw_say(store->out, RSW_HEALTH_WARNING, "leave the registry's prefix out of it",
+                "the rule '%s' of the bucket's lifecycle moves versions that are not current to another "
+                "class: what a sweep hides could not be read when it is put back, so sweeps go by copies",
+                rule->name);
+    }
     store->old_versions_go |= rule->old_versions && rule->prefix[0] == 0;
 }
 
@@ -64,10 +70,11 @@ static void judge_versions(const struct store *store, struct rsw_storage *storag
     rsw_say(
         store->out, RSW_HEALTH_WARNING,
         storage->versions
-            ? "regsweep sweep --version-max-age 30d; or a rule of the bucket's lifecycle for noncurrent "
-              "versions (NoncurrentVersionExpiration), of a few days"
+            ? "regsweep sweep --version-max-age 30d; no rule for noncurrent versions "
+              "(NoncurrentVersionExpiration), which would delete what a sweep has hidden as well"
             : "a rule of the bucket's lifecycle for noncurrent versions (NoncurrentVersionExpiration), of a "
-              "few days; or let regsweep list and delete them, as docs/operation.md has it",
+              "few days, added while no generation is open and nothing is held; or let "
+              "regsweep list and delete them, as docs/operation.md has it",
         "the bucket keeps versions, and no rule for all of the registry's prefix deletes old ones%s%s%s",
         storage->versions ? "" : ": what is swept frees nothing", found[0] != 0 ? "; there are " : "", found);
 }

@@ -21,7 +21,7 @@ struct purging {
     size_t hidden_count, hidden_room;
     uint64_t kept; /* of keys that show nothing, and should */
     bool failed;   /* the index could not be read */
-    bool refused;  /* the audit file could not be written */
+    bool refused;  /* the audit file could not be written, or the run is to end */
     struct rsw_error err;
 };
 
@@ -64,11 +64,21 @@ static bool is_linked(struct rsw_txn *txn, const struct rsw_blob *blob) {
     return linked;
 }
 
+/* Of history only what the index has of it: a tag that was deleted and pushed again has another one. */
+static bool is_known_tag(struct rsw_txn *txn, uint32_t repo, const char *name, const struct rsw_path *path) {
+    struct rsw_tag tag;
+    struct rsw_history history;
+    struct rsw_blob blob;
+    bool known = rsw_tag_get(txn, repo, name, &tag) != RSW_ABSENT;
+    return known && (path->place == RSW_PLACE_TAG_CURRENT ||
+                     (rsw_blob_find(txn, &path->digest, &blob) == RSW_FOUND &&
+                      rsw_history_get(txn, repo, name, blob.id, &history) != RSW_ABSENT));
+}
+
 /* As far as the index knows, what this key says is there; or nobody knows. */
 static bool is_known(struct rsw_txn *txn, const struct rsw_path *path) {
     struct rsw_blob blob = {.id = 0};
     struct rsw_repo repo = {.id = 0};
-    struct rsw_tag tag;
     char name[RSW_REPO_NAME_MAX + 1];
     char text[RSW_TAG_NAME_MAX + 1];
     bool tags = path->place == RSW_PLACE_TAG_CURRENT || path->place == RSW_PLACE_TAG_HISTORY;
@@ -81,7 +91,7 @@ static bool is_known(struct rsw_txn *txn, const struct rsw_path *path) {
     }
     if (tags) {
         snprintf(text, sizeof text, "%.*s", (int)path->tag_len, path->tag);
-        return rsw_tag_get(txn, repo.id, text, &tag) != RSW_ABSENT;
+        return is_known_tag(txn, repo.id, text, path);
     }
     bool data = path->place == RSW_PLACE_BLOB_DATA;
     bool link = path->place == RSW_PLACE_LAYER_LINK;
@@ -123,9 +133,13 @@ static int note(void *arg, const struct rsw_old_version *version, struct rsw_err
     int64_t now_ms = rsw_clock_now_ms(purging->options->clock);
     int rc = version == NULL ? rsw_audit_sync(purging->audit, err)
                              : rsw_audit_version(purging->audit, now_ms, version, err);
-    if (rc == 0 && version == NULL && rsw_sweep_go_on(purging->options, err) != 0) {
-        rc = -1;
-    }
+    purging->refused |= rc != 0;
+    return rc;
+}
+
+static int go_on(void *arg, struct rsw_error *err) {
+    struct purging *purging = arg;
+    int rc = rsw_sweep_go_on(purging->options, err);
     purging->refused |= rc != 0;
     return rc;
 }
@@ -149,6 +163,7 @@ static int purge(struct rsw_sweep_result *result, struct purging *purging, struc
     struct rsw_old_versions old = {.prefix = RSW_LAYOUT_ROOT,
                                    .wanted = is_wanted,
                                    .going = purging->audit != NULL ? note : NULL,
+                                   .page = go_on,
                                    .arg = purging};
     struct rsw_error why = RSW_ERROR_INIT;
     if (rsw_quarantine_each_hidden(storage, add_hidden, purging, err) != 0) {

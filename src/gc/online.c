@@ -609,7 +609,8 @@ int rsw_online_undo(struct rsw_online *online, struct rsw_error *err) {
         struct rsw_generation generation;
         if (touch_again(online, ids[i], true, err) != 0 || rsw_online_give_back(online, err) != 0 ||
             get(online, ids[i], &generation, err) != 0 || wait_for_removals(online, &generation, err) != 0 ||
-            rsw_purge(online, &generation, err) != 0) {
+            rsw_purge(online, &generation, err) != 0 ||
+            (generation.clearing && wait_for_removals(online, &generation, err) != 0)) {
             return -1;
         }
     }

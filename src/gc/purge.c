@@ -26,6 +26,7 @@ struct purge {
     struct rsw_item last;
     bool begun;
     bool missed;                   /* some were touched since they were loaded: they want another pass */
+    bool late;                     /* some may go yet, and nobody saw them go: they want another settle */
     uint64_t emptied[EMPTIED_MAX]; /* generations that a copy was taken from besides, each once */
     size_t emptied_count;
 };
@@ -219,29 +220,39 @@ static void note_emptied(struct purge *purge, uint64_t generation) {
     purge->emptied[purge->emptied_count++] = generation;
 }
 
-/* Bytes that are held for an older generation already, were pushed again and are garbage again: one copy is
- * enough, and the record, of which there is one, is about the younger. False: the older copy could not be
- * removed. */
+/* Bytes that are held already, were pushed again and are garbage again lie in quarantine for two generations:
+ * the younger one's are enough, and the record, of which there is one, is about them. Of what is hidden only
+ * the older note goes, never a version: both can name the same, and the younger one's purge deletes what it
+ * names with all that is older. False: the item is not to be held now, for it has nothing of its own, or the
+ * other could not be removed. */
 static bool drop_older_copy(struct purge *purge, struct rsw_txn *txn, const struct rsw_item *item,
                             const char *key) {
-    struct rsw_held older;
+    struct rsw_storage *storage = purge->online->storage;
+    struct rsw_held held;
     struct rsw_setting setting = {.key = key};
-    if (rsw_held_get(txn, item->blob, &older) != RSW_FOUND || older.generation == item->generation) {
+    if (rsw_held_get(txn, item->blob, &held) != RSW_FOUND || held.generation == item->generation) {
         return true;
     }
-    rsw_quarantine_purge(purge->online->storage, older.generation, &setting, 1);
-    if (setting.answer == RSW_FAILED) {
+    int has = rsw_quarantine_has(storage, item->generation, key);
+    bool stays = has == RSW_ABSENT || held.generation > item->generation;
+    uint64_t older = stays ? item->generation : held.generation;
+    if (has != RSW_FAILED) {
+        rsw_quarantine_leave_to_younger(storage, older, &setting, 1);
+    }
+    if (has == RSW_FAILED || setting.answer == RSW_FAILED) {
         rsw_log(purge->online->options->log, RSW_LOG_WARNING,
-                "the older copy of %s in quarantine is not removed: %s", key, strerror(setting.errnum));
+                "the older copy of %s in quarantine is not removed: %s", key,
+                strerror(has == RSW_FAILED ? EIO : setting.errnum));
         return false;
     }
-    struct rsw_item held = {.generation = older.generation, .kind = RSW_ITEM_BLOB, .blob = item->blob};
-    if (rsw_item_get(txn, &held) == RSW_FOUND) {
-        held.state = RSW_ITEM_SPARED;
-        rsw_item_put(txn, &held);
+    struct rsw_item gone = {.generation = older, .kind = RSW_ITEM_BLOB, .blob = item->blob};
+    if (rsw_item_get(txn, &gone) == RSW_FOUND) {
+        gone.state = RSW_ITEM_SPARED;
+        rsw_item_put(txn, &gone);
+        purge->generation->spared += stays ? 1 : 0;
     }
-    note_emptied(purge, older.generation);
-    return true;
+    note_emptied(purge, older);
+    return !stays;
 }
 
 /* `seq` 0: no cache needs it, and it goes as soon as that can be. */
@@ -282,7 +293,9 @@ static void end_blob(struct purge *purge, struct rsw_txn *txn, const struct rsw_
                      const struct rsw_setting *setting) {
     if (setting->answer == RSW_FAILED) {
         tell_stays(purge, setting->key, setting->errnum);
-        if (drop_older_copy(purge, txn, item, setting->key)) {
+        if (setting->late && !is_touched(item)) {
+            purge->late = true; /* it stays as it is, and is asked for once more after a settle */
+        } else if (drop_older_copy(purge, txn, item, setting->key)) {
             purge->generation->failed++;
             hold(purge, txn, item, 0); /* no later generation would find it */
         }
@@ -353,6 +366,33 @@ static int purge_blobs(struct purge *purge, enum rsw_item_state state, struct rs
     } while (rc == 0 && purge->missed);
     prune_emptied(purge);
     return rc;
+}
+
+static int put(struct purge *purge, struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    if (rsw_txn_begin_write(&txn, purge->online->index, err) != 0) {
+        return -1;
+    }
+    rsw_generation_put(txn, purge->generation);
+    return rsw_txn_commit(&txn, err);
+}
+
+/* What is hidden is purged under its own key, and a deletion that comes late takes it from whoever it was
+ * given back to meanwhile. The generation says so, while storage is asked, and as long as one was not
+ * answered. */
+static int purge_all_blobs(struct purge *purge, struct rsw_error *err) {
+    bool says = purge->online->storage->versions;
+    if (says) {
+        purge->generation->clearing = true;
+        if (put(purge, err) != 0) {
+            return -1;
+        }
+    }
+    int rc = purge_blobs(purge, RSW_ITEM_ASIDE, err) == 0 && purge_blobs(purge, RSW_ITEM_PENDING, err) == 0
+                 ? 0
+                 : -1;
+    purge->generation->clearing = purge->late;
+    return (says || purge->late) && put(purge, rc == 0 ? err : NULL) != 0 ? -1 : rc;
 }
 
 /* ---- links, revisions, tags ---- */
@@ -552,9 +592,14 @@ static int end_generation(struct purge *purge, struct rsw_error *err) {
 }
 
 static int purge_all(struct purge *purge, struct rsw_error *err) {
-    if (end_names(purge, err) != 0 || purge_blobs(purge, RSW_ITEM_ASIDE, err) != 0 ||
-        purge_blobs(purge, RSW_ITEM_PENDING, err) != 0 ||
-        each_batch(purge, RSW_ITEM_BLOB, RSW_ITEM_PENDING, end_batch, err) != 0 ||
+    if (end_names(purge, err) != 0 || purge_all_blobs(purge, err) != 0) {
+        return -1;
+    }
+    if (purge->late) {
+        report(purge);
+        return 0;
+    }
+    if (each_batch(purge, RSW_ITEM_BLOB, RSW_ITEM_PENDING, end_batch, err) != 0 ||
         each_batch(purge, RSW_ITEM_UPLOAD, RSW_ITEM_PENDING, remove_batch, err) != 0 ||
         each_batch(purge, RSW_ITEM_REPOSITORY, RSW_ITEM_PENDING, remove_batch, err) != 0 ||
         end_generation(purge, err) != 0) {

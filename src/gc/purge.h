@@ -9,9 +9,10 @@
 #define RSW_MANIFEST_BYTES_MAX (4 * 1024 * 1024)
 
 /* Purges a hidden generation whose second look is done; *generation is written with every batch, and PURGED
- * at the end. 0, or -1: RSW_EPARTIAL (something touched cannot be given back: its copy stays, and so does the
- * generation), RSW_ESTOPPED, or an error of audit or index; a later call goes on. Needs the lock "sweep" and
- * no transaction. */
+ * at the end; or it stays hidden and is `clearing`, for storage may purge something of it yet: after a settle
+ * it is to be purged once more. 0, or -1: RSW_EPARTIAL (something touched cannot be given back: its copy
+ * stays, and so does the generation), RSW_ESTOPPED, or an error of audit or index; a later call goes on.
+ * Needs the lock "sweep" and no transaction. */
 int rsw_purge(struct rsw_online *online, struct rsw_generation *generation, struct rsw_error *err);
 /* Purges held bytes that no cache can need any more: all replicas that answered the last fence began after
  * the bytes were held. Or, `all`, because no replica runs: puts all of them back where they are missing, and

@@ -1,17 +1,9 @@
 #include "gc/quarantine.h"
-
-#include "util/cleanup.h"
-#include "util/text.h"
-
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define README RSW_QUARANTINE "/README"
-#define RECORD "version" /* the leaf of a record … */
-#define DATA "data"      /* … and of what it stands for */
 
 char *rsw_quarantine_key(char out[RSW_QUARANTINE_KEY_MAX], uint64_t generation, const char *key) {
     int len = snprintf(out, RSW_QUARANTINE_KEY_MAX, RSW_QUARANTINE "/%" PRIu64 "/%s", generation, key);
@@ -21,8 +13,7 @@ char *rsw_quarantine_key(char out[RSW_QUARANTINE_KEY_MAX], uint64_t generation, 
     return out;
 }
 
-/* The key beside `key` that ends with this name; "" if it is too long. */
-static void sibling(char out[RSW_QUARANTINE_KEY_MAX], const char *key, const char *name) {
+void rsw_quarantine_sibling(char out[RSW_QUARANTINE_KEY_MAX], const char *key, const char *name) {
     const char *slash = strrchr(key, '/');
     int len =
         slash == NULL ? -1 : snprintf(out, RSW_QUARANTINE_KEY_MAX, "%.*s/%s", (int)(slash - key), key, name);
@@ -34,46 +25,7 @@ static void sibling(char out[RSW_QUARANTINE_KEY_MAX], const char *key, const cha
 /* Of data that is hidden: what says so lies beside the place of a copy. */
 static void record_key(char out[RSW_QUARANTINE_KEY_MAX], uint64_t generation, const char *key) {
     char copy[RSW_QUARANTINE_KEY_MAX];
-    sibling(out, rsw_quarantine_key(copy, generation, key), RECORD);
-}
-
-static const char *remedy(int errnum) {
-    switch (errnum) {
-    case EACCES:
-    case EPERM:
-        return "; let the user that runs regsweep write there, or make the folder 'regsweep' for it";
-    case EROFS:
-        return "; mount it writable";
-    case ENOSPC:
-    case EDQUOT:
-        return "; make some room there";
-    case ELOOP:
-    case ENOTDIR:
-        return "; in place of what stands in the way put a folder of the same filesystem";
-    default:
-        return "";
-    }
-}
-
-static enum rsw_code code_of(int errnum) {
-    return errnum == EACCES || errnum == EPERM || errnum == EROFS ? RSW_EACCESS : RSW_EIO;
-}
-
-int rsw_quarantine_prepare(struct rsw_storage *storage, struct rsw_error *err) {
-    char text[128];
-    RSW_AUTO_BUF said = RSW_BUF_INIT;
-    if (rsw_quarantine_readme(&said, storage, err) != 0) {
-        return -1;
-    }
-    struct rsw_write write = {.key = README, .bytes = said.data, .len = said.len};
-    rsw_storage_write(storage, &write, 1);
-    if (write.answer == RSW_FOUND || write.errnum == EEXIST) {
-        return 0;
-    }
-    return rsw_error_set(err, code_of(write.errnum), write.errnum,
-                         "cannot use the quarantine: cannot write '" README "' in %s: %s%s",
-                         rsw_storage_url(storage), strerror_r(write.errnum, text, sizeof text),
-                         remedy(write.errnum));
+    rsw_quarantine_sibling(out, rsw_quarantine_key(copy, generation, key), RSW_QUARANTINE_RECORD);
 }
 
 /* ---- many files, some at a time ---- */
@@ -286,7 +238,7 @@ static void note_chunk(struct chunk *chunk) {
             struct rsw_look look = look_at(chunk->storage, chunk->copies[i]);
             char copy[RSW_QUARANTINE_KEY_MAX];
             if (look.answer == RSW_ABSENT) {
-                sibling(copy, chunk->copies[i], DATA);
+                rsw_quarantine_sibling(copy, chunk->copies[i], RSW_QUARANTINE_DATA);
                 look = look_at(chunk->storage, copy);
             }
             set_from_look(setting, &look);
@@ -388,7 +340,7 @@ static void look_without_copy(struct chunk *chunk, size_t i, bool absent) {
     if (setting->answer != RSW_ABSENT || !chunk->storage->flat || !is_data(setting->key)) {
         return;
     }
-    sibling(record, chunk->copies[i], RECORD);
+    rsw_quarantine_sibling(record, chunk->copies[i], RSW_QUARANTINE_RECORD);
     look = look_at(chunk->storage, record);
     if (look.answer == RSW_FOUND) {
         struct rsw_hiding hiding = {.key = setting->key, .record = record};
@@ -422,7 +374,7 @@ static void gather_unhidden(struct chunk *copies, const struct chunk *chunk) {
     copies->count = 0;
     for (size_t i = 0; i < chunk->count; i++) {
         if (chunk->settings[i]->answer == RSW_ABSENT) {
-            sibling(copies->copies[copies->count], chunk->copies[i], DATA);
+            rsw_quarantine_sibling(copies->copies[copies->count], chunk->copies[i], RSW_QUARANTINE_DATA);
             copies->settings[copies->count++] = chunk->settings[i];
         }
     }
@@ -448,32 +400,102 @@ void rsw_quarantine_return(struct rsw_storage *storage, uint64_t generation, str
 
 /* ---- purge ---- */
 
-static void purge_chunk(struct chunk *chunk) {
-    struct rsw_removal removals[CHUNK];
-    for (size_t i = 0; i < chunk->count; i++) {
-        removals[i] = (struct rsw_removal){.key = chunk->copies[i]};
-    }
-    rsw_storage_remove(chunk->storage, removals, chunk->count);
-    for (size_t i = 0; i < chunk->count; i++) {
-        answer(chunk->settings[i], removals[i].answer, removals[i].errnum);
+/* Of several files that stand for one: it is found if one was, and failed if one did. */
+static void add_answer(struct rsw_setting *setting, int result, int errnum) {
+    if (result == RSW_FAILED || (setting->answer == RSW_ABSENT && result == RSW_FOUND)) {
+        answer(setting, result, errnum);
     }
 }
 
+static void begin_chunk(struct chunk *chunk) {
+    for (size_t i = 0; i < chunk->count; i++) {
+        answer(chunk->settings[i], RSW_ABSENT, 0);
+    }
+}
+
+/* The copies, or the files of this name beside them; of those of which nothing has failed yet. */
+static void remove_files(struct chunk *chunk, const char *name) {
+    char keys[CHUNK][RSW_QUARANTINE_KEY_MAX];
+    struct rsw_removal removals[CHUNK];
+    struct rsw_setting *owners[CHUNK];
+    size_t count = 0;
+    for (size_t i = 0; i < chunk->count; i++) {
+        if (chunk->settings[i]->answer != RSW_FAILED) {
+            if (name != NULL) {
+                rsw_quarantine_sibling(keys[count], chunk->copies[i], name);
+            }
+            owners[count] = chunk->settings[i];
+            removals[count] = (struct rsw_removal){.key = name != NULL ? keys[count] : chunk->copies[i]};
+            count++;
+        }
+    }
+    rsw_storage_remove(chunk->storage, removals, count);
+    for (size_t i = 0; i < count; i++) {
+        add_answer(owners[i], removals[i].answer, removals[i].errnum);
+    }
+}
+
+/* Data that was hidden by somebody who knew that the bucket keeps versions, of those of which nothing has
+ * failed yet. */
+static void drop_hidden(struct chunk *chunk) {
+    char records[CHUNK][RSW_QUARANTINE_KEY_MAX];
+    struct rsw_look looks[CHUNK];
+    struct rsw_setting *owners[CHUNK];
+    size_t count = 0;
+    for (size_t i = 0; chunk->storage->flat && i < chunk->count; i++) {
+        if (is_data(chunk->settings[i]->key) && chunk->settings[i]->answer != RSW_FAILED) {
+            rsw_quarantine_sibling(records[count], chunk->copies[i], RSW_QUARANTINE_RECORD);
+            owners[count] = chunk->settings[i];
+            looks[count] = (struct rsw_look){.key = records[count]};
+            count++;
+        }
+    }
+    rsw_storage_look(chunk->storage, looks, count);
+    for (size_t i = 0; i < count; i++) {
+        struct rsw_hiding hiding = {.key = owners[i]->key,
+                                    .record = records[i],
+                                    .answer = looks[i].answer,
+                                    .errnum = looks[i].errnum};
+        if (hiding.answer == RSW_FOUND) {
+            rsw_storage_drop(chunk->storage, &hiding, 1);
+        }
+        owners[i]->late = hiding.late;
+        add_answer(owners[i], hiding.answer, hiding.errnum);
+    }
+}
+
+static void purge_chunk(struct chunk *chunk) {
+    begin_chunk(chunk);
+    remove_files(chunk, NULL);
+    drop_hidden(chunk);
+}
+
+/* And what was copied when the bucket kept no versions yet, unless it may be all that there is. */
 static void drop_chunk(struct chunk *chunk) {
     struct rsw_hiding hidings[CHUNK];
-    struct chunk copies;
     name_hidings(hidings, chunk);
     rsw_storage_drop(chunk->storage, hidings, chunk->count);
     for (size_t i = 0; i < chunk->count; i++) {
         set_from_hiding(chunk->settings[i], &hidings[i]);
+        chunk->settings[i]->late = hidings[i].late;
     }
-    gather_unhidden(&copies, chunk);
-    purge_chunk(&copies);
+    remove_files(chunk, RSW_QUARANTINE_DATA);
 }
 
 void rsw_quarantine_purge(struct rsw_storage *storage, uint64_t generation, struct rsw_setting *settings,
                           size_t count) {
     in_chunks(storage, generation, settings, count, purge_chunk, drop_chunk);
+}
+
+static void leave_to_younger(struct chunk *chunk) {
+    begin_chunk(chunk);
+    remove_files(chunk, RSW_QUARANTINE_RECORD);
+    remove_files(chunk, RSW_QUARANTINE_DATA);
+}
+
+void rsw_quarantine_leave_to_younger(struct rsw_storage *storage, uint64_t generation,
+                                     struct rsw_setting *settings, size_t count) {
+    in_chunks(storage, generation, settings, count, purge_chunk, leave_to_younger);
 }
 
 int rsw_quarantine_has(struct rsw_storage *storage, uint64_t generation, const char *key) {
@@ -517,7 +539,7 @@ static bool names_record(struct rsw_storage *storage, const struct rsw_setting *
         look_at(storage, setting->key).answer != RSW_FOUND) {
         return false;
     }
-    sibling(record, copy, RECORD);
+    rsw_quarantine_sibling(record, copy, RSW_QUARANTINE_RECORD);
     if (look_at(storage, record).answer != RSW_FOUND) {
         return false;
     }
@@ -549,13 +571,18 @@ static void leave_hidden_chunk(struct chunk *chunk) {
     struct chunk copies;
     size_t count = 0;
     for (size_t i = 0; i < chunk->count; i++) {
-        struct rsw_look look = look_at(chunk->storage, chunk->settings[i]->key);
-        if (look.answer == RSW_FOUND) {
-            owners[count] = chunk->settings[i];
-            hidings[count++] =
-                (struct rsw_hiding){.key = chunk->settings[i]->key, .record = chunk->copies[i]};
+        struct rsw_hiding hiding = {.key = chunk->settings[i]->key, .record = chunk->copies[i]};
+        struct rsw_look look = look_at(chunk->storage, hiding.key);
+        int errnum = look.errnum;
+        if (look.answer == RSW_ABSENT) { /* may storage have nothing of it any more? */
+            rsw_storage_show(chunk->storage, &hiding, 1);
+            errnum = hiding.errnum;
+        }
+        if (look.answer == RSW_FAILED || hiding.answer == RSW_FAILED) {
+            answer(chunk->settings[i], RSW_FAILED, errnum);
         } else {
-            answer(chunk->settings[i], RSW_FAILED, look.answer == RSW_ABSENT ? ENOENT : look.errnum);
+            owners[count] = chunk->settings[i];
+            hidings[count++] = hiding;
         }
     }
     rsw_storage_drop(chunk->storage, hidings, count);
@@ -569,123 +596,4 @@ static void leave_hidden_chunk(struct chunk *chunk) {
 void rsw_quarantine_drop(struct rsw_storage *storage, uint64_t generation, struct rsw_setting *settings,
                          size_t count) {
     in_chunks(storage, generation, settings, count, leave_chunk, leave_hidden_chunk);
-}
-
-/* ---- clean ---- */
-
-struct cleaning {
-    struct rsw_storage *storage;
-    size_t prefix_len; /* of the generation's folder and its slash, in every key */
-    uint64_t strange;
-};
-
-static bool is_link(enum rsw_place place) {
-    return place == RSW_PLACE_LAYER_LINK || place == RSW_PLACE_REVISION_LINK ||
-           place == RSW_PLACE_SIGNATURE_LINK || place == RSW_PLACE_TAG_CURRENT ||
-           place == RSW_PLACE_TAG_HISTORY;
-}
-
-static bool is_record(const char *key) {
-    char data[RSW_QUARANTINE_KEY_MAX];
-    const char *slash = strrchr(key, '/');
-    sibling(data, key, DATA);
-    return slash != NULL && strcmp(slash + 1, RECORD) == 0 && is_data(data);
-}
-
-static int cannot_clean(const char *key, int errnum, struct rsw_error *err) {
-    char text[128];
-    return rsw_error_set(err, code_of(errnum), errnum, "cannot clean the quarantine: '%s': %s%s", key,
-                         strerror_r(errnum, text, sizeof text), remedy(errnum));
-}
-
-/* The links of a page, at once. */
-static int remove_links(struct cleaning *cleaning, struct rsw_removal *removals, size_t count,
-                        struct rsw_error *err) {
-    rsw_storage_remove(cleaning->storage, removals, count);
-    for (size_t i = 0; i < count; i++) {
-        if (removals[i].answer == RSW_FAILED) {
-            return cannot_clean(removals[i].key, removals[i].errnum, err);
-        }
-    }
-    return 0;
-}
-
-static int clean_page(void *arg, const struct rsw_entry *entries, size_t count, struct rsw_error *err) {
-    struct cleaning *cleaning = arg;
-    RSW_AUTO_FREE struct rsw_removal *removals = calloc(count + 1, sizeof *removals);
-    size_t links = 0;
-    if (removals == NULL) {
-        return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory while cleaning the quarantine");
-    }
-    for (size_t i = 0; i < count; i++) {
-        const struct rsw_entry *entry = &entries[i];
-        struct rsw_path path;
-        if (entry->kind == RSW_ENTRY_DIR) {
-            return cannot_clean(entry->key, entry->errnum, err);
-        }
-        rsw_path_parse(&path, entry->key + cleaning->prefix_len);
-        if (entry->kind == RSW_ENTRY_FILE && is_link(path.place)) {
-            removals[links++].key = entry->key;
-        } else if (entry->kind != RSW_ENTRY_FILE ||
-                   (path.place != RSW_PLACE_BLOB_DATA && !is_record(entry->key + cleaning->prefix_len))) {
-            cleaning->strange++;
-        }
-    }
-    return remove_links(cleaning, removals, links, err);
-}
-
-int rsw_quarantine_clean(struct rsw_storage *storage, uint64_t generation, uint64_t *strange,
-                         struct rsw_error *err) {
-    char dir[RSW_QUARANTINE_KEY_MAX];
-    int len = snprintf(dir, sizeof dir, RSW_QUARANTINE "/%" PRIu64, generation);
-    struct cleaning cleaning = {.storage = storage, .prefix_len = (size_t)len + 1};
-    const struct rsw_listing listing = {.prefix = dir, .page = clean_page, .arg = &cleaning};
-    int listed = rsw_storage_list(storage, &listing, err);
-    if (strange != NULL) {
-        *strange = cleaning.strange;
-    }
-    if (listed == RSW_ABSENT) {
-        return 0;
-    }
-    return listed == RSW_FAILED || (!storage->flat && rsw_storage_prune(storage, dir, err) == RSW_FAILED) ? -1
-                                                                                                          : 0;
-}
-
-/* ---- what lies hidden ---- */
-
-char *rsw_quarantine_data_of(const char *key) {
-    char data[RSW_QUARANTINE_KEY_MAX];
-    bool record = is_record(key);
-    if (record) {
-        sibling(data, key, DATA);
-    }
-    return strdup(record ? data : key);
-}
-
-struct hidden {
-    int (*tell)(void *arg, const char *key, struct rsw_error *err);
-    void *arg;
-};
-
-static int hidden_page(void *arg, const struct rsw_entry *entries, size_t count, struct rsw_error *err) {
-    struct hidden *hidden = arg;
-    for (size_t i = 0; i < count; i++) {
-        char data[RSW_QUARANTINE_KEY_MAX];
-        const char *key = strstr(entries[i].key, "/" RSW_LAYOUT_ROOT "/");
-        if (key != NULL && is_record(key + 1)) {
-            sibling(data, key + 1, DATA);
-            if (hidden->tell(hidden->arg, data, err) != 0) {
-                return -1;
-            }
-        }
-    }
-    return 0;
-}
-
-int rsw_quarantine_each_hidden(struct rsw_storage *storage,
-                               int (*hidden)(void *arg, const char *key, struct rsw_error *err), void *arg,
-                               struct rsw_error *err) {
-    struct hidden of = {hidden, arg};
-    const struct rsw_listing listing = {.prefix = RSW_QUARANTINE, .page = hidden_page, .arg = &of};
-    return rsw_storage_list(storage, &listing, err) == RSW_FAILED ? -1 : 0;
 }

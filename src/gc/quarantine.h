@@ -38,7 +38,8 @@ struct rsw_setting {
     int errnum;
     bool placed; /* by rsw_quarantine_return: it was not in place before */
     bool copied; /* by rsw_quarantine_copy: there is a copy of what is in place, which may be removed */
-    bool late;   /* by rsw_quarantine_take: its removal may be carried out yet (storage.h) */
+    bool late;   /* by rsw_quarantine_take, and _purge of what is hidden: its removal may be carried out yet
+                    (storage.h) */
 };
 /* The first half of taking files where storage cannot move them in one step (`loose`): what is in place, and
  * has no copy yet, is copied, which can last; or, where it is hidden, noted. Nothing is out of sight yet.
@@ -64,6 +65,10 @@ int rsw_quarantine_has(struct rsw_storage *storage, uint64_t generation, const c
 /* Removes copies, and what is hidden. RSW_FOUND: removed. RSW_ABSENT: there was none. */
 void rsw_quarantine_purge(struct rsw_storage *storage, uint64_t generation, struct rsw_setting *settings,
                           size_t count);
+/* The same, but what is hidden stays so, and only its record goes: for a younger generation has one too, and
+ * its purge deletes what it names with all that is older. */
+void rsw_quarantine_leave_to_younger(struct rsw_storage *storage, uint64_t generation,
+                                     struct rsw_setting *settings, size_t count);
 /* Removes the copies of what is in its place. RSW_FOUND; RSW_FAILED: EEXIST (what is in its place says
  * something else; of a tag's `current` that is no matter), ENOENT (nothing is), or what storage answers. */
 void rsw_quarantine_drop(struct rsw_storage *storage, uint64_t generation, struct rsw_setting *settings,
@@ -99,6 +104,12 @@ char *rsw_quarantine_data_of(const char *key);
 int rsw_quarantine_each_hidden(struct rsw_storage *storage,
                                int (*hidden)(void *arg, const char *key, struct rsw_error *err), void *arg,
                                struct rsw_error *err);
+
+/* The key beside `key` that ends with this name; "" if it is too long. The leaf of a record, and of what it
+ * stands for. Internal to the quarantine. */
+#define RSW_QUARANTINE_RECORD "version"
+#define RSW_QUARANTINE_DATA "data"
+void rsw_quarantine_sibling(char out[RSW_QUARANTINE_KEY_MAX], const char *key, const char *name);
 
 /* The text of the README. Internal to the quarantine. 0 or -1. */
 int rsw_quarantine_readme(struct rsw_buf *out, const struct rsw_storage *storage, struct rsw_error *err);

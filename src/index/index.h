@@ -403,7 +403,7 @@ struct rsw_generation {
     uint64_t id;
     enum rsw_generation_state state;
     bool offline;
-    bool clearing; /* DELETEs of ours to the registry may be on their way */
+    bool clearing; /* DELETEs of ours to the registry, or to storage, may be on their way */
     bool settling; /* it was found `clearing` by a later run: until it is due they may still be */
     bool untagged; /* untagged revisions were let go */
     int64_t grace_ms;

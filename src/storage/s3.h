@@ -174,6 +174,7 @@ void rsw_s3_move(struct rsw_storage *storage, struct rsw_move *moves, size_t cou
 void rsw_s3_copy(struct rsw_storage *storage, struct rsw_move *copies, size_t count);
 int rsw_s3_call_off(struct rsw_storage *storage, struct rsw_unfinished *unfinished, struct rsw_error *err);
 int rsw_s3_old_versions(struct rsw_storage *storage, struct rsw_old_versions *old, struct rsw_error *err);
+int rsw_s3_still_versions(struct rsw_storage *storage, struct rsw_error *err);
 void rsw_s3_habits(struct rsw_storage *storage, struct rsw_store_habits *habits);
 void rsw_s3_write(struct rsw_storage *storage, struct rsw_write *writes, size_t count);
 void rsw_s3_note(struct rsw_storage *storage, struct rsw_hiding *hidings, size_t count);

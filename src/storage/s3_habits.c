@@ -43,7 +43,7 @@ struct reader {
     struct rsw_store_rule rule;
     bool disabled;
     bool tagged; /* only for objects with a tag, which no registry gives */
-    enum { NOTHING, EXPIRES, MOVES, OLD } within;
+    enum { NOTHING, EXPIRES, MOVES, OLD, OLD_MOVES } within;
     char name[256];
     char prefix[RSW_S3_KEY_MAX + 1];
 };
@@ -74,6 +74,8 @@ static void begin(struct reader *reader, const char *name) {
         reader->within = MOVES;
     } else if (strcmp(name, "NoncurrentVersionExpiration") == 0) {
         reader->within = OLD;
+    } else if (strcmp(name, "NoncurrentVersionTransition") == 0) {
+        reader->within = OLD_MOVES;
     } else if (strcmp(name, "Tag") == 0) {
         reader->tagged = true;
     }
@@ -98,12 +100,14 @@ static void on_element(void *arg, const char *name, const char *text) {
     } else if (strcmp(name, "Status") == 0) {
         reader->disabled = strcmp(text, "Enabled") != 0;
     } else if (strcmp(name, "Days") == 0 || strcmp(name, "Date") == 0 ||
-               strcmp(name, "NoncurrentDays") == 0) {
+               strcmp(name, "NoncurrentDays") == 0 || strcmp(name, "NewerNoncurrentVersions") == 0) {
         reader->rule.deletes |= reader->within == EXPIRES;
         reader->rule.moves |= reader->within == MOVES;
         reader->rule.old_versions |= reader->within == OLD;
+        reader->rule.old_moves |= reader->within == OLD_MOVES;
     } else if (strcmp(name, "Expiration") == 0 || strcmp(name, "Transition") == 0 ||
-               strcmp(name, "NoncurrentVersionExpiration") == 0) {
+               strcmp(name, "NoncurrentVersionExpiration") == 0 ||
+               strcmp(name, "NoncurrentVersionTransition") == 0) {
         reader->within = NOTHING;
     }
 }
@@ -147,19 +151,26 @@ static bool is_enabled(const struct rsw_buf *bytes, const char *name) {
            strcmp((const char *)text.data, "Enabled") == 0;
 }
 
-/* A rule that deletes old versions would delete what is hidden, however long the quarantine. */
+/* A rule that deletes old versions would delete what is hidden, however long the quarantine; one that moves
+ * them, to where nobody can read it when it is given back. */
+struct old_rules {
+    bool go, move;
+};
+
 static void note_old(void *arg, const struct rsw_store_rule *rule) {
     static const char blobs[] = "docker/registry/v2/blobs/";
-    bool *old = arg;
+    struct old_rules *old = arg;
     size_t len = strlen(rule->prefix) < strlen(blobs) ? strlen(rule->prefix) : strlen(blobs);
-    *old |= rule->old_versions && strncmp(rule->prefix, blobs, len) == 0;
+    bool of_blobs = strncmp(rule->prefix, blobs, len) == 0;
+    old->go |= rule->old_versions && of_blobs;
+    old->move |= rule->old_moves && of_blobs;
 }
 
 /* A bucket that does not tell, or keeps no versions any more, is swept by copies, as one without is. */
 void rsw_s3_ask_versions(struct rsw_s3 *s3) {
     RSW_AUTO_BUF bytes = RSW_BUF_INIT;
-    bool old_go = false;
-    struct rsw_store_habits habits = {.rule = note_old, .arg = &old_go};
+    struct old_rules old = {.go = false};
+    struct rsw_store_habits habits = {.rule = note_old, .arg = &old};
     if (ask(s3, "versioning=", "", &bytes) != RSW_FOUND || !is_enabled(&bytes, "Status")) {
         return;
     }
@@ -174,9 +185,36 @@ void rsw_s3_ask_versions(struct rsw_s3 *s3) {
             "lifecycle (s3:ListBucketVersions, s3:DeleteObjectVersion, "
             "s3:GetLifecycleConfiguration): it is swept by copies, and that frees nothing by "
             "itself";
+    } else if (old.move && !old.go) {
+        s3->base.remark =
+            "the bucket keeps versions, and a rule of its lifecycle moves those that are not current to "
+            "another class (NoncurrentVersionTransition): it is swept by copies, and that frees "
+            "nothing by itself";
     } else {
-        s3->base.versions = !old_go;
+        s3->base.versions = !old.go;
     }
+}
+
+/* Without them a deletion by key, or of the version "null", is for good. */
+int rsw_s3_still_versions(struct rsw_storage *storage, struct rsw_error *err) {
+    struct rsw_s3 *s3 = (struct rsw_s3 *)storage;
+    RSW_AUTO_BUF bytes = RSW_BUF_INIT;
+    int answer = ask(s3, "versioning=", "", &bytes);
+    if (answer == RSW_FOUND && is_enabled(&bytes, "Status")) {
+        return 0;
+    }
+    return answer == RSW_FOUND
+               ? rsw_error_set(
+                     err, RSW_EREFUSED, 0,
+                     "the bucket of %s kept versions when regsweep was started, and does not any more: "
+                     "nothing more is taken. Enable versioning again; or start regsweep anew, which then "
+                     "goes by copies",
+                     storage->url)
+               : rsw_error_set(
+                     err, RSW_EIO, 0,
+                     "the store does not say whether the bucket of %s keeps versions still: nothing more "
+                     "is taken until it does",
+                     storage->url);
 }
 
 void rsw_s3_habits(struct rsw_storage *storage, struct rsw_store_habits *habits) {

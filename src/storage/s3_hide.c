@@ -229,22 +229,54 @@ void rsw_s3_show(struct rsw_storage *storage, struct rsw_hiding *hidings, size_t
     }
 }
 
-/* The version that was hidden, those that are older, and the markers right above it. What is newer stays, and
- * so does the hidden one if it is in sight again. */
-static struct rsw_s3_erasure erasure_of(const struct rsw_s3_history *history, const char *version) {
-    struct rsw_s3_erasure erasure = {.history = history};
+/* Where the version is that was hidden; `count`: nowhere. */
+static size_t find_version(const struct rsw_s3_history *history, const char *version) {
     size_t at = 0;
     while (at < history->count && strcmp(history->versions[at].id, version) != 0) {
         at++;
     }
-    if (at > 0 && at < history->count) {
-        erasure.upto = erasure.from = at;
+    return at;
+}
+
+/* First what is `older` than the version that was hidden, then that one and the markers right above it: so
+ * whoever goes on with it after a kill finds it. If nothing is left but markers, they go as well. What is
+ * newer stays, and so does the hidden one if it is in sight again. */
+static struct rsw_s3_erasure erasure_of(const struct rsw_s3_history *history, const char *version,
+                                        bool older) {
+    struct rsw_s3_erasure erasure = {.history = history};
+    size_t at = find_version(history, version);
+    if (at == history->count && rsw_s3_markers_on_top(history) == at && !older) {
+        erasure.end = at;
+    } else if (at > 0 && at < history->count && older) {
+        erasure.upto = erasure.from = at + 1;
         erasure.end = history->count;
+    } else if (at > 0 && at < history->count) {
+        erasure.upto = erasure.from = at;
+        erasure.end = at + 1;
         while (erasure.upto > 0 && history->versions[erasure.upto - 1].marker) {
             erasure.upto--;
         }
     }
     return erasure;
+}
+
+/* Of those of which nothing has failed yet. */
+static void erase(struct work *work, struct rsw_s3 *s3, bool older) {
+    for (size_t i = 0; i < work->count; i++) {
+        const struct rsw_s3_history *history = &work->histories[i];
+        work->erasures[i] = (struct rsw_s3_erasure){.history = history};
+        if (work->hidings[i].answer == RSW_FOUND) {
+            work->erasures[i] = erasure_of(history, work->versions[i], older);
+        }
+    }
+    rsw_s3_erase(s3, work->erasures, work->count);
+    for (size_t i = 0; i < work->count; i++) {
+        struct rsw_hiding *hiding = &work->hidings[i];
+        if (hiding->answer == RSW_FOUND) {
+            answer(hiding, work->erasures[i].errnum);
+            hiding->late = work->erasures[i].late;
+        }
+    }
 }
 
 static void remove_records(struct work *work, struct rsw_s3 *s3) {
@@ -274,18 +306,11 @@ void rsw_s3_drop(struct rsw_storage *storage, struct rsw_hiding *hidings, size_t
     read_records(&work, s3);
     rsw_s3_histories(s3, work.histories, count);
     for (size_t i = 0; i < count; i++) {
-        const struct rsw_s3_history *history = &work.histories[i];
-        work.erasures[i] = (struct rsw_s3_erasure){.history = history};
-        if (hidings[i].answer == RSW_FOUND && history->errnum == 0) {
-            work.erasures[i] = erasure_of(history, work.versions[i]);
-        }
-    }
-    rsw_s3_erase(s3, work.erasures, count);
-    for (size_t i = 0; i < count; i++) {
         if (hidings[i].answer == RSW_FOUND) {
-            int errnum = work.histories[i].errnum;
-            answer(&hidings[i], errnum != 0 ? errnum : work.erasures[i].errnum);
+            answer(&hidings[i], work.histories[i].errnum);
         }
     }
+    erase(&work, s3, true);
+    erase(&work, s3, false);
     remove_records(&work, s3);
 }

@@ -227,7 +227,8 @@ static int take_version(struct tour *tour, const struct seen *seen) {
 static int run(struct tour *tour) {
     struct rsw_s3_answer answer = {.truncated = true};
     while (answer.truncated && !tour->old->cut) {
-        if (get_page(tour, &answer) != 0) {
+        if (get_page(tour, &answer) != 0 ||
+            (tour->old->page != NULL && tour->old->page(tour->old->arg, tour->err) != 0)) {
             return -1;
         }
         for (size_t i = 0; i < tour->seen_count; i++) {

@@ -244,6 +244,7 @@ int rsw_storage_open_s3(struct rsw_storage **out, const char *url, const struct 
                                                .drop = rsw_s3_drop,
                                                .call_off = rsw_s3_call_off,
                                                .old_versions = rsw_s3_old_versions,
+                                               .still_versions = rsw_s3_still_versions,
                                                .habits = rsw_s3_habits,
                                                .ahead_ms = s3_ahead_ms,
                                                .requests = s3_requests,

@@ -158,8 +158,9 @@ static void take_turn(struct rsw_s3 *s3, struct rsw_s3_erasure *erasures, struct
     rsw_s3_delete(s3, victims, made);
     for (size_t i = 0; i < made; i++) {
         struct rsw_s3_erasure *erasure = &erasures[victims[i].owner];
-        if (victims[i].errnum != 0 && victims[i].errnum != ENOENT && erasure->errnum == 0) {
-            erasure->errnum = victims[i].errnum;
+        if (victims[i].errnum != 0 && victims[i].errnum != ENOENT) {
+            erasure->errnum = erasure->errnum == 0 ? victims[i].errnum : erasure->errnum;
+            erasure->late |= victims[i].late;
         }
     }
 }
@@ -173,6 +174,7 @@ void rsw_s3_erase(struct rsw_s3 *s3, struct rsw_s3_erasure *erasures, size_t cou
     size_t made = 0;
     for (size_t i = 0; i < count; i++) {
         erasures[i].errnum = victims == NULL ? ENOMEM : 0;
+        erasures[i].late = false;
         if (victims != NULL) {
             made = add_victims(victims, made, &erasures[i], i, erasures[i].from, erasures[i].end);
         }
@@ -191,7 +193,8 @@ void rsw_s3_erase(struct rsw_s3 *s3, struct rsw_s3_erasure *erasures, size_t cou
 /* ---- files, with all versions ---- */
 
 /* What is written meanwhile stays: only what was told of goes, the newest last, so that no older one comes to
- * sight. A request that comes late finds nothing to delete. */
+ * sight. A request that comes late finds nothing to delete, unless nobody saw it done: then what it names is
+ * in place still, and may go at any time. */
 void rsw_s3_remove_versions(struct rsw_s3 *s3, struct rsw_removal *removals, size_t count) {
     struct rsw_s3_history *histories = calloc(count + 1, sizeof *histories);
     struct rsw_s3_erasure *erasures = calloc(count + 1, sizeof *erasures);
@@ -214,6 +217,7 @@ void rsw_s3_remove_versions(struct rsw_s3 *s3, struct rsw_removal *removals, siz
             const struct rsw_s3_history *history = &histories[i];
             bool there = history->count > 0 && !history->versions[0].marker;
             removals[i].errnum = history->errnum != 0 ? history->errnum : erasures[i].errnum;
+            removals[i].late = erasures[i].late;
             removals[i].answer = removals[i].errnum != 0 ? RSW_FAILED : there ? RSW_FOUND : RSW_ABSENT;
         }
     }

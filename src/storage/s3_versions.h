@@ -48,6 +48,7 @@ struct rsw_s3_erasure {
     const struct rsw_s3_history *history;
     size_t upto, from, end;
     int errnum; /* 0: all went */
+    bool late;  /* not all did, and the store may carry it out yet: what went is no more there to be taken */
 };
 void rsw_s3_erase(struct rsw_s3 *s3, struct rsw_s3_erasure *erasures, size_t count);
 

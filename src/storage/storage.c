@@ -276,6 +276,10 @@ int rsw_storage_old_versions(struct rsw_storage *storage, struct rsw_old_version
     return storage->ops->old_versions == NULL ? 0 : storage->ops->old_versions(storage, old, err);
 }
 
+int rsw_storage_still_versions(struct rsw_storage *storage, struct rsw_error *err) {
+    return storage->ops->still_versions == NULL ? 0 : storage->ops->still_versions(storage, err);
+}
+
 void rsw_storage_habits(struct rsw_storage *storage, struct rsw_store_habits *habits) {
     habits->versions = habits->lock = habits->rules = RSW_ABSENT;
     if (storage->ops->habits != NULL) {

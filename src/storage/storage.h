@@ -126,7 +126,7 @@ struct rsw_hiding {
     int answer;         /* see each call */
     int errnum;
     bool placed; /* by rsw_storage_show: it was not in place before */
-    bool late;   /* by rsw_storage_hide: as of a removal */
+    bool late;   /* by rsw_storage_hide and _drop: as of a removal */
 };
 
 /* What can be told of a folder without changing anything. */
@@ -149,7 +149,8 @@ struct rsw_store_rule {
     const char *prefix; /* of keys that it is for; "" for all of the registry's root directory */
     bool deletes;
     bool moves;        /* to another class of storage, from where not all can be read at once */
-    bool old_versions; /* it deletes versions that are not the current ones */
+    bool old_versions; /* it deletes versions that are not the current ones … */
+    bool old_moves;    /* … or moves them, as above */
 };
 
 /* What a store keeps, deletes or moves by itself. Each of the answers: RSW_FOUND, RSW_ABSENT: it does not;
@@ -192,6 +193,8 @@ struct rsw_old_versions {
     /* Told of each that goes, then, before they do, of NULL. Not 0 (with err set) ends it. NULL: nothing is
      * deleted, only counted. */
     int (*going)(void *arg, const struct rsw_old_version *version, struct rsw_error *err);
+    /* Asked after each page of the list: not 0 (with err set) ends it. NULL: nobody is. */
+    int (*page)(void *arg, struct rsw_error *err);
     void *arg;
     uint64_t limit;                    /* look at about so many versions at most; 0: at all */
     uint64_t versions, bytes, markers; /* out: so many are old */
@@ -249,8 +252,11 @@ struct rsw_storage_ops {
     void (*survey)(struct rsw_storage *storage, struct rsw_survey *surveys, size_t count);
     /* 0, or -1: they could not all be listed. NULL: there are none. */
     int (*call_off)(struct rsw_storage *storage, struct rsw_unfinished *unfinished, struct rsw_error *err);
-    /* 0, or -1: they could not all be listed, or `going` said so. NULL: there are none. */
+    /* 0, or -1: they could not all be listed, or `going` or `page` said so. NULL: there are none. */
     int (*old_versions)(struct rsw_storage *storage, struct rsw_old_versions *old, struct rsw_error *err);
+    /* Asked before files are hidden, where storage keeps `versions`: does it still? 0, or -1: it does not, or
+     * does not tell. NULL: it always does. */
+    int (*still_versions)(struct rsw_storage *storage, struct rsw_error *err);
     /* NULL: it has none. */
     void (*habits)(struct rsw_storage *storage, struct rsw_store_habits *habits);
     /* By so much storage's clock, which gives files their times, is ahead of ours, as of its last answer.
@@ -291,6 +297,7 @@ int rsw_storage_call_off(struct rsw_storage *storage, struct rsw_unfinished *unf
                          struct rsw_error *err);
 int rsw_storage_old_versions(struct rsw_storage *storage, struct rsw_old_versions *old,
                              struct rsw_error *err);
+int rsw_storage_still_versions(struct rsw_storage *storage, struct rsw_error *err);
 /* All RSW_ABSENT where storage has none. */
 void rsw_storage_habits(struct rsw_storage *storage, struct rsw_store_habits *habits);
 /* The time on storage's clock, by ours. */

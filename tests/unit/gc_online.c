@@ -1012,6 +1012,36 @@ static void what_is_held_and_cannot_be_put_back_stops_the_sweep(void **state) {
     assert_true(is_whole(r, "app", &image));
 }
 
+/* Its bytes were never written again, so whoever took them last must still have them. */
+static void bytes_that_are_held_again_and_again_are_not_lost(void **state) {
+    struct registry *r = *state;
+    struct tree_image image = tree_image(&r->tree, "app", NULL, "old", 1);
+    fake.base.cache = RSW_CACHE_MEMORY;
+    scan_long_ago(r);
+    see_through(r);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(r->result.held, 1);
+        assert_false(has_blob(r, &image.manifest));
+        tree_revision(&r->tree, "app", &image.manifest); /* as above */
+        touch(r, RSW_REVISION, "app", &image.manifest);
+        revive(r);
+        assert_true(has_blob(r, &image.manifest));
+        tree_revision_remove(&r->tree, "app", &image.manifest);
+        scan_long_ago(r);
+        see_through(r);
+    }
+    fake.base.oldest_seq = UINT64_MAX;
+    sweep_well(r);
+    assert_int_equal(r->result.held, 0);
+    char key[RSW_KEY_MAX];
+    for (uint64_t generation = 1; generation <= 4; generation++) {
+        struct rsw_setting setting = {.key = rsw_key_blob(key, &image.manifest)};
+        rsw_quarantine_return(r->real, generation, &setting, 1);
+        assert_int_equal(setting.answer, RSW_ABSENT);
+        assert_int_equal(rsw_quarantine_has(r->real, generation, key), RSW_ABSENT);
+    }
+}
+
 #define HELD 20 /* of each generation */
 
 static void count_lists_aside(struct registry *r, const char *call, const char *key) {
@@ -1647,6 +1677,106 @@ static void a_run_that_loses_its_lease_while_it_copies_removes_nothing(void **st
     rsw_lease_close(lease);
 }
 
+static void suspend(struct registry *r, const char *call, const char *key) {
+    (void)call, (void)key;
+    r->suspended = true; /* the run has begun */
+}
+
+static void nothing_is_taken_where_versions_are_kept_no_more(void **state) {
+    struct registry *r = *state;
+    struct tree_image image = tree_image(&r->tree, "app", NULL, "old", 2);
+    scan_long_ago(r);
+    for (int i = 0; i < 2; i++) {
+        r->before_call = suspend;
+        assert_int_equal(sweep(r), -1);
+        assert_int_equal(r->err.code, RSW_EREFUSED);
+        assert_non_null(strstr(r->err.message, "versions are kept no more"));
+        assert_true(has_blob(r, &image.layers[0]));
+        assert_true(i == 1 || has_link(r, "app", &image.layers[0]));
+        r->before_call = NULL;
+        r->suspended = false;
+        later(r);
+        while (i == 0 && strcmp(r->result.state != NULL ? r->result.state : "", "unlinked") != 0) {
+            sweep_well(r);
+        }
+        later(r);
+    }
+    step(r, "hidden");
+}
+
+static char late_data[RSW_KEY_MAX];
+static bool was_clearing;
+
+/* The deletion of hidden bytes gets no answer. */
+static void answer_no_purge(struct registry *r, const char *call, const char *key) {
+    char copy[RSW_QUARANTINE_KEY_MAX];
+    RSW_AUTO_TXN txn = NULL;
+    struct rsw_generation generation;
+    strcpy(strrchr(rsw_quarantine_key(copy, 1, late_data), '/'), "/version");
+    if (strcmp(call, "remove") == 0 && strcmp(key, copy) == 0) {
+        rsw_memory_fail_key(r->real, late_data, EIO);
+        assert_int_equal(rsw_txn_begin_read(&txn, r->index, &r->err), 0);
+        assert_int_equal(rsw_generation_get(txn, 1, &generation), RSW_FOUND);
+        was_clearing = generation.clearing;
+    }
+}
+
+static void a_purge_that_may_come_late_is_waited_for(void **state) {
+    struct registry *r = *state;
+    struct tree_image image = tree_image(&r->tree, "app", NULL, "old", 2);
+    fake.base.cache = RSW_CACHE_MEMORY;
+    scan_long_ago(r);
+    step(r, "unlinked");
+    later(r);
+    step(r, "hidden");
+    later(r);
+    assert_non_null(rsw_key_blob(late_data, &image.layers[0]));
+    r->late = true;
+    r->before_call = answer_no_purge;
+    step(r, "hidden"); /* and nothing of it is held, to be given back by whoever asks */
+    assert_int_equal(r->result.due_ms, r->now_ms + SETTLE_MS);
+    assert_int_equal(r->result.failed, 0);
+    assert_true(was_clearing);
+    r->late = false;
+    r->before_call = NULL;
+    rsw_memory_fail_key(r->real, late_data, 0);
+    later(r);
+    step(r, "purged");
+    assert_int_equal(r->result.held, 1); /* the manifest's */
+    char copy[RSW_QUARANTINE_KEY_MAX];
+    copy_key(copy, r, &image.layers[0]);
+    assert_false(is_there(r, copy));
+}
+
+/* It was given back meanwhile, for it was there; the generation ends all the same, and the index knows. */
+static void what_a_late_purge_took_is_known_to_be_gone(void **state) {
+    struct registry *r = *state;
+    struct tree_image image = tree_image(&r->tree, "app", NULL, "old", 2);
+    struct rsw_blob blob;
+    scan_long_ago(r);
+    step(r, "unlinked");
+    later(r);
+    step(r, "hidden");
+    later(r);
+    assert_non_null(rsw_key_blob(late_data, &image.layers[0]));
+    r->late = true;
+    r->before_call = answer_no_purge;
+    step(r, "hidden");
+    r->late = false;
+    r->before_call = NULL;
+    rsw_memory_fail_key(r->real, late_data, 0);
+    touch(r, RSW_LINK, "app", &image.layers[0]);
+    revive(r);
+    assert_true(has_blob(r, &image.layers[0]));
+    tree_blob_remove(&r->tree, &image.layers[0]);
+    later(r);
+    step(r, "purged");
+    RSW_AUTO_TXN txn = NULL;
+    assert_int_equal(rsw_txn_begin_read(&txn, r->index, &r->err), 0);
+    int known = rsw_blob_find(txn, &image.layers[0], &blob);
+    assert_true(known == RSW_ABSENT || (known == RSW_FOUND && (blob.flags & RSW_BLOB_PRESENT) == 0));
+}
+
 static void a_sweep_with_the_registry_stopped_waits_for_removals_that_may_come_late(void **state) {
     struct registry *r = *state;
     struct tree_image image = tree_image(&r->tree, "app", NULL, "old", 2);
@@ -1666,6 +1796,8 @@ static void a_sweep_with_the_registry_stopped_waits_for_removals_that_may_come_l
     assert_true(is_whole(r, "app", &image));
 }
 
+#define with_versions_alone(test)                                                                            \
+    cmocka_unit_test_prestate_setup_teardown(test, setup, registry_teardown, &with_versions)
 #define in_store_alone(test)                                                                                 \
     cmocka_unit_test_prestate_setup_teardown(test, setup, registry_teardown, &in_store)
 
@@ -1709,6 +1841,7 @@ int main(void) {
         in_either(what_is_held_and_nobody_needs_is_swept_with_the_registry_stopped),
         cmocka_unit_test_prestate_setup_teardown(what_is_held_and_cannot_be_put_back_stops_the_sweep, setup,
                                                  registry_teardown, &in_directory),
+        in_either(bytes_that_are_held_again_and_again_are_not_lost),
         in_either(what_is_held_goes_without_a_walk_for_each),
         in_either(an_image_touched_in_the_midst_of_a_purge_is_whole_or_gone),
         in_either(what_is_taken_again_while_it_is_given_back_is_given_back_again),
@@ -1735,6 +1868,9 @@ int main(void) {
         in_store_alone(a_run_that_loses_its_lease_while_it_copies_removes_nothing),
         cmocka_unit_test_prestate_setup_teardown(a_run_that_loses_its_lease_while_it_copies_removes_nothing,
                                                  setup, registry_teardown, &with_versions),
+        with_versions_alone(nothing_is_taken_where_versions_are_kept_no_more),
+        with_versions_alone(a_purge_that_may_come_late_is_waited_for),
+        with_versions_alone(what_a_late_purge_took_is_known_to_be_gone),
         in_store_alone(a_sweep_with_the_registry_stopped_waits_for_removals_that_may_come_late),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -697,6 +697,60 @@ static void what_was_hidden_is_given_back_where_versions_are_kept_no_more(void *
     expect_text(p, DATA, "some bytes");
 }
 
+static bool lies_hidden(struct place *p) {
+    struct rsw_hiding hiding = {.key = DATA, .record = RECORD};
+    rsw_storage_show(p->storage, &hiding, 1);
+    assert_int_not_equal(hiding.answer, RSW_FAILED);
+    return hiding.answer == RSW_FOUND;
+}
+
+static void what_was_hidden_is_purged_where_versions_are_kept_no_more(void **state) {
+    struct place *p = *state;
+    struct rsw_setting setting = {.key = DATA};
+    put(p, DATA, "some bytes");
+    take(p, 7, DATA);
+    p->storage->versions = false;
+    rsw_memory_fail_key(p->storage, RECORD, EACCES);
+    rsw_quarantine_purge(p->storage, 7, &setting, 1);
+    assert_int_equal(setting.answer, RSW_FAILED); /* and nobody takes it for gone */
+    rsw_memory_fail_key(p->storage, RECORD, 0);
+    rsw_quarantine_purge(p->storage, 7, &setting, 1);
+    assert_int_equal(setting.answer, RSW_FOUND);
+    assert_int_equal(in_quarantine(p, 7, DATA), RSW_ABSENT);
+    assert_false(lies_hidden(p));
+}
+
+/* It was copied first, and hidden when it was taken again. */
+static void copy_and_record_are_purged_together(void **state) {
+    struct place *p = *state;
+    struct rsw_setting setting = {.key = DATA};
+    put(p, DATA, "some bytes");
+    p->storage->versions = false;
+    take(p, 7, DATA);
+    p->storage->versions = true;
+    put(p, DATA, "some bytes");
+    take(p, 7, DATA);
+    rsw_quarantine_purge(p->storage, 7, &setting, 1);
+    assert_int_equal(setting.answer, RSW_FOUND);
+    assert_int_equal(in_quarantine(p, 7, DATA), RSW_ABSENT);
+    assert_false(lies_hidden(p));
+}
+
+static void a_record_of_nothing_is_no_reason_to_wait(void **state) {
+    struct place *p = *state;
+    struct rsw_setting setting = {.key = DATA};
+    put(p, DATA, "some bytes");
+    take(p, 7, DATA);
+    assert_true(lies_hidden(p));
+    struct rsw_removal removal = {.key = DATA};
+    rsw_storage_remove(p->storage, &removal, 1); /* all that there was */
+    rsw_quarantine_drop(p->storage, 7, &setting, 1);
+    assert_int_equal(setting.answer, RSW_FOUND);
+    assert_int_equal(at(p, RECORD), RSW_ABSENT);
+    rsw_quarantine_drop(p->storage, 7, &setting, 1);
+    assert_int_equal(setting.errnum, ENOENT);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         IN_MEMORY(what_is_taken_lies_under_its_own_path_and_comes_back_whole),
@@ -749,6 +803,9 @@ int main(void) {
         IN_VERSIONS(what_two_generations_hid_is_purged_by_each),
         IN_VERSIONS(a_copy_from_before_is_given_back_and_purged),
         IN_VERSIONS(what_was_hidden_is_given_back_where_versions_are_kept_no_more),
+        IN_VERSIONS(what_was_hidden_is_purged_where_versions_are_kept_no_more),
+        IN_VERSIONS(copy_and_record_are_purged_together),
+        IN_VERSIONS(a_record_of_nothing_is_no_reason_to_wait),
         IN_DIRECTORY(a_link_in_the_quarantines_place_is_not_followed),
         IN_DIRECTORY(foreign_things_that_are_no_files_stay_and_are_counted),
         IN_DIRECTORY(the_readme_puts_back_a_generation_and_leaves_folders_as_they_are),

@@ -105,7 +105,26 @@ static void telling_show(struct rsw_storage *storage, struct rsw_hiding *hidings
 static void telling_drop(struct rsw_storage *storage, struct rsw_hiding *hidings, size_t count) {
     for (size_t i = 0; i < count; i++) {
         rsw_storage_drop(told(storage, "remove", hidings[i].record), hidings + i, 1);
+        hidings[i].late = ((struct telling *)storage)->registry->late && hidings[i].answer == RSW_FAILED;
     }
+}
+
+static int telling_still_versions(struct rsw_storage *storage, struct rsw_error *err) {
+    return ((struct telling *)storage)->registry->suspended
+               ? rsw_error_set(err, RSW_EREFUSED, 0, "versions are kept no more")
+               : 0;
+}
+
+static int telling_old_versions(struct rsw_storage *storage, struct rsw_old_versions *old,
+                                struct rsw_error *err) {
+    const struct rsw_old_version version = {
+        .key = ((struct telling *)storage)->registry->old_key, .id = "v", .deleted = true};
+    if (old->page != NULL && old->page(old->arg, err) != 0) {
+        return -1;
+    }
+    old->versions = version.key != NULL ? 1 : 0;
+    old->removed = version.key != NULL && old->wanted(old->arg, &version) ? 1 : 0;
+    return 0;
 }
 
 static void telling_free(struct rsw_storage *storage) {
@@ -126,6 +145,8 @@ static struct rsw_storage *telling(struct registry *r) {
                                                .hide = telling_hide,
                                                .show = telling_show,
                                                .drop = telling_drop,
+                                               .old_versions = telling_old_versions,
+                                               .still_versions = telling_still_versions,
                                                .free = telling_free};
     struct telling *out = calloc(1, sizeof *out);
     assert_non_null(out);

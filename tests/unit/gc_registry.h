@@ -49,6 +49,8 @@ struct registry {
     int calls; /* so far, for before_call to use */
     int stop_at;
     bool late;           /* every removal says that it may be carried out once more */
+    bool suspended;      /* versions are kept no more */
+    const char *old_key; /* deleted, and storage has an old version of it; NULL: of none */
     char warnings[4096]; /* lines of what the sweep warned of */
     size_t items;
 };

@@ -562,8 +562,25 @@ static void a_history_entry_that_cannot_be_removed_goes_next_time(void **state) 
     assert_int_equal(look.answer, RSW_ABSENT);
 }
 
+/* The client deleted the tag, and pushed it again with another manifest. */
+static void old_history_of_a_tag_that_is_there_again_goes(void **state) {
+    struct registry *r = *state;
+    char key[RSW_KEY_MAX];
+    struct tree_image first = tree_image(&r->tree, "app", "1", "first", 1);
+    struct tree_image other = tree_image(&r->tree, "app", "2", "other", 1);
+    scan_registry(r);
+    r->options.version_max_age_ms = 1;
+    r->old_key = rsw_key_tag_history(key, "app", "1", &other.manifest);
+    sweep_well(r);
+    assert_int_equal(r->result.old.removed, 1);
+    r->old_key = rsw_key_tag_history(key, "app", "1", &first.manifest);
+    sweep_well(r);
+    assert_int_equal(r->result.old.removed, 0); /* by the index it should be there */
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        in_memory_alone(old_history_of_a_tag_that_is_there_again_goes),
         in_both(what_must_go_is_gone_and_what_must_stay_is_unchanged),
         in_both(after_a_sweep_the_index_equals_a_fresh_scan),
         in_both(a_second_run_finds_nothing),

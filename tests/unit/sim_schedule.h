@@ -44,8 +44,9 @@ struct sim_actor {
 /* A removal that was asked for and not answered: an object store carries it out within a settle. */
 struct sim_late {
     char key[RSW_KEY_MAX + 64];
-    int64_t due_ms; /* by then it is done */
-    bool hides;     /* it takes out of sight only */
+    int64_t due_ms;   /* by then it is done */
+    bool hides;       /* it takes out of sight only */
+    uint64_t version; /* all that it takes; 0: whatever is there by then */
 };
 #define SIM_TRACE_LINES 4096
 #define SIM_TRACE_LINE 120
@@ -75,6 +76,7 @@ struct sim {
     char failure[512];
     struct sim_late late[SIM_LATE_MAX];
     size_t late_count;
+    bool all_answered;        /* every removal is done when it is answered */
     struct sim_actor *writer; /* holds the write transaction of the index */
     pthread_mutex_t lock;
     pthread_cond_t director_turn;

@@ -2,6 +2,8 @@
  * killed actor's fail. */
 #include "sim_schedule.h"
 
+#include "storage/memory.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -96,6 +98,16 @@ static void hide_late(struct rsw_storage *files, const char *key) {
     }
 }
 
+/* 0: there is none. */
+static uint64_t version_of(struct rsw_storage *files, const char *key) {
+    struct rsw_memory *memory = (struct rsw_memory *)files;
+    pthread_mutex_lock(&memory->lock);
+    const struct rsw_memory_file *file = rsw_memory_get(memory, key);
+    uint64_t version = file == NULL ? 0 : file->version;
+    pthread_mutex_unlock(&memory->lock);
+    return version;
+}
+
 void sim_remove_late(struct sim *sim, bool all) {
     for (size_t i = 0; i < sim->late_count;) {
         if (!all && sim->late[i].due_ms > sim->registry.now_ms && !sim_one_in(sim, 60)) {
@@ -107,7 +119,7 @@ void sim_remove_late(struct sim *sim, bool all) {
         sim->late[i] = sim->late[--sim->late_count];
         if (late.hides) {
             hide_late(sim->registry.files, late.key);
-        } else {
+        } else if (late.version == 0 || late.version == version_of(sim->registry.files, late.key)) {
             rsw_storage_remove(sim->registry.files, &removal, 1);
         }
         sim_trace(sim, "storage removes late …%.60s",
@@ -116,15 +128,23 @@ void sim_remove_late(struct sim *sim, bool all) {
     }
 }
 
-static bool goes_late(struct sim *sim, const char *key, unsigned one_in) {
+static bool goes_late(struct sim *sim, const char *key, bool hides, unsigned one_in) {
     if (!sim->storage->loose || sim->late_count == SIM_LATE_MAX || !sim_one_in(sim, one_in)) {
         return false;
     }
     struct sim_late *late = &sim->late[sim->late_count++];
     snprintf(late->key, sizeof late->key, "%s", key);
-    late->hides = sim->storage->versions;
+    late->hides = hides;
+    late->version = hides || !sim->storage->versions ? 0 : version_of(sim->registry.files, key);
     late->due_ms = sim->registry.now_ms + (int64_t)sim_below(sim, (unsigned)sim->settle_ms - 100);
     return true;
+}
+
+/* Of the registry's, and by its version: then it is done before it is answered, or nobody has seen it done.
+ */
+static bool goes_unseen(struct rsw_storage *storage, const char *key) {
+    return storage->versions && !sim_of(storage)->all_answered && strncmp(key, "docker/", 7) == 0 &&
+           goes_late(sim_of(storage), key, false, 16);
 }
 
 static void see_remove(struct rsw_storage *storage, struct rsw_removal *removals, size_t count) {
@@ -133,11 +153,13 @@ static void see_remove(struct rsw_storage *storage, struct rsw_removal *removals
         struct rsw_storage *files = ask(storage);
         removals[i].answer = RSW_FAILED;
         removals[i].errnum = EIO;
-        if (files == NULL && !dead && !storage->versions) { /* killed while it waited for the answer */
-            goes_late(sim_of(storage), removals[i].key, 2);
+        if (files == NULL && !dead) { /* killed while it waited for the answer */
+            goes_late(sim_of(storage), removals[i].key, false, 2);
+        } else if (files != NULL && goes_unseen(storage, removals[i].key)) {
+            removals[i].late = true;
         } else if (files != NULL) {
             rsw_storage_remove(files, &removals[i], 1);
-            removals[i].late = !storage->versions && goes_late(sim_of(storage), removals[i].key, 16);
+            removals[i].late = !storage->versions && goes_late(sim_of(storage), removals[i].key, false, 16);
             sim_moved(&sim_of(storage)->registry, removals[i].key, NULL, false);
             changed(storage, "removes", removals[i].key, NULL);
         }
@@ -208,10 +230,10 @@ static void hidden(struct rsw_storage *storage, struct rsw_hiding *hidings, size
         hidings[i].answer = RSW_FAILED;
         hidings[i].errnum = EIO;
         if (files == NULL && hides && !dead) { /* as of a removal */
-            goes_late(sim_of(storage), hidings[i].key, 2);
+            goes_late(sim_of(storage), hidings[i].key, true, 2);
         } else if (files != NULL) {
             call(files, &hidings[i], 1);
-            hidings[i].late = hides && goes_late(sim_of(storage), hidings[i].key, 16);
+            hidings[i].late = hides && goes_late(sim_of(storage), hidings[i].key, true, 16);
             changed(storage, what, hidings[i].key, hidings[i].record);
         }
     }

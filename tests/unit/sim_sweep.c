@@ -762,6 +762,7 @@ static void look_at_storage(struct world *w, struct leftover *left, bool remove_
 static void expect_all_goes(struct world *w) {
     static struct leftover left;
     struct sim_registry *r = &w->sim.registry;
+    w->sim.all_answered = true;      /* what is not stays, until another sweep */
     look_at_storage(w, &left, true); /* as an administrator would, who finds a tag without a head */
     sim_clients_delete_all(&w->clients);
     handle_all(w);

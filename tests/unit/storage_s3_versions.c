@@ -84,6 +84,11 @@ static struct rsw_storage *open_it(struct s3_mock *mock) {
        "NoncurrentVersionExpiration>"                                                                        \
        "</Rule></LifecycleConfiguration>")
 
+#define MOVING_RULE(prefix)                                                                                  \
+    OK("<LifecycleConfiguration><Rule><ID>r</ID><Status>Enabled</Status><Prefix>" prefix                     \
+       "</Prefix><NoncurrentVersionTransition><NoncurrentDays>3</NoncurrentDays><StorageClass>GLACIER"       \
+       "</StorageClass></NoncurrentVersionTransition></Rule></LifecycleConfiguration>")
+
 static void versions_are_gone_by_only_where_they_are_kept_and_we_may(void **state) {
     struct s3_mock *mock = *state;
     static const struct {
@@ -98,6 +103,8 @@ static void versions_are_gone_by_only_where_they_are_kept_and_we_may(void **stat
         {{LISTED, ENABLED, RULE("root/docker/registry/v2/blobs/sha256"), NO_LOCK, VERSIONS(LAST), DONE, NULL},
          false,
          false},
+        {{LISTED, ENABLED, MOVING_RULE("other/"), NO_LOCK, VERSIONS(LAST), DONE, NULL}, true, false},
+        {{LISTED, ENABLED, MOVING_RULE("root/"), NO_LOCK, VERSIONS(LAST), DONE, NULL}, false, true},
         {{LISTED, ENABLED, DENIED, NO_LOCK, VERSIONS(LAST), DONE, NULL}, false, true},
         {{LISTED, ENABLED, NO_RULES, NO_LOCK, VERSIONS(LAST), DENIED, NULL}, false, true},
         {{LISTED, ENABLED, NO_RULES, NO_LOCK, DENIED, NULL}, false, true},
@@ -127,6 +134,20 @@ static void may_be_told_without_deleting_anything(void **state) {
     s3_mock_asked(mock, 5, "DELETE /bucket/root/regsweep/nothing?versionId=null HTTP");
 }
 
+static void it_is_asked_again_whether_versions_are_kept(void **state) {
+    struct s3_mock *mock = *state;
+    struct rsw_error err = RSW_ERROR_INIT;
+    SCRIPT(mock, ENABLED);
+    assert_int_equal(rsw_storage_still_versions(mock->storage, &err), 0);
+    SCRIPT(mock, STATUS("<Status>Suspended</Status>"));
+    assert_int_equal(rsw_storage_still_versions(mock->storage, &err), -1);
+    assert_int_equal(err.code, RSW_EREFUSED);
+    rsw_error_clear(&err);
+    SCRIPT(mock, SLOW_DOWN);
+    assert_int_equal(rsw_storage_still_versions(mock->storage, &err), -1);
+    assert_int_equal(err.code, RSW_EIO);
+}
+
 /* ---- removing ---- */
 
 static struct rsw_removal remove_it(struct s3_mock *mock) {
@@ -142,13 +163,26 @@ static void a_removal_takes_all_versions_the_newest_last(void **state) {
            "", DELETED(GONE("v1") GONE("m")), DELETED(GONE("v2")));
     struct rsw_removal removal = remove_it(mock);
     assert_int_equal(removal.answer, RSW_FOUND);
-    assert_false(removal.late); /* if it comes late it finds nothing */
+    assert_false(removal.late); /* it was done: if it comes once more it finds nothing */
     assert_int_equal(mock->count, 4);
     s3_mock_asked(mock, 0, "GET /bucket/?max-keys=1000&prefix=root%2Fa%2Fdata&versions= HTTP");
     s3_mock_asked(mock, 2,
                   "<Object><Key>root/a/data</Key><VersionId>m</VersionId></Object><Object><Key>root/a/"
                   "data</Key><VersionId>v1</VersionId></Object></Delete>");
     s3_mock_asked(mock, 3, "<Object><Key>root/a/data</Key><VersionId>v2</VersionId></Object></Delete>");
+}
+
+/* What it names is in place yet, and not written anew by whoever gives it back. */
+static void a_removal_that_nobody_saw_done_may_come_late(void **state) {
+    struct s3_mock *mock = *state;
+    SCRIPT(mock, VERSIONS(LAST VERSION("v1", "true")), "");
+    struct rsw_removal removal = remove_it(mock);
+    assert_int_equal(removal.answer, RSW_FAILED);
+    assert_true(removal.late);
+    SCRIPT(mock, VERSIONS(LAST VERSION("v1", "true")), DELETED(STAYS("v1", "AccessDenied")));
+    removal = remove_it(mock);
+    assert_int_equal(removal.answer, RSW_FAILED);
+    assert_false(removal.late); /* it was answered */
 }
 
 /* Else the older one would be what the registry sees. */
@@ -311,12 +345,41 @@ static void what_is_in_place_is_not_shown_and_what_is_purged_cannot_be(void **st
 
 /* ---- gone for good ---- */
 
-static void what_was_hidden_goes_with_all_that_is_older_its_marker_last(void **state) {
+static void what_is_older_goes_first_then_what_was_hidden_its_marker_last(void **state) {
     struct s3_mock *mock = *state;
     SCRIPT(mock, RECORDED, VERSIONS(LAST MARKER("m", "true") VERSION("v1", "false") VERSION("v0", "false")),
-           DELETED(GONE("v1") GONE("v0")), DELETED(GONE("m")), RECORD_GOES);
+           DELETED(GONE("v0")), DELETED(GONE("v1")), DELETED(GONE("m")), RECORD_GOES);
     assert_int_equal(ask(mock, rsw_storage_drop).answer, RSW_FOUND);
-    assert_int_equal(mock->count, 6);
+    assert_int_equal(mock->count, 7);
+    s3_mock_asked(mock, 2,
+                  "<Quiet>false</Quiet><Object><Key>root/a/data</Key><VersionId>v0</VersionId></Object></D");
+    s3_mock_asked(mock, 3,
+                  "<Quiet>false</Quiet><Object><Key>root/a/data</Key><VersionId>v1</VersionId></Object></D");
+}
+
+/* Killed, or failed, wherever: the next run finds what it was about. */
+static void a_purge_that_was_cut_short_is_gone_on_with(void **state) {
+    struct s3_mock *mock = *state;
+    SCRIPT(mock, RECORDED, VERSIONS(LAST MARKER("m", "true") VERSION("v1", "false") VERSION("v0", "false")),
+           DELETED(STAYS("v0", "AccessDenied")));
+    assert_int_equal(ask(mock, rsw_storage_drop).errnum, EACCES);
+    assert_int_equal(mock->count, 3);
+    SCRIPT(mock, RECORDED, VERSIONS(LAST MARKER("m2", "true") MARKER("m", "false")),
+           DELETED(GONE("m2") GONE("m")), RECORD_GOES);
+    assert_int_equal(ask(mock, rsw_storage_drop).answer, RSW_FOUND);
+    s3_mock_asked(mock, 2, "<VersionId>m</VersionId></Object><Object><Key>root/a/data</Key><VersionId>m2<");
+}
+
+/* It may be given back meanwhile, and go then. */
+static void a_purge_that_nobody_saw_done_may_come_late(void **state) {
+    struct s3_mock *mock = *state;
+    SCRIPT(mock, RECORDED, VERSIONS(LAST MARKER("m", "true") VERSION("v1", "false")), "");
+    struct rsw_hiding hiding = ask(mock, rsw_storage_drop);
+    assert_int_equal(hiding.answer, RSW_FAILED);
+    assert_true(hiding.late);
+    SCRIPT(mock, RECORDED, VERSIONS(LAST MARKER("m", "true") VERSION("v1", "false")),
+           DELETED(STAYS("v1", "AccessDenied")));
+    assert_false(ask(mock, rsw_storage_drop).late);
 }
 
 static void what_was_pushed_since_stays(void **state) {
@@ -457,6 +520,21 @@ static void old_versions_that_are_half_told_of_stay(void **state) {
     }
 }
 
+static int end_it(void *arg, struct rsw_error *err) {
+    (void)arg;
+    return rsw_error_set(err, RSW_ESTOPPED, 0, "stopped");
+}
+
+static void a_list_of_versions_ends_at_any_page(void **state) {
+    struct s3_mock *mock = *state;
+    struct rsw_error err = RSW_ERROR_INIT;
+    struct rsw_old_versions old = {.prefix = "", .page = end_it};
+    SCRIPT(mock, VERSIONS(GOES_ON("root/a/data", "v1") VERSION("v1", "true")), VERSIONS(LAST));
+    assert_int_equal(rsw_storage_old_versions(mock->storage, &old, &err), -1);
+    assert_int_equal(err.code, RSW_ESTOPPED);
+    assert_int_equal(mock->count, 1);
+}
+
 static void old_versions_are_counted_without_a_deletion(void **state) {
     struct s3_mock *mock = *state;
     struct rsw_error err = RSW_ERROR_INIT;
@@ -476,7 +554,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(versions_are_gone_by_only_where_they_are_kept_and_we_may),
         TEST(may_be_told_without_deleting_anything),
+        TEST(it_is_asked_again_whether_versions_are_kept),
         TEST(a_removal_takes_all_versions_the_newest_last),
+        TEST(a_removal_that_nobody_saw_done_may_come_late),
         TEST(the_newest_stays_where_an_older_one_does),
         TEST(what_has_only_markers_was_gone),
         TEST(versions_are_read_to_the_end_of_their_key),
@@ -489,13 +569,16 @@ int main(void) {
         TEST(what_nobody_could_look_at_after_the_marker_failed),
         TEST(every_marker_on_top_goes_when_it_is_shown),
         TEST(what_is_in_place_is_not_shown_and_what_is_purged_cannot_be),
-        TEST(what_was_hidden_goes_with_all_that_is_older_its_marker_last),
+        TEST(what_is_older_goes_first_then_what_was_hidden_its_marker_last),
+        TEST(a_purge_that_was_cut_short_is_gone_on_with),
+        TEST(a_purge_that_nobody_saw_done_may_come_late),
         TEST(what_was_pushed_since_stays),
         TEST(what_is_in_place_again_stays_and_its_record_goes),
         TEST(a_purge_that_fails_leaves_record_and_marker),
         TEST(old_versions_go_and_the_current_ones_stay_page_by_page),
         TEST(a_marker_stays_with_what_it_covers),
         TEST(old_versions_that_are_half_told_of_stay),
+        TEST(a_list_of_versions_ends_at_any_page),
         TEST(old_versions_are_counted_without_a_deletion),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
