@@ -1748,6 +1748,35 @@ static void a_purge_that_may_come_late_is_waited_for(void **state) {
     assert_false(is_there(r, copy));
 }
 
+/* The deletion of a link gets no answer; everything else does. */
+static void answer_no_removal(struct registry *r, const char *call, const char *key) {
+    bool at_it = strcmp(call, "remove") == 0 && strcmp(key, late_data) == 0;
+    rsw_memory_fail_key(r->real, late_data, at_it ? EIO : 0);
+}
+
+/* What gives it back finds it in place, and writes nothing. */
+static void a_link_whose_removal_nobody_saw_is_put_back_after_a_settle(void **state) {
+    struct registry *r = *state;
+    struct tree_image image = tree_image(&r->tree, "app", NULL, "old", 2);
+    scan_long_ago(r);
+    assert_non_null(rsw_key_layer_link(late_data, "app", &image.layers[0]));
+    r->late = true;
+    r->before_call = answer_no_removal;
+    step(r, "unlinked");
+    r->late = false;
+    r->before_call = NULL;
+    rsw_memory_fail_key(r->real, late_data, 0);
+    touch(r, RSW_REVISION, "app", &image.manifest);
+    revive(r);
+    assert_true(is_whole(r, "app", &image));
+    tree_link_remove(&r->tree, "app", &image.layers[0]); /* now */
+    do {
+        later(r);
+        sweep_well(r);
+    } while (strcmp(r->result.state, "purged") != 0);
+    assert_true(is_whole(r, "app", &image));
+}
+
 /* It was given back meanwhile, for it was there; the generation ends all the same, and the index knows. */
 static void what_a_late_purge_took_is_known_to_be_gone(void **state) {
     struct registry *r = *state;
@@ -1870,6 +1899,8 @@ int main(void) {
                                                  setup, registry_teardown, &with_versions),
         with_versions_alone(nothing_is_taken_where_versions_are_kept_no_more),
         with_versions_alone(a_purge_that_may_come_late_is_waited_for),
+        with_versions_alone(a_link_whose_removal_nobody_saw_is_put_back_after_a_settle),
+        in_store_alone(a_link_whose_removal_nobody_saw_is_put_back_after_a_settle),
         with_versions_alone(what_a_late_purge_took_is_known_to_be_gone),
         in_store_alone(a_sweep_with_the_registry_stopped_waits_for_removals_that_may_come_late),
     };
