@@ -24,8 +24,8 @@ struct rsw_aside {
 /* Takes every pending item of this kind (blob, link, revision, tag) that nobody touched; one that cannot be
  * taken is touched, so that it and what it needs stay. A line in the audit for each before, "unlink" or
  * "hide". Where storage keeps versions it is asked before each batch whether it still does. 0, or -1:
- * RSW_EREFUSED: it does not, or the lease is lost; RSW_ESTOPPED, or an error of audit or index; what was taken
- * is taken, and a later call goes on. No transaction may be open. */
+ * RSW_EREFUSED: it does not, or the lease is lost; RSW_ESTOPPED, or an error of audit or index; what was
+ * taken is taken, and a later call goes on. No transaction may be open. */
 int rsw_aside_take(struct rsw_aside *aside, enum rsw_item_kind kind, struct rsw_error *err);
 
 #endif
