@@ -281,7 +281,8 @@ static int wait_for_answers(struct fence *fence, struct rsw_error *err) {
         if (now_ms >= fence->until_ms) {
             return timed_out(fence, &unsent, err);
         }
-        if (now_ms - sent_ms >= every_ms) {
+        /* What is sent at the very end has no time to be answered. */
+        if (now_ms - sent_ms >= every_ms && fence->until_ms - now_ms >= every_ms / 2) {
             send_anew(fence, every_ms, &unsent);
             sent_ms = rsw_monotonic_ms();
         }
