@@ -115,7 +115,7 @@ class Soak:
                    "--untagged", "remove", "--max-delete", "100", "--grace", "2s", "--upload-max-age", "10s"] + self.online_options()
         source = random.Random(f"{args.seed}/sweeper")
         # Soon, or late: on a busy machine none would get to its end else.
-        live = (lambda: source.choice((source.uniform(0.1, 8), 20))) if "sweep" in chaos else (lambda: None)
+        live = (lambda: source.choice((source.uniform(0.1, 2), source.uniform(0.1, 8), 20))) if "sweep" in chaos else (lambda: None)
         return soak_stack.Loop(args.work, "sweeper", command, 0.1, live)
 
     def stop(self):
