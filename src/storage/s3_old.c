@@ -209,17 +209,11 @@ static int take_version(struct tour *tour, const struct seen *seen) {
         history->full = strdup(key);
         history->key = history->full == NULL ? NULL : history->full + strlen(tour->s3->prefix);
     }
-    struct rsw_s3_version *grown =
-        rsw_grown(history->versions, &history->room, history->count + 1, sizeof *grown);
-    history->versions = grown != NULL ? grown : history->versions;
-    char *id = grown == NULL ? NULL : strdup((const char *)tour->texts.data + seen->id);
-    if (id == NULL || history->full == NULL) {
-        free(id);
-        return no_memory(tour->err);
-    }
-    grown[history->count++] = (struct rsw_s3_version){
-        .id = id, .marker = seen->marker, .size = seen->size, .mtime_ms = seen->mtime_ms};
-    return 0;
+    const struct rsw_s3_object object = {.version = (const char *)tour->texts.data + seen->id,
+                                         .marker = seen->marker,
+                                         .size = seen->size,
+                                         .mtime_ms = seen->mtime_ms};
+    return history->full != NULL && rsw_s3_history_add(history, &object) == 0 ? 0 : no_memory(tour->err);
 }
 
 /* ---- the whole ---- */

@@ -9,6 +9,19 @@
 
 /* ---- asking ---- */
 
+int rsw_s3_history_add(struct rsw_s3_history *history, const struct rsw_s3_object *object) {
+    struct rsw_s3_version *grown =
+        rsw_grown(history->versions, &history->room, history->count + 1, sizeof *grown);
+    history->versions = grown != NULL ? grown : history->versions;
+    char *id = grown == NULL ? NULL : strdup(object->version);
+    if (id == NULL) {
+        return -1;
+    }
+    grown[history->count++] = (struct rsw_s3_version){
+        .id = id, .marker = object->marker, .size = object->size, .mtime_ms = object->mtime_ms};
+    return 0;
+}
+
 /* The store says of the newest one that it is: so the order is what we take it for. */
 static int gather(void *arg, const struct rsw_s3_object *object, struct rsw_error *err) {
     struct rsw_s3_history *history = arg;
@@ -26,16 +39,7 @@ static int gather(void *arg, const struct rsw_s3_object *object, struct rsw_erro
     if (object->latest != (history->count == 0)) {
         return rsw_error_set(err, RSW_EIO, EIO, "versions of %s are out of order", object->key);
     }
-    struct rsw_s3_version *grown =
-        rsw_grown(history->versions, &history->room, history->count + 1, sizeof *grown);
-    history->versions = grown != NULL ? grown : history->versions;
-    char *id = grown == NULL ? NULL : strdup(object->version);
-    if (id == NULL) {
-        return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
-    }
-    grown[history->count++] = (struct rsw_s3_version){
-        .id = id, .marker = object->marker, .size = object->size, .mtime_ms = object->mtime_ms};
-    return 0;
+    return rsw_s3_history_add(history, object) == 0 ? 0 : rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
 }
 
 int rsw_s3_versions_query(struct rsw_buf *out, const char *prefix, const char *key, const char *id) {

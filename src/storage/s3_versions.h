@@ -28,6 +28,8 @@ struct rsw_s3_history {
  * of it. */
 void rsw_s3_histories(struct rsw_s3 *s3, struct rsw_s3_history *histories, size_t count);
 void rsw_s3_histories_release(struct rsw_s3_history *histories, size_t count);
+/* The next older one, of this key. 0, or -1: out of memory. */
+int rsw_s3_history_add(struct rsw_s3_history *history, const struct rsw_s3_object *object);
 
 /* The query for a page of versions of all keys that begin with `prefix`, as the bucket has it, behind `key`
  * and `id` ("": from the beginning). Replaces what is in *out. 0, or -1: out of memory. */
