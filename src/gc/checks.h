@@ -32,6 +32,8 @@ rsw_doctor_check rsw_doctor_index, rsw_doctor_index_room, rsw_doctor_index_clock
 /* Storage: doctor_storage.c */
 rsw_doctor_check rsw_doctor_storage, rsw_doctor_storage_clock, rsw_doctor_storage_room, rsw_doctor_quarantine,
     rsw_doctor_permissions;
+/* Of the former what must not be so for a sweep: it asks no more than that takes. */
+rsw_doctor_check rsw_doctor_quarantine_works;
 /* The same, what an object store does by itself: doctor_store.c */
 rsw_doctor_check rsw_doctor_store;
 /* Bytes: doctor_bytes.c */

@@ -131,7 +131,7 @@ size_t rsw_doctor(const struct rsw_doctor *doctor) {
 int rsw_doctor_guard(struct rsw_index *index, struct rsw_storage *storage, struct rsw_replicas *replicas,
                      const struct rsw_clock *clock, struct rsw_error *err) {
     static rsw_doctor_check *const guards[] = {rsw_doctor_index_clock,    rsw_doctor_storage_clock,
-                                               rsw_doctor_registry_clock, rsw_doctor_quarantine,
+                                               rsw_doctor_registry_clock, rsw_doctor_quarantine_works,
                                                rsw_doctor_delete,         rsw_doctor_vanished};
     const struct rsw_doctor doctor = {
         .index = index, .storage = storage, .replicas = replicas, .clock = clock};

@@ -169,7 +169,7 @@ static bool same_volume(const struct rsw_survey *one, const struct rsw_survey *o
     return one->volume[0] == other->volume[0] && one->volume[1] == other->volume[1];
 }
 
-/* No finding: their owner may live. */
+/* No finding: their owner may live. Each of them is looked at. */
 static void tell_others(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
     size_t folders = 0;
     struct rsw_error err = RSW_ERROR_INIT;
@@ -183,7 +183,7 @@ static void tell_others(struct rsw_diagnosis *out, const struct rsw_doctor *doct
 }
 
 /* What is there of the registry's folders, but for the first, must be where the first is. */
-void rsw_doctor_quarantine(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
+void rsw_doctor_quarantine_works(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
     enum { FOLDERS = 4 };
     struct rsw_error err = RSW_ERROR_INIT;
     int64_t mtime_ms;
@@ -212,9 +212,15 @@ void rsw_doctor_quarantine(struct rsw_diagnosis *out, const struct rsw_doctor *d
                     "'" RSW_QUARANTINE "' is on another filesystem than '%s'", surveys[i].dir);
         }
     }
-    tell_others(out, doctor);
-    rsw_say(out, RSW_HEALTH_OK, NULL, "it can be written%s",
-            doctor->storage->flat ? "" : ", and is on the filesystem of the registry's files");
+}
+
+void rsw_doctor_quarantine(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
+    rsw_doctor_quarantine_works(out, doctor);
+    if (out->level == RSW_HEALTH_OK && out->message[0] == 0) {
+        tell_others(out, doctor);
+        rsw_say(out, RSW_HEALTH_OK, NULL, "it can be written%s",
+                doctor->storage->flat ? "" : ", and is on the filesystem of the registry's files");
+    }
 }
 
 /* ---- permissions ---- */
