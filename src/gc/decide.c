@@ -1,6 +1,7 @@
 #include "gc/decide.h"
 
 #include "gc/lease.h"
+#include "gc/online.h"
 #include "gc/plan.h"
 #include "gc/tell.h"
 
@@ -27,6 +28,10 @@ void rsw_decide_options(struct rsw_mark_options *out, const struct rsw_sweep_opt
         .pin_count = options->pin_count,
         .policy = options->policy,
     };
+}
+
+int64_t rsw_sweep_settle_ms(const struct rsw_sweep_options *options) {
+    return options->settle_ms < 0 ? RSW_SETTLE_DEFAULT_MS : options->settle_ms;
 }
 
 int rsw_sweep_go_on(const struct rsw_sweep_options *options, struct rsw_error *err) {

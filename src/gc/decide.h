@@ -17,6 +17,9 @@ int rsw_decide(struct rsw_plan *plan, struct rsw_sweep_result *result, struct rs
 int rsw_decide_scan(struct rsw_index *index, struct rsw_storage *storage,
                     const struct rsw_sweep_options *options, bool stopped, struct rsw_error *err);
 
+/* How long a request lives, of the options or by default. */
+int64_t rsw_sweep_settle_ms(const struct rsw_sweep_options *options);
+
 /* -1: the run is to end, with RSW_ESTOPPED, or RSW_EREFUSED where it has lost the lease of the storage. Asked
  * before every batch of deletions. */
 int rsw_sweep_go_on(const struct rsw_sweep_options *options, struct rsw_error *err);

@@ -364,12 +364,8 @@ static bool find_gap(const struct fence *fence, char *reason, size_t size) {
 }
 
 static int record_gap(const struct fence *fence, const char *reason, struct rsw_error *err) {
-    RSW_AUTO_TXN txn = NULL;
-    if (rsw_txn_begin_write(&txn, fence->index, err) != 0) {
-        return RSW_FAILED;
-    }
-    rsw_state_gap(txn, rsw_clock_now_ms(fence->options->clock), reason);
-    return rsw_txn_commit(&txn, err) != 0 ? RSW_FAILED : RSW_FENCE_GAP;
+    int64_t now_ms = rsw_clock_now_ms(fence->options->clock);
+    return rsw_index_gap(fence->index, now_ms, reason, err) != 0 ? RSW_FAILED : RSW_FENCE_GAP;
 }
 
 static int judge(const struct fence *fence, struct rsw_error *err) {

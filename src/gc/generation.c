@@ -70,10 +70,6 @@ static void drop_listed(struct rsw_txn *txn) {
     }
 }
 
-static int64_t or_default(int64_t value_ms, int64_t default_ms) {
-    return value_ms < 0 ? default_ms : value_ms;
-}
-
 static int add_record(struct rsw_run *run, const struct rsw_plan *plan, const struct rsw_mark_options *mark,
                       struct rsw_error *err) {
     RSW_AUTO_TXN txn = NULL;
@@ -86,8 +82,9 @@ static int add_record(struct rsw_run *run, const struct rsw_plan *plan, const st
     memcpy(nonce, run->generation.run, sizeof nonce);
     run->generation = (struct rsw_generation){
         .state = RSW_GENERATION_CONDEMNED,
-        .settle_ms = or_default(run->options->settle_ms, RSW_SETTLE_DEFAULT_MS),
-        .quarantine_ms = or_default(run->options->quarantine_ms, RSW_QUARANTINE_DEFAULT_MS),
+        .settle_ms = rsw_sweep_settle_ms(run->options),
+        .quarantine_ms =
+            run->options->quarantine_ms < 0 ? RSW_QUARANTINE_DEFAULT_MS : run->options->quarantine_ms,
         .offline = mark->offline,
         .untagged = mark->untagged_remove,
         .grace_ms = mark->grace_ms,

@@ -189,15 +189,18 @@ static int may_take(struct rsw_lease *lease, const struct record *last, struct r
 }
 
 static int note_gap(struct rsw_lease *lease, struct rsw_error *err) {
-    RSW_AUTO_TXN txn = NULL;
-    if (lease->options.index == NULL) {
-        return 0;
-    }
-    if (rsw_txn_begin_write(&txn, lease->options.index, err) != 0) {
+    return lease->options.index == NULL
+               ? 0
+               : rsw_index_gap(lease->options.index, rsw_clock_now_ms(NULL), RSW_LEASE_GAP, err);
+}
+
+/* The last record, and what it says of the last sweep by schedule. */
+static int read_last(struct rsw_lease *lease, struct row *row, struct record *last, struct rsw_error *err) {
+    if (list(lease, row, err) != 0 || read_record(lease, row->last, last, err) != 0) {
         return -1;
     }
-    rsw_state_gap(txn, rsw_clock_now_ms(NULL), RSW_LEASE_GAP);
-    return rsw_txn_commit(&txn, err);
+    lease->swept_ms = last->swept_ms > lease->swept_ms ? last->swept_ms : lease->swept_ms;
+    return 0;
 }
 
 /* Under the lock. */
@@ -205,14 +208,7 @@ static int take(struct rsw_lease *lease, struct rsw_error *err) {
     struct row row;
     struct record last;
     int64_t from_ms = steady_ms(lease);
-    if (list(lease, &row, err) != 0) {
-        return -1;
-    }
-    if (read_record(lease, row.last, &last, err) != 0) {
-        return -1;
-    }
-    lease->swept_ms = last.swept_ms > lease->swept_ms ? last.swept_ms : lease->swept_ms;
-    if (may_take(lease, &last, err) != 0) {
+    if (read_last(lease, &row, &last, err) != 0 || may_take(lease, &last, err) != 0) {
         return -1;
     }
     if (last.number != 0 && strcmp(last.holder, lease->holder) != 0 && note_gap(lease, err) != 0) {
@@ -224,7 +220,7 @@ static int take(struct rsw_lease *lease, struct rsw_error *err) {
         return -1;
     }
     /* Ours, or of another process on our index; or ours was an old number. */
-    if (list(lease, &row, err) != 0 || read_record(lease, row.last, &last, err) != 0) {
+    if (read_last(lease, &row, &last, err) != 0) {
         return -1;
     }
     if (strcmp(last.holder, lease->holder) != 0 || last.free) {
@@ -271,12 +267,7 @@ bool rsw_lease_is_held(struct rsw_lease *lease) {
 /* The last record, if it says that it is ours and not free. False: it does not, or storage does not tell. */
 static bool last_is_ours(struct rsw_lease *lease, struct row *row, struct rsw_error *err) {
     struct record last;
-    if (list(lease, row, err) != 0 || read_record(lease, row->last, &last, err) != 0 || last.free ||
-        strcmp(last.holder, lease->holder) != 0) {
-        return false;
-    }
-    lease->swept_ms = last.swept_ms > lease->swept_ms ? last.swept_ms : lease->swept_ms;
-    return true;
+    return read_last(lease, row, &last, err) == 0 && !last.free && strcmp(last.holder, lease->holder) == 0;
 }
 
 /* Behind the last record, which is ours: another process on our index can have been quicker, to keep it or to

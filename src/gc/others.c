@@ -264,8 +264,7 @@ static bool can_go_yet(const struct rsw_online *online) {
 
 static int wait_for_owner(struct rsw_online *online, struct rsw_error *err) {
     const struct rsw_sweep_options *options = online->options;
-    int64_t settle_ms = options->settle_ms < 0 ? RSW_SETTLE_DEFAULT_MS : options->settle_ms;
-    int64_t until_ms = rsw_monotonic_ms() + settle_ms;
+    int64_t until_ms = rsw_monotonic_ms() + rsw_sweep_settle_ms(options);
     const struct timespec pause = {0, PAUSE_MS * 1000000};
     while (rsw_monotonic_ms() < until_ms) {
         if (rsw_sweep_go_on(options, err) != 0) {
@@ -278,12 +277,7 @@ static int wait_for_owner(struct rsw_online *online, struct rsw_error *err) {
 
 /* A scan that was under way has not seen it. */
 static int note_gap(struct rsw_online *online, struct rsw_error *err) {
-    RSW_AUTO_TXN txn = NULL;
-    if (rsw_txn_begin_write(&txn, online->index, err) != 0) {
-        return -1;
-    }
-    rsw_state_gap(txn, rsw_clock_now_ms(online->options->clock), RSW_LEASE_GAP);
-    return rsw_txn_commit(&txn, err);
+    return rsw_index_gap(online->index, rsw_clock_now_ms(online->options->clock), RSW_LEASE_GAP, err);
 }
 
 /* All of it is in place. */

@@ -262,7 +262,7 @@ static int sweep_online(struct rsw_sweep_result *result, struct rsw_index *index
 static int check_times(const struct rsw_sweep_options *options, struct rsw_error *err) {
     struct rsw_mark_options mark;
     rsw_decide_options(&mark, options);
-    if (mark.grace_ms < (options->settle_ms < 0 ? RSW_SETTLE_DEFAULT_MS : options->settle_ms)) {
+    if (mark.grace_ms < rsw_sweep_settle_ms(options)) {
         return rsw_error_set(err, RSW_EINVAL, 0, "grace must not be shorter than settle");
     }
     return mark.upload_max_age_ms >= mark.grace_ms

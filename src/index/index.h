@@ -98,6 +98,8 @@ int rsw_state_get(struct rsw_txn *txn, struct rsw_state *out); /* RSW_FOUND or R
 void rsw_state_put(struct rsw_txn *txn, const struct rsw_state *state);
 /* Records a gap at this transaction's seq. */
 void rsw_state_gap(struct rsw_txn *txn, int64_t now_ms, const char *reason);
+/* The same, in a transaction of its own. 0 or -1. */
+int rsw_index_gap(struct rsw_index *index, int64_t now_ms, const char *reason, struct rsw_error *err);
 
 /* ---- blobs ---- */
 

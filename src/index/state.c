@@ -125,6 +125,15 @@ void rsw_state_gap(struct rsw_txn *txn, int64_t now_ms, const char *reason) {
     rsw_state_put(txn, &state);
 }
 
+int rsw_index_gap(struct rsw_index *index, int64_t now_ms, const char *reason, struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    if (rsw_txn_begin_write(&txn, index, err) != 0) {
+        return -1;
+    }
+    rsw_state_gap(txn, now_ms, reason);
+    return rsw_txn_commit(&txn, err);
+}
+
 /* ---- identity ---- */
 
 static int read_identity(struct rsw_txn *txn, char out[RSW_IDENTITY_MAX]) {
