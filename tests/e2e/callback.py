@@ -7,8 +7,9 @@ it: path, token, status and body. Prints its port first.
 
 import http.server
 import json
-import ssl
 import sys
+
+import https
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -30,12 +31,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 def main():
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(sys.argv[1], sys.argv[2])
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    print(server.server_port, flush=True)
-    server.serve_forever()
+    https.serve(https.listen(Handler, sys.argv[1], sys.argv[2]))
 
 
 if __name__ == "__main__":

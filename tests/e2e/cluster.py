@@ -6,9 +6,10 @@ cluster.py CERT KEY TOKEN LIST...: the lists are as kubectl get -A -o json print
 
 import http.server
 import json
-import ssl
 import sys
 import urllib.parse
+
+import https
 
 RESOURCES = {
     "Pod": "/api/v1/pods", "ReplicationController": "/api/v1/replicationcontrollers",
@@ -57,18 +58,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 def main():
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(sys.argv[1], sys.argv[2])
-    server.socket = context.wrap_socket(server.socket, server_side=True)
+    server = https.listen(Handler, sys.argv[1], sys.argv[2])
     with open(sys.argv[3], encoding="utf-8") as token:
         server.token = token.read().strip()
     server.objects = []
     for name in sys.argv[4:]:
         with open(name, encoding="utf-8") as file:
             server.objects += json.load(file)["items"]
-    print(server.server_port, flush=True)
-    server.serve_forever()
+    https.serve(server)
 
 
 if __name__ == "__main__":

@@ -215,10 +215,8 @@ sweeper_fails() {
     [ "$(metric regsweep_sweeper_failed)" = 1 ]
 }
 
-@test "a pod that starts while a sweep is under way, from what its node has, keeps its image; where nobody tells, nothing goes on" {
-    local old gone
-    runs registry.example.com:5000/shop/web:1
-    start_online --grace 1s --in-use "$WORK/used.json" --registry-name registry.example.com:5000
+# Two images over two others, which are old enough then: their digests go to $old and $gone.
+push_over_two() {
     old=$(client image shop/web:1 --seed 1 --layers 2)
     client image shop/web:1 --seed 2 --layers 2
     gone=$(client image shop/web:2 --seed 3 --layers 2)
@@ -226,6 +224,13 @@ sweeper_fails() {
     wait_until "$TIMEOUT" events_sent
     wait_until "$TIMEOUT" queue_is_empty
     sleep 2
+}
+
+@test "a pod that starts while a sweep is under way, from what its node has, keeps its image; where nobody tells, nothing goes on" {
+    local old gone
+    runs registry.example.com:5000/shop/web:1
+    start_online --grace 1s --in-use "$WORK/used.json" --registry-name registry.example.com:5000
+    push_over_two
     rs sweep --confirm --settle 1s --quarantine 8s --grace 1s --untagged remove --max-delete 100 \
         --registry-config "$WORK/registry.yml" --registry "$REGISTRY" # which is not told
     wait_until "$TIMEOUT" generation_is hidden
@@ -250,13 +255,7 @@ sweeper_fails() {
     start_serve --token-file "$WORK/token" # it knows no registry, and leaves sweeps alone
     EVENTS=$SERVE/events
     start_registry
-    old=$(client image shop/web:1 --seed 1 --layers 2)
-    client image shop/web:1 --seed 2 --layers 2
-    gone=$(client image shop/web:2 --seed 3 --layers 2)
-    client image shop/web:2 --seed 4 --layers 2
-    wait_until "$TIMEOUT" events_sent
-    wait_until "$TIMEOUT" queue_is_empty
-    sleep 2
+    push_over_two
     "$REGSWEEP" sweep --index "$INDEX" --storage "$ROOT" --confirm --wait --settle 1s --quarantine 8s --grace 1s \
         --untagged remove --max-delete 100 --in-use "$WORK/used.json" --registry-name registry.example.com:5000 \
         --registry-config "$WORK/registry.yml" --registry "$REGISTRY" >>"$WORK/sweep.log" 2>&1 3>&- &

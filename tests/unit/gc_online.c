@@ -1721,10 +1721,9 @@ static void answer_no_purge(struct registry *r, const char *call, const char *ke
     }
 }
 
-static void a_purge_that_may_come_late_is_waited_for(void **state) {
-    struct registry *r = *state;
+/* An image whose first layer is as good as purged: the deletion of its bytes may come yet. */
+static struct tree_image purge_late(struct registry *r) {
     struct tree_image image = tree_image(&r->tree, "app", NULL, "old", 2);
-    fake.base.cache = RSW_CACHE_MEMORY;
     scan_long_ago(r);
     step(r, "unlinked");
     later(r);
@@ -1734,12 +1733,19 @@ static void a_purge_that_may_come_late_is_waited_for(void **state) {
     r->late = true;
     r->before_call = answer_no_purge;
     step(r, "hidden"); /* and nothing of it is held, to be given back by whoever asks */
-    assert_int_equal(r->result.due_ms, r->now_ms + SETTLE_MS);
-    assert_int_equal(r->result.failed, 0);
-    assert_true(was_clearing);
     r->late = false;
     r->before_call = NULL;
     rsw_memory_fail_key(r->real, late_data, 0);
+    return image;
+}
+
+static void a_purge_that_may_come_late_is_waited_for(void **state) {
+    struct registry *r = *state;
+    fake.base.cache = RSW_CACHE_MEMORY;
+    struct tree_image image = purge_late(r);
+    assert_int_equal(r->result.due_ms, r->now_ms + SETTLE_MS);
+    assert_int_equal(r->result.failed, 0);
+    assert_true(was_clearing);
     later(r);
     step(r, "purged");
     assert_int_equal(r->result.held, 1); /* the manifest's */
@@ -1780,20 +1786,8 @@ static void a_link_whose_removal_nobody_saw_is_put_back_after_a_settle(void **st
 /* It was given back meanwhile, for it was there; the generation ends all the same, and the index knows. */
 static void what_a_late_purge_took_is_known_to_be_gone(void **state) {
     struct registry *r = *state;
-    struct tree_image image = tree_image(&r->tree, "app", NULL, "old", 2);
+    struct tree_image image = purge_late(r);
     struct rsw_blob blob;
-    scan_long_ago(r);
-    step(r, "unlinked");
-    later(r);
-    step(r, "hidden");
-    later(r);
-    assert_non_null(rsw_key_blob(late_data, &image.layers[0]));
-    r->late = true;
-    r->before_call = answer_no_purge;
-    step(r, "hidden");
-    r->late = false;
-    r->before_call = NULL;
-    rsw_memory_fail_key(r->real, late_data, 0);
     touch(r, RSW_LINK, "app", &image.layers[0]);
     revive(r);
     assert_true(has_blob(r, &image.layers[0]));

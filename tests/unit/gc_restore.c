@@ -65,16 +65,10 @@ static int open_directory(void **state) {
 }
 
 static int close_world(void **state) {
-    static const char *const files[] = {"data.mdb", "lock.mdb", "index.lock", "scan.lock"};
     struct world *w = *state;
     rsw_index_close(w->index);
     rsw_storage_close(w->storage);
-    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-        char path[128];
-        snprintf(path, sizeof path, "%s/%s", w->dir, files[i]);
-        unlink(path);
-    }
-    rmdir(w->dir);
+    help_remove_root(w->dir);
     if (w->root != NULL) {
         help_remove_root(w->root);
     }
