@@ -381,6 +381,10 @@ static void take_upload_file(struct repository *r, const struct rsw_entry *entry
             bytes = read.content.data;
             len = read.content.len;
         }
+        if (read.answer == RSW_FAILED) {
+            rsw_reading_problem(r->reading, "%s: '%s' cannot be read (%s): its upload counts as young",
+                                r->name, entry->key, strerror(read.errnum));
+        }
         if (bytes == NULL || !rsw_time_parse(&upload->started_ms, bytes, len)) {
             upload->started_ms = 0; /* of unknown age: kept */
         }

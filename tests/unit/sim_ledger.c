@@ -53,11 +53,15 @@ void sim_ledger_forget(struct sim_ledger *ledger, int repo, int blob, uint32_t t
     withdraw(ledger, repo, blob);
     ledger->deleted_at[repo][blob] = step;
     for (int t = 0; t < SIM_TAGS; t++) {
-        if ((tags & SIM_BIT(t)) != 0 && repo_of(ledger, repo)->written[t] == blob) {
+        if ((tags & SIM_BIT(t)) == 0) {
+            continue;
+        }
+        if (repo_of(ledger, repo)->written[t] == blob) {
             ledger->tags[repo][t] = false;
             ledger->tag_deleted_at[repo][t] = step;
-            ledger->forgotten_at[repo][t] = step;
-        }
+        } /* else the event of a PUT that still writes it was quicker */
+        ledger->forgotten_at[repo][t] = step;
+        ledger->forgotten[repo][t] = blob;
     }
 }
 
@@ -106,7 +110,8 @@ static uint32_t kept(const struct sim_ledger *ledger, int repo) {
     uint32_t kept = 0;
     for (int t = 0; t < SIM_TAGS; t++) {
         int head = repo_of(ledger, repo)->written[t];
-        if ((ledger->policy && t == SIM_TAG_LET_GO) || ledger->forgotten_at[repo][t] != 0) {
+        if ((ledger->policy && t == SIM_TAG_LET_GO) ||
+            (ledger->forgotten_at[repo][t] != 0 && ledger->forgotten[repo][t] == head)) {
             continue;
         }
         kept |= head >= 0 && t != SIM_TAG_SIGNATURE ? sim_contents[head].needs_revisions : 0;

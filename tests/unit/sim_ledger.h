@@ -18,6 +18,7 @@ struct sim_ledger {
     int64_t tag_made_ms[SIM_REPOS][SIM_TAGS];
     uint64_t forgotten_at[SIM_REPOS][SIM_TAGS]; /* step at which somebody asked for the tag to go, and nobody
                                                    has written it since; 0: nobody did */
+    int forgotten[SIM_REPOS][SIM_TAGS];         /* … and the image it was to go with */
     struct sim_promise promises[SIM_REPOS][SIM_BLOBS];
     bool tags[SIM_REPOS][SIM_TAGS];            /* the tag as the registry wrote it last is promised */
     unsigned deleting[SIM_REPOS][SIM_BLOBS];   /* DELETEs under way, of a manifest or a layer link */
