@@ -62,6 +62,7 @@ struct rsw_options {
     uint64_t map_size; /* 0: grows by itself */
 
     bool rebuild;     /* scan */
+    bool links_only;  /* scan */
     uint64_t threads; /* scan, verify; 0: chosen by the library */
 
     char *listen; /* serve */

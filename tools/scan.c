@@ -31,6 +31,7 @@ static json_t *requests_to_json(const struct rsw_storage *storage) {
 static json_t *to_json(const struct rsw_cli *cli, const struct rsw_scan_result *result) {
     json_t *root = json_object();
     rsw_json_set(&root, "complete", json_boolean(result->complete));
+    rsw_json_set(&root, "whole", json_boolean(result->whole));
     rsw_json_set(&root, "index", rsw_json_text(rsw_index_dir(cli->index)));
     rsw_json_set(&root, "storage", rsw_json_text(rsw_storage_url(cli->storage)));
     rsw_json_set(&root, "blobs", rsw_json_number(result->blobs));
@@ -62,8 +63,12 @@ static void print_text(struct rsw_cli *cli, const struct rsw_scan_result *result
                 {"problems", result->problems}};
     rsw_cli_line(cli, "%s in %.1f s: %s", result->complete ? "Complete" : "Not complete",
                  (double)result->elapsed_ms / 1000, rsw_storage_url(cli->storage));
-    rsw_cli_line(cli, "  %-16s %12" PRIu64 "  %s", "blobs", result->blobs,
-                 rsw_size_format(result->bytes, size, sizeof size));
+    if (result->whole) {
+        rsw_cli_line(cli, "  %-16s %12" PRIu64 "  %s", "blobs", result->blobs,
+                     rsw_size_format(result->bytes, size, sizeof size));
+    } else {
+        rsw_cli_line(cli, "  %-16s   not listed", "blobs");
+    }
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         rsw_cli_line(cli, "  %-16s %12" PRIu64, rows[i].what, rows[i].count);
     }
@@ -108,6 +113,7 @@ int rsw_command_scan(struct rsw_cli *cli) {
     const struct rsw_scan_options options = {
         .threads = (unsigned)cli->options.threads,
         .settle_ms = cli->options.settle_ms,
+        .links_only = cli->options.links_only,
         .clock = cli->clock,
         .log = &progress.log,
         .progress = on_progress,

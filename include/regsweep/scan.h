@@ -28,9 +28,12 @@ struct rsw_scan_progress {
 };
 
 struct rsw_scan_options {
-    unsigned threads;              /* readers of storage; 0: twice the processors, 16 at least on S3 */
-    bool registry_stopped;         /* nobody writes to storage: one look settles an absence */
-    int64_t settle_ms;             /* else two looks this far apart do; default (0) 10 minutes */
+    unsigned threads;      /* readers of storage; 0: twice the processors, 16 at least on S3 */
+    bool registry_stopped; /* nobody writes to storage: one look settles an absence */
+    bool links_only;   /* after a complete scan: reads what repositories hold, and does not list blobs. What
+                          events   were lost of is in the index then; blobs that nothing links are for a whole
+                          scan */
+    int64_t settle_ms; /* else two looks this far apart do; default (0) 10 minutes */
     const struct rsw_clock *clock; /* NULL: the system's */
     const struct rsw_log *log;     /* NULL: silence */
     void (*progress)(void *arg,
@@ -44,6 +47,7 @@ struct rsw_scan_options {
 struct rsw_scan_result {
     bool complete; /* every folder could be read: the index may be swept from */
     bool first;    /* there was no complete scan before */
+    bool whole;    /* blobs were listed too */
     uint64_t blobs;
     uint64_t bytes;
     uint64_t repositories;
@@ -59,11 +63,12 @@ struct rsw_scan_result {
     int64_t elapsed_ms;
 };
 
-/* Reads all of storage. The index must be open for writing. May run beside `serve`, other readers and pushes;
- * a second scan at once is RSW_EBUSY. What it has found is committed as it goes: stopped at any moment, even
- * by kill -9, the index holds true facts, only the scan is not complete, and a later one begins anew. 0 if it
- * ran to its end (look at result->complete), or -1: RSW_ESTOPPED, RSW_EIO (storage root cannot be read),
- * RSW_EREFUSED (the index belongs to another storage), errors of the index. *result is filled in either case.
+/* Reads all of storage, or its links only. The index must be open for writing. May run beside `serve`, other
+ * readers and pushes; a second scan at once is RSW_EBUSY. What it has found is committed as it goes: stopped
+ * at any moment, even by kill -9, the index holds true facts, only the scan is not complete, and a later one
+ * begins anew. 0 if it ran to its end (look at result->complete), or -1: RSW_ESTOPPED, RSW_EIO (storage root
+ * cannot be read), RSW_EREFUSED (the index belongs to another storage), errors of the index. *result is
+ * filled in either case.
  */
 RSW_API int rsw_scan(struct rsw_scan_result *result, struct rsw_index *index, struct rsw_storage *storage,
                      const struct rsw_scan_options *options, struct rsw_error *err);

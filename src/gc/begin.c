@@ -47,7 +47,7 @@ static int scan_after_others(struct rsw_online *online, struct rsw_error *err) {
         return 0;
     }
     rsw_log(online->options->log, RSW_LOG_INFO, RSW_LEASE_GAP ": reading it");
-    return rsw_decide_scan(online->index, online->storage, online->options, false, err);
+    return rsw_decide_scan(online->index, online->storage, online->options, RSW_SCAN_WHOLE, err);
 }
 
 int rsw_online_begin(struct rsw_online *online, int64_t *left_ms, struct rsw_error *err) {

@@ -153,10 +153,12 @@ int rsw_decide(struct rsw_plan *plan, struct rsw_sweep_result *result, struct rs
 /* ---- reading storage before ---- */
 
 int rsw_decide_scan(struct rsw_index *index, struct rsw_storage *storage,
-                    const struct rsw_sweep_options *options, bool stopped, struct rsw_error *err) {
+                    const struct rsw_sweep_options *options, enum rsw_decide_scan what,
+                    struct rsw_error *err) {
     struct rsw_scan_options scan = {
         .threads = options->threads,
-        .registry_stopped = stopped,
+        .registry_stopped = what == RSW_SCAN_STOPPED,
+        .links_only = what == RSW_SCAN_LINKS && storage->flat,
         .settle_ms = options->settle_ms,
         .clock = options->clock,
         .log = options->log,

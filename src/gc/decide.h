@@ -12,10 +12,16 @@ void rsw_decide_options(struct rsw_mark_options *out, const struct rsw_sweep_opt
 int rsw_decide(struct rsw_plan *plan, struct rsw_sweep_result *result, struct rsw_index *index,
                const struct rsw_mark_options *mark, const struct rsw_sweep_options *options,
                struct rsw_error *err);
-/* Reads all of storage: what is in the index by then is what storage has. `stopped`: the registry is. 0, or
- * -1: RSW_EREFUSED if a folder could not be read, or what a scan answers. No transaction may be open. */
+/* Reads storage: what is in the index by then is what storage has. 0, or -1: RSW_EREFUSED if a folder could
+ * not be read, or what a scan answers. No transaction may be open. */
+enum rsw_decide_scan {
+    RSW_SCAN_WHOLE,
+    RSW_SCAN_STOPPED, /* the same, and the registry is stopped */
+    RSW_SCAN_LINKS,   /* what a client can have done unheard; an object store is not asked for more */
+};
 int rsw_decide_scan(struct rsw_index *index, struct rsw_storage *storage,
-                    const struct rsw_sweep_options *options, bool stopped, struct rsw_error *err);
+                    const struct rsw_sweep_options *options, enum rsw_decide_scan what,
+                    struct rsw_error *err);
 
 /* How long a request lives, of the options or by default. */
 int64_t rsw_sweep_settle_ms(const struct rsw_sweep_options *options);

@@ -223,7 +223,7 @@ int rsw_online_drain(struct rsw_online *online, struct rsw_error *err) {
             return -1;
         }
         rsw_log(options->log, RSW_LOG_INFO, "the feed may have missed something: reading storage");
-        if (rsw_decide_scan(online->index, online->storage, options, false, err) != 0) {
+        if (rsw_decide_scan(online->index, online->storage, options, RSW_SCAN_LINKS, err) != 0) {
             return -1;
         }
     }
@@ -246,7 +246,7 @@ static int scan_since_hidden(struct rsw_online *online, const struct rsw_generat
     rsw_txn_abort(&txn);
     return state.scan_seq >= generation->hidden_seq
                ? 0
-               : rsw_decide_scan(online->index, online->storage, online->options, false, err);
+               : rsw_decide_scan(online->index, online->storage, online->options, RSW_SCAN_LINKS, err);
 }
 
 /* ---- the states ---- */

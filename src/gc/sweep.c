@@ -78,7 +78,7 @@ static int begin_offline(struct rsw_online *online, struct rsw_error *err) {
     return rsw_online_undo(online, err) != 0 || rsw_others_give_back(online, err) != 0 ||
                    rsw_folders_mend(online->index, online->storage, err) != 0
                ? -1
-               : rsw_decide_scan(online->index, online->storage, online->options, true, err);
+               : rsw_decide_scan(online->index, online->storage, online->options, RSW_SCAN_STOPPED, err);
 }
 
 static int decide_and_remove(struct rsw_sweep_result *result, struct rsw_online *online,

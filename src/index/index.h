@@ -71,7 +71,7 @@ struct rsw_state {
     int64_t created_ms;
     uint64_t scan_seq;       /* seq at which the last complete scan began; 0: no complete scan yet */
     int64_t scan_started_ms; /* of the last complete scan */
-    int64_t scan_ended_ms;   /* of the last complete scan */
+    int64_t scan_ended_ms;   /* of the last one that listed blobs, too */
     uint64_t gap_seq; /* seq at which the feed last met something it may have missed; a gap is open if it
                          is above scan_seq */
     int64_t gap_ms;

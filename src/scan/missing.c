@@ -45,9 +45,10 @@ static bool is_linked(struct rsw_txn *txn, enum rsw_member_kind kind, uint32_t i
     return false;
 }
 
-static bool is_doubtful(struct rsw_txn *txn, const struct rsw_blob *blob, uint64_t noted) {
+static bool is_doubtful(struct rsw_txn *txn, const struct rsw_blob *blob, const struct rsw_reading *reading,
+                        uint64_t noted) {
     if ((blob->flags & RSW_BLOB_PRESENT) != 0) {
-        return blob->seq <= noted;
+        return reading->blobs_listed && blob->seq <= noted;
     }
     return is_named(txn, blob->id) || is_linked(txn, RSW_LINK, blob->id) ||
            is_linked(txn, RSW_REVISION, blob->id);
@@ -64,7 +65,7 @@ static int gather(struct rsw_reading *reading, struct page *page, uint32_t *at, 
     page->count = 0;
     for (; *at < end && page->count < RSW_READING_PAGE; (*at)++) {
         struct rsw_blob blob;
-        if (rsw_blob_get(txn, *at, &blob) != RSW_FOUND || !is_doubtful(txn, &blob, noted)) {
+        if (rsw_blob_get(txn, *at, &blob) != RSW_FOUND || !is_doubtful(txn, &blob, reading, noted)) {
             continue;
         }
         size_t i = page->count++;

@@ -25,6 +25,7 @@ struct rsw_reading {
     const struct rsw_clock *clock;
     const struct rsw_log *log;
     bool registry_stopped;
+    bool blobs_listed; /* what of them was not seen is not there */
     int64_t settle_ms;
     int64_t
         unchanged_ms; /* tags that storage says are older than this are as the index has them; 0: none is */

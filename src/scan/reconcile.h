@@ -50,8 +50,8 @@ int rsw_settle_signatures(struct rsw_reading *reading, const struct rsw_repo *re
 /* True for a revision that may have schema 1 signatures. Needs a transaction. */
 bool rsw_may_have_signatures(struct rsw_txn *txn, uint32_t revision);
 
-/* Blobs with these ids, first … end - 1: those not seen since `noted`, and those that something names but
- * whose data is missing. */
+/* Blobs with these ids, first … end - 1: those not seen since `noted`, if blobs were listed, and those that
+ * something names but whose data is missing. */
 int rsw_reconcile_blobs(struct rsw_reading *reading, uint32_t first, uint32_t end, uint64_t noted,
                         struct rsw_error *err);
 

@@ -41,6 +41,7 @@ struct scan {
     struct found_repo *repos; /* owned */
     bool blobs_found, repositories_found;
     bool first;         /* there was no complete scan before */
+    bool whole;         /* blobs are listed too */
     uint32_t next_blob; /* for the last step */
     bool finished;
 };
@@ -81,7 +82,10 @@ static void tick(void *arg) {
 static int find_task(void *arg, size_t i, struct rsw_error *err) {
     struct scan *scan = arg;
     if (i == 0) {
-        return rsw_blobs_find(&scan->reading, scan->noted, &scan->folders, &scan->blobs_found, err);
+        scan->blobs_found = true; /* unless a listing says otherwise */
+        return !scan->whole
+                   ? 0
+                   : rsw_blobs_find(&scan->reading, scan->noted, &scan->folders, &scan->blobs_found, err);
     }
     return rsw_repositories_find(&scan->reading, &scan->names, &scan->repositories_found, err);
 }
@@ -239,7 +243,8 @@ static int reconcile_task(void *arg, size_t i, struct rsw_error *err) {
 static int refuse_without_blobs(struct scan *scan, struct rsw_error *err) {
     const struct rsw_reading *reading = &scan->reading;
     uint64_t links = atomic_load(&reading->links) + atomic_load(&reading->revisions);
-    if (links == 0 || atomic_load(&reading->blobs) > 0 || atomic_load(&reading->folders_unread) > 0) {
+    if (!scan->whole || links == 0 || atomic_load(&reading->blobs) > 0 ||
+        atomic_load(&reading->folders_unread) > 0) {
         return 0;
     }
     return rsw_error_set(err, RSW_EREFUSED, 0,
@@ -279,6 +284,8 @@ static int begin(struct scan *scan, struct rsw_error *err) {
         return -1;
     }
     scan->first = state.scan_seq == 0;
+    scan->whole = scan->first || !scan->options->links_only;
+    scan->reading.blobs_listed = scan->whole;
     if (state.storage_url[0] != 0) {
         if (!rsw_storage_is_same(state.storage_url, url)) {
             return rsw_error_set(
@@ -335,7 +342,7 @@ static int finish(struct scan *scan, struct rsw_error *err) {
         if (rsw_state_get(txn, &state) == RSW_FOUND) {
             state.scan_seq = scan->noted;
             state.scan_started_ms = scan->started_ms;
-            state.scan_ended_ms = rsw_clock_now_ms(scan->reading.clock);
+            state.scan_ended_ms = scan->whole ? rsw_clock_now_ms(scan->reading.clock) : state.scan_ended_ms;
             rsw_state_put(txn, &state);
             drop_answered(scan, txn);
         }
@@ -374,6 +381,7 @@ static void fill_result(struct rsw_scan_result *result, struct scan *scan, int r
     result->folders_unread = atomic_load(&reading->folders_unread);
     result->complete = rc == 0 && result->folders_unread == 0;
     result->first = scan->first;
+    result->whole = scan->whole;
     result->elapsed_ms = rsw_monotonic_ms() - scan->began;
     if (result->problems > RSW_PROBLEM_LINES_MAX) {
         rsw_log(reading->log, RSW_LOG_WARNING, "%llu more problems of this kind are not shown",

@@ -243,3 +243,11 @@ requests_of_sweep() {
     soaks_are_clean
     result s3 '.broken == 0 and .failed_for_good == 0 and .left.files == 0'
 }
+
+@test "a soak in a bucket that keeps versions loses nothing, and leaves nothing" {
+    SOAK_SECONDS=30
+    s3_with_versions
+    start_soak versions --cache inmemory --seed 8 --threads 3 --store "$BATS_FILE_TMPDIR/ceph/env" --bucket "$S3_BUCKET/$S3_ROOT"
+    soaks_are_clean
+    result versions '.broken == 0 and .failed_for_good == 0 and .left.files == 0'
+}

@@ -4,6 +4,7 @@
 #include "index/deletion.h"
 #include "index/time.h"
 
+#include <errno.h>
 #include <string.h>
 
 static void what_storage_lost_is_taken_back(void **state) {
@@ -69,6 +70,69 @@ static void of_a_bucket_a_link_of_the_right_size_is_not_read(void **state) {
     assert_int_equal(w->result.problems, 1);
     expect(w, "link app %s present", text(&image.layers[0]));
     expect(w, "link app %s present bad", text(&image.layers[1]));
+}
+
+static void open_gap(struct world *w) {
+    struct rsw_txn *txn = NULL;
+    assert_int_equal(rsw_txn_begin_write(&txn, w->index, &w->err), 0);
+    rsw_state_gap(txn, w->now_ms, "test");
+    assert_int_equal(rsw_txn_commit(&txn, &w->err), 0);
+}
+
+/* Of a gap: what a client did unheard shows in links. Whoever lists blobs here fails. */
+static void a_scan_of_links_finds_what_was_pushed_unheard_and_lists_no_blob(void **state) {
+    struct world *w = *state;
+    struct tree_image gone = tree_image(&w->tree, "app", "gone", "gone", 1);
+    tree_blob_remove(&w->tree, &gone.manifest);
+    w->options.registry_stopped = true; /* so that one look is enough */
+    scan(w);
+    assert_true((blob_of(w, &gone.manifest).flags & RSW_BLOB_GONE) != 0);
+    w->options.registry_stopped = false;
+    w->tree.mtime_ms = w->now_ms;
+    struct tree_image pushed = tree_image(&w->tree, "app", "1", "pushed", 2);
+    tree_image(&w->tree, "app", "gone", "gone", 1); /* byte by byte */
+    struct rsw_digest stray = tree_blob(&w->tree, "nothing links it");
+    w->options.links_only = true;
+    rsw_memory_fail_key(w->storage, RSW_LAYOUT_BLOBS, EIO);
+    scan(w);
+    assert_true(w->result.complete && !w->result.whole);
+    assert_int_equal(w->result.blobs, 0);
+    expect(w, "tag app 1 = %s", text(&pushed.manifest));
+    assert_true((blob_of(w, &pushed.layers[1]).flags & RSW_BLOB_PRESENT) != 0);
+    assert_int_equal(blob_of(w, &gone.manifest).flags & (RSW_BLOB_PRESENT | RSW_BLOB_GONE | RSW_BLOB_PARSED),
+                     RSW_BLOB_PRESENT | RSW_BLOB_PARSED);
+    expect_not(w, "blob %s present", text(&stray));
+    rsw_memory_fail_key(w->storage, RSW_LAYOUT_BLOBS, 0);
+    w->options.links_only = false;
+    scan(w);
+    assert_true(w->result.whole && w->result.appeared == 1);
+    expect_equal_to_fresh_scan(w);
+}
+
+static void a_scan_of_links_closes_a_gap_and_takes_no_blob_for_absent(void **state) {
+    struct world *w = *state;
+    struct tree_image image = tree_image(&w->tree, "app", "1", "seed", 1);
+    scan(w);
+    int64_t ended_ms = state_of(w).scan_ended_ms;
+    tree_blob_remove(&w->tree, &image.layers[0]);
+    open_gap(w);
+    w->now_ms += MINUTE;
+    w->options.links_only = true;
+    scan(w);
+    assert_true(state_of(w).scan_seq >= state_of(w).gap_seq);
+    assert_int_equal(state_of(w).scan_ended_ms, ended_ms); /* of blobs it says nothing */
+    assert_int_equal(w->result.vanished, 0);
+    assert_true((blob_of(w, &image.layers[0]).flags & RSW_BLOB_PRESENT) != 0);
+}
+
+static void a_first_scan_lists_blobs_whatever_it_was_told(void **state) {
+    struct world *w = *state;
+    tree_image(&w->tree, "app", "1", "seed", 1);
+    w->options.links_only = true;
+    scan(w);
+    assert_true(w->result.whole);
+    assert_int_equal(w->result.blobs, 3);
+    expect_equal_to_fresh_scan(w);
 }
 
 static void a_link_that_came_back_is_present_again(void **state) {
@@ -233,13 +297,6 @@ static int left_after_scan(struct world *w) {
            (rsw_forgotten_get(txn, &objects[1]) == RSW_FOUND);
 }
 
-static void open_gap(struct world *w) {
-    struct rsw_txn *txn = NULL;
-    assert_int_equal(rsw_txn_begin_write(&txn, w->index, &w->err), 0);
-    rsw_state_gap(txn, w->now_ms, "test");
-    assert_int_equal(rsw_txn_commit(&txn, &w->err), 0);
-}
-
 static struct tree_image image_of(struct world *w, int64_t mtime_ms) {
     w->tree.mtime_ms = mtime_ms;
     struct tree_image image = tree_image(&w->tree, "app", "1", "seed", 1);
@@ -317,6 +374,10 @@ int main(void) {
         test_everywhere(what_the_index_missed_is_added),
         test_in(of_a_bucket_what_was_not_written_since_the_last_scan_is_not_read_again, in_flat_memory),
         test_in(of_a_bucket_a_link_of_the_right_size_is_not_read, in_flat_memory),
+        test_in(a_scan_of_links_finds_what_was_pushed_unheard_and_lists_no_blob, in_memory),
+        test_in(a_scan_of_links_finds_what_was_pushed_unheard_and_lists_no_blob, in_flat_memory),
+        test_everywhere(a_scan_of_links_closes_a_gap_and_takes_no_blob_for_absent),
+        test_everywhere(a_first_scan_lists_blobs_whatever_it_was_told),
         test_everywhere(a_link_that_came_back_is_present_again),
         test_everywhere(a_repository_that_went_away_is_no_longer_there),
         test_everywhere(a_signature_that_went_away_is_dropped),
