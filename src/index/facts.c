@@ -178,3 +178,11 @@ void rsw_fact_blob_absent(struct rsw_txn *txn, uint32_t blob_id, uint64_t looked
     }
     rsw_blob_put(txn, &blob);
 }
+
+void rsw_fact_blob_unknown(struct rsw_txn *txn, uint32_t blob_id) {
+    struct rsw_blob blob;
+    if (rsw_blob_get(txn, blob_id, &blob) == RSW_FOUND && (blob.flags & RSW_BLOB_GONE) != 0) {
+        blob.flags &= ~(unsigned)RSW_BLOB_GONE;
+        rsw_blob_put(txn, &blob);
+    }
+}

@@ -37,5 +37,7 @@ void rsw_fact_member_absent(struct rsw_txn *txn, enum rsw_member_kind kind, uint
  * since when. `final`: the registry is stopped, or this is the second look a settle later: sets GONE on one
  * wanted as a manifest. */
 void rsw_fact_blob_absent(struct rsw_txn *txn, uint32_t blob_id, uint64_t looked, int64_t now_ms, bool final);
+/* Storage was asked and could not tell: clears GONE, for a lookup that failed is no absence. */
+void rsw_fact_blob_unknown(struct rsw_txn *txn, uint32_t blob_id);
 
 #endif

@@ -218,6 +218,10 @@ void rsw_apply_manifest(struct rsw_txn *txn, const struct rsw_seen_manifest *see
     uint32_t id;
     switch (seen->state) {
     case RSW_MANIFEST_FAILED:
+        id = rsw_blob_intern(txn, &seen->digest, apply->now_ms);
+        if (id != 0) {
+            rsw_fact_blob_unknown(txn, id);
+        }
         break;
     case RSW_MANIFEST_ABSENT:
         id = rsw_blob_intern(txn, &seen->digest, apply->now_ms);

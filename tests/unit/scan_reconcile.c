@@ -109,6 +109,23 @@ static void a_scan_of_links_finds_what_was_pushed_unheard_and_lists_no_blob(void
     expect_equal_to_fresh_scan(w);
 }
 
+/* It may have been pushed again since; nobody can tell. */
+static void a_manifest_that_cannot_be_read_is_not_certainly_gone(void **state) {
+    struct world *w = *state;
+    char key[RSW_KEY_MAX];
+    struct tree_image image = tree_image(&w->tree, "app", "1", "seed", 1);
+    tree_blob_remove(&w->tree, &image.manifest);
+    w->options.registry_stopped = true; /* so that one look is enough */
+    scan(w);
+    assert_true((blob_of(w, &image.manifest).flags & RSW_BLOB_GONE) != 0);
+    tree_image(&w->tree, "app", "1", "seed", 1);
+    rsw_memory_fail_key(w->storage, rsw_key_blob(key, &image.manifest), EACCES);
+    w->options.registry_stopped = false;
+    w->options.links_only = true;
+    scan(w);
+    assert_int_equal(blob_of(w, &image.manifest).flags & RSW_BLOB_GONE, 0);
+}
+
 static void a_scan_of_links_closes_a_gap_and_takes_no_blob_for_absent(void **state) {
     struct world *w = *state;
     struct tree_image image = tree_image(&w->tree, "app", "1", "seed", 1);
@@ -376,6 +393,8 @@ int main(void) {
         test_in(of_a_bucket_a_link_of_the_right_size_is_not_read, in_flat_memory),
         test_in(a_scan_of_links_finds_what_was_pushed_unheard_and_lists_no_blob, in_memory),
         test_in(a_scan_of_links_finds_what_was_pushed_unheard_and_lists_no_blob, in_flat_memory),
+        test_in(a_manifest_that_cannot_be_read_is_not_certainly_gone, in_memory),
+        test_in(a_manifest_that_cannot_be_read_is_not_certainly_gone, in_flat_memory),
         test_everywhere(a_scan_of_links_closes_a_gap_and_takes_no_blob_for_absent),
         test_everywhere(a_first_scan_lists_blobs_whatever_it_was_told),
         test_everywhere(a_link_that_came_back_is_present_again),
