@@ -31,6 +31,7 @@ struct rsw_run {
     struct rsw_sweep_result *result;
     struct rsw_generation generation;
     int64_t begun_ms; /* by rsw_monotonic_ms */
+    bool late;        /* out: storage may carry out a removal yet (storage.h) */
 };
 
 /* Writes the plan as a generation, condemned, and abandons earlier ones that did not come to their end. Needs

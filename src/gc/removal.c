@@ -347,6 +347,7 @@ static int remove_keys(struct rsw_removal_batch *batch, struct rsw_storage *stor
         rsw_storage_remove(storage, removals, count);
         for (size_t i = 0; i < count; i++) {
             answer(&batch->items[owners[i]], removals[i].answer, removals[i].errnum);
+            batch->late |= removals[i].late;
         }
     }
     free(removals);

@@ -40,6 +40,7 @@ struct rsw_removal_batch {
     struct rsw_removal_item items[RSW_BATCH_MAX];
     size_t count;
     size_t limit; /* of count, when it is loaded: RSW_BATCH_MAX, or fewer */
+    bool late;    /* storage may carry out a removal yet (storage.h), of this batch or one before */
     char *keys;   /* owned: keys to remove, each with its NUL */
     size_t keys_len, keys_room;
     struct rsw_removal_key {

@@ -18,6 +18,7 @@
 #include <time.h>
 
 #define LEASE_PAUSE_MS 1000
+#define WAIT_STEP_MS 200
 
 static bool is_stopped(const struct rsw_sweep_options *options) {
     return options->stopped != NULL && options->stopped(options->arg);
@@ -26,6 +27,13 @@ static bool is_stopped(const struct rsw_sweep_options *options) {
 static void pause_ms(int64_t ms) {
     struct timespec time = {ms / 1000, ms % 1000 * 1000000};
     nanosleep(&time, NULL);
+}
+
+static void tell_wait(const struct rsw_online *online, int64_t wait_ms) {
+    struct rsw_sweep_progress progress = {.phase = "waiting", .wait_ms = wait_ms};
+    if (online->options->progress != NULL) {
+        online->options->progress(online->options->arg, &progress);
+    }
 }
 
 /* Under the lock. Where another regsweep, on another index, has it, we wait until we know whether that one
@@ -81,6 +89,30 @@ static int begin_offline(struct rsw_online *online, struct rsw_error *err) {
                : rsw_decide_scan(online->index, online->storage, online->options, RSW_SCAN_STOPPED, err);
 }
 
+/* Whoever has the registry started and pushes the same again before the store has carried out a deletion that
+ * it never answered loses it. Where versions are deleted, no other than ours. */
+static int outlast_removals(const struct rsw_online *online, struct rsw_error *err) {
+    char text[32];
+    int64_t settle_ms = rsw_sweep_settle_ms(online->options);
+    int64_t until_ms = rsw_monotonic_ms() + settle_ms;
+    rsw_log(online->options->log, RSW_LOG_WARNING,
+            "a deletion was not answered, and the store may carry it out for %s yet: waiting so long; the "
+            "registry must not be started before",
+            rsw_duration_format(settle_ms, text, sizeof text));
+    for (int64_t left_ms; (left_ms = until_ms - rsw_monotonic_ms()) > 0;) {
+        if (is_stopped(online->options)) {
+            return rsw_error_set(
+                err, RSW_ESTOPPED, 0,
+                "stopped; do not start the registry for another %s: the store may carry out a "
+                "deletion until then",
+                rsw_duration_format(left_ms, text, sizeof text));
+        }
+        tell_wait(online, left_ms);
+        pause_ms(left_ms < WAIT_STEP_MS ? left_ms : WAIT_STEP_MS);
+    }
+    return 0;
+}
+
 static int decide_and_remove(struct rsw_sweep_result *result, struct rsw_online *online,
                              struct rsw_error *err) {
     struct rsw_index *index = online->index;
@@ -105,8 +137,11 @@ static int decide_and_remove(struct rsw_sweep_result *result, struct rsw_online 
         0) {
         return -1;
     }
-    return remove_planned(&run, &plan, &mark, err) == 0 &&
-                   rsw_old_versions_purge(result, index, storage, online->audit, options, err) == 0
+    int rc = remove_planned(&run, &plan, &mark, err);
+    if (run.late && !storage->versions && outlast_removals(online, rc == 0 ? err : NULL) != 0) {
+        return -1;
+    }
+    return rc == 0 && rsw_old_versions_purge(result, index, storage, online->audit, options, err) == 0
                ? tell_failed(result, err)
                : -1;
 }
@@ -132,7 +167,6 @@ static int sweep_offline(struct rsw_sweep_result *result, struct rsw_index *inde
 
 #define BUSY_PAUSE_MS 200
 #define BUSY_MAX_MS 10000 /* serve works on a generation for so long at most, as a rule */
-#define WAIT_STEP_MS 200
 
 /* serve takes it as well, for as long as it works on a generation. */
 static int take_lock(struct rsw_lock *lock, const struct rsw_online *online, struct rsw_error *err) {
@@ -204,13 +238,6 @@ static int advance(struct rsw_online *online, int64_t *left_ms, struct rsw_error
                    rsw_online_settle_lease(online->index, options.lease, err) == 0
                ? 0
                : -1;
-}
-
-static void tell_wait(const struct rsw_online *online, int64_t wait_ms) {
-    struct rsw_sweep_progress progress = {.phase = "waiting", .wait_ms = wait_ms};
-    if (online->options->progress != NULL) {
-        online->options->progress(online->options->arg, &progress);
-    }
 }
 
 /* Until the generation that was begun, or was in the way, is purged. The lock is free while it waits. */

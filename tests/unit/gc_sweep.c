@@ -261,6 +261,42 @@ static void confirm_without_offline_is_refused(void **state) {
     expect_refused(r, RSW_EREFUSED);
 }
 
+/* Nobody may start the registry and push the same again before. */
+static void a_deletion_without_an_answer_is_outlasted(void **state) {
+    struct registry *r = *state;
+    put_what_stays(&r->tree);
+    put_what_goes(&r->tree);
+    scan_registry(r);
+    r->late = true;
+    r->options.settle_ms = 300;
+    int64_t began_ms = rsw_monotonic_ms();
+    sweep_well(r);
+    bool waited = rsw_monotonic_ms() - began_ms >= 300;
+    assert_int_equal(waited, r->backend == IN_STORE); /* a version that is deleted late is ours */
+}
+
+static bool waits(void *arg) {
+    return ((struct registry *)arg)->calls > 0;
+}
+
+static void note_waiting(void *arg, const struct rsw_sweep_progress *progress) {
+    ((struct registry *)arg)->calls += progress->wait_ms > 0;
+}
+
+static void who_is_stopped_then_says_when_the_registry_may_start(void **state) {
+    struct registry *r = *state;
+    put_what_goes(&r->tree);
+    scan_registry(r);
+    r->late = true;
+    r->options.settle_ms = 10 * 60 * 1000;
+    r->options.progress = note_waiting;
+    r->options.stopped = waits;
+    r->options.arg = r;
+    assert_int_equal(sweep(r), -1);
+    assert_int_equal(r->err.code, RSW_ESTOPPED);
+    assert_non_null(strstr(r->err.message, "do not start the registry for another "));
+}
+
 static void confirm_without_an_audit_file_is_refused(void **state) {
     struct registry *r = *state;
     put_what_goes(&r->tree);
@@ -595,6 +631,9 @@ int main(void) {
         in_both(strange_files_in_a_repository_that_goes_stay_and_keep_it),
         in_both(a_dry_run_without_a_complete_scan_is_refused),
         in_both(confirm_without_offline_is_refused),
+        in_backend(a_deletion_without_an_answer_is_outlasted, in_store),
+        in_backend(a_deletion_without_an_answer_is_outlasted, with_versions),
+        in_backend(who_is_stopped_then_says_when_the_registry_may_start, in_store),
         in_both(confirm_without_an_audit_file_is_refused),
         in_both(a_sweep_beside_another_sweep_is_refused),
         in_both(a_sweep_beside_a_scan_is_refused),
