@@ -264,7 +264,9 @@ static bool can_go_yet(const struct rsw_online *online) {
 
 static int wait_for_owner(struct rsw_online *online, struct rsw_error *err) {
     const struct rsw_sweep_options *options = online->options;
-    int64_t until_ms = rsw_monotonic_ms() + rsw_sweep_settle_ms(options);
+    int64_t settle_ms = rsw_sweep_settle_ms(options);
+    int64_t sent_ms = settle_ms < RSW_REMOVAL_SENT_MS ? settle_ms : RSW_REMOVAL_SENT_MS; /* after its lease */
+    int64_t until_ms = rsw_monotonic_ms() + settle_ms + sent_ms;
     const struct timespec pause = {0, PAUSE_MS * 1000000};
     while (rsw_monotonic_ms() < until_ms) {
         if (rsw_sweep_go_on(options, err) != 0) {

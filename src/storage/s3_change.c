@@ -26,16 +26,28 @@ static struct rsw_s3_request write_of(const char *key, const void *bytes, size_t
                                    .body_len = len};
 }
 
+/* Looked at before each try: somebody else may have been quicker. True: it may be tried again. */
+static bool try_to_write(struct rsw_s3 *s3, struct rsw_write *write) {
+    struct rsw_look look = {.key = write->key};
+    rsw_s3_look(&s3->base, &look, 1);
+    write->errnum = errnum_of_look(&look);
+    if (write->errnum != 0) {
+        return false;
+    }
+    struct rsw_s3_request request = write_of(write->key, write->bytes, write->len);
+    request.once = true;
+    rsw_s3_send_owned(s3, &request, 1);
+    rsw_buf_release(&request.bytes);
+    write->errnum = request.errnum;
+    return request.again;
+}
+
 void rsw_s3_write(struct rsw_storage *storage, struct rsw_write *writes, size_t count) {
+    struct rsw_s3 *s3 = (struct rsw_s3 *)storage;
     for (size_t i = 0; i < count; i++) {
-        struct rsw_look look = {.key = writes[i].key};
-        rsw_s3_look(storage, &look, 1);
-        writes[i].errnum = errnum_of_look(&look);
-        if (writes[i].errnum == 0) {
-            struct rsw_s3_request request = write_of(writes[i].key, writes[i].bytes, writes[i].len);
-            rsw_s3_send_owned((struct rsw_s3 *)storage, &request, 1);
-            rsw_buf_release(&request.bytes);
-            writes[i].errnum = request.errnum;
+        unsigned attempt = 1;
+        while (try_to_write(s3, &writes[i]) && attempt < s3->tries) {
+            rsw_s3_pause(s3, attempt++);
         }
         writes[i].answer = writes[i].errnum == 0 ? RSW_FOUND : RSW_FAILED;
     }

@@ -177,6 +177,7 @@ static int fill(struct rsw_s3 *s3, const char *url, const struct rsw_s3_options 
     s3->insecure = options->insecure;
     s3->tries = TRIES;
     s3->pause_ms = PAUSE_MS;
+    s3->removal_ms = RSW_REMOVAL_SENT_MS;
     s3->copy_max = COPY_MAX;
     s3->part_size = PART_SIZE;
     if (take_url(s3, url, err) != 0 || take_region(s3, options, err) != 0 ||
@@ -221,10 +222,11 @@ static int try_it(struct rsw_s3 *s3, struct rsw_error *err) {
         ahead_ms > 0 ? "ahead of" : "behind");
 }
 
-void rsw_s3_set_patience(struct rsw_storage *storage, unsigned tries, int64_t pause_ms) {
+void rsw_s3_set_patience(struct rsw_storage *storage, unsigned tries, int64_t pause_ms, int64_t removal_ms) {
     struct rsw_s3 *s3 = (struct rsw_s3 *)storage;
     s3->tries = tries;
     s3->pause_ms = pause_ms;
+    s3->removal_ms = removal_ms;
 }
 
 int rsw_storage_open_s3(struct rsw_storage **out, const char *url, const struct rsw_s3_options *options,

@@ -1,6 +1,7 @@
 /* Deleting: up to a thousand keys or versions a request, each with its own answer. */
 #include "storage/s3.h"
 
+#include "util/clock.h"
 #include "util/crypto.h"
 
 #include <stdio.h>
@@ -124,7 +125,7 @@ static void take_answer(struct batch *batch, int errnum, bool late) {
 /* ---- the whole ---- */
 
 /* Up to BATCHES requests, at once. */
-static void send_batches(struct rsw_s3 *s3, struct rsw_s3_victim *victims, size_t count) {
+static void send_batches(struct rsw_s3 *s3, struct rsw_s3_victim *victims, size_t count, int64_t until_ms) {
     struct batch batches[BATCHES];
     struct rsw_s3_request requests[BATCHES];
     size_t made = 0;
@@ -144,6 +145,7 @@ static void send_batches(struct rsw_s3 *s3, struct rsw_s3_victim *victims, size_
                                                    .body = batch->body.data,
                                                    .body_len = batch->body.len,
                                                    .expected = RSW_S3_DELETED,
+                                                   .until_ms = until_ms,
                                                    .object = on_object,
                                                    .arg = batch};
     }
@@ -169,15 +171,19 @@ static size_t gather_unanswered(struct rsw_s3_victim *victims, size_t count) {
 }
 
 void rsw_s3_delete(struct rsw_s3 *s3, struct rsw_s3_victim *victims, size_t count) {
+    int64_t until_ms = rsw_monotonic_ms() + s3->removal_ms;
     for (unsigned attempt = 0; count > 0 && attempt < s3->tries; attempt++) {
         if (attempt > 0) {
             rsw_s3_pause(s3, attempt);
+        }
+        if (attempt > 0 && rsw_monotonic_ms() > until_ms) {
+            break;
         }
         qsort(victims, count, sizeof *victims, compare);
         for (size_t at = 0; at < count; at += BATCHES * RSW_S3_KEYS_MAX) {
             size_t left = count - at;
             send_batches(s3, victims + at,
-                         left < BATCHES * RSW_S3_KEYS_MAX ? left : BATCHES * RSW_S3_KEYS_MAX);
+                         left < BATCHES * RSW_S3_KEYS_MAX ? left : BATCHES * RSW_S3_KEYS_MAX, until_ms);
         }
         count = gather_unanswered(victims, count);
     }

@@ -309,6 +309,10 @@ void rsw_s3_pause(const struct rsw_s3 *s3, unsigned attempt) {
     nanosleep(&time, NULL);
 }
 
+static bool is_over(const struct rsw_s3_request *request) {
+    return request->once || (request->until_ms != 0 && rsw_monotonic_ms() > request->until_ms);
+}
+
 void rsw_s3_send(struct rsw_s3 *s3, struct rsw_s3_request *requests, size_t count) {
     size_t left = count;
     for (size_t i = 0; i < count; i++) {
@@ -317,6 +321,9 @@ void rsw_s3_send(struct rsw_s3 *s3, struct rsw_s3_request *requests, size_t coun
     for (unsigned attempt = 0; left > 0 && attempt < s3->tries; attempt++) {
         if (attempt > 0) {
             rsw_s3_pause(s3, attempt);
+        }
+        if (attempt > 0 && is_over(&requests[0])) {
+            break;
         }
         ask(s3, requests, count);
         bool slower = false;

@@ -90,6 +90,10 @@ struct rsw_read {
     struct rsw_buf content; /* starts as RSW_BUF_INIT; the caller releases it */
 };
 
+/* A removal that an object store does not answer is sent again for so long, and not later: whoever it was for
+ * may have lost the right to it by then. */
+#define RSW_REMOVAL_SENT_MS (30 * INT64_C(1000))
+
 struct rsw_removal {
     const char *key; /* a file; what is none stays: RSW_FAILED with EISDIR, ELOOP or ENXIO */
     int answer; /* RSW_FOUND: removed; RSW_ABSENT: was gone already, as far as storage tells (S3 does not, and
@@ -308,8 +312,9 @@ void rsw_storage_survey(struct rsw_storage *storage, struct rsw_survey *surveys,
 int rsw_storage_open_fs(struct rsw_storage **out, const char *root, struct rsw_error *err);
 int rsw_storage_open_memory(struct rsw_storage **out, struct rsw_error *err);
 
-/* For tests, S3 only: how often a request is made, and the pause before the second time. */
-void rsw_s3_set_patience(struct rsw_storage *storage, unsigned tries, int64_t pause_ms);
+/* For tests, S3 only: how often a request is made, the pause before the second time, and how long a removal
+ * is tried again. */
+void rsw_s3_set_patience(struct rsw_storage *storage, unsigned tries, int64_t pause_ms, int64_t removal_ms);
 
 /* For tests, memory backend only: puts or replaces a file; makes a key answer RSW_FAILED with `errnum`
  * (0: normal again; in a listing a directory under this key is one that cannot be read); fails request

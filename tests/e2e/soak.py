@@ -266,7 +266,7 @@ class Soak:
         """Deletes everything by API; two generations later only the fence's object may be left. What is left besides."""
         worker = Worker(self, "last")
         for repo in REPOSITORIES:
-            for digest in self.ledger.manifests(repo):
+            for digest in sorted(set(self.ledger.manifests(repo)) | self.revisions(repo)):
                 worker.delete_manifest(repo, digest)
             self.delete_dangling_tags(repo)
         time.sleep(2.1)  # grace
@@ -280,6 +280,11 @@ class Soak:
             self.regsweep("scan", "--index", self.index, "--storage", self.storage.url, "--quiet")
             self.sweep_whole(1)
         return self.left()
+
+    def revisions(self, repo):
+        """Also those whose PUT a registry was killed over, which nobody was told of."""
+        folder = f"docker/registry/v2/repositories/{repo}/_manifests/revisions"
+        return {":".join(key.split("/")[-3:-1]) for key in self.storage.keys(folder) if key.endswith("/link") and "/signatures/" not in key}
 
     def delete_dangling_tags(self, repo):
         """2.8 deletes no tag by name: what a deletion that overlapped a push left gets an image first, which goes with

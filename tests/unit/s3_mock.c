@@ -98,7 +98,7 @@ int s3_mock_setup(void **state) {
     if (rsw_storage_open_s3(&mock->storage, "s3://bucket/root/", &options, &err) != 0) {
         fail_msg("%s", err.message);
     }
-    rsw_s3_set_patience(mock->storage, 3, 1);
+    rsw_s3_set_patience(mock->storage, 3, 1, RSW_REMOVAL_SENT_MS);
     *state = mock;
     return 0;
 }

@@ -237,11 +237,45 @@ static void a_removal_that_got_no_answer_at_first_may_come_late(void **state) {
     assert_false(removal.late);
 }
 
+#define FREE ANSWER("404 Not Found", ERROR("NoSuchKey"))
+
+/* Somebody else may have the lease by then. */
+static void a_removal_is_not_sent_again_for_long(void **state) {
+    struct s3_mock *mock = *state;
+    struct rsw_removal removal = {.key = "a"};
+    rsw_s3_set_patience(mock->storage, 10000, 10, 200);
+    SCRIPT(mock, "");
+    int64_t began_ms = rsw_monotonic_ms();
+    rsw_storage_remove(mock->storage, &removal, 1);
+    assert_int_equal(removal.answer, RSW_FAILED);
+    assert_true(removal.late);
+    assert_true(rsw_monotonic_ms() - began_ms < 20000); /* ten thousand tries take minutes */
+    SCRIPT(mock, DELETED(STAYS("a", "SlowDown")));
+    rsw_storage_remove(mock->storage, &removal, 1);
+    assert_int_equal(removal.answer, RSW_FAILED);
+    assert_true(mock->count > 1 && mock->count < 1000);
+}
+
+/* Where the store knows no condition, nothing else keeps a second try from what another has written. */
+static void a_write_that_got_no_answer_is_looked_at_before_it_is_tried_again(void **state) {
+    struct s3_mock *mock = *state;
+    struct rsw_write write = {.key = "a", .bytes = "ours", .len = 4};
+    SCRIPT(mock, FREE, SLOW_DOWN, OK(""));
+    rsw_storage_write(mock->storage, &write, 1);
+    assert_int_equal(write.answer, RSW_FAILED);
+    assert_int_equal(write.errnum, EEXIST);
+    assert_int_equal(mock->count, 3);
+    s3_mock_asked(mock, 1, "PUT ");
+    SCRIPT(mock, FREE, SLOW_DOWN, FREE, OK(""));
+    rsw_storage_write(mock->storage, &write, 1);
+    assert_int_equal(write.answer, RSW_FOUND);
+    assert_int_equal(mock->count, 4);
+}
+
 /* ---- copies ---- */
 
 #define PART(range, body)                                                                                    \
     "HTTP/1.1 206 Partial Content\r\nConnection: close\r\nContent-Range: bytes " range "\r\n\r\n" body
-#define FREE ANSWER("404 Not Found", ERROR("NoSuchKey"))
 
 static struct rsw_move copy_one(struct s3_mock *mock) {
     struct rsw_move copy = {.from = "a", .to = "b"};
@@ -590,6 +624,8 @@ int main(void) {
         TEST(each_key_of_a_removal_has_its_own_answer),
         TEST(what_the_answer_does_not_name_is_not_taken_for_removed),
         TEST(a_removal_that_got_no_answer_at_first_may_come_late),
+        TEST(a_removal_is_not_sent_again_for_long),
+        TEST(a_write_that_got_no_answer_is_looked_at_before_it_is_tried_again),
         TEST(a_copy_that_fails_after_its_200_failed),
         TEST(a_small_copy_overwrites_nothing_and_is_for_the_buckets_owner),
         TEST(where_nothing_can_be_said_of_owners_it_is_left_out),
