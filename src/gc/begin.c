@@ -43,7 +43,7 @@ static int scan_after_others(struct rsw_online *online, struct rsw_error *err) {
         return -1;
     }
     rsw_txn_abort(&txn);
-    if (state.gap_seq <= state.scan_seq || strcmp(state.gap_reason, RSW_LEASE_GAP) != 0) {
+    if (!rsw_state_lacks_blobs(&state)) {
         return 0;
     }
     rsw_log(online->options->log, RSW_LOG_INFO, RSW_LEASE_GAP ": reading it");

@@ -25,7 +25,6 @@
 #define RSW_LEASE_LEAST_MS (60 * INT64_C(1000))
 
 /* Reason of the gap that begins where we take over from another index. */
-#define RSW_LEASE_GAP "another regsweep has swept this storage"
 
 struct rsw_lease_options {
     struct rsw_index *index; /* NULL, in tests: no gap is written down */

@@ -96,6 +96,10 @@ struct rsw_state {
 int rsw_index_identity(struct rsw_index *index, char out[RSW_IDENTITY_MAX], struct rsw_error *err);
 int rsw_state_get(struct rsw_txn *txn, struct rsw_state *out); /* RSW_FOUND or RSW_FAILED */
 void rsw_state_put(struct rsw_txn *txn, const struct rsw_state *state);
+/* A gap for which blobs may be missing as well: only a scan that lists them closes it, so a later reason does
+ * not take its place before. */
+#define RSW_LEASE_GAP "another regsweep has swept this storage"
+bool rsw_state_lacks_blobs(const struct rsw_state *state); /* such a gap is open */
 /* Records a gap at this transaction's seq. */
 void rsw_state_gap(struct rsw_txn *txn, int64_t now_ms, const char *reason);
 /* The same, in a transaction of its own. 0 or -1. */

@@ -114,11 +114,16 @@ void rsw_state_put(struct rsw_txn *txn, const struct rsw_state *state) {
     rsw_value_put(txn, RSW_T_META, &key, value, RSW_V_STATE_TEXT + reason + url);
 }
 
+bool rsw_state_lacks_blobs(const struct rsw_state *state) {
+    return state->gap_seq > state->scan_seq && strcmp(state->gap_reason, RSW_LEASE_GAP) == 0;
+}
+
 void rsw_state_gap(struct rsw_txn *txn, int64_t now_ms, const char *reason) {
     struct rsw_state state;
     if (rsw_state_get(txn, &state) != RSW_FOUND) {
         return;
     }
+    reason = rsw_state_lacks_blobs(&state) ? RSW_LEASE_GAP : reason;
     state.gap_seq = rsw_txn_seq(txn);
     state.gap_ms = now_ms;
     rsw_text_out(state.gap_reason, sizeof state.gap_reason, (const uint8_t *)reason, strlen(reason));

@@ -284,7 +284,7 @@ static int begin(struct scan *scan, struct rsw_error *err) {
         return -1;
     }
     scan->first = state.scan_seq == 0;
-    scan->whole = scan->first || !scan->options->links_only;
+    scan->whole = scan->first || rsw_state_lacks_blobs(&state) || !scan->options->links_only;
     scan->reading.blobs_listed = scan->whole;
     if (state.storage_url[0] != 0) {
         if (!rsw_storage_is_same(state.storage_url, url)) {

@@ -158,7 +158,7 @@ struct rsw_s3_victim {
 };
 /* Any number, by the thousand; each has its answer when this returns. */
 void rsw_s3_delete(struct rsw_s3 *s3, struct rsw_s3_victim *victims, size_t count);
-/* The two kinds of rsw_s3_remove: keys alone, or with all versions that they have (s3_erase.c). */
+/* The two kinds of rsw_s3_remove: keys alone, or with all versions that they have (s3_versions.c). */
 void rsw_s3_remove_keys(struct rsw_s3 *s3, struct rsw_removal *removals, size_t count);
 void rsw_s3_remove_versions(struct rsw_s3 *s3, struct rsw_removal *removals, size_t count);
 

@@ -142,6 +142,23 @@ static void a_scan_of_links_closes_a_gap_and_takes_no_blob_for_absent(void **sta
     assert_true((blob_of(w, &image.layers[0]).flags & RSW_BLOB_PRESENT) != 0);
 }
 
+/* Whatever else was missed since. */
+static void what_another_regsweep_has_taken_only_a_whole_scan_tells(void **state) {
+    struct world *w = *state;
+    struct tree_image image = tree_image(&w->tree, "app", "1", "seed", 1);
+    scan(w);
+    tree_blob_remove(&w->tree, &image.layers[0]);
+    assert_int_equal(rsw_index_gap(w->index, w->now_ms, RSW_LEASE_GAP, &w->err), 0);
+    open_gap(w);
+    w->options.links_only = true;
+    scan(w);
+    assert_true(w->result.whole);
+    assert_int_equal(blob_of(w, &image.layers[0]).flags & RSW_BLOB_PRESENT, 0);
+    open_gap(w);
+    scan(w);
+    assert_false(w->result.whole);
+}
+
 static void a_first_scan_lists_blobs_whatever_it_was_told(void **state) {
     struct world *w = *state;
     tree_image(&w->tree, "app", "1", "seed", 1);
@@ -396,6 +413,7 @@ int main(void) {
         test_in(a_manifest_that_cannot_be_read_is_not_certainly_gone, in_memory),
         test_in(a_manifest_that_cannot_be_read_is_not_certainly_gone, in_flat_memory),
         test_everywhere(a_scan_of_links_closes_a_gap_and_takes_no_blob_for_absent),
+        test_everywhere(what_another_regsweep_has_taken_only_a_whole_scan_tells),
         test_everywhere(a_first_scan_lists_blobs_whatever_it_was_told),
         test_everywhere(a_link_that_came_back_is_present_again),
         test_everywhere(a_repository_that_went_away_is_no_longer_there),
