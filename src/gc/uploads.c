@@ -106,11 +106,12 @@ static bool is_old(void *arg, const char *key, int64_t begun_ms) {
     struct calling *calling = arg;
     struct rsw_path path;
     rsw_path_parse(&path, key);
-    bool ours = strncmp(key, RSW_QUARANTINE "/", strlen(RSW_QUARANTINE "/")) == 0;
-    if (begun_ms >= calling->before_ms || calling->rc != 0 || !(ours || path.place == RSW_PLACE_UPLOAD)) {
+    bool copied = path.place == RSW_PLACE_BLOB_DATA || /* by the registry from an upload, or by us */
+                  strncmp(key, RSW_QUARANTINE "/", strlen(RSW_QUARANTINE "/")) == 0;
+    if (begun_ms >= calling->before_ms || calling->rc != 0 || !(copied || path.place == RSW_PLACE_UPLOAD)) {
         return false;
     }
-    calling->rc = ours ? 0 : note(calling, &path);
+    calling->rc = copied ? 0 : note(calling, &path);
     return calling->rc == 0;
 }
 

@@ -185,8 +185,8 @@ void rsw_s3_note(struct rsw_storage *storage, struct rsw_hiding *hidings, size_t
 void rsw_s3_hide(struct rsw_storage *storage, struct rsw_hiding *hidings, size_t count);
 void rsw_s3_show(struct rsw_storage *storage, struct rsw_hiding *hidings, size_t count);
 void rsw_s3_drop(struct rsw_storage *storage, struct rsw_hiding *hidings, size_t count);
-/* Sets storage->versions: whether files are hidden and removed by their versions. */
-void rsw_s3_ask_versions(struct rsw_s3 *s3);
+/* Sets storage->versions: whether files are hidden and removed by their versions. 0, or -1: nobody knows. */
+int rsw_s3_ask_versions(struct rsw_s3 *s3, struct rsw_error *err);
 
 /* RSW_ABSENT only for ENOENT. */
 static inline int rsw_s3_answer_of(int errnum) {

@@ -166,13 +166,26 @@ static void note_old(void *arg, const struct rsw_store_rule *rule) {
     old->move |= rule->old_moves && of_blobs;
 }
 
-/* A bucket that does not tell, or keeps no versions any more, is swept by copies, as one without is. */
-void rsw_s3_ask_versions(struct rsw_s3 *s3) {
+/* A bucket of which the store says that we may not know, or that it knows no such thing, or that keeps no
+ * versions any more, is swept by copies, as one without is. */
+static int keeps_versions(struct rsw_s3 *s3, struct rsw_buf *said, struct rsw_error *err) {
+    struct rsw_s3_request request = {.method = "GET", .query = "versioning=", .max = ANSWER_MAX};
+    rsw_s3_send(s3, &request, 1);
+    *said = request.bytes;
+    if (request.errnum != 0 && request.again) {
+        rsw_s3_fail(s3, &request, "ask for the versions of", "", err);
+        return RSW_FAILED;
+    }
+    return request.errnum == 0 && is_enabled(said, "Status") ? RSW_FOUND : RSW_ABSENT;
+}
+
+int rsw_s3_ask_versions(struct rsw_s3 *s3, struct rsw_error *err) {
     RSW_AUTO_BUF bytes = RSW_BUF_INIT;
     struct old_rules old = {.go = false};
     struct rsw_store_habits habits = {.rule = note_old, .arg = &old};
-    if (ask(s3, "versioning=", "", &bytes) != RSW_FOUND || !is_enabled(&bytes, "Status")) {
-        return;
+    int keeps = keeps_versions(s3, &bytes, err);
+    if (keeps != RSW_FOUND) {
+        return keeps == RSW_ABSENT ? 0 : -1;
     }
     int rules = ask_rules(s3, &habits);
     if (is_enabled(&bytes, "MfaDelete") || ask_lock(s3) == RSW_FOUND) {
@@ -193,6 +206,7 @@ void rsw_s3_ask_versions(struct rsw_s3 *s3) {
     } else {
         s3->base.versions = !old.go;
     }
+    return 0;
 }
 
 /* Without them a deletion by key, or of the version "null", is for good. */

@@ -210,8 +210,7 @@ static int try_it(struct rsw_s3 *s3, struct rsw_error *err) {
     }
     int64_t ahead_ms = atomic_load(&s3->io.ahead_ms);
     if (ahead_ms >= -SKEW_MAX_MS && ahead_ms <= SKEW_MAX_MS) {
-        rsw_s3_ask_versions(s3);
-        return 0;
+        return rsw_s3_ask_versions(s3, err);
     }
     return rsw_error_set(
         err, RSW_EREFUSED, 0,
