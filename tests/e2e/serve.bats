@@ -159,3 +159,14 @@ PY
     [ "$(http_code "$SERVE/readyz")" = 200 ]
     regsweep inspect blob "$(digest_number $((number - 1)))" --index "$INDEX"
 }
+
+@test "what is in its memory is in no core file" {
+    ulimit -c unlimited
+    cd "$WORK"
+    ASAN_OPTIONS=${ASAN_OPTIONS:-}:disable_coredump=0 start_serve --token-file "$WORK/token"
+    grep -qE '^Max core file size +[01] ' "/proc/$SERVE_PID/limits"
+    kill -ABRT "$SERVE_PID"
+    wait_until "$TIMEOUT" is_gone "$SERVE_PID"
+    run find "$WORK" -name 'core*'
+    [ -z "$output" ]
+}
