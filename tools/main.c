@@ -16,8 +16,8 @@ static void hold_standard_files(void) {
     }
 }
 
-/* Keys and tokens are in our memory. The smallest core has more than one byte; and with a limit of one, unlike
- * none, the kernel pipes nothing to a program either (do_coredump). */
+/* Keys and tokens are in our memory. The smallest core has more than one byte; and with a limit of one,
+ * unlike none, the kernel pipes nothing to a program either (do_coredump). */
 static void leave_no_core(void) {
     struct rlimit limit;
     if (getrlimit(RLIMIT_CORE, &limit) == 0) {
