@@ -38,10 +38,9 @@ struct rsw_s3_request {
     size_t max;                    /* of those bytes: more are not read, `cut` */
     rsw_s3_object_fn *object;      /* of that document, in the caller's thread; may be NULL */
     void *arg;
-    bool looks;       /* it is counted as a look */
-    bool patient;     /* the store works for long before it answers */
-    bool once;        /* who asks looks before it is asked again */
-    int64_t until_ms; /* it is not asked again after this moment, monotonic; 0: no matter when */
+    bool looks;   /* it is counted as a look */
+    bool patient; /* the store works for long before it answers */
+    bool once;    /* who asks decides whether it is asked again */
 
     /* What was answered. */
     int errnum; /* 0: it was done. ENOENT: the store says that there is no such key. EEXIST: it says that the
@@ -119,8 +118,8 @@ struct rsw_s3 {
 int rsw_s3_io_start(struct rsw_s3_io *io, unsigned per_second, struct rsw_error *err);
 void rsw_s3_io_stop(struct rsw_s3_io *io);
 /* Any number, at once as far as the limit allows; each is asked again where that may help, as often as
- * s3->tries, and as the first of them says of all. Each has its answer when this returns. For any number of
- * threads. */
+ * s3->tries, unless the first of them says `once`, which is for all. Each has its answer when this returns.
+ * For any number of threads. */
 void rsw_s3_send(struct rsw_s3 *s3, struct rsw_s3_request *requests, size_t count);
 /* The same for requests that write: what they write is for the bucket's owner too, as the registry must be
  * able to read it, whoever we are. Where the store refuses that word it is left out. */

@@ -111,31 +111,30 @@ static int on_object(void *arg, const struct rsw_s3_object *object, struct rsw_e
     return 0;
 }
 
-static void take_answer(struct batch *batch, int errnum, bool late) {
+static void take_answer(struct batch *batch, int errnum, bool again, bool late) {
     for (size_t i = 0; i < batch->count; i++) {
         struct rsw_s3_victim *victim = &batch->victims[i];
         victim->late |= late;
         if (errnum != 0 || !victim->told) {
             victim->errnum = errnum == 0 || errnum == ENOENT ? EIO : errnum;
-            victim->again = errnum == 0; /* answered, but without a word of this one */
+            victim->again = errnum == 0 || again; /* 0: answered, but without a word of this one */
         }
     }
 }
 
 /* ---- the whole ---- */
 
-/* Up to BATCHES requests, at once. */
-static void send_batches(struct rsw_s3 *s3, struct rsw_s3_victim *victims, size_t count, int64_t until_ms) {
+/* Up to BATCHES requests of up to `each` keys, at once. */
+static void send_batches(struct rsw_s3 *s3, struct rsw_s3_victim *victims, size_t count, size_t each) {
     struct batch batches[BATCHES];
     struct rsw_s3_request requests[BATCHES];
     size_t made = 0;
-    for (size_t at = 0; at < count; at += RSW_S3_KEYS_MAX) {
+    for (size_t at = 0; at < count; at += each) {
         struct batch *batch = &batches[made];
         size_t left = count - at;
-        *batch =
-            (struct batch){.victims = victims + at, .count = left < RSW_S3_KEYS_MAX ? left : RSW_S3_KEYS_MAX};
+        *batch = (struct batch){.victims = victims + at, .count = left < each ? left : each};
         if (make_body(batch) != 0 || make_md5(batch) != 0) {
-            take_answer(batch, ENOMEM, false);
+            take_answer(batch, ENOMEM, false, false);
             rsw_buf_release(&batch->body);
             continue;
         }
@@ -145,13 +144,13 @@ static void send_batches(struct rsw_s3 *s3, struct rsw_s3_victim *victims, size_
                                                    .body = batch->body.data,
                                                    .body_len = batch->body.len,
                                                    .expected = RSW_S3_DELETED,
-                                                   .until_ms = until_ms,
+                                                   .once = true,
                                                    .object = on_object,
                                                    .arg = batch};
     }
     rsw_s3_send(s3, requests, made);
     for (size_t i = 0; i < made; i++) {
-        take_answer(&batches[i], requests[i].errnum, requests[i].late);
+        take_answer(&batches[i], requests[i].errnum, requests[i].again, requests[i].late);
         rsw_buf_release(&requests[i].bytes);
         rsw_buf_release(&batches[i].body);
     }
@@ -172,18 +171,19 @@ static size_t gather_unanswered(struct rsw_s3_victim *victims, size_t count) {
 
 void rsw_s3_delete(struct rsw_s3 *s3, struct rsw_s3_victim *victims, size_t count) {
     int64_t until_ms = rsw_monotonic_ms() + s3->removal_ms;
+    size_t each = RSW_S3_KEYS_MAX;
     for (unsigned attempt = 0; count > 0 && attempt < s3->tries; attempt++) {
         if (attempt > 0) {
             rsw_s3_pause(s3, attempt);
+            each = each > 1 ? each / 2 : 1; /* it may have been too much at once */
         }
         if (attempt > 0 && rsw_monotonic_ms() > until_ms) {
             break;
         }
         qsort(victims, count, sizeof *victims, compare);
-        for (size_t at = 0; at < count; at += BATCHES * RSW_S3_KEYS_MAX) {
+        for (size_t at = 0; at < count; at += BATCHES * each) {
             size_t left = count - at;
-            send_batches(s3, victims + at,
-                         left < BATCHES * RSW_S3_KEYS_MAX ? left : BATCHES * RSW_S3_KEYS_MAX, until_ms);
+            send_batches(s3, victims + at, left < BATCHES * each ? left : BATCHES * each, each);
         }
         count = gather_unanswered(victims, count);
     }

@@ -309,21 +309,15 @@ void rsw_s3_pause(const struct rsw_s3 *s3, unsigned attempt) {
     nanosleep(&time, NULL);
 }
 
-static bool is_over(const struct rsw_s3_request *request) {
-    return request->once || (request->until_ms != 0 && rsw_monotonic_ms() > request->until_ms);
-}
-
 void rsw_s3_send(struct rsw_s3 *s3, struct rsw_s3_request *requests, size_t count) {
     size_t left = count;
     for (size_t i = 0; i < count; i++) {
         requests[i].again = true;
     }
-    for (unsigned attempt = 0; left > 0 && attempt < s3->tries; attempt++) {
+    unsigned tries = count > 0 && requests[0].once ? 1 : s3->tries;
+    for (unsigned attempt = 0; left > 0 && attempt < tries; attempt++) {
         if (attempt > 0) {
             rsw_s3_pause(s3, attempt);
-        }
-        if (attempt > 0 && is_over(&requests[0])) {
-            break;
         }
         ask(s3, requests, count);
         bool slower = false;

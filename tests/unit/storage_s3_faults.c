@@ -191,6 +191,7 @@ static void marks_of_folders_are_no_files_and_odd_keys_are_told(void **state) {
 
 static void each_key_of_a_removal_has_its_own_answer(void **state) {
     struct s3_mock *mock = *state;
+    rsw_s3_set_patience(mock->storage, 4, 1, RSW_REMOVAL_SENT_MS);
     SCRIPT(mock, OK(ERROR("InternalError")),
            DELETED(GONE("a") STAYS("b", "AccessDenied") STAYS("c", "SlowDown") STAYS("e&amp;", "NoSuchKey")),
            DELETED(GONE("c")), DELETED(GONE("d")));
@@ -238,6 +239,20 @@ static void a_removal_that_got_no_answer_at_first_may_come_late(void **state) {
 }
 
 #define FREE ANSWER("404 Not Found", ERROR("NoSuchKey"))
+
+static void a_store_that_is_overburdened_is_asked_for_fewer_at_once(void **state) {
+    struct s3_mock *mock = *state;
+    struct rsw_removal removals[600];
+    char keys[600][8];
+    for (size_t i = 0; i < 600; i++) {
+        snprintf(keys[i], sizeof keys[i], "%zu", i);
+        removals[i] = (struct rsw_removal){.key = keys[i]};
+    }
+    SCRIPT(mock, SLOW_DOWN);
+    rsw_storage_remove(mock->storage, removals, 600);
+    assert_int_equal(removals[0].answer, RSW_FAILED);
+    assert_int_equal(mock->count, 1 + 2 + 3); /* of 600, of 500, of 250 keys */
+}
 
 /* Somebody else may have the lease by then. */
 static void a_removal_is_not_sent_again_for_long(void **state) {
@@ -624,6 +639,7 @@ int main(void) {
         TEST(each_key_of_a_removal_has_its_own_answer),
         TEST(what_the_answer_does_not_name_is_not_taken_for_removed),
         TEST(a_removal_that_got_no_answer_at_first_may_come_late),
+        TEST(a_store_that_is_overburdened_is_asked_for_fewer_at_once),
         TEST(a_removal_is_not_sent_again_for_long),
         TEST(a_write_that_got_no_answer_is_looked_at_before_it_is_tried_again),
         TEST(a_copy_that_fails_after_its_200_failed),
