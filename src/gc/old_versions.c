@@ -11,6 +11,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+
+#define OURS "regsweep" /* what sweeps by copies left, before versions were kept or may be deleted */
 
 struct purging {
     struct rsw_index *index;
@@ -19,6 +22,8 @@ struct purging {
     int64_t before_ms;
     struct rsw_digest *hidden; /* owned, sorted: blobs that lie hidden under their keys, for any generation */
     size_t hidden_count, hidden_room;
+    uint64_t *folders; /* owned: numbers of those that are in the quarantine */
+    size_t folder_count, folder_room;
     uint64_t kept; /* of keys that show nothing, and should */
     bool failed;   /* the index could not be read */
     bool refused;  /* the audit file could not be written, or the run is to end */
@@ -43,6 +48,32 @@ static int add_hidden(void *arg, const char *key, struct rsw_error *err) {
     rsw_path_parse(&path, key);
     grown[purging->hidden_count++] = path.digest;
     return 0;
+}
+
+static int add_folder(void *arg, uint64_t generation, bool claimed, struct rsw_error *err) {
+    struct purging *purging = arg;
+    (void)claimed;
+    uint64_t *grown =
+        rsw_grown(purging->folders, &purging->folder_room, purging->folder_count + 1, sizeof *grown);
+    if (grown == NULL) {
+        return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory for the folders in quarantine");
+    }
+    purging->folders = grown;
+    grown[purging->folder_count++] = generation;
+    return 0;
+}
+
+/* Of a generation that has not ended, ours or another's: what was deleted there may be missed. */
+static bool is_of_open_folder(const struct purging *purging, const char *key) {
+    const char *number = key + strlen(RSW_QUARANTINE "/");
+    bool open = false;
+    if (strncmp(key, RSW_QUARANTINE "/", strlen(RSW_QUARANTINE "/")) == 0) {
+        uint64_t generation = strtoull(number, NULL, 10);
+        for (size_t i = 0; i < purging->folder_count; i++) {
+            open |= purging->folders[i] == generation;
+        }
+    }
+    return open;
 }
 
 static bool is_member(struct rsw_txn *txn, enum rsw_member_kind kind, uint32_t repo, uint32_t blob) {
@@ -121,6 +152,9 @@ static bool is_wanted(void *arg, const struct rsw_old_version *version) {
     if (version->since_ms >= purging->before_ms || purging->failed) {
         return false;
     }
+    if (strncmp(version->key, OURS "/", strlen(OURS "/")) == 0) {
+        return !(version->deleted && is_of_open_folder(purging, version->key));
+    }
     rsw_path_parse(&path, version->key);
     bool hidden =
         path.place == RSW_PLACE_BLOB_DATA && purging->hidden_count > 0 &&
@@ -144,11 +178,14 @@ static int go_on(void *arg, struct rsw_error *err) {
     return rc;
 }
 
-static void tell(const struct purging *purging, const struct rsw_old_versions *old) {
+static void tell_failed(const struct purging *purging, const struct rsw_old_versions *old) {
     if (old->failed > 0) {
         rsw_log(purging->options->log, RSW_LOG_WARNING, "%" PRIu64 " old versions could not be deleted",
                 old->failed);
     }
+}
+
+static void tell_kept(const struct purging *purging) {
     if (purging->kept > 0) {
         rsw_log(purging->options->log, RSW_LOG_WARNING,
                 "%" PRIu64 " keys are deleted, but by the index they should be there, so their versions "
@@ -158,28 +195,38 @@ static void tell(const struct purging *purging, const struct rsw_old_versions *o
     }
 }
 
-static int purge(struct rsw_sweep_result *result, struct purging *purging, struct rsw_storage *storage,
-                 struct rsw_error *err) {
-    struct rsw_old_versions old = {.prefix = RSW_LAYOUT_ROOT,
+static int purge_below(struct rsw_old_result *result, const char *prefix, struct purging *purging,
+                       struct rsw_storage *storage, struct rsw_error *why) {
+    struct rsw_old_versions old = {.prefix = prefix,
                                    .wanted = is_wanted,
                                    .going = purging->audit != NULL ? note : NULL,
                                    .page = go_on,
                                    .arg = purging};
+    int rc = rsw_storage_old_versions(storage, &old, why);
+    tell_failed(purging, &old);
+    result->versions += old.versions;
+    result->bytes += old.bytes;
+    result->markers += old.markers;
+    result->removed += old.removed;
+    result->freed += old.removed_bytes;
+    result->failed += old.failed + (rc != 0 ? 1 : 0);
+    return rc;
+}
+
+static int purge(struct rsw_sweep_result *result, struct purging *purging, struct rsw_storage *storage,
+                 struct rsw_error *err) {
     struct rsw_error why = RSW_ERROR_INIT;
-    if (rsw_quarantine_each_hidden(storage, add_hidden, purging, err) != 0) {
+    if (rsw_quarantine_each_hidden(storage, add_hidden, purging, err) != 0 ||
+        rsw_quarantine_walk(storage, add_folder, purging, err) != 0) {
         return -1;
     }
     if (purging->hidden_count > 0) {
         qsort(purging->hidden, purging->hidden_count, sizeof *purging->hidden, compare);
     }
-    int rc = rsw_storage_old_versions(storage, &old, &why);
-    tell(purging, &old);
-    result->old = (struct rsw_old_result){.versions = old.versions,
-                                          .bytes = old.bytes,
-                                          .markers = old.markers,
-                                          .removed = old.removed,
-                                          .freed = old.removed_bytes,
-                                          .failed = old.failed + (rc != 0 ? 1 : 0)};
+    result->old = (struct rsw_old_result){.versions = 0};
+    int rc = purge_below(&result->old, RSW_LAYOUT_ROOT, purging, storage, &why);
+    rc = rc == 0 ? purge_below(&result->old, OURS, purging, storage, &why) : rc;
+    tell_kept(purging);
     if (purging->failed || purging->refused) {
         *err = purging->failed ? purging->err : why;
         return -1;
@@ -204,5 +251,6 @@ int rsw_old_versions_purge(struct rsw_sweep_result *result, struct rsw_index *in
                               .err = RSW_ERROR_INIT};
     int rc = purge(result, &purging, storage, err);
     free(purging.hidden);
+    free(purging.folders);
     return rc;
 }

@@ -122,8 +122,11 @@ static int telling_old_versions(struct rsw_storage *storage, struct rsw_old_vers
     if (old->page != NULL && old->page(old->arg, err) != 0) {
         return -1;
     }
-    old->versions = version.key != NULL ? 1 : 0;
-    old->removed = version.key != NULL && old->wanted(old->arg, &version) ? 1 : 0;
+    size_t len = strlen(old->prefix);
+    if (version.key != NULL && strncmp(version.key, old->prefix, len) == 0 && version.key[len] == '/') {
+        old->versions++;
+        old->removed += old->wanted(old->arg, &version) ? 1 : 0;
+    }
     return 0;
 }
 

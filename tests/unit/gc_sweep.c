@@ -614,9 +614,31 @@ static void old_history_of_a_tag_that_is_there_again_goes(void **state) {
     assert_int_equal(r->result.old.removed, 0); /* by the index it should be there */
 }
 
+/* Where a bucket was swept by copies before. */
+static void old_copies_of_ours_go_but_not_while_their_generation_is_open(void **state) {
+    struct registry *r = *state;
+    tree_image(&r->tree, "app", "1", "first", 1);
+    scan_registry(r);
+    r->options.version_max_age_ms = 1;
+    r->old_key = "regsweep/quarantine/7/docker/registry/v2/blobs/sha256/ab/x/data";
+    assert_int_equal(rsw_memory_put(r->real, "regsweep/quarantine/7/docker/registry/v2/other", "x", 1,
+                                    TREE_MTIME_MS, &r->err),
+                     0);
+    r->options.confirm = false;
+    sweep_well(r);
+    assert_int_equal(r->result.old.removed, 0);
+    r->old_key = "regsweep/quarantine/8/docker/registry/v2/blobs/sha256/ab/x/data";
+    sweep_well(r);
+    assert_int_equal(r->result.old.removed, 1);
+    r->old_key = "regsweep.bak/thing";
+    sweep_well(r);
+    assert_int_equal(r->result.old.versions, 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         in_memory_alone(old_history_of_a_tag_that_is_there_again_goes),
+        in_memory_alone(old_copies_of_ours_go_but_not_while_their_generation_is_open),
         in_both(what_must_go_is_gone_and_what_must_stay_is_unchanged),
         in_both(after_a_sweep_the_index_equals_a_fresh_scan),
         in_both(a_second_run_finds_nothing),
