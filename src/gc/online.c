@@ -261,15 +261,16 @@ static int take(struct rsw_online *online, struct rsw_generation *generation, en
                               .options = online->options,
                               .generation = generation->id};
     bool before = generation->clearing;
-    if (!online->storage->loose) {
-        return rsw_aside_take(&aside, kind, err);
-    }
-    generation->clearing = true;
-    if (put(online, generation, err) != 0) {
+    generation->clearing = before || online->storage->loose;
+    if (generation->clearing != before && put(online, generation, err) != 0) {
         return -1;
     }
     int rc = rsw_aside_take(&aside, kind, err);
     generation->clearing = before || aside.late;
+    generation->failed += aside.failed;
+    if (!online->storage->loose && aside.failed == 0) {
+        return rc; /* nothing new to write down */
+    }
     return put(online, generation, rc == 0 ? err : NULL) == 0 ? rc : -1;
 }
 
