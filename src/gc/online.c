@@ -5,6 +5,7 @@
 #include "gc/forget.h"
 #include "gc/generation.h"
 #include "gc/lease.h"
+#include "gc/others.h"
 #include "gc/purge.h"
 #include "gc/recheck.h"
 #include "gc/repin.h"
@@ -164,8 +165,8 @@ static int look_again(struct rsw_online *online, const struct rsw_generation *ge
                       struct rsw_error *err) {
     for (int i = 0; i < LOOKS_MAX; i++) {
         uint64_t found;
-        if (rsw_online_give_back(online, err) != 0 || read_pushed(online, err) != 0 ||
-            rsw_online_give_back(online, err) != 0 ||
+        if (rsw_online_give_back(online, err) != 0 || rsw_others_return_linked(online, err) != 0 ||
+            read_pushed(online, err) != 0 || rsw_online_give_back(online, err) != 0 ||
             rsw_recheck(&found, online->index, online->storage, generation->id, online->options->clock,
                         online->options->log, err) != 0) {
             return -1;

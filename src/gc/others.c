@@ -439,9 +439,11 @@ int rsw_others_return_linked(struct rsw_online *online, struct rsw_error *err) {
     }
     rsw_log(online->options->log, RSW_LOG_WARNING,
             "%" PRIu64 " manifests that were pushed lay in the quarantine of another index: a cache had made "
-            "the registry take them without writing them; they are back",
+            "the registry take them without writing them; they are back, and storage is read",
             placed);
-    return note_gap(online, err);
+    return note_gap(online, err) == 0
+               ? rsw_decide_scan(online->index, online->storage, online->options, false, err)
+               : -1;
 }
 
 /* ---- a folder of our own ---- */

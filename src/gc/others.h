@@ -23,8 +23,8 @@
 int rsw_others_give_back(struct rsw_online *online, struct rsw_error *err);
 
 /* Puts back, out of those folders of bytes alone, what a repository has by now, as far as the index knows: a
- * stale cache made the registry take a push of it without writing it. Its copy stays, for its owner may live.
- * The index has a gap if anything was missing, so that storage is read. As above. */
+ * stale cache made the registry take a push of it without writing it, and what it names nobody knows. Their
+ * copies stay, for their owner may live. If anything was missing storage is read. As above. */
 int rsw_others_return_linked(struct rsw_online *online, struct rsw_error *err);
 
 /* How many such folders there are. 0 or -1. Needs no transaction. */

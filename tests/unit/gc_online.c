@@ -29,6 +29,7 @@ struct fake {
 };
 
 static struct fake fake;
+static struct tree_image watched; /* for whoever is called in the midst of something */
 
 static void fake_forget(struct rsw_replicas *replicas, struct rsw_cached *list, size_t count) {
     struct fake *self = (struct fake *)replicas;
@@ -1092,6 +1093,14 @@ static void forget_the_index(struct registry *r) {
     assert_int_equal(rsw_index_open(&r->index, dir, &how, &r->err), 0);
 }
 
+/* Its layer and configuration, uploaded anew. */
+static void put_old_without_manifest(struct registry *r, const struct tree_image *image) {
+    tree_blob(&r->tree, "layer old 0");
+    tree_blob(&r->tree, "{\"seed\":\"old\"}");
+    tree_link(&r->tree, "app", &image->layers[0]);
+    tree_link(&r->tree, "app", &image->config);
+}
+
 /* Another regsweep holds them, or one whose index is lost, and nobody revives: whoever sweeps next would not
  * know what that manifest names, and once it is not young any more that would go. */
 static void bytes_that_another_index_holds_are_back_once_they_are_pushed_again(void **state) {
@@ -1103,10 +1112,7 @@ static void bytes_that_another_index_holds_are_back_once_they_are_pushed_again(v
     see_through(r);
     assert_int_equal(r->result.held, 2);
     forget_the_index(r);
-    tree_blob(&r->tree, "layer old 0");
-    tree_blob(&r->tree, "{\"seed\":\"old\"}");
-    tree_link(&r->tree, "app", &image.layers[0]);
-    tree_link(&r->tree, "app", &image.config);
+    put_old_without_manifest(r, &image);
     tree_revision(&r->tree, "app", &image.manifest); /* a stale cache said that its bytes were there */
     tree_tag(&r->tree, "app", "1.0", &image.manifest);
     scan_long_ago(r);
@@ -1120,6 +1126,55 @@ static void bytes_that_another_index_holds_are_back_once_they_are_pushed_again(v
     copy_key(copy, r, &other.manifest);
     assert_true(is_there(r, copy));
     assert_false(has_blob(r, &other.manifest));
+}
+
+/* Through a stale cache; the registry has the layers, and looks at no bytes. */
+static void push_when_unlinking(void *arg, const struct rsw_sweep_progress *progress) {
+    struct registry *r = arg;
+    if (progress->phase == NULL || strcmp(progress->phase, "unlinking") != 0) {
+        return;
+    }
+    r->options.progress = NULL;
+    tree_revision(&r->tree, "app", &watched.manifest);
+    tree_tag(&r->tree, "app", "1.0", &watched.manifest);
+    tell_of_push(r, "app", &watched.manifest);
+}
+
+/* As serve does: nothing else is begun. */
+static void advance_to_the_end(struct registry *r) {
+    RSW_AUTO_AUDIT audit = RSW_AUDIT_INIT;
+    struct rsw_online online = {.index = r->index,
+                                .storage = r->storage,
+                                .replicas = &fake.base,
+                                .options = &r->options,
+                                .audit = &audit,
+                                .result = &r->result};
+    int64_t left_ms = 0;
+    assert_int_equal(rsw_audit_open(&audit, r->audit, &r->err), 0);
+    while (left_ms != INT64_MAX) {
+        r->now_ms += left_ms;
+        if (rsw_online_advance(&online, &left_ms, &r->err) != 0) {
+            fail_msg("%s", r->err.message);
+        }
+    }
+}
+
+/* Nobody knows what it names, but for what lies in quarantine. */
+static void
+bytes_that_another_index_holds_are_back_when_they_are_pushed_while_a_sweep_is_at_it(void **state) {
+    struct registry *r = *state;
+    fake.base.cache = RSW_CACHE_MEMORY;
+    watched = tree_image(&r->tree, "app", NULL, "old", 1);
+    scan_long_ago(r);
+    see_through(r);
+    forget_the_index(r);
+    put_old_without_manifest(r, &watched);
+    scan_long_ago(r);
+    r->options.progress = push_when_unlinking;
+    sweep_well(r);
+    assert_null(r->options.progress);
+    advance_to_the_end(r);
+    assert_true(is_whole(r, "app", &watched));
 }
 
 #define HELD 20 /* of each generation */
@@ -1202,8 +1257,6 @@ static void an_image_touched_in_the_midst_of_a_purge_is_whole_or_gone(void **sta
 }
 
 /* ---- what is touched while somebody works on it ---- */
-
-static struct tree_image watched;
 
 /* serve gives back, and has put one of these in its place, when a DELETE of the sweep takes that again. */
 static void delete_what_is_back(struct registry *r, const char *call, const char *key) {
@@ -1947,6 +2000,7 @@ int main(void) {
                                                  registry_teardown, &in_directory),
         in_either(bytes_that_are_held_again_and_again_are_not_lost),
         in_either(bytes_that_another_index_holds_are_back_once_they_are_pushed_again),
+        in_either(bytes_that_another_index_holds_are_back_when_they_are_pushed_while_a_sweep_is_at_it),
         in_either(what_is_held_goes_without_a_walk_for_each),
         in_either(an_image_touched_in_the_midst_of_a_purge_is_whole_or_gone),
         in_either(what_is_taken_again_while_it_is_given_back_is_given_back_again),
