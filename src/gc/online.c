@@ -513,7 +513,8 @@ int rsw_online_advance(struct rsw_online *online, int64_t *left_ms, struct rsw_e
     size_t count;
     *left_ms = INT64_MAX;
     if (rsw_time_note(online->index, online->options->clock, NULL, err) != 0 ||
-        give_back_pinned(online, err) != 0 || open_ids(online->index, ids, &count, err) != 0) {
+        give_back_pinned(online, err) != 0 || open_ids(online->index, ids, &count, err) != 0 ||
+        (count > 0 && rsw_others_give_back(online, err) != 0)) { /* it may have swept since */
         return -1;
     }
     for (size_t i = 0; i < count; i++) {

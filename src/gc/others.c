@@ -41,32 +41,53 @@ static int add_number(void *arg, uint64_t number, bool claimed, struct rsw_error
     return 0;
 }
 
-/* We go on with it, or hold something of it. */
-static bool is_ours(struct rsw_txn *txn, uint64_t number) {
-    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+static int compare(const void *a, const void *b) {
+    uint64_t one = *(const uint64_t *)a;
+    uint64_t other = *(const uint64_t *)b;
+    return one < other ? -1 : one > other ? 1 : 0;
+}
+
+/* We go on with it. */
+static bool is_open(struct rsw_txn *txn, uint64_t number) {
     struct rsw_generation generation;
+    return rsw_generation_get(txn, number, &generation) == RSW_FOUND && !generation.offline &&
+           generation.state != RSW_GENERATION_PURGED && generation.state != RSW_GENERATION_ABANDONED;
+}
+
+/* Those of which we hold something, too, are ours. `ours` stands beside the numbers, which are in order. */
+static void find_ours(bool *ours, struct rsw_txn *txn, const struct numbers *numbers) {
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
     struct rsw_held held;
-    if (rsw_generation_get(txn, number, &generation) == RSW_FOUND && !generation.offline &&
-        generation.state != RSW_GENERATION_PURGED && generation.state != RSW_GENERATION_ABANDONED) {
-        return true;
+    for (size_t i = 0; i < numbers->count; i++) {
+        ours[i] = is_open(txn, numbers->items[i]);
     }
     rsw_iter_held(&iter, txn);
     while (rsw_held_next(&iter, &held) == RSW_FOUND) {
-        if (held.generation == number) {
-            return true;
+        const uint64_t *at =
+            bsearch(&held.generation, numbers->items, numbers->count, sizeof *numbers->items, compare);
+        if (at != NULL) {
+            ours[at - numbers->items] = true;
         }
     }
-    return false;
 }
 
 static int keep_others(struct rsw_index *index, struct numbers *numbers, struct rsw_error *err) {
     RSW_AUTO_TXN txn = NULL;
+    RSW_AUTO_FREE bool *ours = calloc(numbers->count + 1, sizeof *ours);
     size_t kept = 0;
+    if (ours == NULL) {
+        return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory for the folders of the quarantine");
+    }
+    if (numbers->count == 0) {
+        return 0;
+    }
     if (rsw_txn_begin_read(&txn, index, err) != 0) {
         return -1;
     }
+    qsort(numbers->items, numbers->count, sizeof *numbers->items, compare);
+    find_ours(ours, txn, numbers);
     for (size_t i = 0; i < numbers->count; i++) {
-        if (!is_ours(txn, numbers->items[i])) {
+        if (!ours[i]) {
             numbers->items[kept++] = numbers->items[i];
         }
     }

@@ -1,7 +1,7 @@
 /* What others have left in the quarantine: folders of generations that this index does not go on with. They
  * are those of another index, which sweeps this storage as well and is dead or busy with something else; or
  * of one of ours, before it was built anew. Their owner knew what of it was touched, and we do not; to us
- * what their manifests name can look like garbage. So before we take anything, all of it is put back in its
+ * what their manifests name can look like garbage. So before we begin, or go on, all of it is put back in its
  * place, as if nobody had swept, and decided on by our own rules. An owner that comes back finds everything
  * in its place.
  */

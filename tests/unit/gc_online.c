@@ -1177,6 +1177,44 @@ bytes_that_another_index_holds_are_back_when_they_are_pushed_while_a_sweep_is_at
     assert_true(is_whole(r, "app", &watched));
 }
 
+static void other_takes(struct registry *r, const char *key) {
+    struct rsw_setting setting = {.key = key};
+    rsw_quarantine_copy(r->real, 9, &setting, 1);
+    rsw_quarantine_take(r->real, 9, &setting, 1);
+    assert_int_equal(setting.answer, RSW_FOUND);
+}
+
+static void other_puts_back(struct registry *r, const struct rsw_digest *digest) {
+    char key[RSW_KEY_MAX];
+    struct rsw_setting setting = {.key = rsw_key_layer_link(key, "app", digest)};
+    rsw_quarantine_return(r->real, 1, &setting, 1);
+    rsw_quarantine_drop(r->real, 1, &setting, 1);
+    assert_int_equal(setting.answer, RSW_FOUND);
+}
+
+/* Ours was stopped in the midst of a generation. Another one put all of it back, and swept; of what it took
+ * an index was pushed, and it died. */
+static void what_another_index_took_is_back_before_a_generation_that_was_stopped_goes_on(void **state) {
+    struct registry *r = *state;
+    char key[RSW_KEY_MAX];
+    struct tree_image image = {.layer_count = 1, .layers = {tree_digest_of("layer old 0")}};
+    image.config = tree_digest_of("{\"seed\":\"old\"}");
+    put_old_without_manifest(r, &image);
+    scan_long_ago(r);
+    step(r, "unlinked");
+    other_puts_back(r, &image.layers[0]);
+    other_puts_back(r, &image.config);
+    image = tree_image(&r->tree, "app", NULL, "old", 1);
+    tree_index(&r->tree, "app", "all", &image.manifest, 1);
+    other_takes(r, rsw_key_revision_link(key, "app", &image.manifest));
+    other_takes(r, rsw_key_layer_link(key, "app", &image.layers[0]));
+    other_takes(r, rsw_key_layer_link(key, "app", &image.config));
+    other_takes(r, rsw_key_blob(key, &image.manifest));
+    assert_int_equal(rsw_index_gap(r->index, r->now_ms, RSW_LEASE_GAP, &r->err), 0);
+    advance_to_the_end(r);
+    assert_true(is_whole(r, "app", &image));
+}
+
 #define HELD 20 /* of each generation */
 
 static void count_lists_aside(struct registry *r, const char *call, const char *key) {
@@ -2001,6 +2039,7 @@ int main(void) {
         in_either(bytes_that_are_held_again_and_again_are_not_lost),
         in_either(bytes_that_another_index_holds_are_back_once_they_are_pushed_again),
         in_either(bytes_that_another_index_holds_are_back_when_they_are_pushed_while_a_sweep_is_at_it),
+        in_either(what_another_index_took_is_back_before_a_generation_that_was_stopped_goes_on),
         in_either(what_is_held_goes_without_a_walk_for_each),
         in_either(an_image_touched_in_the_midst_of_a_purge_is_whole_or_gone),
         in_either(what_is_taken_again_while_it_is_given_back_is_given_back_again),
