@@ -159,6 +159,7 @@ static int start_sweeper(struct server *server, struct rsw_error *err) {
         .arg = server,
         .lease = cli->lease,
         .audit_file = server->audit_file,
+        .settle_ms = cli->options.settle_ms,
         .fence_timeout_ms = cli->options.fence_timeout_ms,
         .clock = cli->clock,
         .log = &cli->log,

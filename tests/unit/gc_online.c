@@ -22,6 +22,8 @@ struct fake {
     struct rsw_replicas base;
     struct registry *r;
     bool fence_fails;
+    bool restarts; /* before every fence */
+    unsigned life;
     int forgotten;   /* requests to forget */
     int knows_again; /* of these, from now on so many find something */
     void (*in_forget)(struct fake *fake, const char *repo, const struct rsw_digest *digest);
@@ -65,6 +67,10 @@ static int fake_fence(struct rsw_replicas *replicas, const char *mark, const str
                                     .last_ms = r->now_ms,
                                     .first_seq = 1,
                                     .last_seq = rsw_txn_seq(txn)};
+    if (self->restarts) {
+        snprintf(instance.id, sizeof instance.id, "life-%u", ++self->life);
+        instance.first_seq = rsw_txn_seq(txn);
+    }
     snprintf(instance.fence_layer, sizeof instance.fence_layer, "%s-0", mark);
     snprintf(instance.fence_manifest, sizeof instance.fence_manifest, "%s-0", mark);
     rsw_instance_put(txn, &instance);
@@ -1004,6 +1010,29 @@ static void bytes_of_a_manifest_are_held_until_the_replicas_are_new(void **state
     assert_true(has_blob(r, &image.manifest));
 }
 
+/* What nobody ever named can be a manifest that was deleted before the first scan: a cache may know it. */
+static void small_bytes_of_unknown_type_are_held_and_no_others(void **state) {
+    struct registry *r = *state;
+    static char large[4 * 1024 * 1024 + 1];
+    struct rsw_digest unknown = tree_blob(&r->tree, "{\"schemaVersion\":2}");
+    struct rsw_digest no_manifest = tree_blob_bytes(&r->tree, large, sizeof large);
+    tree_image(&r->tree, "app", NULL, "old", 1);
+    char copy[RSW_QUARANTINE_KEY_MAX];
+    fake.base.cache = RSW_CACHE_MEMORY;
+    scan_long_ago(r);
+    see_through(r);
+    assert_int_equal(r->result.held, 2); /* and the manifest of the image; neither its layer nor its config */
+    copy_key(copy, r, &unknown);
+    assert_true(is_there(r, copy));
+    copy_key(copy, r, &no_manifest);
+    assert_false(is_there(r, copy));
+    /* Pushed through that cache. */
+    tree_revision(&r->tree, "app", &unknown);
+    tell_of_push(r, "app", &unknown);
+    revive(r);
+    assert_true(has_blob(r, &unknown));
+}
+
 /* No event of that push ever came: it is storage alone that tells. */
 static void what_is_held_is_back_before_storage_is_read_with_the_registry_stopped(void **state) {
     struct registry *r = *state;
@@ -1544,6 +1573,30 @@ static void a_fence_that_fails_refuses_and_takes_nothing(void **state) {
     step(r, "hidden");
 }
 
+static void expect_no_end_of_gaps(struct registry *r) {
+    fake.restarts = true;
+    assert_int_equal(sweep(r), -1);
+    assert_int_equal(r->err.code, RSW_EREFUSED);
+    assert_non_null(strstr(r->err.message, "the feed had a gap after each of 3 scans"));
+    fake.restarts = false;
+    scan_registry(r);
+}
+
+/* Each costs a scan; one that is followed by the next again and again is a reason to refuse. */
+static void a_feed_with_gap_after_gap_refuses_and_takes_nothing(void **state) {
+    struct registry *r = *state;
+    struct tree_image image = tree_image(&r->tree, "app", NULL, "old", 1);
+    scan_long_ago(r);
+    expect_no_end_of_gaps(r);
+    assert_int_equal(r->result.generation, 0);
+    assert_true(is_whole(r, "app", &image));
+    step(r, "unlinked");
+    later(r);
+    expect_no_end_of_gaps(r);
+    assert_true(has_blob(r, &image.layers[0]));
+    step(r, "hidden");
+}
+
 static void grace_is_never_shorter_than_settle(void **state) {
     struct registry *r = *state;
     r->options.grace_ms = SETTLE_MS - 1;
@@ -2032,6 +2085,7 @@ int main(void) {
         in_either(what_cannot_be_cleared_stays_and_nothing_of_its_neighbours),
         in_either(one_without_an_answer_ends_the_run_and_no_answer_is_lost),
         in_either(bytes_of_a_manifest_are_held_until_the_replicas_are_new),
+        in_either(small_bytes_of_unknown_type_are_held_and_no_others),
         in_either(what_is_held_is_back_before_storage_is_read_with_the_registry_stopped),
         in_either(what_is_held_and_nobody_needs_is_swept_with_the_registry_stopped),
         cmocka_unit_test_prestate_setup_teardown(what_is_held_and_cannot_be_put_back_stops_the_sweep, setup,
@@ -2052,6 +2106,7 @@ int main(void) {
         in_either(a_link_that_nobody_has_a_copy_of_is_written_anew),
         in_either(a_tag_whose_manifest_is_gone_goes_too),
         in_either(a_fence_that_fails_refuses_and_takes_nothing),
+        in_either(a_feed_with_gap_after_gap_refuses_and_takes_nothing),
         in_either(grace_is_never_shorter_than_settle),
         in_either(a_stopped_registry_gets_back_what_was_taken_and_is_swept_anew),
         in_either(why_tells_of_what_lies_in_quarantine),
