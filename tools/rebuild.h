@@ -4,8 +4,9 @@
 
 #include "cli.h"
 
-/* Opens the index anew, empty but for the pins of the old one. Warns of pins that cannot be read any more,
- * and of deletions that have to be asked for again. 0 or -1. */
+/* Opens the index anew, empty but for the pins of the old one, and with its identity and the numbers of its
+ * generations, so that what it has left in storage is known to be its own. Warns of pins that cannot be read
+ * any more, and of deletions that have to be asked for again. 0 or -1. */
 int rsw_rebuild_index(struct rsw_cli *cli, const struct rsw_index_options *how, struct rsw_error *err);
 
 #endif

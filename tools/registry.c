@@ -61,7 +61,7 @@ static int cache_of_config(const struct rsw_registry_config *config, enum rsw_ca
         break;
     }
     return rsw_error_set(
-        err, RSW_EUNSUPPORTED, 0,
+        err, RSW_EREFUSED, 0,
         "%s: storage.cache.blobdescriptor is neither inmemory nor redis: regsweep cannot make "
         "that cache forget; take it out, or sweep --offline",
         config->name);
@@ -81,6 +81,27 @@ int rsw_cli_cache(struct rsw_cli *cli, enum rsw_cache *out, struct rsw_error *er
     rsw_log(&cli->log, RSW_LOG_INFO,
             "the registry is taken for one that caches in memory; --cache or --registry-config tells better");
     return 0;
+}
+
+int rsw_cli_check_cache(struct rsw_cli *cli, struct rsw_error *err) {
+    enum rsw_cache told;
+    enum rsw_cache says;
+    const struct rsw_registry_config *config = cli->registry_config;
+    if (config == NULL) {
+        return 0;
+    }
+    if (rsw_cli_cache(cli, &told, err) != 0 || cache_of_config(config, &says, err) != 0) {
+        return -1;
+    }
+    return says == told || says == RSW_CACHE_NONE
+               ? 0
+               : rsw_error_set(
+                     err, RSW_EREFUSED, 0,
+                     "nothing was removed: --cache %s, but storage.cache.blobdescriptor in %s says "
+                     "otherwise, and what is cached must be forgotten: leave --cache out; or, where "
+                     "the registry's environment overrides that file, give a --registry-config that "
+                     "says what it does",
+                     cli->options.cache, config->name);
 }
 
 /* ---- Redis ---- */

@@ -9,8 +9,11 @@
 /* Is there anything to go by: --registry, or http.addr in --registry-config? */
 bool rsw_cli_has_registry(const struct rsw_cli *cli);
 /* What it caches, by --cache; `auto` goes by --registry-config, and without it is RSW_CACHE_MEMORY, which is
- * told. 0, or -1: RSW_EUNSUPPORTED for a cache that we do not know. */
+ * told. 0, or -1: RSW_EREFUSED for a cache that we do not know. */
 int rsw_cli_cache(struct rsw_cli *cli, enum rsw_cache *out, struct rsw_error *err);
+/* For whoever takes anything. A registry that caches in another way than --cache says would go on vouching
+ * for what is gone; asking one that caches nothing does no harm. 0, or -1: RSW_EREFUSED. */
+int rsw_cli_check_cache(struct rsw_cli *cli, struct rsw_error *err);
 /* Opens all replicas, and Redis where they cache in it; each is asked whether it is there. cli->log and
  * cli->clock must outlive it. 0 and *out for rsw_replicas_close, or -1: RSW_EINVAL where options are wrong or
  * missing, RSW_EREFUSED and RSW_EUNSUPPORTED for a registry that regsweep must not or cannot work beside,

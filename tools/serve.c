@@ -115,7 +115,7 @@ static void on_no_further(void *arg, const struct rsw_feed_request *request, str
 
 static int on_open(void *arg, struct rsw_replicas **out, struct rsw_error *err) {
     struct server *server = arg;
-    return rsw_cli_open_replicas(out, server->cli, err);
+    return rsw_cli_check_cache(server->cli, err) == 0 ? rsw_cli_open_replicas(out, server->cli, err) : -1;
 }
 
 static int on_pins(void *arg, const struct rsw_pin **pins, size_t *count, struct rsw_error *err) {
@@ -159,6 +159,7 @@ static int start_sweeper(struct server *server, struct rsw_error *err) {
         .arg = server,
         .lease = cli->lease,
         .audit_file = server->audit_file,
+        .settle_ms = cli->options.settle_ms,
         .fence_timeout_ms = cli->options.fence_timeout_ms,
         .clock = cli->clock,
         .log = &cli->log,

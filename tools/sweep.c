@@ -134,7 +134,8 @@ static int sweep_online(struct rsw_cli *cli, struct rsw_sweep_options *options,
     if (rsw_cli_check_times(cli, err) != 0) {
         return RSW_EXIT_USAGE;
     }
-    if (rsw_cli_open_lease(cli, err) != 0 || rsw_cli_open_replicas(&options->replicas, cli, err) != 0) {
+    if (rsw_cli_check_cache(cli, err) != 0 || rsw_cli_open_lease(cli, err) != 0 ||
+        rsw_cli_open_replicas(&options->replicas, cli, err) != 0) {
         return err->code == RSW_EINVAL ? RSW_EXIT_USAGE : rsw_cli_exit_of(err);
     }
     options->quarantine_ms = cli->options.quarantine_ms;

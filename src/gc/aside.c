@@ -136,9 +136,14 @@ static void tell_failed(const struct rsw_aside *aside, const struct rsw_removal_
             item->errnum == EBUSY ? "something links it by now" : strerror(item->errnum));
 }
 
+/* Whoever writes to it is no failure of storage. */
+static bool is_failure(int errnum) {
+    return !rsw_removal_spared(errnum) && errnum != EAGAIN && errnum != EEXIST;
+}
+
 /* One that could not be taken, or only in part, is touched: so its parts are given back, and what it needs is
  * not taken. */
-static void record(const struct rsw_aside *aside, struct rsw_removal_batch *batch, struct rsw_txn *txn) {
+static void record(struct rsw_aside *aside, struct rsw_removal_batch *batch, struct rsw_txn *txn) {
     for (size_t i = 0; i < batch->count; i++) {
         struct rsw_removal_item *item = &batch->items[i];
         if (item->answer != RSW_FAILED) {
@@ -148,6 +153,7 @@ static void record(const struct rsw_aside *aside, struct rsw_removal_batch *batc
         } else if (item->errnum != ECANCELED) {
             rsw_touch_item(txn, &item->item, true);
             tell_failed(aside, item);
+            aside->failed += is_failure(item->errnum) ? 1 : 0;
         }
     }
 }

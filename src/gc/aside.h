@@ -18,7 +18,8 @@ struct rsw_aside {
     struct rsw_audit *audit;
     const struct rsw_sweep_options *options; /* clock, log, stopped */
     uint64_t generation;
-    bool late; /* out: storage may carry out a removal yet (storage.h) */
+    bool late;       /* out: storage may carry out a removal yet (storage.h) */
+    uint64_t failed; /* out: so many were not taken because storage refused or did not answer */
 };
 
 /* Takes every pending item of this kind (blob, link, revision, tag) that nobody touched; one that cannot be

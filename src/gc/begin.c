@@ -58,7 +58,7 @@ int rsw_online_begin(struct rsw_online *online, int64_t *left_ms, struct rsw_err
         scan_after_others(online, err) != 0 ||
         rsw_doctor_guard(online->index, online->storage, online->replicas, online->options->clock, err) !=
             0 ||
-        rsw_online_drain(online, err) != 0 ||
+        rsw_online_drain(online, err) != 0 || rsw_others_return_linked(online, err) != 0 ||
         rsw_purge_held(online, false, &online->result->held, err) != 0 ||
         rsw_uploads_forget_ended(online->index, online->storage, err) != 0 ||
         rsw_index_check(online->index, err) != 0 ||

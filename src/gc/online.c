@@ -5,6 +5,7 @@
 #include "gc/forget.h"
 #include "gc/generation.h"
 #include "gc/lease.h"
+#include "gc/others.h"
 #include "gc/purge.h"
 #include "gc/recheck.h"
 #include "gc/repin.h"
@@ -164,8 +165,8 @@ static int look_again(struct rsw_online *online, const struct rsw_generation *ge
                       struct rsw_error *err) {
     for (int i = 0; i < LOOKS_MAX; i++) {
         uint64_t found;
-        if (rsw_online_give_back(online, err) != 0 || read_pushed(online, err) != 0 ||
-            rsw_online_give_back(online, err) != 0 ||
+        if (rsw_online_give_back(online, err) != 0 || rsw_others_return_linked(online, err) != 0 ||
+            read_pushed(online, err) != 0 || rsw_online_give_back(online, err) != 0 ||
             rsw_recheck(&found, online->index, online->storage, generation->id, online->options->clock,
                         online->options->log, err) != 0) {
             return -1;
@@ -261,15 +262,16 @@ static int take(struct rsw_online *online, struct rsw_generation *generation, en
                               .options = online->options,
                               .generation = generation->id};
     bool before = generation->clearing;
-    if (!online->storage->loose) {
-        return rsw_aside_take(&aside, kind, err);
-    }
-    generation->clearing = true;
-    if (put(online, generation, err) != 0) {
+    generation->clearing = before || online->storage->loose;
+    if (generation->clearing != before && put(online, generation, err) != 0) {
         return -1;
     }
     int rc = rsw_aside_take(&aside, kind, err);
     generation->clearing = before || aside.late;
+    generation->failed += aside.failed;
+    if (!online->storage->loose && aside.failed == 0) {
+        return rc; /* nothing new to write down */
+    }
     return put(online, generation, rc == 0 ? err : NULL) == 0 ? rc : -1;
 }
 
@@ -511,7 +513,8 @@ int rsw_online_advance(struct rsw_online *online, int64_t *left_ms, struct rsw_e
     size_t count;
     *left_ms = INT64_MAX;
     if (rsw_time_note(online->index, online->options->clock, NULL, err) != 0 ||
-        give_back_pinned(online, err) != 0 || open_ids(online->index, ids, &count, err) != 0) {
+        give_back_pinned(online, err) != 0 || open_ids(online->index, ids, &count, err) != 0 ||
+        (count > 0 && rsw_others_give_back(online, err) != 0)) { /* it may have swept since */
         return -1;
     }
     for (size_t i = 0; i < count; i++) {

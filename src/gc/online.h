@@ -41,11 +41,12 @@ struct rsw_online {
     struct rsw_sweep_result *result; /* of the generation begun or advanced last */
 };
 
-/* Takes every open generation as far as is due, the oldest first, and purges held bytes that no cache can
- * need any more. *left_ms: after how long there is more to do, if the machine keeps running; INT64_MAX: all
- * are purged. 0, or -1: RSW_EREFUSED (a fence failed, a gap that no scan closes: nothing was taken since),
- * RSW_EPARTIAL, RSW_ESTOPPED, or what index, storage and registry answer; then what is done is done, and a
- * later call goes on. Needs the lock "sweep" and no transaction. */
+/* Takes every open generation as far as is due, the oldest first, once what another index took meanwhile is
+ * back (others.h), and purges held bytes that no cache can need any more. *left_ms: after how long there is
+ * more to do, if the machine keeps running; INT64_MAX: all are purged. 0, or -1: RSW_EREFUSED (a fence
+ * failed, a gap that no scan closes: nothing was taken since), RSW_EPARTIAL, RSW_ESTOPPED, or what index,
+ * storage and registry answer; then what is done is done, and a later call goes on. Needs the lock "sweep"
+ * and no transaction. */
 int rsw_online_advance(struct rsw_online *online, int64_t *left_ms, struct rsw_error *err);
 /* Is there one that is not over? 0 or -1. */
 int rsw_online_is_open(struct rsw_index *index, bool *open, struct rsw_error *err);

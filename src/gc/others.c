@@ -41,32 +41,53 @@ static int add_number(void *arg, uint64_t number, bool claimed, struct rsw_error
     return 0;
 }
 
-/* We go on with it, or hold something of it. */
-static bool is_ours(struct rsw_txn *txn, uint64_t number) {
-    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+static int compare(const void *a, const void *b) {
+    uint64_t one = *(const uint64_t *)a;
+    uint64_t other = *(const uint64_t *)b;
+    return one < other ? -1 : one > other ? 1 : 0;
+}
+
+/* We go on with it. */
+static bool is_open(struct rsw_txn *txn, uint64_t number) {
     struct rsw_generation generation;
+    return rsw_generation_get(txn, number, &generation) == RSW_FOUND && !generation.offline &&
+           generation.state != RSW_GENERATION_PURGED && generation.state != RSW_GENERATION_ABANDONED;
+}
+
+/* Those of which we hold something, too, are ours. `ours` stands beside the numbers, which are in order. */
+static void find_ours(bool *ours, struct rsw_txn *txn, const struct numbers *numbers) {
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
     struct rsw_held held;
-    if (rsw_generation_get(txn, number, &generation) == RSW_FOUND && !generation.offline &&
-        generation.state != RSW_GENERATION_PURGED && generation.state != RSW_GENERATION_ABANDONED) {
-        return true;
+    for (size_t i = 0; i < numbers->count; i++) {
+        ours[i] = is_open(txn, numbers->items[i]);
     }
     rsw_iter_held(&iter, txn);
     while (rsw_held_next(&iter, &held) == RSW_FOUND) {
-        if (held.generation == number) {
-            return true;
+        const uint64_t *at =
+            bsearch(&held.generation, numbers->items, numbers->count, sizeof *numbers->items, compare);
+        if (at != NULL) {
+            ours[at - numbers->items] = true;
         }
     }
-    return false;
 }
 
 static int keep_others(struct rsw_index *index, struct numbers *numbers, struct rsw_error *err) {
     RSW_AUTO_TXN txn = NULL;
+    RSW_AUTO_FREE bool *ours = calloc(numbers->count + 1, sizeof *ours);
     size_t kept = 0;
+    if (ours == NULL) {
+        return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory for the folders of the quarantine");
+    }
+    if (numbers->count == 0) {
+        return 0;
+    }
     if (rsw_txn_begin_read(&txn, index, err) != 0) {
         return -1;
     }
+    qsort(numbers->items, numbers->count, sizeof *numbers->items, compare);
+    find_ours(ours, txn, numbers);
     for (size_t i = 0; i < numbers->count; i++) {
-        if (!is_ours(txn, numbers->items[i])) {
+        if (!ours[i]) {
             numbers->items[kept++] = numbers->items[i];
         }
     }
@@ -297,7 +318,53 @@ static int end_folder(struct folder *folder, struct rsw_error *err) {
     return 0;
 }
 
-static int give_back(struct rsw_online *online, uint64_t number, struct rsw_error *err) {
+/* Does a repository have it, as far as the index knows? */
+static bool is_linked(struct rsw_txn *txn, const char *key) {
+    static const enum rsw_member_kind kinds[] = {RSW_REVISION, RSW_LINK};
+    struct rsw_path path;
+    struct rsw_blob blob;
+    struct rsw_member member;
+    uint32_t repo;
+    rsw_path_parse(&path, key);
+    if (rsw_blob_find(txn, &path.digest, &blob) != RSW_FOUND) {
+        return false;
+    }
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        RSW_AUTO_ITER iter = RSW_ITER_INIT;
+        rsw_iter_members_of(&iter, txn, kinds[i], blob.id);
+        while (rsw_member_of_next(&iter, &repo) == RSW_FOUND) {
+            if (rsw_member_get(txn, kinds[i], repo, blob.id, &member) == RSW_FOUND &&
+                (member.flags & RSW_MEMBER_PRESENT) != 0) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static int put_back_linked(struct folder *folder, struct rsw_setting *settings, size_t count,
+                           struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    size_t linked = 0;
+    if (rsw_txn_begin_read(&txn, folder->online->index, err) != 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (is_linked(txn, settings[i].key)) {
+            struct rsw_setting other = settings[linked];
+            settings[linked++] = settings[i];
+            settings[i] = other;
+        }
+    }
+    if (rsw_txn_failed(txn, err)) {
+        return -1;
+    }
+    rsw_txn_abort(&txn);
+    return put_back(folder, settings, linked, err);
+}
+
+/* `orphan`: its owner has lost it, so that bytes alone are nobody's. */
+static int give_back(struct rsw_online *online, uint64_t number, bool orphan, struct rsw_error *err) {
     struct folder folder = {.online = online, .number = number};
     snprintf(folder.dir, sizeof folder.dir, RSW_QUARANTINE "/%" PRIu64, number);
     if (each_file(&folder, TURNS, count_only, err) != 0) {
@@ -308,7 +375,7 @@ static int give_back(struct rsw_online *online, uint64_t number, struct rsw_erro
     if (names + folder.counts[BYTES] == 0 && !online->storage->flat) {
         rsw_storage_prune(online->storage, folder.dir, NULL); /* empty folders of a run that was killed */
     }
-    if (names == 0 && !(online->options->offline && folder.counts[BYTES] > 0)) {
+    if (names == 0 && !(orphan && folder.counts[BYTES] > 0)) {
         return 0;
     }
     rsw_log(online->options->log, RSW_LOG_WARNING,
@@ -327,12 +394,20 @@ static int give_back(struct rsw_online *online, uint64_t number, struct rsw_erro
     return end_folder(&folder, err);
 }
 
-/* Of a run that was killed before it had begun its generation, or after it had ended. */
-static int leave_ended(struct rsw_online *online, const struct numbers *claims, struct rsw_error *err) {
-    char owner[RSW_IDENTITY_MAX];
-    if (rsw_index_identity(online->index, owner, err) != 0) {
-        return -1;
+/* Of those that we do not go on with, by their claims: RSW_FOUND: it is of this index. */
+static int is_claimed(struct rsw_online *online, uint64_t number, const struct numbers *claims,
+                      const char *owner, struct rsw_error *err) {
+    for (size_t i = 0; i < claims->count; i++) {
+        if (claims->items[i] == number) {
+            return rsw_quarantine_claim(online->storage, number, owner, err);
+        }
     }
+    return RSW_ABSENT;
+}
+
+/* Of a run that was killed before it had begun its generation, or after it had ended. */
+static int leave_ended(struct rsw_online *online, const struct numbers *claims, const char *owner,
+                       struct rsw_error *err) {
     for (size_t i = 0; i < claims->count; i++) {
         int answer = rsw_quarantine_claim(online->storage, claims->items[i], owner, err);
         if (answer == RSW_FAILED) {
@@ -345,19 +420,53 @@ static int leave_ended(struct rsw_online *online, const struct numbers *claims, 
     return 0;
 }
 
+/* Of a folder of this index that it knows nothing of, for it was built anew, nobody will take care; nor of
+ * any with the registry stopped. */
 int rsw_others_give_back(struct rsw_online *online, struct rsw_error *err) {
     __attribute__((cleanup(numbers_release))) struct numbers numbers[2] = {{.count = 0}, {.count = 0}};
+    char owner[RSW_IDENTITY_MAX];
     if (rsw_quarantine_walk(online->storage, add_number, numbers, err) != 0 ||
         keep_others(online->index, &numbers[0], err) != 0 ||
-        keep_others(online->index, &numbers[1], err) != 0) {
+        keep_others(online->index, &numbers[1], err) != 0 ||
+        rsw_index_identity(online->index, owner, err) != 0) {
         return -1;
     }
     for (size_t i = 0; i < numbers[0].count; i++) {
-        if (give_back(online, numbers[0].items[i], err) != 0) {
+        uint64_t number = numbers[0].items[i];
+        int ours = is_claimed(online, number, &numbers[1], owner, err);
+        if (ours == RSW_FAILED ||
+            give_back(online, number, online->options->offline || ours == RSW_FOUND, err) != 0) {
             return -1;
         }
     }
-    return leave_ended(online, &numbers[1], err);
+    return leave_ended(online, &numbers[1], owner, err);
+}
+
+int rsw_others_return_linked(struct rsw_online *online, struct rsw_error *err) {
+    __attribute__((cleanup(numbers_release))) struct numbers numbers[2] = {{.count = 0}, {.count = 0}};
+    uint64_t placed = 0;
+    if (rsw_quarantine_walk(online->storage, add_number, numbers, err) != 0 ||
+        keep_others(online->index, &numbers[0], err) != 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < numbers[0].count; i++) {
+        struct folder folder = {.online = online, .number = numbers[0].items[i]};
+        snprintf(folder.dir, sizeof folder.dir, RSW_QUARANTINE "/%" PRIu64, folder.number);
+        if (each_file(&folder, BYTES, put_back_linked, err) != 0) {
+            return -1;
+        }
+        placed += folder.placed;
+    }
+    if (placed == 0) {
+        return 0;
+    }
+    rsw_log(online->options->log, RSW_LOG_WARNING,
+            "%" PRIu64 " manifests that were pushed lay in the quarantine of another index: a cache had made "
+            "the registry take them without writing them; they are back, and storage is read",
+            placed);
+    return note_gap(online, err) == 0
+               ? rsw_decide_scan(online->index, online->storage, online->options, RSW_SCAN_WHOLE, err)
+               : -1;
 }
 
 /* ---- a folder of our own ---- */

@@ -54,7 +54,7 @@ static int advance(struct rsw_sweeper *sweeper, struct rsw_error *err) {
     struct rsw_sweep_result result = {.generation = 0};
     struct rsw_sweep_options sweep = {
         .confirm = true,
-        .settle_ms = -1,
+        .settle_ms = options->settle_ms,
         .quarantine_ms = -1,
         .grace_ms = -1,
         .upload_max_age_ms = -1,

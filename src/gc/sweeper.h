@@ -20,6 +20,7 @@ struct rsw_sweeper_options {
     void *arg;
     struct rsw_lease *lease;  /* of the storage; NULL: nobody else sweeps it. Outlives the sweeper */
     const char *audit_file;   /* borrowed until the stop */
+    int64_t settle_ms;        /* of what is read on the way; a generation has its own. Below 0: the default */
     int64_t fence_timeout_ms; /* below 0: the default */
     const struct rsw_clock *clock;
     const struct rsw_log *log;

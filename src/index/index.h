@@ -94,6 +94,10 @@ struct rsw_state {
  */
 #define RSW_IDENTITY_MAX 33
 int rsw_index_identity(struct rsw_index *index, char out[RSW_IDENTITY_MAX], struct rsw_error *err);
+/* The same of an index that is there; RSW_ABSENT: nobody has asked for it yet. */
+int rsw_identity_get(struct rsw_txn *txn, char out[RSW_IDENTITY_MAX]);
+/* For one that takes the place of another index: what that has left in storage is its own. */
+void rsw_identity_put(struct rsw_txn *txn, const char *identity);
 int rsw_state_get(struct rsw_txn *txn, struct rsw_state *out); /* RSW_FOUND or RSW_FAILED */
 void rsw_state_put(struct rsw_txn *txn, const struct rsw_state *state);
 /* A gap for which blobs may be missing as well: only a scan that lists them closes it, so a later reason does

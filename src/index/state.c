@@ -141,7 +141,7 @@ int rsw_index_gap(struct rsw_index *index, int64_t now_ms, const char *reason, s
 
 /* ---- identity ---- */
 
-static int read_identity(struct rsw_txn *txn, char out[RSW_IDENTITY_MAX]) {
+int rsw_identity_get(struct rsw_txn *txn, char out[RSW_IDENTITY_MAX]) {
     struct rsw_span key = rsw_span_of(identity_key, sizeof identity_key - 1);
     struct rsw_span value;
     int answer = rsw_txn_get(txn, RSW_T_META, key, &value);
@@ -154,24 +154,28 @@ static int read_identity(struct rsw_txn *txn, char out[RSW_IDENTITY_MAX]) {
     return answer;
 }
 
-int rsw_index_identity(struct rsw_index *index, char out[RSW_IDENTITY_MAX], struct rsw_error *err) {
-    uint8_t bytes[(RSW_IDENTITY_MAX - 1) / 2];
+void rsw_identity_put(struct rsw_txn *txn, const char *identity) {
     uint8_t value[RSW_IDENTITY_MAX - 1 + RSW_SUM_SIZE];
     struct rsw_key key = {.len = 0};
+    memcpy(value, identity, RSW_IDENTITY_MAX - 1);
+    rsw_key_bytes(&key, identity_key, sizeof identity_key - 1);
+    rsw_value_put(txn, RSW_T_META, &key, value, RSW_IDENTITY_MAX - 1);
+}
+
+int rsw_index_identity(struct rsw_index *index, char out[RSW_IDENTITY_MAX], struct rsw_error *err) {
+    uint8_t bytes[(RSW_IDENTITY_MAX - 1) / 2];
     RSW_AUTO_TXN txn = NULL;
     if (rsw_txn_begin_write(&txn, index, err) != 0) {
         return -1;
     }
-    if (read_identity(txn, out) == RSW_ABSENT) {
+    if (rsw_identity_get(txn, out) == RSW_ABSENT) {
         if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes) {
             return rsw_error_set(err, RSW_EIO, errno, "no random bytes for the name of the index");
         }
         for (size_t i = 0; i < sizeof bytes; i++) {
             snprintf(out + 2 * i, 3, "%02x", bytes[i]);
         }
-        memcpy(value, out, RSW_IDENTITY_MAX - 1);
-        rsw_key_bytes(&key, identity_key, sizeof identity_key - 1);
-        rsw_value_put(txn, RSW_T_META, &key, value, RSW_IDENTITY_MAX - 1);
+        rsw_identity_put(txn, out);
     }
     return rsw_txn_commit(&txn, err);
 }

@@ -139,6 +139,16 @@ sweep_with_clock() {
     says "whether the registry takes pushes cannot be told"
 }
 
+@test "a sweep refuses a --cache that the registry's own configuration contradicts, and nothing is asked of the registry" {
+    rs scan --quiet
+    CACHE=inmemory
+    REGISTRY_PORT=$(free_port)
+    registry_config >"$WORK/registry.yml"
+    refuses_and_touches_nothing rs sweep --confirm --registry-config "$WORK/registry.yml" --cache none
+    says "--cache none, but storage.cache.blobdescriptor in $WORK/registry.yml says otherwise"
+    says "leave --cache out"
+}
+
 @test "a second sweep at once is refused" {
     "$MAKE_TREE" "$ROOT" --pushes 2100 --repositories 20 --seed 10
     rs scan --quiet

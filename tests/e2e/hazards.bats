@@ -185,3 +185,29 @@ skopeo_after_a_sweep() {
 @test "an online sweep between two pushes: skopeo pushes the image again, and everybody can pull it (redis)" {
     skopeo_after_a_sweep redis
 }
+
+# ---- bytes that are held for a cache, by an index that knows of them no more ----
+
+held_bytes() {
+    find "$ROOT/regsweep/quarantine" -path '*/blobs/*' -type f
+}
+
+@test "what an index had held before it was built anew goes in the end" {
+    start_online_with inmemory
+    sweep_image_away
+    [ -n "$(held_bytes)" ]
+    stop_serve
+    rs scan --rebuild --quiet
+    start_serve --token-file "$WORK/token" --registry-config "$WORK/registry.yml" --registry "$REGISTRY" \
+        --settle 1s --quarantine 1s
+    stop_registry
+    start_registry
+    local end=$((SECONDS + TIMEOUT))
+    while [ -n "$(held_bytes)" ] || [ -e "$(data_of "$IMAGE")" ]; do
+        [ "$SECONDS" -lt "$end" ] || fail "held still: $(held_bytes)"
+        online_sweep
+        stop_registry
+        start_registry
+    done
+    client pull keep 1
+}

@@ -22,6 +22,8 @@ struct fake {
     struct rsw_replicas base;
     struct registry *r;
     bool fence_fails;
+    bool restarts; /* before every fence */
+    unsigned life;
     int forgotten;   /* requests to forget */
     int knows_again; /* of these, from now on so many find something */
     void (*in_forget)(struct fake *fake, const char *repo, const struct rsw_digest *digest);
@@ -29,6 +31,7 @@ struct fake {
 };
 
 static struct fake fake;
+static struct tree_image watched; /* for whoever is called in the midst of something */
 
 static void fake_forget(struct rsw_replicas *replicas, struct rsw_cached *list, size_t count) {
     struct fake *self = (struct fake *)replicas;
@@ -64,6 +67,10 @@ static int fake_fence(struct rsw_replicas *replicas, const char *mark, const str
                                     .last_ms = r->now_ms,
                                     .first_seq = 1,
                                     .last_seq = rsw_txn_seq(txn)};
+    if (self->restarts) {
+        snprintf(instance.id, sizeof instance.id, "life-%u", ++self->life);
+        instance.first_seq = rsw_txn_seq(txn);
+    }
     snprintf(instance.fence_layer, sizeof instance.fence_layer, "%s-0", mark);
     snprintf(instance.fence_manifest, sizeof instance.fence_manifest, "%s-0", mark);
     rsw_instance_put(txn, &instance);
@@ -769,6 +776,48 @@ static void a_lookup_that_fails_keeps(void **state) {
     assert_true(has_blob(r, &image.layers[0]) && has_blob(r, &image.manifest));
 }
 
+static char refused[RSW_KEY_MAX];
+
+/* Storage shows it, and lets nobody take it. */
+static void refuse_to_take(struct registry *r, const char *call, const char *key) {
+    bool at_it = strcmp(key, refused) == 0 && (strcmp(call, "move") == 0 || strcmp(call, "remove") == 0);
+    rsw_memory_fail_key(r->real, refused, at_it ? EACCES : 0);
+}
+
+static void sweep_in_part(struct registry *r) {
+    if (sweep(r) != -1 || r->err.code != RSW_EPARTIAL ||
+        strstr(r->err.message, "could not be removed") == NULL) {
+        fail_msg("code %d: %s", r->err.code, r->err.message);
+    }
+    assert_true(r->result.failed > 0);
+}
+
+/* Else a sweep that frees nothing, for it may not, would end well for ever. */
+static void what_storage_does_not_let_go_is_told_as_failed_and_goes_later(void **state) {
+    struct registry *r = *state;
+    if (r->backend == IN_DIRECTORY) {
+        return; /* faults of single keys are for memory to make */
+    }
+    struct tree_image image = tree_image(&r->tree, "app", NULL, "old", 1);
+    assert_non_null(rsw_key_layer_link(refused, "app", &image.layers[0]));
+    scan_long_ago(r);
+    r->before_call = refuse_to_take;
+    for (int i = 0; i < 3; i++) { /* unlinked, hidden, and the next one */
+        sweep_in_part(r);
+        later(r);
+    }
+    assert_int_equal(r->result.generation, 2);
+    assert_true(has_link(r, "app", &image.layers[0]) && has_blob(r, &image.layers[0]));
+    r->before_call = NULL;
+    rsw_memory_fail_key(r->real, refused, 0);
+    for (int i = 0; i < 5; i++) {
+        (void)sweep(r);
+        later(r);
+    }
+    assert_int_equal(r->err.code, RSW_OK);
+    assert_false(has_link(r, "app", &image.layers[0]) || has_blob(r, &image.layers[0]));
+}
+
 /* ---- caches ---- */
 
 static void what_a_cache_knew_again_begins_the_settle_anew(void **state) {
@@ -961,6 +1010,29 @@ static void bytes_of_a_manifest_are_held_until_the_replicas_are_new(void **state
     assert_true(has_blob(r, &image.manifest));
 }
 
+/* What nobody ever named can be a manifest that was deleted before the first scan: a cache may know it. */
+static void small_bytes_of_unknown_type_are_held_and_no_others(void **state) {
+    struct registry *r = *state;
+    static char large[4 * 1024 * 1024 + 1];
+    struct rsw_digest unknown = tree_blob(&r->tree, "{\"schemaVersion\":2}");
+    struct rsw_digest no_manifest = tree_blob_bytes(&r->tree, large, sizeof large);
+    tree_image(&r->tree, "app", NULL, "old", 1);
+    char copy[RSW_QUARANTINE_KEY_MAX];
+    fake.base.cache = RSW_CACHE_MEMORY;
+    scan_long_ago(r);
+    see_through(r);
+    assert_int_equal(r->result.held, 2); /* and the manifest of the image; neither its layer nor its config */
+    copy_key(copy, r, &unknown);
+    assert_true(is_there(r, copy));
+    copy_key(copy, r, &no_manifest);
+    assert_false(is_there(r, copy));
+    /* Pushed through that cache. */
+    tree_revision(&r->tree, "app", &unknown);
+    tell_of_push(r, "app", &unknown);
+    revive(r);
+    assert_true(has_blob(r, &unknown));
+}
+
 /* No event of that push ever came: it is storage alone that tells. */
 static void what_is_held_is_back_before_storage_is_read_with_the_registry_stopped(void **state) {
     struct registry *r = *state;
@@ -1040,6 +1112,136 @@ static void bytes_that_are_held_again_and_again_are_not_lost(void **state) {
         assert_int_equal(setting.answer, RSW_ABSENT);
         assert_int_equal(rsw_quarantine_has(r->real, generation, key), RSW_ABSENT);
     }
+}
+
+static void forget_the_index(struct registry *r) {
+    char dir[160];
+    const struct rsw_index_options how = {.create = true, .rebuild = true};
+    snprintf(dir, sizeof dir, "%s", rsw_index_dir(r->index));
+    rsw_index_close(r->index);
+    assert_int_equal(rsw_index_open(&r->index, dir, &how, &r->err), 0);
+}
+
+/* Its layer and configuration, uploaded anew. */
+static void put_old_without_manifest(struct registry *r, const struct tree_image *image) {
+    tree_blob(&r->tree, "layer old 0");
+    tree_blob(&r->tree, "{\"seed\":\"old\"}");
+    tree_link(&r->tree, "app", &image->layers[0]);
+    tree_link(&r->tree, "app", &image->config);
+}
+
+/* Another regsweep holds them, or one whose index is lost, and nobody revives: whoever sweeps next would not
+ * know what that manifest names, and once it is not young any more that would go. */
+static void bytes_that_another_index_holds_are_back_once_they_are_pushed_again(void **state) {
+    struct registry *r = *state;
+    struct tree_image other = tree_image(&r->tree, "app", NULL, "other", 1);
+    fake.base.cache = RSW_CACHE_MEMORY;
+    struct tree_image image = tree_image(&r->tree, "app", NULL, "old", 1);
+    scan_long_ago(r);
+    see_through(r);
+    assert_int_equal(r->result.held, 2);
+    forget_the_index(r);
+    put_old_without_manifest(r, &image);
+    tree_revision(&r->tree, "app", &image.manifest); /* a stale cache said that its bytes were there */
+    tree_tag(&r->tree, "app", "1.0", &image.manifest);
+    scan_long_ago(r);
+    scan_long_ago(r); /* they are certainly gone */
+    sweep_well(r);
+    assert_true(is_whole(r, "app", &image));
+    later(r);
+    sweep_well(r);
+    assert_true(is_whole(r, "app", &image));
+    char copy[RSW_QUARANTINE_KEY_MAX];
+    copy_key(copy, r, &other.manifest);
+    assert_true(is_there(r, copy));
+    assert_false(has_blob(r, &other.manifest));
+}
+
+/* Through a stale cache; the registry has the layers, and looks at no bytes. */
+static void push_when_unlinking(void *arg, const struct rsw_sweep_progress *progress) {
+    struct registry *r = arg;
+    if (progress->phase == NULL || strcmp(progress->phase, "unlinking") != 0) {
+        return;
+    }
+    r->options.progress = NULL;
+    tree_revision(&r->tree, "app", &watched.manifest);
+    tree_tag(&r->tree, "app", "1.0", &watched.manifest);
+    tell_of_push(r, "app", &watched.manifest);
+}
+
+/* As serve does: nothing else is begun. */
+static void advance_to_the_end(struct registry *r) {
+    RSW_AUTO_AUDIT audit = RSW_AUDIT_INIT;
+    struct rsw_online online = {.index = r->index,
+                                .storage = r->storage,
+                                .replicas = &fake.base,
+                                .options = &r->options,
+                                .audit = &audit,
+                                .result = &r->result};
+    int64_t left_ms = 0;
+    assert_int_equal(rsw_audit_open(&audit, r->audit, &r->err), 0);
+    while (left_ms != INT64_MAX) {
+        r->now_ms += left_ms;
+        if (rsw_online_advance(&online, &left_ms, &r->err) != 0) {
+            fail_msg("%s", r->err.message);
+        }
+    }
+}
+
+/* Nobody knows what it names, but for what lies in quarantine. */
+static void
+bytes_that_another_index_holds_are_back_when_they_are_pushed_while_a_sweep_is_at_it(void **state) {
+    struct registry *r = *state;
+    fake.base.cache = RSW_CACHE_MEMORY;
+    watched = tree_image(&r->tree, "app", NULL, "old", 1);
+    scan_long_ago(r);
+    see_through(r);
+    forget_the_index(r);
+    put_old_without_manifest(r, &watched);
+    scan_long_ago(r);
+    r->options.progress = push_when_unlinking;
+    sweep_well(r);
+    assert_null(r->options.progress);
+    advance_to_the_end(r);
+    assert_true(is_whole(r, "app", &watched));
+}
+
+static void other_takes(struct registry *r, const char *key) {
+    struct rsw_setting setting = {.key = key};
+    rsw_quarantine_copy(r->real, 9, &setting, 1);
+    rsw_quarantine_take(r->real, 9, &setting, 1);
+    assert_int_equal(setting.answer, RSW_FOUND);
+}
+
+static void other_puts_back(struct registry *r, const struct rsw_digest *digest) {
+    char key[RSW_KEY_MAX];
+    struct rsw_setting setting = {.key = rsw_key_layer_link(key, "app", digest)};
+    rsw_quarantine_return(r->real, 1, &setting, 1);
+    rsw_quarantine_drop(r->real, 1, &setting, 1);
+    assert_int_equal(setting.answer, RSW_FOUND);
+}
+
+/* Ours was stopped in the midst of a generation. Another one put all of it back, and swept; of what it took
+ * an index was pushed, and it died. */
+static void what_another_index_took_is_back_before_a_generation_that_was_stopped_goes_on(void **state) {
+    struct registry *r = *state;
+    char key[RSW_KEY_MAX];
+    struct tree_image image = {.layer_count = 1, .layers = {tree_digest_of("layer old 0")}};
+    image.config = tree_digest_of("{\"seed\":\"old\"}");
+    put_old_without_manifest(r, &image);
+    scan_long_ago(r);
+    step(r, "unlinked");
+    other_puts_back(r, &image.layers[0]);
+    other_puts_back(r, &image.config);
+    image = tree_image(&r->tree, "app", NULL, "old", 1);
+    tree_index(&r->tree, "app", "all", &image.manifest, 1);
+    other_takes(r, rsw_key_revision_link(key, "app", &image.manifest));
+    other_takes(r, rsw_key_layer_link(key, "app", &image.layers[0]));
+    other_takes(r, rsw_key_layer_link(key, "app", &image.config));
+    other_takes(r, rsw_key_blob(key, &image.manifest));
+    assert_int_equal(rsw_index_gap(r->index, r->now_ms, RSW_LEASE_GAP, &r->err), 0);
+    advance_to_the_end(r);
+    assert_true(is_whole(r, "app", &image));
 }
 
 #define HELD 20 /* of each generation */
@@ -1122,8 +1324,6 @@ static void an_image_touched_in_the_midst_of_a_purge_is_whole_or_gone(void **sta
 }
 
 /* ---- what is touched while somebody works on it ---- */
-
-static struct tree_image watched;
 
 /* serve gives back, and has put one of these in its place, when a DELETE of the sweep takes that again. */
 static void delete_what_is_back(struct registry *r, const char *call, const char *key) {
@@ -1370,6 +1570,30 @@ static void a_fence_that_fails_refuses_and_takes_nothing(void **state) {
     assert_int_equal(sweep(r), -1);
     assert_true(has_blob(r, &image.layers[0]));
     fake.fence_fails = false;
+    step(r, "hidden");
+}
+
+static void expect_no_end_of_gaps(struct registry *r) {
+    fake.restarts = true;
+    assert_int_equal(sweep(r), -1);
+    assert_int_equal(r->err.code, RSW_EREFUSED);
+    assert_non_null(strstr(r->err.message, "the feed had a gap after each of 3 scans"));
+    fake.restarts = false;
+    scan_registry(r);
+}
+
+/* Each costs a scan; one that is followed by the next again and again is a reason to refuse. */
+static void a_feed_with_gap_after_gap_refuses_and_takes_nothing(void **state) {
+    struct registry *r = *state;
+    struct tree_image image = tree_image(&r->tree, "app", NULL, "old", 1);
+    scan_long_ago(r);
+    expect_no_end_of_gaps(r);
+    assert_int_equal(r->result.generation, 0);
+    assert_true(is_whole(r, "app", &image));
+    step(r, "unlinked");
+    later(r);
+    expect_no_end_of_gaps(r);
+    assert_true(has_blob(r, &image.layers[0]));
     step(r, "hidden");
 }
 
@@ -1768,7 +1992,7 @@ static void a_link_whose_removal_nobody_saw_is_put_back_after_a_settle(void **st
     assert_non_null(rsw_key_layer_link(late_data, "app", &image.layers[0]));
     r->late = true;
     r->before_call = answer_no_removal;
-    step(r, "unlinked");
+    sweep_in_part(r);
     r->late = false;
     r->before_call = NULL;
     rsw_memory_fail_key(r->real, late_data, 0);
@@ -1778,7 +2002,7 @@ static void a_link_whose_removal_nobody_saw_is_put_back_after_a_settle(void **st
     tree_link_remove(&r->tree, "app", &image.layers[0]); /* now */
     do {
         later(r);
-        sweep_well(r);
+        sweep_in_part(r);
     } while (strcmp(r->result.state, "purged") != 0);
     assert_true(is_whole(r, "app", &image));
 }
@@ -1854,17 +2078,22 @@ int main(void) {
         in_either(a_push_that_cannot_be_read_stops_the_sweep),
         in_either(a_tag_that_the_index_missed_keeps_its_manifest),
         in_either(a_lookup_that_fails_keeps),
+        in_either(what_storage_does_not_let_go_is_told_as_failed_and_goes_later),
         in_either(what_a_cache_knew_again_begins_the_settle_anew),
         in_either(what_caches_learn_of_again_and_again_is_named),
         in_either(what_a_delete_of_ours_took_from_somebody_is_given_back),
         in_either(what_cannot_be_cleared_stays_and_nothing_of_its_neighbours),
         in_either(one_without_an_answer_ends_the_run_and_no_answer_is_lost),
         in_either(bytes_of_a_manifest_are_held_until_the_replicas_are_new),
+        in_either(small_bytes_of_unknown_type_are_held_and_no_others),
         in_either(what_is_held_is_back_before_storage_is_read_with_the_registry_stopped),
         in_either(what_is_held_and_nobody_needs_is_swept_with_the_registry_stopped),
         cmocka_unit_test_prestate_setup_teardown(what_is_held_and_cannot_be_put_back_stops_the_sweep, setup,
                                                  registry_teardown, &in_directory),
         in_either(bytes_that_are_held_again_and_again_are_not_lost),
+        in_either(bytes_that_another_index_holds_are_back_once_they_are_pushed_again),
+        in_either(bytes_that_another_index_holds_are_back_when_they_are_pushed_while_a_sweep_is_at_it),
+        in_either(what_another_index_took_is_back_before_a_generation_that_was_stopped_goes_on),
         in_either(what_is_held_goes_without_a_walk_for_each),
         in_either(an_image_touched_in_the_midst_of_a_purge_is_whole_or_gone),
         in_either(what_is_taken_again_while_it_is_given_back_is_given_back_again),
@@ -1877,6 +2106,7 @@ int main(void) {
         in_either(a_link_that_nobody_has_a_copy_of_is_written_anew),
         in_either(a_tag_whose_manifest_is_gone_goes_too),
         in_either(a_fence_that_fails_refuses_and_takes_nothing),
+        in_either(a_feed_with_gap_after_gap_refuses_and_takes_nothing),
         in_either(grace_is_never_shorter_than_settle),
         in_either(a_stopped_registry_gets_back_what_was_taken_and_is_swept_anew),
         in_either(why_tells_of_what_lies_in_quarantine),

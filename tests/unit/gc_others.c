@@ -294,6 +294,22 @@ static void bytes_alone_stay_beside_a_running_registry(void **state) {
     assert_int_equal(files_aside(w), 0);
 }
 
+/* What it had held before it was built anew: nobody else will take care of it. */
+static void bytes_alone_that_our_index_has_lost_are_back_beside_a_running_registry(void **state) {
+    struct world *w = *state;
+    char key[RSW_KEY_MAX];
+    char owner[RSW_IDENTITY_MAX];
+    struct rsw_digest blob = tree_blob(&w->tree, "{}");
+    assert_int_equal(rsw_index_identity(w->index, owner, &w->err), 0);
+    assert_int_equal(rsw_quarantine_claim(w->storage, 7, owner, &w->err), RSW_FOUND);
+    take_blob(w, &blob);
+    give_back(w);
+    assert_true(is_there(w, rsw_key_blob(key, &blob)));
+    assert_int_equal(files_aside(w), 0);
+    assert_false(is_there(w, RSW_QUARANTINE "/7.owner"));
+    assert_true(has_gap(w));
+}
+
 static void what_is_in_place_stays_and_of_a_tag_its_new_head(void **state) {
     struct world *w = *state;
     char key[RSW_KEY_MAX];
@@ -521,6 +537,7 @@ int main(void) {
         IN_ALL(an_image_that_a_foreign_sweep_had_unlinked_is_not_swept_with_the_registry_stopped),
         IN_ALL(what_nothing_needs_goes_all_the_same),
         IN_ALL(bytes_alone_stay_beside_a_running_registry),
+        IN_ALL(bytes_alone_that_our_index_has_lost_are_back_beside_a_running_registry),
         IN_ALL(what_is_in_place_stays_and_of_a_tag_its_new_head),
         IN_ALL(the_copy_of_a_link_that_is_cut_short_stays),
         IN_MEMORY(nothing_is_taken_where_something_cannot_be_put_back),

@@ -97,10 +97,41 @@ static void the_cache_is_what_is_told_by_option_then_by_configuration(void **sta
     expect_open(flags, NULL, RSW_CACHE_MEMORY, mock->url);
     expect_open(flags, STORAGE, RSW_CACHE_NONE, mock->url);
     expect_open(flags, in_memory, RSW_CACHE_MEMORY, mock->url);
-    expect_refused(flags, STORAGE "  cache:\n    blobdescriptor: memcached\n", RSW_EUNSUPPORTED,
+    expect_refused(flags, STORAGE "  cache:\n    blobdescriptor: memcached\n", RSW_EREFUSED,
                    "config.yml: storage.cache.blobdescriptor is neither inmemory nor redis");
     snprintf(flags, sizeof flags, "--cache none --registry %s", mock->url);
     expect_open(flags, in_memory, RSW_CACHE_NONE, mock->url);
+}
+
+static void expect_cache(const char *flags, const char *yaml, int rc, const char *words) {
+    struct given given;
+    give(&given, flags, yaml);
+    assert_int_equal(rsw_cli_check_cache(&given.cli, &given.err), rc);
+    assert_true(rc == 0 || given.err.code == RSW_EREFUSED);
+    if (strstr(given.err.message, words) == NULL) {
+        fail_msg("%s: it says: %s", flags, given.err.message);
+    }
+    done(&given);
+}
+
+/* What is not cleared, though it is cached, costs images. */
+static void an_option_that_contradicts_the_configuration_stops_a_sweep(void **state) {
+    static const char in_memory[] = STORAGE "  cache:\n    blobdescriptor: inmemory\n";
+    static const char in_redis[] =
+        STORAGE "  cache:\n    blobdescriptor: redis\nredis:\n  addr: 127.0.0.1:1\n";
+    static const char elsewhere[] = STORAGE "  cache:\n    blobdescriptor: memcached\n";
+    (void)state;
+    expect_cache("--cache none", in_memory, -1,
+                 "--cache none, but storage.cache.blobdescriptor in config.yml");
+    expect_cache("--cache none", in_redis, -1, "leave --cache out");
+    expect_cache("--cache memory", in_redis, -1, "--cache memory");
+    expect_cache("--cache redis", in_memory, -1, "--cache redis");
+    expect_cache("--cache none", elsewhere, -1, "neither inmemory nor redis");
+    expect_cache("--cache memory", in_memory, 0, "");
+    expect_cache("--cache memory", STORAGE, 0, ""); /* no harm */
+    expect_cache("--cache none", STORAGE, 0, "");
+    expect_cache("--cache none", NULL, 0, "");
+    expect_cache("", in_redis, 0, "");
 }
 
 static void without_a_configuration_the_cautious_choice_is_told(void **state) {
@@ -211,6 +242,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(the_cache_is_what_is_told_by_option_then_by_configuration, mock_setup,
                                         mock_teardown),
+        cmocka_unit_test(an_option_that_contradicts_the_configuration_stops_a_sweep),
         cmocka_unit_test(without_a_configuration_the_cautious_choice_is_told),
         cmocka_unit_test_setup_teardown(the_address_comes_from_the_configuration_where_none_is_given,
                                         mock_setup, mock_teardown),
