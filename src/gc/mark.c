@@ -101,10 +101,13 @@ static int read_all(struct rsw_marker *marker, struct rsw_error *err) {
     return rc;
 }
 
-/* A gap may have swallowed pulls. */
-static int64_t pulls_since(const struct rsw_state *state) {
-    return state->first_event_ms != 0 && state->gap_ms > state->first_event_ms ? state->gap_ms
-                                                                               : state->first_event_ms;
+/* A gap may have swallowed pulls; and while `serve` does not run nobody hears of any. */
+static int64_t pulls_since(const struct rsw_state *state, int64_t now_ms) {
+    int64_t silent_ms = rsw_age_ms(now_ms, state->beat_ms); /* below 0: it said so since, or a clock jumped */
+    if (state->first_event_ms == 0 || silent_ms > RSW_BEAT_OLD_MS || silent_ms < -RSW_BEAT_OLD_MS) {
+        return 0;
+    }
+    return state->gap_ms > state->first_event_ms ? state->gap_ms : state->first_event_ms;
 }
 
 int rsw_marker_init(struct rsw_marker *marker, struct rsw_txn *txn, const struct rsw_mark_options *options,
@@ -118,7 +121,7 @@ int rsw_marker_init(struct rsw_marker *marker, struct rsw_txn *txn, const struct
     marker->blob_count = state.next_blob;
     marker->forgets = rsw_forgotten_any(txn);
     marker->judge = (struct rsw_judge){.now_ms = options->now_ms - options->ahead_ms,
-                                       .pulls_since_ms = pulls_since(&state)};
+                                       .pulls_since_ms = pulls_since(&state, options->now_ms)};
     size_t size = (marker->blob_count + (size_t)1) * sizeof *marker->blobs;
     marker->blobs = rsw_large_alloc(size);
     marker->facts = calloc(marker->blob_count / RSW_BLOBS_EACH + (size_t)1, sizeof *marker->facts);

@@ -19,7 +19,17 @@ static void events_since(struct world *w, int days) {
     struct rsw_state state;
     assert_int_equal(rsw_state_get(w->txn, &state), RSW_FOUND);
     state.first_event_ms = NOW_MS - days * DAY_MS;
+    state.beat_ms = NOW_MS;
     rsw_state_put(w->txn, &state);
+}
+
+/* serve ran until then. */
+static void heard_until(struct world *w, int64_t beat_ms) {
+    struct rsw_state state;
+    assert_int_equal(rsw_state_get(w->txn, &state), RSW_FOUND);
+    state.beat_ms = beat_ms;
+    rsw_state_put(w->txn, &state);
+    policy(w, POLICY(RULE("*", "{pulled-within: 30d}")));
 }
 
 static void nothing_configured_lets_nothing_go(void **state) {
@@ -218,6 +228,52 @@ static void an_unsettled_tag_keeps_all_of_its_history(void **state) {
     goes(w, NULL);
 }
 
+/* Pushed over each other, the first `first` days ago, the others ten days later each. */
+static void pushed_over(struct world *w, const char *tag_name, int first, const char *const *names) {
+    for (size_t i = 0; names[i] != NULL; i++) {
+        char layer[64];
+        days_ago(w, first - 10 * (int)i);
+        snprintf(layer, sizeof layer, "%s.layer", names[i]);
+        image(w, "a", tag_name, names[i], layer);
+    }
+}
+#define NAMES(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+static bool stays(struct world *w, const char *name) {
+    return !lets_go(w, RSW_ITEM_REVISION, "a", name);
+}
+
+static void what_is_gone_or_forgotten_takes_no_others_place_in_a_tags_history(void **state) {
+    struct world *w = *state;
+    policy(w, POLICY(REVISIONS("2")));
+    pushed_over(w, "v", 50, NAMES("one", "two", "three", "four", "five"));
+    assert_false(stays(w, "three"));
+    member(w, RSW_REVISION, "a", "four", "four", 0); /* deleted through the registry */
+    assert_true(stays(w, "three"));
+    assert_false(stays(w, "two"));
+    char target[RSW_DIGEST_TEXT_MAX + 8] = "a@";
+    struct rsw_digest digest = digest_named("three");
+    rsw_digest_format(&digest, target + 2);
+    forget(w, RSW_DELETION_IMAGE, target);
+    assert_false(stays(w, "three"));
+    assert_true(stays(w, "two"));
+    assert_false(stays(w, "one"));
+}
+
+static void what_is_younger_than_the_limit_stays_in_a_tags_history(void **state) {
+    struct world *w = *state;
+    policy(w, "younger-than: 25d\n" POLICY(REVISIONS("1")));
+    pushed_over(w, "v", 40, NAMES("one", "two", "three", "four"));
+    assert_false(stays(w, "one"));
+    assert_false(stays(w, "two"));
+    assert_true(stays(w, "three"));
+    days_ago(w, 5);
+    image(w, "a", "other", "two", "two.layer"); /* the same, pushed again */
+    image(w, "a", "other", "more", "more.layer");
+    assert_true(stays(w, "two"));
+    assert_false(stays(w, "one"));
+}
+
 /* ---- untagged ---- */
 
 static void untagged_revisions_go_where_the_policy_says_so(void **state) {
@@ -272,6 +328,21 @@ static void after_a_gap_nobody_knows_what_was_pulled(void **state) {
     rsw_state_gap(w->txn, NOW_MS - 29 * DAY_MS, "test");
     policy(w, POLICY(RULE("*", "{pulled-within: 30d}")));
     goes(w, NULL);
+}
+
+static void what_was_pulled_while_serve_did_not_run_is_not_known(void **state) {
+    struct world *w = *state;
+    events_since(w, 90);
+    policy(w, POLICY(RULE("*", "{pulled-within: 30d}")));
+    days_ago(w, 80);
+    image(w, "a", "v1", "m", "l");
+    assert_true(lets_go(w, RSW_ITEM_TAG, "a", "v1"));
+    heard_until(w, NOW_MS - DAY_MS);
+    goes(w, NULL);
+    heard_until(w, NOW_MS + DAY_MS); /* the clock was set back: nobody knows how long ago that was */
+    goes(w, NULL);
+    heard_until(w, NOW_MS - RSW_BEAT_OLD_MS);
+    assert_true(lets_go(w, RSW_ITEM_TAG, "a", "v1"));
 }
 
 /* docs/policy.md: what was pulled within grace stays, whatever the rule goes by. */
@@ -422,10 +493,13 @@ int main(void) {
         RUN(the_head_is_the_first_of_a_tags_revisions_whenever_it_was_pushed),
         RUN(what_one_tag_keeps_of_its_history_another_does_not_let_go),
         RUN(an_unsettled_tag_keeps_all_of_its_history),
+        RUN(what_is_gone_or_forgotten_takes_no_others_place_in_a_tags_history),
+        RUN(what_is_younger_than_the_limit_stays_in_a_tags_history),
         RUN(untagged_revisions_go_where_the_policy_says_so),
         RUN(children_and_heads_do_not_count_among_the_untagged),
         RUN(what_is_pulled_stays),
         RUN(after_a_gap_nobody_knows_what_was_pulled),
+        RUN(what_was_pulled_while_serve_did_not_run_is_not_known),
         RUN(a_tag_pulled_within_grace_stays),
         RUN(an_index_whose_child_is_pulled_stays),
         RUN(an_image_that_runs_and_is_known_by_its_configuration_stays),

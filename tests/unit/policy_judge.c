@@ -120,6 +120,13 @@ static void a_push_counts_as_a_pull_for_the_newest_by_pull(void **state) {
               "a:newest b:newest c:let go d:let go");
 }
 
+static void where_nobody_hears_of_pulls_the_newest_by_pull_are_not_known(void **state) {
+    (void)state;
+    judged_as(RULE("*", "{newest: 1, by: pull}"), false, -1, TAGS({"a", 50, 40}, {"b", 60, -1}),
+              "a:newest b:time unknown");
+    judged_as(RULE("*", "{newest: 1}"), false, -1, TAGS({"a", 50, 40}, {"b", 60, -1}), "a:newest b:let go");
+}
+
 static void the_newest_are_counted_rule_by_rule(void **state) {
     (void)state;
     judged_as(RULE("v*", "{newest: 1}") AND("*", "{newest: 1}"), false, 90,
@@ -193,6 +200,7 @@ int main(void) {
         cmocka_unit_test(the_newest_by_push_stay),
         cmocka_unit_test(of_the_same_time_the_first_by_name_stays),
         cmocka_unit_test(a_push_counts_as_a_pull_for_the_newest_by_pull),
+        cmocka_unit_test(where_nobody_hears_of_pulls_the_newest_by_pull_are_not_known),
         cmocka_unit_test(the_newest_are_counted_rule_by_rule),
         cmocka_unit_test(protected_names_do_not_count_among_the_newest),
         cmocka_unit_test(what_was_pushed_within_the_time_stays),
