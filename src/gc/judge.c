@@ -267,6 +267,38 @@ static int judge_untagged(struct rsw_marker *marker, const struct rsw_repository
     return rc;
 }
 
+/* ---- what indexes name ---- */
+
+/* What an index that goes names goes with it, unless it was judged for itself. One that stays keeps it. */
+static int let_children_go(struct rsw_marker *marker, struct rsw_error *err) {
+    struct rsw_view *view = &marker->view;
+    size_t count = 0;
+    uint32_t *stack = rsw_grown(view->stack, &view->stack_room, view->revision_count + 1, sizeof *stack);
+    if (stack == NULL) {
+        return out_of_memory(err);
+    }
+    view->stack = stack; /* not in use before the marking begins */
+    for (size_t i = 0; i < view->revision_count; i++) {
+        if (view->revisions[i].verdict == RSW_VERDICT_LET_GO) {
+            stack[count++] = (uint32_t)i;
+        }
+    }
+    while (count > 0) {
+        const uint8_t *packed = rsw_marker_refs(marker, view->revisions[stack[--count]].blob);
+        struct rsw_refs refs = packed != NULL ? rsw_refs_of(packed) : (struct rsw_refs){.count = 0};
+        for (uint32_t i = 0; i < refs.count; i++) {
+            struct rsw_view_revision *child = rsw_refs_kind(&refs, i) == RSW_REF_CHILD
+                                                  ? rsw_view_revision_of(view, rsw_refs_child(&refs, i))
+                                                  : NULL;
+            if (child != NULL && child->verdict == RSW_VERDICT_NONE) {
+                child->verdict = RSW_VERDICT_LET_GO;
+                stack[count++] = (uint32_t)(child - view->revisions); /* each once: there is room */
+            }
+        }
+    }
+    return 0;
+}
+
 int rsw_view_judge(struct rsw_marker *marker, struct rsw_error *err) {
     const struct rsw_policy *policy = marker->options->policy;
     const struct rsw_repository_rules *rules =
@@ -275,7 +307,8 @@ int rsw_view_judge(struct rsw_marker *marker, struct rsw_error *err) {
         return 0;
     }
     return judge_tags(marker, rules, err) != 0 || judge_pasts(marker, rules, err) != 0 ||
-                   (rules->untagged_said && judge_untagged(marker, rules, err) != 0)
+                   (rules->untagged_said && judge_untagged(marker, rules, err) != 0) ||
+                   let_children_go(marker, err) != 0
                ? -1
                : 0;
 }

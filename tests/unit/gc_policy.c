@@ -156,9 +156,26 @@ static void an_index_takes_its_children_along_but_for_one_that_has_a_tag_of_its_
     image(w, "a", NULL, "amd", "x");
     image(w, "a", "amd64", "arm", "y");
     pushed(w, "a", "pr-1", "list", "m:amd m:arm");
-    w->options.untagged_remove = true;
-    goes(w, "tag a pr-1 policy", "revision a list policy", "blob list", "revision a amd untagged",
+    goes(w, "tag a pr-1 policy", "revision a list policy", "blob list", "revision a amd policy",
          "link a amd.config", "link a x", "blob amd", "blob amd.config", "blob x", NULL);
+}
+
+static void what_an_index_that_stays_names_does_not_go_with_another(void **state) {
+    struct world *w = *state;
+    policy(w, POLICY(RULE("pr-*", "none") "      - {match: latest, keep: all, revisions: 1}\n"));
+    image(w, "a", NULL, "amd", "x");
+    image(w, "a", NULL, "arm-old", "y");
+    image(w, "a", NULL, "arm", "z");
+    image(w, "a", NULL, "alone", "own"); /* without a tag, and of no index: it stays, as ever */
+    pushed(w, "a", "latest", "list-old", "m:amd m:arm-old");
+    days_ago(w, 20);
+    pushed(w, "a", "latest", "list", "m:amd m:arm");
+    pushed(w, "a", NULL, "inner", "m:amd");
+    pushed(w, "a", "pr-1", "outer", "m:inner");
+    goes(w, "revision a list-old policy", "blob list-old", "revision a arm-old policy",
+         "link a arm-old.config", "link a y", "blob arm-old", "blob arm-old.config", "blob y",
+         "tag a pr-1 policy", "revision a outer policy", "blob outer", "revision a inner policy",
+         "blob inner", NULL);
 }
 
 static void an_image_in_two_repositories_stays_in_the_other(void **state) {
@@ -487,6 +504,7 @@ int main(void) {
         RUN(a_tag_that_is_not_settled_stays_with_its_history),
         RUN(signatures_and_referrers_follow_their_subject),
         RUN(an_index_takes_its_children_along_but_for_one_that_has_a_tag_of_its_own),
+        RUN(what_an_index_that_stays_names_does_not_go_with_another),
         RUN(an_image_in_two_repositories_stays_in_the_other),
         RUN(a_config_that_is_also_a_layer_of_what_stays_stays),
         RUN(of_a_tags_history_so_many_stay),
