@@ -52,7 +52,7 @@ int rsw_schedule_parse(struct rsw_schedule_time *out, const char *text, struct r
 
 int64_t rsw_schedule_next_ms(const struct rsw_schedule_time *time, int64_t after_ms) {
     if (time->every_ms != 0) {
-        return after_ms + time->every_ms;
+        return (after_ms / time->every_ms + 1) * time->every_ms;
     }
     time_t after = (time_t)(after_ms / 1000);
     struct tm day;

@@ -56,7 +56,15 @@ static void the_next_time_of_day_is_today_or_tomorrow(void **state) {
     next_is("UTC", "03:00", "2026-11-28T02:59:59Z", "2026-11-28T03:00:00Z");
     next_is("UTC", "03:00", "2026-11-28T03:00:00Z", "2026-11-29T03:00:00Z");
     next_is("UTC", "03:00", "2026-12-31T23:00:00Z", "2027-01-01T03:00:00Z");
-    next_is("UTC", "12h", "2026-11-28T02:59:59Z", "2026-11-28T14:59:59Z");
+}
+
+/* Those who share a storage were started at different times, and a serve may be started anew every day. */
+static void every_so_often_is_at_the_same_times_for_all(void **state) {
+    (void)state;
+    next_is("UTC", "12h", "2026-11-28T02:59:59Z", "2026-11-28T12:00:00Z");
+    next_is("UTC", "12h", "2026-11-28T11:17:00Z", "2026-11-28T12:00:00Z");
+    next_is("UTC", "12h", "2026-11-28T12:00:00Z", "2026-11-29T00:00:00Z");
+    next_is("CET-1", "24h", "2026-11-28T12:00:00Z", "2026-11-29T00:00:00Z");
 }
 
 /* CET and CEST by their rule, so that no table of zones need be installed. */
@@ -81,6 +89,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_a_schedule_can_be),
         cmocka_unit_test(the_next_time_of_day_is_today_or_tomorrow),
+        cmocka_unit_test(every_so_often_is_at_the_same_times_for_all),
         cmocka_unit_test(what_failed_is_tried_again_for_some_hours),
         cmocka_unit_test(on_days_on_which_the_clocks_are_set_there_is_one_too),
     };
