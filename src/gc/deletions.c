@@ -2,9 +2,13 @@
 
 #include "index/time.h"
 #include "oci/reference.h"
+#include "util/cleanup.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
+
+#define CHILDREN_DEPTH 8 /* indexes of indexes; what lies deeper stays */
 
 /* ---- making one ---- */
 
@@ -89,13 +93,65 @@ static int find_tag(struct making *m, const struct rsw_repo *repo, const char *n
                : not_found(m, "the index does not know the tag");
 }
 
-/* As the registry's own DELETE of a manifest: with all tags that point at it. */
+static bool is_revision(struct making *m, uint32_t repo, uint32_t blob) {
+    struct rsw_member member;
+    return rsw_member_get(m->txn, RSW_REVISION, repo, blob, &member) == RSW_FOUND &&
+           (member.flags & RSW_MEMBER_PRESENT) != 0;
+}
+
+/* Something else of the repository has this manifest: a tag, or an index that is not forgotten. */
+static bool is_of_others(struct making *m, uint32_t repo, uint32_t manifest) {
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    uint32_t parent;
+    enum rsw_ref_kind kind;
+    if (rsw_tag_points_at(m->txn, repo, manifest) != RSW_ABSENT) {
+        return true;
+    }
+    rsw_iter_named_by(&iter, m->txn, manifest);
+    while (rsw_named_by_next(&iter, &parent, &kind) == RSW_FOUND) {
+        struct rsw_forgotten forgotten = {.kind = RSW_ITEM_REVISION, .repo = repo, .blob = parent};
+        if (kind == RSW_REF_CHILD && is_revision(m, repo, parent) &&
+            rsw_forgotten_get(m->txn, &forgotten) != RSW_FOUND) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What an index alone names goes with it: nobody would ever ask for that by itself. */
+static int name_children(struct making *m, uint32_t repo, uint32_t manifest, unsigned depth) {
+    struct rsw_refs refs;
+    if (depth == 0 || rsw_refs_get(m->txn, manifest, &refs) != RSW_FOUND) {
+        return 0;
+    }
+    /* Copied: what is borrowed ends with the first write. */
+    RSW_AUTO_FREE uint32_t *children = malloc(((size_t)refs.count + 1) * sizeof *children);
+    uint32_t count = 0;
+    if (children == NULL) {
+        return rsw_error_set(m->err, RSW_ENOMEM, 0, "out of memory for what an index names");
+    }
+    for (uint32_t i = 0; i < refs.count; i++) {
+        if (rsw_refs_kind(&refs, i) == RSW_REF_CHILD) {
+            children[count++] = rsw_refs_child(&refs, i);
+        }
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (is_revision(m, repo, children[i]) && !is_of_others(m, repo, children[i])) {
+            name(m, RSW_ITEM_REVISION, repo, children[i]);
+            if (name_children(m, repo, children[i], depth - 1) != 0) {
+                return -1;
+            }
+        }
+    }
+    return 0;
+}
+
+/* As the registry's own DELETE of a manifest, with all tags that point at it; and what it alone names. */
 static int make_image(struct making *m) {
     struct rsw_reference reference;
     struct rsw_repo repo;
     struct rsw_tag tag = {.head = 0};
     struct rsw_blob blob = {.id = 0};
-    struct rsw_member member;
     if (parse(m, &reference, &repo) != 0) {
         return -1;
     }
@@ -112,16 +168,16 @@ static int make_image(struct making *m) {
     if (manifest == 0) {
         return unknown(m, "nobody knows what the tag points at");
     }
-    bool present = rsw_member_get(m->txn, RSW_REVISION, repo.id, manifest, &member) == RSW_FOUND &&
-                   (member.flags & RSW_MEMBER_PRESENT) != 0;
+    bool present = is_revision(m, repo.id, manifest);
     if (!present && reference.has_digest) {
         return not_found(m, "the repository has no such manifest");
     }
     name_tags(m, repo.id, manifest);
-    if (present) {
-        name(m, RSW_ITEM_REVISION, repo.id, manifest);
+    if (!present) {
+        return 0;
     }
-    return 0;
+    name(m, RSW_ITEM_REVISION, repo.id, manifest);
+    return name_children(m, repo.id, manifest, CHILDREN_DEPTH);
 }
 
 static int make_tag(struct making *m) {

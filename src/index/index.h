@@ -571,6 +571,8 @@ void rsw_iter_signatures(struct rsw_iter *iter, struct rsw_txn *txn, uint32_t re
 int rsw_signature_next(struct rsw_iter *iter, uint32_t *revision, uint32_t *signature);
 void rsw_iter_tags(struct rsw_iter *iter, struct rsw_txn *txn, uint32_t repo); /* repo 0: all */
 int rsw_tag_next(struct rsw_iter *iter, struct rsw_tag *out);
+/* Does any tag of the repository point at it? RSW_FOUND, RSW_ABSENT or RSW_FAILED. */
+int rsw_tag_points_at(struct rsw_txn *txn, uint32_t repo, uint32_t manifest);
 void rsw_iter_history(struct rsw_iter *iter, struct rsw_txn *txn, uint32_t repo,
                       const char *tag); /* tag NULL: all */
 int rsw_history_next(struct rsw_iter *iter, struct rsw_history *out);

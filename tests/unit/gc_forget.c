@@ -88,6 +88,23 @@ static void what_an_index_names_stays_while_the_index_does(void **state) {
          "repository a", NULL);
 }
 
+static void an_index_takes_along_what_it_alone_names(void **state) {
+    struct world *w = *state;
+    hours_ago(w, 40);
+    image(w, "a", NULL, "amd", "x");
+    image(w, "a", "arm64", "arm", "y");
+    image(w, "a", NULL, "both", "z");
+    pushed(w, "a", NULL, "inner", "m:amd");
+    pushed(w, "a", "v1", "list", "m:inner m:arm m:both");
+    pushed(w, "a", "v2", "other", "m:both");
+    forget(w, RSW_DELETION_IMAGE, "a:v1");
+    hours_ago(w, 1);
+    revision(w, "a", "amd"); /* as the feed does when it is pulled */
+    goes(w, "tag a v1 forgotten", "revision a list forgotten", "blob list", "revision a inner forgotten",
+         "blob inner", "revision a amd forgotten", "link a amd.config", "link a x", "blob amd",
+         "blob amd.config", "blob x", NULL);
+}
+
 static void what_is_pinned_stays(void **state) {
     struct world *w = *state;
     image(w, "a", "v1", "m", "l");
@@ -272,6 +289,7 @@ int main(void) {
         RUN(neither_youth_nor_pulls_keep_what_was_forgotten_but_links_have_their_grace),
         RUN(what_a_tag_that_stays_points_at_stays),
         RUN(what_an_index_names_stays_while_the_index_does),
+        RUN(an_index_takes_along_what_it_alone_names),
         RUN(what_is_pinned_stays),
         RUN(a_tag_that_is_not_settled_stays_with_its_history),
         RUN(a_tag_that_points_elsewhere_by_now_is_another_one),
