@@ -76,6 +76,18 @@ static void on_days_on_which_the_clocks_are_set_there_is_one_too(void **state) {
     next_is(zone, "03:00", "2026-10-25T02:00:00Z", "2026-10-26T02:00:00Z");
 }
 
+static void a_time_that_was_found_while_the_clock_was_years_ahead_is_dropped(void **state) {
+    (void)state;
+    struct rsw_schedule_time daily = {.hour = 3};
+    struct rsw_schedule_time hourly = {.every_ms = 3600000};
+    int64_t now_ms = at("2026-11-28T03:00:00Z");
+    assert_true(rsw_schedule_is_astray(&daily, at("2030-11-28T03:00:00Z"), now_ms));
+    assert_false(rsw_schedule_is_astray(&daily, at("2026-11-29T03:00:00Z"), now_ms));
+    assert_false(rsw_schedule_is_astray(&daily, now_ms, now_ms + 60000)); /* it is late by chance */
+    assert_true(rsw_schedule_is_astray(&hourly, at("2026-11-28T05:00:00Z"), now_ms));
+    assert_false(rsw_schedule_is_astray(&hourly, at("2026-11-28T04:00:00Z"), now_ms));
+}
+
 static void what_failed_is_tried_again_for_some_hours(void **state) {
     (void)state;
     static const int64_t minutes[] = {10, 20, 40, 60, 60, 60, 0, 0};
@@ -89,6 +101,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_a_schedule_can_be),
         cmocka_unit_test(the_next_time_of_day_is_today_or_tomorrow),
+        cmocka_unit_test(a_time_that_was_found_while_the_clock_was_years_ahead_is_dropped),
         cmocka_unit_test(every_so_often_is_at_the_same_times_for_all),
         cmocka_unit_test(what_failed_is_tried_again_for_some_hours),
         cmocka_unit_test(on_days_on_which_the_clocks_are_set_there_is_one_too),
