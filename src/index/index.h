@@ -252,6 +252,8 @@ void rsw_member_drop(struct rsw_txn *txn, enum rsw_member_kind kind, uint32_t re
  * time is renewed once it is a step old. Goes with the record of the revision. */
 #define RSW_PULL_STEP_MS (3600 * INT64_C(1000))
 int rsw_pull_get(struct rsw_txn *txn, uint32_t repo, uint32_t manifest, int64_t *at_ms);
+/* Was anything pulled since then, by anybody? RSW_FOUND, RSW_ABSENT or RSW_FAILED. */
+int rsw_pull_heard_since(struct rsw_txn *txn, int64_t since_ms);
 void rsw_pull_note(struct rsw_txn *txn, uint32_t repo, uint32_t manifest, int64_t now_ms);
 void rsw_pull_drop(struct rsw_txn *txn, uint32_t repo, uint32_t manifest);
 

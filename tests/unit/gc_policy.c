@@ -15,12 +15,19 @@ static void days_ago(struct world *w, int days) {
     w->touched_ms = NOW_MS - days * DAY_MS;
 }
 
-static void events_since(struct world *w, int days) {
+/* Events came in since then, and serve runs. */
+static void fed_since(struct world *w, int days) {
     struct rsw_state state;
     assert_int_equal(rsw_state_get(w->txn, &state), RSW_FOUND);
     state.first_event_ms = NOW_MS - days * DAY_MS;
     state.beat_ms = NOW_MS;
     rsw_state_put(w->txn, &state);
+}
+
+/* And somebody has pulled something else since. */
+static void events_since(struct world *w, int days) {
+    fed_since(w, days);
+    rsw_pull_note(w->txn, 99, 99, NOW_MS - DAY_MS);
 }
 
 /* serve ran until then. */
@@ -362,6 +369,18 @@ static void what_was_pulled_while_serve_did_not_run_is_not_known(void **state) {
     assert_true(lets_go(w, RSW_ITEM_TAG, "a", "v1"));
 }
 
+static void where_not_one_pull_was_told_of_perhaps_none_ever_is(void **state) {
+    struct world *w = *state;
+    fed_since(w, 90);
+    policy(w, POLICY(RULE("*", "{pulled-within: 30d}")));
+    days_ago(w, 80);
+    image(w, "a", "v1", "m", "l");
+    goes(w, NULL);
+    events_since(w, 90);
+    policy(w, POLICY(RULE("*", "{pulled-within: 30d}")));
+    assert_true(lets_go(w, RSW_ITEM_TAG, "a", "v1"));
+}
+
 /* docs/policy.md: what was pulled within grace stays, whatever the rule goes by. */
 static void a_tag_pulled_within_grace_stays(void **state) {
     struct world *w = *state;
@@ -518,6 +537,7 @@ int main(void) {
         RUN(what_is_pulled_stays),
         RUN(after_a_gap_nobody_knows_what_was_pulled),
         RUN(what_was_pulled_while_serve_did_not_run_is_not_known),
+        RUN(where_not_one_pull_was_told_of_perhaps_none_ever_is),
         RUN(a_tag_pulled_within_grace_stays),
         RUN(an_index_whose_child_is_pulled_stays),
         RUN(an_image_that_runs_and_is_known_by_its_configuration_stays),
