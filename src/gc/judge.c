@@ -165,11 +165,12 @@ static int judge_past(struct rsw_marker *marker, const struct rsw_repository_rul
     }
     size_t stay = rsw_marker_lets_go(marker, tag) ? 0 : tag->rule->revisions;
     for (size_t i = 0; i < pasts->count; i++) {
-        struct rsw_view_revision *revision = pasts->items[i].revision;
-        if (i < stay || is_younger(marker, rules, revision->blob)) {
-            revision->verdict = RSW_VERDICT_KEEP;
-        } else if (revision->verdict != RSW_VERDICT_KEEP) { /* what one tag keeps stays */
-            revision->verdict = RSW_VERDICT_LET_GO;
+        const struct past *past = &pasts->items[i];
+        bool newest = i < stay || (stay > 0 && past->at_ms == 0); /* in doubt it is one of them */
+        if (newest || is_younger(marker, rules, past->revision->blob)) {
+            past->revision->verdict = RSW_VERDICT_KEEP;
+        } else if (past->revision->verdict != RSW_VERDICT_KEEP) { /* what one tag keeps stays */
+            past->revision->verdict = RSW_VERDICT_LET_GO;
         }
     }
     return 0;

@@ -284,6 +284,20 @@ static void what_is_gone_or_forgotten_takes_no_others_place_in_a_tags_history(vo
     assert_false(stays(w, "one"));
 }
 
+static void of_what_time_nobody_knows_stays_in_a_tags_history(void **state) {
+    struct world *w = *state;
+    policy(w, POLICY(REVISIONS("1")));
+    pushed_over(w, "v", 40, NAMES("one", "two", "three"));
+    assert_false(stays(w, "one"));
+    w->touched_ms = 0;
+    history(w, "a", "v", "one");
+    days_ago(w, 10);
+    image(w, "a", "v", "four", "four.layer");
+    assert_true(stays(w, "one"));
+    assert_false(stays(w, "two"));
+    assert_true(stays(w, "four"));
+}
+
 static void what_is_younger_than_the_limit_stays_in_a_tags_history(void **state) {
     struct world *w = *state;
     policy(w, "younger-than: 25d\n" POLICY(REVISIONS("1")));
@@ -531,6 +545,7 @@ int main(void) {
         RUN(what_one_tag_keeps_of_its_history_another_does_not_let_go),
         RUN(an_unsettled_tag_keeps_all_of_its_history),
         RUN(what_is_gone_or_forgotten_takes_no_others_place_in_a_tags_history),
+        RUN(of_what_time_nobody_knows_stays_in_a_tags_history),
         RUN(what_is_younger_than_the_limit_stays_in_a_tags_history),
         RUN(untagged_revisions_go_where_the_policy_says_so),
         RUN(children_and_heads_do_not_count_among_the_untagged),
