@@ -124,6 +124,15 @@ static void add_manifest(struct builder *builder, uint32_t repo, uint64_t number
     builder->manifests++;
 }
 
+/* All pulls were heard of. */
+static void note_heard(struct builder *builder) {
+    struct rsw_state state;
+    rsw_state_get(builder->txn, &state);
+    state.first_event_ms = OLD_MS;
+    state.beat_ms = NOW_MS;
+    rsw_state_put(builder->txn, &state);
+}
+
 /* Numbers of digests: the pool first, then each manifest followed by what is its own. */
 static void build(struct builder *builder) {
     const struct shape *shape = &builder->shape;
@@ -143,6 +152,7 @@ static void build(struct builder *builder) {
         add_manifest(builder, repo, pool + i * (own + 1), own, shared, pool);
         renew(builder);
     }
+    note_heard(builder);
     check(builder, rsw_txn_commit(&builder->txn, &builder->err), "commit");
 }
 

@@ -41,8 +41,8 @@ static const struct rsw_command policy_forms[] = {
 static const struct rsw_command forget_forms[] = {
     {"repo", rsw_forget_repo, "a repository with all its tags and manifests", "NAME", 1, 1, RSW_FOR_FORGET, 0,
      NULL},
-    {"image", rsw_forget_image, "a manifest, and all tags that point at it", "NAME:TAG|NAME@DIGEST", 1, 1,
-     RSW_FOR_FORGET, 0, NULL},
+    {"image", rsw_forget_image, "a manifest with what it alone names, and all tags that point at it",
+     "NAME:TAG|NAME@DIGEST", 1, 1, RSW_FOR_FORGET, 0, NULL},
     {"tag", rsw_forget_tag, "a tag alone", "NAME:TAG", 1, 1, RSW_FOR_FORGET, 0, NULL},
     {"blob", rsw_forget_blob, "a layer, in one repository or in all", "NAME@DIGEST|DIGEST", 1, 1,
      RSW_FOR_FORGET, 0, NULL},

@@ -12,6 +12,7 @@
 
 #define LOOK_MS 10000 /* the clock may be set while we wait */
 #define EVERY_MIN_MS 60000
+#define DAY_MAX_MS (25 * 3600 * INT64_C(1000))
 #define LEASE_PAUSE_MS 1000
 #define PAUSE_LEAST_MS 1000
 #define PAUSE_MAX 6 /* times the first */
@@ -52,7 +53,7 @@ int rsw_schedule_parse(struct rsw_schedule_time *out, const char *text, struct r
 
 int64_t rsw_schedule_next_ms(const struct rsw_schedule_time *time, int64_t after_ms) {
     if (time->every_ms != 0) {
-        return after_ms + time->every_ms;
+        return (after_ms / time->every_ms + 1) * time->every_ms;
     }
     time_t after = (time_t)(after_ms / 1000);
     struct tm day;
@@ -69,6 +70,15 @@ int64_t rsw_schedule_next_ms(const struct rsw_schedule_time *time, int64_t after
             return next_ms;
         }
     }
+}
+
+/* No two of its times are further apart: on a day on which the clocks are set back there are 25 hours. */
+static int64_t longest_ms(const struct rsw_schedule_time *time) {
+    return time->every_ms != 0 ? time->every_ms : DAY_MAX_MS;
+}
+
+bool rsw_schedule_is_astray(const struct rsw_schedule_time *time, int64_t slot_ms, int64_t now_ms) {
+    return slot_ms - now_ms > longest_ms(time);
 }
 
 static int64_t by_chance(int64_t most_ms) {
@@ -230,6 +240,24 @@ static void see_to(struct rsw_schedule *schedule, int64_t slot_ms) {
     }
 }
 
+/* 0: it is due. 1: the clock was set back so far that this is none of the next times. -1: serve is stopped.
+ */
+static int wait_for(struct rsw_schedule *schedule, int64_t slot_ms, int64_t due_ms) {
+    for (;;) {
+        int64_t now_ms = rsw_clock_now_ms(schedule->serve->clock);
+        int64_t left_ms = due_ms - now_ms;
+        if (left_ms <= 0) {
+            return 0;
+        }
+        if (rsw_schedule_is_astray(&schedule->time, slot_ms, now_ms)) {
+            return 1;
+        }
+        if (rsw_worker_wait(&schedule->worker, left_ms < LOOK_MS ? left_ms : LOOK_MS)) {
+            return -1;
+        }
+    }
+}
+
 static void *work(void *arg) {
     struct rsw_schedule *schedule = arg;
     const struct rsw_clock *clock = schedule->serve->clock;
@@ -239,14 +267,16 @@ static void *work(void *arg) {
         int64_t due_ms = slot_ms + by_chance(schedule->serve->options.schedule_delay_ms);
         rsw_log(&schedule->serve->log, RSW_LOG_INFO, "the next scheduled sweep is at %s",
                 rsw_time_format(due_ms, text, sizeof text));
-        for (int64_t left_ms; (left_ms = due_ms - rsw_clock_now_ms(clock)) > 0;) {
-            if (rsw_worker_wait(&schedule->worker, left_ms < LOOK_MS ? left_ms : LOOK_MS)) {
-                return NULL;
-            }
+        int waited = wait_for(schedule, slot_ms, due_ms);
+        if (waited < 0) {
+            return NULL;
         }
-        see_to(schedule, slot_ms);
+        if (waited == 0) {
+            see_to(schedule, slot_ms);
+        }
         int64_t now_ms = rsw_clock_now_ms(clock);
-        slot_ms = now_ms > slot_ms + 2 * schedule->time.every_ms + schedule->serve->options.schedule_delay_ms
+        slot_ms = waited > 0 || now_ms > slot_ms + 2 * schedule->time.every_ms +
+                                             schedule->serve->options.schedule_delay_ms
                       ? now_ms /* asleep, or the clock was set: what was missed is not made up for */
                       : slot_ms;
     }

@@ -14,8 +14,12 @@ struct rsw_schedule_time {
 
 /* "03:00", or a duration of a minute at least. 0, or -1 (RSW_EINVAL). */
 int rsw_schedule_parse(struct rsw_schedule_time *out, const char *text, struct rsw_error *err);
-/* When the next is, behind `after_ms`, on the wall. A day on which the clocks are set has that time once. */
+/* When the next is, behind `after_ms`, on the wall. A day on which the clocks are set has that time once. A
+ * duration counts from 1970 on: whoever has it, and whenever he started, has the same times. */
 int64_t rsw_schedule_next_ms(const struct rsw_schedule_time *time, int64_t after_ms);
+
+/* That time is none of the next: the clock was set back since it was found. */
+bool rsw_schedule_is_astray(const struct rsw_schedule_time *time, int64_t slot_ms, int64_t now_ms);
 
 /* After so many tries (from 1) that failed: how long until the next; 0: none comes. A settle at first, for
  * most of what refuses a sweep is over by then. */

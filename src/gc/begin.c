@@ -46,7 +46,7 @@ static int scan_after_others(struct rsw_online *online, struct rsw_error *err) {
     if (!rsw_state_lacks_blobs(&state)) {
         return 0;
     }
-    rsw_log(online->options->log, RSW_LOG_INFO, RSW_LEASE_GAP ": reading it");
+    rsw_log(online->options->log, RSW_LOG_INFO, "%s: reading storage", state.gap_reason);
     return rsw_decide_scan(online->index, online->storage, online->options, RSW_SCAN_WHOLE, err);
 }
 

@@ -129,8 +129,8 @@ static int leave_or_add_open(struct rsw_plan *plan, struct rsw_txn *txn, const s
     }
     if (unsure != 0) {
         rsw_log(log, RSW_LOG_WARNING,
-                "generation %" PRIu64
-                " let go of more than these options do (--untagged, --grace, --pin): its objects are given "
+                "generation %" PRIu64 " let go of more than these options do (--untagged, --policy, --grace, "
+                "--pin): its objects are given "
                 "back first, and which of them go again is known only then",
                 unsure);
     }

@@ -2,9 +2,13 @@
 
 #include "index/time.h"
 #include "oci/reference.h"
+#include "util/cleanup.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
+
+#define CHILDREN_DEPTH 8 /* indexes of indexes; what lies deeper stays */
 
 /* ---- making one ---- */
 
@@ -89,13 +93,65 @@ static int find_tag(struct making *m, const struct rsw_repo *repo, const char *n
                : not_found(m, "the index does not know the tag");
 }
 
-/* As the registry's own DELETE of a manifest: with all tags that point at it. */
+static bool is_revision(struct making *m, uint32_t repo, uint32_t blob) {
+    struct rsw_member member;
+    return rsw_member_get(m->txn, RSW_REVISION, repo, blob, &member) == RSW_FOUND &&
+           (member.flags & RSW_MEMBER_PRESENT) != 0;
+}
+
+/* Something else of the repository has this manifest: a tag, or an index that is not forgotten. */
+static bool is_of_others(struct making *m, uint32_t repo, uint32_t manifest) {
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    uint32_t parent;
+    enum rsw_ref_kind kind;
+    if (rsw_tag_points_at(m->txn, repo, manifest) != RSW_ABSENT) {
+        return true;
+    }
+    rsw_iter_named_by(&iter, m->txn, manifest);
+    while (rsw_named_by_next(&iter, &parent, &kind) == RSW_FOUND) {
+        struct rsw_forgotten forgotten = {.kind = RSW_ITEM_REVISION, .repo = repo, .blob = parent};
+        if (kind == RSW_REF_CHILD && is_revision(m, repo, parent) &&
+            rsw_forgotten_get(m->txn, &forgotten) != RSW_FOUND) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What an index alone names goes with it: nobody would ever ask for that by itself. */
+static int name_children(struct making *m, uint32_t repo, uint32_t manifest, unsigned depth) {
+    struct rsw_refs refs;
+    if (depth == 0 || rsw_refs_get(m->txn, manifest, &refs) != RSW_FOUND) {
+        return 0;
+    }
+    /* Copied: what is borrowed ends with the first write. */
+    RSW_AUTO_FREE uint32_t *children = malloc(((size_t)refs.count + 1) * sizeof *children);
+    uint32_t count = 0;
+    if (children == NULL) {
+        return rsw_error_set(m->err, RSW_ENOMEM, 0, "out of memory for what an index names");
+    }
+    for (uint32_t i = 0; i < refs.count; i++) {
+        if (rsw_refs_kind(&refs, i) == RSW_REF_CHILD) {
+            children[count++] = rsw_refs_child(&refs, i);
+        }
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (is_revision(m, repo, children[i]) && !is_of_others(m, repo, children[i])) {
+            name(m, RSW_ITEM_REVISION, repo, children[i]);
+            if (name_children(m, repo, children[i], depth - 1) != 0) {
+                return -1;
+            }
+        }
+    }
+    return 0;
+}
+
+/* As the registry's own DELETE of a manifest, with all tags that point at it; and what it alone names. */
 static int make_image(struct making *m) {
     struct rsw_reference reference;
     struct rsw_repo repo;
     struct rsw_tag tag = {.head = 0};
     struct rsw_blob blob = {.id = 0};
-    struct rsw_member member;
     if (parse(m, &reference, &repo) != 0) {
         return -1;
     }
@@ -112,16 +168,16 @@ static int make_image(struct making *m) {
     if (manifest == 0) {
         return unknown(m, "nobody knows what the tag points at");
     }
-    bool present = rsw_member_get(m->txn, RSW_REVISION, repo.id, manifest, &member) == RSW_FOUND &&
-                   (member.flags & RSW_MEMBER_PRESENT) != 0;
+    bool present = is_revision(m, repo.id, manifest);
     if (!present && reference.has_digest) {
         return not_found(m, "the repository has no such manifest");
     }
     name_tags(m, repo.id, manifest);
-    if (present) {
-        name(m, RSW_ITEM_REVISION, repo.id, manifest);
+    if (!present) {
+        return 0;
     }
-    return 0;
+    name(m, RSW_ITEM_REVISION, repo.id, manifest);
+    return name_children(m, repo.id, manifest, CHILDREN_DEPTH);
 }
 
 static int make_tag(struct making *m) {
@@ -315,6 +371,17 @@ static void settle_record(struct rsw_txn *txn, struct rsw_deletion *deletion, ui
     }
 }
 
+static void end_gone(struct rsw_txn *txn, int64_t now_ms) {
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    struct rsw_forgotten forgotten;
+    rsw_iter_forgotten(&iter, txn, 0, 0);
+    while (rsw_forgotten_next(&iter, &forgotten) == RSW_FOUND) {
+        if (is_gone(txn, &forgotten)) {
+            rsw_forgotten_end(txn, &forgotten, true, now_ms);
+        }
+    }
+}
+
 int rsw_deletions_settle(struct rsw_index *index, uint64_t decided, const struct rsw_clock *clock,
                          struct rsw_error *err) {
     RSW_AUTO_TXN txn = NULL;
@@ -322,20 +389,14 @@ int rsw_deletions_settle(struct rsw_index *index, uint64_t decided, const struct
     if (rsw_txn_begin_write(&txn, index, err) != 0) {
         return -1;
     }
-    RSW_AUTO_ITER entries = RSW_ITER_INIT;
-    struct rsw_forgotten forgotten;
-    rsw_iter_forgotten(&entries, txn, 0, 0);
-    while (rsw_forgotten_next(&entries, &forgotten) == RSW_FOUND) {
-        if (is_gone(txn, &forgotten)) {
-            rsw_forgotten_end(txn, &forgotten, true, now_ms);
-        }
-    }
+    end_gone(txn, now_ms);
     RSW_AUTO_ITER records = RSW_ITER_INIT;
     struct rsw_deletion deletion;
     rsw_iter_deletions(&records, txn);
     while (rsw_deletion_next(&records, &deletion) == RSW_FOUND) {
         settle_record(txn, &deletion, decided, now_ms);
     }
+    rsw_deletions_drop_old(txn, now_ms);
     return rsw_txn_commit(&txn, err);
 }
 
@@ -348,19 +409,34 @@ struct cancelling {
     size_t count;
 };
 
-/* The generation that has taken this object, or 0. */
-static uint64_t taken_by(struct cancelling *c, const struct rsw_forgotten *forgotten) {
+/* Has a generation taken this object? Then *by is its item. */
+static bool is_taken(struct cancelling *c, const struct rsw_forgotten *forgotten, struct rsw_item *by) {
     for (size_t i = 0; i < c->count; i++) {
         struct rsw_generation generation;
-        struct rsw_item item = item_of(forgotten, c->ids[i]);
-        if (rsw_item_get(c->txn, &item) == RSW_FOUND && item.state == RSW_ITEM_ASIDE &&
-            (item.flags & RSW_ITEM_TOUCHED) == 0 &&
-            rsw_generation_get(c->txn, c->ids[i], &generation) == RSW_FOUND &&
-            generation.state != RSW_GENERATION_CONDEMNED) {
-            return c->ids[i];
+        *by = item_of(forgotten, c->ids[i]);
+        if (rsw_item_get(c->txn, by) != RSW_FOUND || (by->flags & RSW_ITEM_TOUCHED) != 0) {
+            continue;
+        }
+        if (by->state == RSW_ITEM_DONE ||
+            (by->state == RSW_ITEM_ASIDE && rsw_generation_get(c->txn, c->ids[i], &generation) == RSW_FOUND &&
+             generation.state != RSW_GENERATION_CONDEMNED)) {
+            return true;
         }
     }
-    return 0;
+    return false;
+}
+
+static int refuse_taken(const struct cancelling *c, const struct rsw_item *by, struct rsw_error *err) {
+    return by->state == RSW_ITEM_DONE
+               ? rsw_error_set(err, RSW_EREFUSED, 0,
+                               "deletion %" PRIu64 ": generation %" PRIu64
+                               " is at its end, and some of it is gone for good",
+                               c->deletion->id, by->generation)
+               : rsw_error_set(err, RSW_EREFUSED, 0,
+                               "deletion %" PRIu64 ": generation %" PRIu64
+                               " has taken some of it already; what it took is put back, and stays, by: "
+                               "regsweep restore --generation %" PRIu64,
+                               c->deletion->id, by->generation, by->generation);
 }
 
 static int check_taken(struct cancelling *c, struct rsw_error *err) {
@@ -368,14 +444,9 @@ static int check_taken(struct cancelling *c, struct rsw_error *err) {
     struct rsw_forgotten forgotten;
     rsw_iter_forgotten(&iter, c->txn, 0, 0);
     while (rsw_forgotten_next(&iter, &forgotten) == RSW_FOUND) {
-        uint64_t id = forgotten.deletion == c->deletion->id ? taken_by(c, &forgotten) : 0;
-        if (id != 0) {
-            return rsw_error_set(
-                err, RSW_EREFUSED, 0,
-                "deletion %" PRIu64 ": generation %" PRIu64
-                " has taken some of it already; what it took is put back, and stays, by: regsweep "
-                "restore --generation %" PRIu64,
-                c->deletion->id, id, id);
+        struct rsw_item by;
+        if (forgotten.deletion == c->deletion->id && is_taken(c, &forgotten, &by)) {
+            return refuse_taken(c, &by, err);
         }
     }
     return rsw_txn_failed(c->txn, err) ? -1 : 0;
@@ -427,7 +498,12 @@ static int find(struct rsw_deletion *out, struct rsw_txn *txn, uint64_t id, stru
 int rsw_deletion_cancel(struct rsw_deletion *out, struct rsw_index *index, uint64_t id,
                         const struct rsw_clock *clock, struct rsw_error *err) {
     RSW_AUTO_TXN txn = NULL;
-    if (rsw_txn_begin_write(&txn, index, err) != 0 || find(out, txn, id, err) != 0) {
+    int64_t now_ms = rsw_clock_now_ms(clock);
+    if (rsw_txn_begin_write(&txn, index, err) != 0) {
+        return -1;
+    }
+    end_gone(txn, now_ms); /* the run that took it may have been killed before it said so */
+    if (find(out, txn, id, err) != 0) {
         return -1;
     }
     struct cancelling cancelling = {.txn = txn, .deletion = out};
@@ -437,7 +513,7 @@ int rsw_deletion_cancel(struct rsw_deletion *out, struct rsw_index *index, uint6
     }
     keep_all(&cancelling);
     out->state = RSW_DELETION_CANCELLED;
-    out->changed_ms = rsw_clock_now_ms(clock);
+    out->changed_ms = now_ms;
     out->needed = false;
     rsw_deletion_put(txn, out);
     return rsw_txn_commit(&txn, err);

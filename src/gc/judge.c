@@ -1,7 +1,8 @@
 /* What the policy says of the repository at hand. It lets tags go, and revisions: those that such tags point
  * at or once pointed at, those that a tag which stays pointed at too long ago, and those without a tag, where
- * the policy speaks of these. It keeps revisions, where a tag is to keep some of what it pointed at. What it
- * does not speak of is for the other rules; and nothing that these keep goes for it. */
+ * the policy speaks of these; and with an index what it names. It keeps revisions, where a tag is to keep
+ * some of what it pointed at. What it does not speak of is for the other rules; and nothing that these keep
+ * goes for it. */
 #include "gc/marker.h"
 #include "util/grow.h"
 
@@ -88,65 +89,105 @@ static int judge_tags(struct rsw_marker *marker, const struct rsw_repository_rul
 /* ---- what tags pointed at ---- */
 
 struct past {
+    struct rsw_view_revision *revision;
     int64_t at_ms;
-    uint32_t manifest;
+    bool head;
 };
 
-static int latest_first(const void *a, const void *b) {
+struct pasts {
+    struct past *items; /* owned */
+    size_t count, room;
+};
+
+static int head_then_latest(const void *a, const void *b) {
     const struct past *left = a;
     const struct past *right = b;
+    if (left->head != right->head) {
+        return left->head ? -1 : 1;
+    }
     if (left->at_ms != right->at_ms) {
         return left->at_ms > right->at_ms ? -1 : 1;
     }
-    return left->manifest < right->manifest ? -1 : left->manifest > right->manifest;
+    return left->revision < right->revision ? -1 : left->revision > right->revision;
 }
 
-static void judge_revision(struct rsw_view *view, uint32_t manifest, enum rsw_verdict verdict) {
-    struct rsw_view_revision *revision = rsw_view_revision_of(view, manifest);
-    if (revision != NULL && revision->verdict != RSW_VERDICT_KEEP) { /* what one tag keeps stays */
-        revision->verdict = verdict;
-    }
-}
-
-/* The head, and what came before it: the latest first. */
-static int judge_past(struct rsw_marker *marker, const struct rsw_view_tag *tag, struct past **past,
-                      size_t *room, struct rsw_error *err) {
+/* The head, and what came before it: the latest first. What is gone, or was forgotten, takes no other's
+ * place. */
+static int find_past(struct rsw_marker *marker, const struct rsw_view_tag *tag, struct pasts *pasts,
+                     struct rsw_error *err) {
     struct rsw_view *view = &marker->view;
-    size_t count = 0;
     RSW_AUTO_ITER iter = RSW_ITER_INIT;
     struct rsw_history entry;
+    pasts->count = 0;
     rsw_iter_history(&iter, marker->txn, view->repo.id, view->names + tag->name);
     while (rsw_history_next(&iter, &entry) == RSW_FOUND) {
-        struct past *grown = rsw_grown(*past, room, count + 1, sizeof *grown);
-        if (grown == NULL) {
+        struct rsw_view_revision *revision = rsw_view_revision_of(view, entry.manifest);
+        if (revision == NULL || (revision->flags & RSW_MEMBER_PRESENT) == 0 || revision->forgotten) {
+            continue;
+        }
+        struct past *items = rsw_grown(pasts->items, &pasts->room, pasts->count + 1, sizeof *items);
+        if (items == NULL) {
             return out_of_memory(err);
         }
-        *past = grown;
-        grown[count++] = (struct past){.at_ms = entry.manifest == tag->head ? INT64_MAX : entry.touched_ms,
-                                       .manifest = entry.manifest};
+        pasts->items = items;
+        items[pasts->count++] = (struct past){
+            .revision = revision, .at_ms = entry.touched_ms, .head = entry.manifest == tag->head};
     }
-    if (count > 1) {
-        qsort(*past, count, sizeof **past, latest_first);
-    }
-    size_t stay = rsw_marker_lets_go(marker, tag) ? 0 : tag->rule->revisions;
-    for (size_t i = 0; i < count; i++) {
-        judge_revision(view, (*past)[i].manifest, i < stay ? RSW_VERDICT_KEEP : RSW_VERDICT_LET_GO);
+    if (pasts->count > 1) {
+        qsort(pasts->items, pasts->count, sizeof *pasts->items, head_then_latest);
     }
     return 0;
 }
 
-static int judge_pasts(struct rsw_marker *marker, struct rsw_error *err) {
+/* Under whichever tag it was pushed last. */
+static bool is_younger(struct rsw_marker *marker, const struct rsw_repository_rules *rules,
+                       uint32_t manifest) {
+    uint32_t repo = marker->view.repo.id;
+    bool younger = false;
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    struct rsw_history of;
+    struct rsw_history entry;
+    if (rules->younger_than_ms == 0) {
+        return false;
+    }
+    rsw_iter_history_of(&iter, marker->txn, repo, manifest);
+    while (!younger && rsw_history_of_next(&iter, &of) == RSW_FOUND) {
+        younger = rsw_history_get(marker->txn, repo, of.tag, manifest, &entry) == RSW_FOUND &&
+                  rsw_judge_is_younger(rules, &marker->judge, entry.touched_ms);
+    }
+    return younger;
+}
+
+static int judge_past(struct rsw_marker *marker, const struct rsw_repository_rules *rules,
+                      const struct rsw_view_tag *tag, struct pasts *pasts, struct rsw_error *err) {
+    if (find_past(marker, tag, pasts, err) != 0) {
+        return -1;
+    }
+    size_t stay = rsw_marker_lets_go(marker, tag) ? 0 : tag->rule->revisions;
+    for (size_t i = 0; i < pasts->count; i++) {
+        const struct past *past = &pasts->items[i];
+        bool newest = i < stay || (stay > 0 && past->at_ms == 0); /* in doubt it is one of them */
+        if (newest || is_younger(marker, rules, past->revision->blob)) {
+            past->revision->verdict = RSW_VERDICT_KEEP;
+        } else if (past->revision->verdict != RSW_VERDICT_KEEP) { /* what one tag keeps stays */
+            past->revision->verdict = RSW_VERDICT_LET_GO;
+        }
+    }
+    return 0;
+}
+
+static int judge_pasts(struct rsw_marker *marker, const struct rsw_repository_rules *rules,
+                       struct rsw_error *err) {
     struct rsw_view *view = &marker->view;
-    struct past *past = NULL;
-    size_t room = 0;
+    struct pasts pasts = {.items = NULL};
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < view->tag_count; i++) {
         const struct rsw_view_tag *tag = &view->tags[i];
         bool says = rsw_marker_lets_go(marker, tag) ||
                     (tag->rule != NULL && tag->rule->revisions > 0 && !rsw_tag_unsure(tag));
-        rc = says ? judge_past(marker, tag, &past, &room, err) : 0;
+        rc = says ? judge_past(marker, rules, tag, &pasts, err) : 0;
     }
-    free(past);
+    free(pasts.items);
     return rc;
 }
 
@@ -227,6 +268,38 @@ static int judge_untagged(struct rsw_marker *marker, const struct rsw_repository
     return rc;
 }
 
+/* ---- what indexes name ---- */
+
+/* What an index that goes names goes with it, unless it was judged for itself. One that stays keeps it. */
+static int let_children_go(struct rsw_marker *marker, struct rsw_error *err) {
+    struct rsw_view *view = &marker->view;
+    size_t count = 0;
+    uint32_t *stack = rsw_grown(view->stack, &view->stack_room, view->revision_count + 1, sizeof *stack);
+    if (stack == NULL) {
+        return out_of_memory(err);
+    }
+    view->stack = stack; /* not in use before the marking begins */
+    for (size_t i = 0; i < view->revision_count; i++) {
+        if (view->revisions[i].verdict == RSW_VERDICT_LET_GO) {
+            stack[count++] = (uint32_t)i;
+        }
+    }
+    while (count > 0) {
+        const uint8_t *packed = rsw_marker_refs(marker, view->revisions[stack[--count]].blob);
+        struct rsw_refs refs = packed != NULL ? rsw_refs_of(packed) : (struct rsw_refs){.count = 0};
+        for (uint32_t i = 0; i < refs.count; i++) {
+            struct rsw_view_revision *child = rsw_refs_kind(&refs, i) == RSW_REF_CHILD
+                                                  ? rsw_view_revision_of(view, rsw_refs_child(&refs, i))
+                                                  : NULL;
+            if (child != NULL && child->verdict == RSW_VERDICT_NONE) {
+                child->verdict = RSW_VERDICT_LET_GO;
+                stack[count++] = (uint32_t)(child - view->revisions); /* each once: there is room */
+            }
+        }
+    }
+    return 0;
+}
+
 int rsw_view_judge(struct rsw_marker *marker, struct rsw_error *err) {
     const struct rsw_policy *policy = marker->options->policy;
     const struct rsw_repository_rules *rules =
@@ -234,8 +307,9 @@ int rsw_view_judge(struct rsw_marker *marker, struct rsw_error *err) {
     if (rules == NULL) {
         return 0;
     }
-    return judge_tags(marker, rules, err) != 0 || judge_pasts(marker, err) != 0 ||
-                   (rules->untagged_said && judge_untagged(marker, rules, err) != 0)
+    return judge_tags(marker, rules, err) != 0 || judge_pasts(marker, rules, err) != 0 ||
+                   (rules->untagged_said && judge_untagged(marker, rules, err) != 0) ||
+                   let_children_go(marker, err) != 0
                ? -1
                : 0;
 }

@@ -1,5 +1,6 @@
 #include "gc/lease.h"
 
+#include "gc/checks.h"
 #include "util/text.h"
 #include "util/worker.h"
 
@@ -194,12 +195,20 @@ static int note_gap(struct rsw_lease *lease, struct rsw_error *err) {
                : rsw_index_gap(lease->options.index, rsw_clock_now_ms(NULL), RSW_LEASE_GAP, err);
 }
 
+/* One that lies in the future was told by a clock that was wrong, and would keep all from sweeping until
+ * then. */
+static int64_t believed_ms(int64_t swept_ms) {
+    return swept_ms <= rsw_clock_now_ms(NULL) + RSW_SKEW_MAX_MS ? swept_ms : 0;
+}
+
 /* The last record, and what it says of the last sweep by schedule. */
 static int read_last(struct rsw_lease *lease, struct row *row, struct record *last, struct rsw_error *err) {
     if (list(lease, row, err) != 0 || read_record(lease, row->last, last, err) != 0) {
         return -1;
     }
-    lease->swept_ms = last->swept_ms > lease->swept_ms ? last->swept_ms : lease->swept_ms;
+    int64_t told_ms = believed_ms(last->swept_ms);
+    int64_t known_ms = believed_ms(lease->swept_ms);
+    lease->swept_ms = told_ms > known_ms ? told_ms : known_ms;
     return 0;
 }
 

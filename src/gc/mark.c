@@ -101,10 +101,15 @@ static int read_all(struct rsw_marker *marker, struct rsw_error *err) {
     return rc;
 }
 
-/* A gap may have swallowed pulls. */
-static int64_t pulls_since(const struct rsw_state *state) {
-    return state->first_event_ms != 0 && state->gap_ms > state->first_event_ms ? state->gap_ms
-                                                                               : state->first_event_ms;
+/* A gap may have swallowed pulls; while `serve` does not run nobody hears of any; and a registry that tells
+ * of pushes may have been told to keep pulls to itself. */
+static int64_t pulls_since(struct rsw_txn *txn, const struct rsw_state *state,
+                           const struct rsw_mark_options *options) {
+    int64_t since_ms = state->gap_ms > state->first_event_ms ? state->gap_ms : state->first_event_ms;
+    int64_t silent_ms = rsw_age_ms(options->now_ms, state->beat_ms); /* below 0: a beat since, or a jump */
+    bool heard = options->policy != NULL && state->first_event_ms != 0 && silent_ms <= RSW_BEAT_OLD_MS &&
+                 silent_ms >= -RSW_BEAT_OLD_MS && rsw_pull_heard_since(txn, since_ms) == RSW_FOUND;
+    return heard ? since_ms : 0;
 }
 
 int rsw_marker_init(struct rsw_marker *marker, struct rsw_txn *txn, const struct rsw_mark_options *options,
@@ -118,7 +123,7 @@ int rsw_marker_init(struct rsw_marker *marker, struct rsw_txn *txn, const struct
     marker->blob_count = state.next_blob;
     marker->forgets = rsw_forgotten_any(txn);
     marker->judge = (struct rsw_judge){.now_ms = options->now_ms - options->ahead_ms,
-                                       .pulls_since_ms = pulls_since(&state)};
+                                       .pulls_since_ms = pulls_since(txn, &state, options)};
     size_t size = (marker->blob_count + (size_t)1) * sizeof *marker->blobs;
     marker->blobs = rsw_large_alloc(size);
     marker->facts = calloc(marker->blob_count / RSW_BLOBS_EACH + (size_t)1, sizeof *marker->facts);

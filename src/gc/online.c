@@ -410,12 +410,19 @@ static int settle_after_kill(struct rsw_online *online, struct rsw_generation *g
     return settle_anew(online, generation, err);
 }
 
+/* Where bytes are purged under their own key, those that were given back meanwhile can be gone with them. */
+static int note_late(const struct rsw_online *online, struct rsw_error *err) {
+    return online->storage->versions
+               ? rsw_index_gap(online->index, rsw_clock_now_ms(online->options->clock), RSW_LATE_GAP, err)
+               : 0;
+}
+
 static int work(struct rsw_online *online, struct rsw_generation *generation, struct rsw_error *err) {
     if (generation->clearing) {
         return settle_after_kill(online, generation, err);
     }
     if (generation->settling) { /* over */
-        if (touch_again(online, generation->id, false, err) != 0) {
+        if (touch_again(online, generation->id, false, err) != 0 || note_late(online, err) != 0) {
             return -1;
         }
         generation->settling = false;

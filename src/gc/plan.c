@@ -162,11 +162,24 @@ static bool is_pinned(struct rsw_txn *txn, uint64_t id, const struct rsw_mark_op
     return false;
 }
 
+/* What went by a policy stays without one. */
+static bool went_by_policy(struct rsw_txn *txn, uint64_t id) {
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    struct rsw_item item;
+    rsw_iter_items(&iter, txn, id, 0);
+    while (rsw_item_next(&iter, &item) == RSW_FOUND) {
+        if (item.reason == RSW_REASON_POLICY) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool lets_go_as_much(struct rsw_txn *txn, uint64_t id, const struct rsw_mark_options *mark) {
     struct rsw_generation generation;
     return rsw_generation_get(txn, id, &generation) == RSW_FOUND &&
            (mark->untagged_remove || !generation.untagged) && mark->grace_ms <= generation.grace_ms &&
-           !is_pinned(txn, id, mark);
+           (mark->policy != NULL || !went_by_policy(txn, id)) && !is_pinned(txn, id, mark);
 }
 
 /* The index does not have it any more; what is still in place the mark has found. */

@@ -4,6 +4,7 @@
 #include "gc/revive.h"
 #include "gc/wanted.h"
 #include "index/deletion.h"
+#include "index/facts.h"
 #include "storage/layout.h"
 
 #include <stdlib.h>
@@ -145,6 +146,19 @@ static void make_young(struct rsw_txn *txn, const struct rsw_wanted *wanted, int
     }
 }
 
+/* The same of a tag. Of one that was taken the index has no record any more: until storage is asked it is as
+ * it was. */
+static void make_tag_young(struct rsw_txn *txn, const struct rsw_wanted *wanted, int64_t now_ms) {
+    struct rsw_tag tag;
+    if (rsw_tag_get(txn, wanted->repo, wanted->name, &tag) == RSW_ABSENT) {
+        rsw_fact_tag_event(txn, wanted->repo, wanted->name, wanted->blob, 0, now_ms);
+    }
+    if (rsw_tag_get(txn, wanted->repo, wanted->name, &tag) == RSW_FOUND && tag.touched_ms < now_ms) {
+        tag.touched_ms = now_ms;
+        rsw_tag_put(txn, &tag);
+    }
+}
+
 /* What somebody asked to be forgotten, somebody wants back. */
 static void touch(struct rsw_txn *txn, const struct rsw_wanted *wanted, int64_t now_ms) {
     rsw_forgotten_spare(txn, wanted->kind, wanted->repo, wanted->kind == RSW_ITEM_TAG ? 0 : wanted->blob,
@@ -159,6 +173,7 @@ static void touch(struct rsw_txn *txn, const struct rsw_wanted *wanted, int64_t 
         rsw_touch(txn, wanted->repo, wanted->blob);
         break;
     case RSW_ITEM_TAG:
+        make_tag_young(txn, wanted, now_ms);
         rsw_touch_tag(txn, wanted->repo, wanted->name);
         break;
     default:

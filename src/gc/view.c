@@ -262,8 +262,8 @@ static void load_pins(struct rsw_marker *marker) {
 }
 
 struct rsw_view_revision *rsw_view_revision_of(struct rsw_view *view, uint32_t blob) {
-    size_t at = lower_bound(view->revisions, view->revision_count, sizeof *view->revisions, blob);
-    return at < view->revision_count && view->revisions[at].blob == blob ? &view->revisions[at] : NULL;
+    const struct rsw_view_revision *found = rsw_view_find_revision(view, blob);
+    return found != NULL ? &view->revisions[found - view->revisions] : NULL;
 }
 
 /* Was this revision ever an ordinary tag's, or that of its own digest? Then it is no follower of a weak one.

@@ -87,6 +87,12 @@ void rsw_deletion_put(struct rsw_txn *txn, const struct rsw_deletion *deletion) 
     rsw_value_put(txn, RSW_T_DELETION, &key, value, RSW_V_DELETION_TEXT + target + note);
 }
 
+static void drop(struct rsw_txn *txn, uint64_t id) {
+    struct rsw_key key;
+    deletion_key(&key, id);
+    rsw_txn_del(txn, RSW_T_DELETION, rsw_key_span(&key));
+}
+
 void rsw_deletion_add(struct rsw_txn *txn, struct rsw_deletion *deletion) {
     struct rsw_deletion old;
     deletion->id = txn->counters.next_deletion++;
@@ -96,9 +102,19 @@ void rsw_deletion_add(struct rsw_txn *txn, struct rsw_deletion *deletion) {
     if (deletion->id > RSW_DELETIONS_KEPT &&
         rsw_deletion_get(txn, deletion->id - RSW_DELETIONS_KEPT, &old) == RSW_FOUND &&
         rsw_deletion_ended(&old)) {
-        struct rsw_key key;
-        deletion_key(&key, old.id);
-        rsw_txn_del(txn, RSW_T_DELETION, rsw_key_span(&key));
+        drop(txn, old.id);
+    }
+}
+
+void rsw_deletions_drop_old(struct rsw_txn *txn, int64_t now_ms) {
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    struct rsw_deletion deletion;
+    rsw_iter_deletions(&iter, txn);
+    while (rsw_deletion_next(&iter, &deletion) == RSW_FOUND &&
+           deletion.id + RSW_DELETIONS_KEPT < txn->counters.next_deletion) {
+        if (rsw_deletion_ended(&deletion) && now_ms - deletion.changed_ms > RSW_DELETIONS_KEPT_MS) {
+            drop(txn, deletion.id);
+        }
     }
 }
 

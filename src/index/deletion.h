@@ -53,6 +53,10 @@ struct rsw_deletion {
  * RSW_DELETIONS_KEPT are remembered. */
 #define RSW_DELETIONS_KEPT 1000
 void rsw_deletion_add(struct rsw_txn *txn, struct rsw_deletion *deletion);
+/* Those that ended only when as many had followed are remembered for a while, for whoever asks or waits to be
+ * told; then they go. To be called now and then. */
+#define RSW_DELETIONS_KEPT_MS (7 * 24 * 3600 * INT64_C(1000))
+void rsw_deletions_drop_old(struct rsw_txn *txn, int64_t now_ms);
 int rsw_deletion_get(struct rsw_txn *txn, uint64_t id, struct rsw_deletion *out);
 void rsw_deletion_put(struct rsw_txn *txn, const struct rsw_deletion *deletion);
 void rsw_iter_deletions(struct rsw_iter *iter, struct rsw_txn *txn); /* by id */

@@ -102,6 +102,7 @@ int rsw_state_get(struct rsw_txn *txn, struct rsw_state *out); /* RSW_FOUND or R
 void rsw_state_put(struct rsw_txn *txn, const struct rsw_state *state);
 /* A gap for which blobs may be missing as well: only a scan that lists them closes it, so a later reason does
  * not take its place before. */
+#define RSW_LATE_GAP "a deletion may have been carried out late"
 #define RSW_LEASE_GAP "another regsweep has swept this storage"
 bool rsw_state_lacks_blobs(const struct rsw_state *state); /* such a gap is open */
 /* Records a gap at this transaction's seq. */
@@ -260,6 +261,8 @@ void rsw_member_drop(struct rsw_txn *txn, enum rsw_member_kind kind, uint32_t re
  * time is renewed once it is a step old. Goes with the record of the revision. */
 #define RSW_PULL_STEP_MS (3600 * INT64_C(1000))
 int rsw_pull_get(struct rsw_txn *txn, uint32_t repo, uint32_t manifest, int64_t *at_ms);
+/* Was anything pulled since then, by anybody? RSW_FOUND, RSW_ABSENT or RSW_FAILED. */
+int rsw_pull_heard_since(struct rsw_txn *txn, int64_t since_ms);
 void rsw_pull_note(struct rsw_txn *txn, uint32_t repo, uint32_t manifest, int64_t now_ms);
 void rsw_pull_drop(struct rsw_txn *txn, uint32_t repo, uint32_t manifest);
 
@@ -579,6 +582,8 @@ void rsw_iter_signatures(struct rsw_iter *iter, struct rsw_txn *txn, uint32_t re
 int rsw_signature_next(struct rsw_iter *iter, uint32_t *revision, uint32_t *signature);
 void rsw_iter_tags(struct rsw_iter *iter, struct rsw_txn *txn, uint32_t repo); /* repo 0: all */
 int rsw_tag_next(struct rsw_iter *iter, struct rsw_tag *out);
+/* Does any tag of the repository point at it? RSW_FOUND, RSW_ABSENT or RSW_FAILED. */
+int rsw_tag_points_at(struct rsw_txn *txn, uint32_t repo, uint32_t manifest);
 void rsw_iter_history(struct rsw_iter *iter, struct rsw_txn *txn, uint32_t repo,
                       const char *tag); /* tag NULL: all */
 int rsw_history_next(struct rsw_iter *iter, struct rsw_history *out);

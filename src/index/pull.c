@@ -16,6 +16,24 @@ int rsw_pull_get(struct rsw_txn *txn, uint32_t repo, uint32_t manifest, int64_t 
     return answer;
 }
 
+int rsw_pull_heard_since(struct rsw_txn *txn, int64_t since_ms) {
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    struct rsw_key all = {.len = 0};
+    struct rsw_span key;
+    struct rsw_span value;
+    int answer;
+    rsw_iter_open(&iter, txn, RSW_T_PULL, &all);
+    while ((answer = rsw_iter_step(&iter, &key, &value)) == RSW_FOUND) {
+        if (!rsw_value_open(txn, RSW_T_PULL, key, &value, RSW_V_PULL_SIZE, true)) {
+            return RSW_FAILED;
+        }
+        if (rsw_get_time(value.data + RSW_V_PULL_AT) >= since_ms) {
+            return RSW_FOUND;
+        }
+    }
+    return answer;
+}
+
 void rsw_pull_note(struct rsw_txn *txn, uint32_t repo, uint32_t manifest, int64_t now_ms) {
     int64_t last_ms;
     int answer = rsw_pull_get(txn, repo, manifest, &last_ms);

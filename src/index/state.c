@@ -115,7 +115,8 @@ void rsw_state_put(struct rsw_txn *txn, const struct rsw_state *state) {
 }
 
 bool rsw_state_lacks_blobs(const struct rsw_state *state) {
-    return state->gap_seq > state->scan_seq && strcmp(state->gap_reason, RSW_LEASE_GAP) == 0;
+    return state->gap_seq > state->scan_seq &&
+           (strcmp(state->gap_reason, RSW_LEASE_GAP) == 0 || strcmp(state->gap_reason, RSW_LATE_GAP) == 0);
 }
 
 void rsw_state_gap(struct rsw_txn *txn, int64_t now_ms, const char *reason) {
@@ -123,10 +124,11 @@ void rsw_state_gap(struct rsw_txn *txn, int64_t now_ms, const char *reason) {
     if (rsw_state_get(txn, &state) != RSW_FOUND) {
         return;
     }
-    reason = rsw_state_lacks_blobs(&state) ? RSW_LEASE_GAP : reason;
+    if (!rsw_state_lacks_blobs(&state)) {
+        rsw_text_out(state.gap_reason, sizeof state.gap_reason, (const uint8_t *)reason, strlen(reason));
+    }
     state.gap_seq = rsw_txn_seq(txn);
     state.gap_ms = now_ms;
-    rsw_text_out(state.gap_reason, sizeof state.gap_reason, (const uint8_t *)reason, strlen(reason));
     rsw_state_put(txn, &state);
 }
 

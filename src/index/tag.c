@@ -170,6 +170,12 @@ void rsw_history_drop(struct rsw_txn *txn, uint32_t repo, const char *tag, uint3
     }
 }
 
+int rsw_tag_points_at(struct rsw_txn *txn, uint32_t repo, uint32_t manifest) {
+    struct rsw_key prefix;
+    rsw_key_ids(&prefix, manifest, repo);
+    return rsw_txn_has_prefix(txn, RSW_T_HEAD_OF, rsw_key_span(&prefix));
+}
+
 void rsw_iter_history(struct rsw_iter *iter, struct rsw_txn *txn, uint32_t repo, const char *tag) {
     struct rsw_key prefix;
     rsw_key_id(&prefix, repo);

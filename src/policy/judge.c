@@ -30,6 +30,11 @@ static bool is_within(const struct rsw_judge *judge, int64_t at_ms, int64_t with
     return within_ms > 0 && at_ms != 0 && at_ms > judge->now_ms - within_ms;
 }
 
+bool rsw_judge_is_younger(const struct rsw_repository_rules *rules, const struct rsw_judge *judge,
+                          int64_t pushed_ms) {
+    return is_within(judge, pushed_ms, rules->younger_than_ms);
+}
+
 /* That nobody pulled it is known only if pulls have been written down for as long as that. */
 static bool pulls_are_known(const struct rsw_judge *judge, int64_t within_ms) {
     return judge->pulls_since_ms != 0 && judge->pulls_since_ms <= judge->now_ms - within_ms;
@@ -89,6 +94,15 @@ static void keep_newest(const struct rsw_keep *keep, const struct rsw_tag_rule *
     }
 }
 
+/* Nobody knows which were pulled last: any of them may be among the newest. */
+static void keep_unknown(const struct rsw_tag_rule *rule, struct rsw_judged *all, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        if (all[i].rule == rule && all[i].ground == RSW_GROUND_LET_GO) {
+            all[i].ground = RSW_GROUND_NO_TIME;
+        }
+    }
+}
+
 /* Of what is within a group already: one rule's tags, or all revisions (rule NULL). */
 static int judge_group(const struct rsw_keep *keep, const struct rsw_tag_rule *rule,
                        const struct rsw_judge *judge, struct rsw_judged *all, size_t count,
@@ -110,6 +124,9 @@ static int judge_group(const struct rsw_keep *keep, const struct rsw_tag_rule *r
     }
     keep_newest(keep, rule, all, count, places);
     free(places);
+    if (keep->by_pull && judge->pulls_since_ms == 0) {
+        keep_unknown(rule, all, count);
+    }
     return 0;
 }
 
@@ -130,7 +147,7 @@ static enum rsw_ground stays_anyway(const struct rsw_policy *policy, const struc
     if (tag->rule == NULL) {
         return RSW_GROUND_NO_RULE;
     }
-    return is_within(judge, tag->pushed_ms, rules->younger_than_ms) ? RSW_GROUND_YOUNG : RSW_GROUND_LET_GO;
+    return rsw_judge_is_younger(rules, judge, tag->pushed_ms) ? RSW_GROUND_YOUNG : RSW_GROUND_LET_GO;
 }
 
 int rsw_judge_tags(const struct rsw_policy *policy, const struct rsw_repository_rules *rules,
@@ -152,7 +169,7 @@ int rsw_judge_untagged(const struct rsw_repository_rules *rules, const struct rs
                        struct rsw_judged *revisions, size_t count, struct rsw_error *err) {
     for (size_t i = 0; i < count; i++) {
         struct rsw_judged *revision = &revisions[i];
-        bool young = is_within(judge, revision->pushed_ms, rules->younger_than_ms);
+        bool young = rsw_judge_is_younger(rules, judge, revision->pushed_ms);
         revision->rule = NULL;
         revision->ground = young ? RSW_GROUND_YOUNG : RSW_GROUND_LET_GO;
     }

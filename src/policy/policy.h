@@ -93,11 +93,15 @@ struct rsw_judged {
     enum rsw_ground ground;          /* answer */
 };
 
-/* Of a moment: now, and since when pulls have been written down without a break (0: never). */
+/* Of a moment: now, and since when pulls have been written down without a break (0: they are not). */
 struct rsw_judge {
     int64_t now_ms;
     int64_t pulls_since_ms;
 };
+
+/* What was pushed then is within `younger-than`. 0: not known. */
+bool rsw_judge_is_younger(const struct rsw_repository_rules *rules, const struct rsw_judge *judge,
+                          int64_t pushed_ms);
 
 /* Sets rule and ground of all ordinary tags of one repository. 0, or -1 (RSW_ENOMEM). */
 int rsw_judge_tags(const struct rsw_policy *policy, const struct rsw_repository_rules *rules,

@@ -18,8 +18,8 @@ int rsw_reconcile_leftover(struct rsw_reading *reading, const char *name, bool l
 int rsw_reconcile_gone(struct rsw_reading *reading, const char *name, uint64_t noted, struct rsw_error *err);
 
 /* Settling single objects, at most RSW_READING_PAGE a call, of any repositories: storage is asked for each,
- * and the index brought to what it says. `failed` is set on those of which storage could not tell: they are
- * as they were. */
+ * and the index brought to what it says. `failed` is set on those of which storage could not tell, and on a
+ * tag that is not there but about to be put back: they are as they were. */
 struct rsw_member_item {
     enum rsw_member_kind kind;
     uint32_t repo;

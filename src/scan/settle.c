@@ -178,6 +178,24 @@ static void settle_headless(struct rsw_txn *txn, const struct page *page, const 
     rsw_tag_put(txn, &tag);
 }
 
+/* A sweep took this tag, it was pushed again since, and nobody has come to putting it back: what the event
+ * said of its head is what it will get (gc/revive.c). */
+static bool is_to_come_back(struct rsw_txn *txn, const struct rsw_tag_item *tag) {
+    uint64_t ids[RSW_GENERATIONS_OPEN_MAX];
+    size_t count = rsw_generations_open(txn, ids, RSW_GENERATIONS_OPEN_MAX);
+    for (size_t i = 0; i < count; i++) {
+        RSW_AUTO_ITER iter = RSW_ITER_INIT;
+        struct rsw_item item;
+        rsw_iter_tag_items(&iter, txn, ids[i], tag->repo, tag->name, true);
+        while (rsw_tag_item_next(&iter, &item) == RSW_FOUND) {
+            if (rsw_touched_get(txn, &item) != RSW_ABSENT) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 static int tag_keys(struct page *page, const struct rsw_tag_item *items, size_t count,
                     struct rsw_error *err) {
     RSW_AUTO_TXN txn = NULL;
@@ -207,6 +225,8 @@ static void settle_tag(struct rsw_txn *txn, struct page *page, struct rsw_tag_it
         memcpy(seen.name, item->name, sizeof seen.name);
         rsw_seen_tag_judge(&seen, link);
         rsw_apply_tag(txn, item->repo, page->looked, &seen, apply);
+    } else if (is_to_come_back(txn, item)) {
+        item->failed = true;
     } else {
         settle_headless(txn, page, item);
     }

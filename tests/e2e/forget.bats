@@ -138,11 +138,13 @@ tags_of() {
 
 @test "what an index needs waits for it" {
     start_online
-    local list child
+    local child other
     client layout "$WORK/layout" multi --seed 1 --arch amd64 --arch arm64
     skopeo_push "$WORK/layout:multi" shop/web:multi --all
     child=$(curl -sf -H 'Accept: application/vnd.oci.image.index.v1+json' "$REGISTRY/v2/shop/web/manifests/multi" |
         jq -r '.manifests[0].digest')
+    other=$(curl -sf -H 'Accept: application/vnd.oci.image.index.v1+json' "$REGISTRY/v2/shop/web/manifests/multi" |
+        jq -r '.manifests[1].digest')
     settled
     forget image "shop/web@$child"
     sleep 2
@@ -153,6 +155,7 @@ tags_of() {
     forget_sweep
     forget list --json | jq -e '[.deletions[].state] == ["done", "done"]'
     no_longer_pulls shop/web "$child"
+    no_longer_pulls shop/web "$other" # it was of that index alone
 }
 
 @test "a deletion is called off until something of it was taken; then restore gives it back, and it stays" {

@@ -88,6 +88,30 @@ YAML
     rs verify --quiet
 }
 
+@test "images for several platforms go whole, and what another one has of them stays" {
+    start_online
+    local digests list
+    list=$(client layout "$WORK/layout" multi --seed 1 --arch amd64 --arch arm64)
+    mapfile -t digests < <(jq -r '.manifests[].digest' "$WORK/layout/blobs/${list/://}") # what is pulled stays
+    skopeo_push "$WORK/layout:multi" shop/web:pr-1 --all
+    curl -sf -X PUT -H 'Content-Type: application/vnd.oci.image.manifest.v1+json' \
+        --data-binary "@$WORK/layout/blobs/${digests[0]/://}" "$REGISTRY/v2/shop/web/manifests/amd64"
+    policy <<'YAML'
+repositories:
+  - match: shop/web
+    tags:
+      - {match: "pr-*", keep: none}
+YAML
+    wait_until "$TIMEOUT" lets_go 1
+    wait_until "$TIMEOUT" sweep_lets_go 2 # the index, and what is for arm64
+    policy_sweep
+    client pull shop/web "${digests[0]}"
+    run client pull shop/web "${digests[1]}"
+    [ "$status" -ne 0 ]
+    client pull shop/web amd64
+    rs verify --quiet
+}
+
 @test "a tag that is pushed again while its generation waits stays, whole" {
     start_online
     client image shop/web:pr-1 --seed 1 --layers 2

@@ -2,6 +2,9 @@
  * it. */
 #include "gc_help.h"
 
+#include "gc/deletions.h"
+#include "util/clock.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -83,6 +86,23 @@ static void what_an_index_names_stays_while_the_index_does(void **state) {
     goes(w, "tag a amd64 forgotten", "revision a amd forgotten", "link a amd.config", "link a x", "blob amd",
          "blob amd.config", "blob x", "tag a v1 forgotten", "revision a list forgotten", "blob list",
          "repository a", NULL);
+}
+
+static void an_index_takes_along_what_it_alone_names(void **state) {
+    struct world *w = *state;
+    hours_ago(w, 40);
+    image(w, "a", NULL, "amd", "x");
+    image(w, "a", "arm64", "arm", "y");
+    image(w, "a", NULL, "both", "z");
+    pushed(w, "a", NULL, "inner", "m:amd");
+    pushed(w, "a", "v1", "list", "m:inner m:arm m:both");
+    pushed(w, "a", "v2", "other", "m:both");
+    forget(w, RSW_DELETION_IMAGE, "a:v1");
+    hours_ago(w, 1);
+    revision(w, "a", "amd"); /* as the feed does when it is pulled */
+    goes(w, "tag a v1 forgotten", "revision a list forgotten", "blob list", "revision a inner forgotten",
+         "blob inner", "revision a amd forgotten", "link a amd.config", "link a x", "blob amd",
+         "blob amd.config", "blob x", NULL);
 }
 
 static void what_is_pinned_stays(void **state) {
@@ -203,6 +223,60 @@ static void a_policy_does_not_keep_what_was_forgotten_nor_count_it(void **state)
     assert_false(lets_go(w, RSW_ITEM_TAG, "a", "v1"));
 }
 
+/* ---- calling one off ---- */
+
+/* What a generation, as it purges, has made of them: an index of its own, for all of it is committed. */
+static struct world *purging(uint64_t *deletion, struct rsw_generation *generation) {
+    void *state;
+    world_open(&state);
+    world_begin(&state);
+    struct world *w = state;
+    struct rsw_error err = RSW_ERROR_INIT;
+    image(w, "a", "v1", "m", "l");
+    *deletion = forget(w, RSW_DELETION_TAG, "a:v1");
+    *generation = (struct rsw_generation){.state = RSW_GENERATION_HIDDEN};
+    rsw_generation_add(w->txn, generation);
+    struct rsw_item item = {.generation = generation->id,
+                            .kind = RSW_ITEM_TAG,
+                            .repo = repo(w, "a"),
+                            .blob = id_of(w, "m"),
+                            .reason = RSW_REASON_FORGOTTEN,
+                            .state = RSW_ITEM_DONE,
+                            .name = "v1"};
+    rsw_item_put(w->txn, &item);
+    rsw_deletions_carry(w->txn, &item);
+    rsw_tag_drop(w->txn, item.repo, "v1");
+    assert_int_equal(rsw_txn_commit(&w->txn, &err), 0);
+    return w;
+}
+
+static void cancel_fails(struct world *w, uint64_t id, int code, const char *says) {
+    struct rsw_error err = RSW_ERROR_INIT;
+    struct rsw_deletion deletion;
+    assert_int_equal(rsw_deletion_cancel(&deletion, w->index, id, rsw_clock_system(), &err), -1);
+    assert_int_equal(err.code, code);
+    if (strstr(err.message, says) == NULL) {
+        fail_msg("%s", err.message);
+    }
+}
+
+static void what_is_gone_cannot_be_called_off(void **state) {
+    uint64_t deletion;
+    struct rsw_generation generation;
+    struct rsw_error err = RSW_ERROR_INIT;
+    (void)state;
+    void *own = purging(&deletion, &generation);
+    struct world *w = own;
+    cancel_fails(w, deletion, RSW_EREFUSED, "gone for good");
+    assert_int_equal(rsw_txn_begin_write(&w->txn, w->index, &err), 0); /* killed before it tidied up */
+    generation.state = RSW_GENERATION_PURGED;
+    rsw_generation_put(w->txn, &generation);
+    assert_int_equal(rsw_txn_commit(&w->txn, &err), 0);
+    cancel_fails(w, deletion, RSW_EINVAL, "is done already");
+    world_end(&own);
+    world_close(&own);
+}
+
 #define RUN(test) cmocka_unit_test_setup_teardown(test, world_begin, world_end)
 
 int main(void) {
@@ -215,6 +289,7 @@ int main(void) {
         RUN(neither_youth_nor_pulls_keep_what_was_forgotten_but_links_have_their_grace),
         RUN(what_a_tag_that_stays_points_at_stays),
         RUN(what_an_index_names_stays_while_the_index_does),
+        RUN(an_index_takes_along_what_it_alone_names),
         RUN(what_is_pinned_stays),
         RUN(a_tag_that_is_not_settled_stays_with_its_history),
         RUN(a_tag_that_points_elsewhere_by_now_is_another_one),
@@ -225,6 +300,7 @@ int main(void) {
         RUN(a_layer_that_is_still_needed_stays),
         RUN(an_object_stands_in_one_record_the_first),
         RUN(a_policy_does_not_keep_what_was_forgotten_nor_count_it),
+        RUN(what_is_gone_cannot_be_called_off),
     };
     return cmocka_run_group_tests(tests, world_open, world_close);
 }

@@ -314,6 +314,21 @@ static void when_the_last_scheduled_sweep_began_is_handed_on(void **state) {
     assert_int_equal(rsw_lease_swept_ms(place->b), 88);
 }
 
+/* Of a clock that was years ahead, before somebody put it right. */
+static void a_sweep_in_the_future_is_not_believed(void **state) {
+    struct place *place = *state;
+    int64_t real_ms = rsw_clock_now_ms(NULL);
+    rsw_lease_set_swept(place->a, real_ms + 1000 * LENGTH_MS);
+    assert_true(takes(place->a));
+    assert_false(takes(place->b));
+    assert_int_equal(rsw_lease_swept_ms(place->b), 0);
+    rsw_lease_set_swept(place->a, real_ms);
+    rsw_lease_give_back(place->a);
+    assert_true(takes(place->b));
+    assert_int_equal(rsw_lease_swept_ms(place->b), real_ms);
+    assert_int_equal(rsw_lease_swept_ms(place->a), real_ms);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, place_open, place_close)
 
 int main(void) {
@@ -333,6 +348,7 @@ int main(void) {
         TEST(a_record_that_cannot_be_read_is_somebody_elses),
         TEST(old_records_go),
         TEST(when_the_last_scheduled_sweep_began_is_handed_on),
+        TEST(a_sweep_in_the_future_is_not_believed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1703,6 +1703,28 @@ static void a_dry_run_says_that_it_cannot_tell(void **state) {
     assert_non_null(strstr(said, "generation 1 let go of more than these options do"));
 }
 
+static void a_dry_run_without_the_policy_says_that_it_cannot_tell(void **state) {
+    const struct rsw_log log = {.level = RSW_LOG_INFO, .write = listen};
+    struct registry *r = *state;
+    struct rsw_policy *policy =
+        use_policy(r, "repositories:\n  - match: app\n    tags:\n      - {match: \"pr-*\", keep: none}\n");
+    tree_image(&r->tree, "app", "pr-1", "old", 2);
+    scan_long_ago(r);
+    step(r, "unlinked");
+    r->options.offline = true;
+    r->options.confirm = false;
+    r->options.policy = NULL;
+    r->options.log = &log;
+    said[0] = 0;
+    sweep_well(r);
+    assert_int_equal(r->items, 0);
+    assert_non_null(strstr(said, "generation 1 let go of more than these options do"));
+    r->options.policy = policy;
+    sweep_well(r);
+    assert_true(r->items > 4);
+    rsw_policy_free(policy);
+}
+
 static void an_upload_that_is_young_by_now_outlasts_the_undoing(void **state) {
     struct registry *r = *state;
     tree_image(&r->tree, "app", "1", "new", 1);
@@ -2113,6 +2135,7 @@ int main(void) {
         in_either(a_dry_run_tells_what_goes_of_what_is_unlinked),
         in_either(a_dry_run_tells_what_goes_of_what_is_hidden),
         in_either(a_dry_run_says_that_it_cannot_tell),
+        in_either(a_dry_run_without_the_policy_says_that_it_cannot_tell),
         in_either(an_upload_that_is_young_by_now_outlasts_the_undoing),
         in_either(a_run_that_ends_anywhere_is_gone_on_with),
         in_store_alone(a_tag_that_is_written_while_it_is_removed_gets_what_was_written),

@@ -15,11 +15,28 @@ static void days_ago(struct world *w, int days) {
     w->touched_ms = NOW_MS - days * DAY_MS;
 }
 
-static void events_since(struct world *w, int days) {
+/* Events came in since then, and serve runs. */
+static void fed_since(struct world *w, int days) {
     struct rsw_state state;
     assert_int_equal(rsw_state_get(w->txn, &state), RSW_FOUND);
     state.first_event_ms = NOW_MS - days * DAY_MS;
+    state.beat_ms = NOW_MS;
     rsw_state_put(w->txn, &state);
+}
+
+/* And somebody has pulled something else since. */
+static void events_since(struct world *w, int days) {
+    fed_since(w, days);
+    rsw_pull_note(w->txn, 99, 99, NOW_MS - DAY_MS);
+}
+
+/* serve ran until then. */
+static void heard_until(struct world *w, int64_t beat_ms) {
+    struct rsw_state state;
+    assert_int_equal(rsw_state_get(w->txn, &state), RSW_FOUND);
+    state.beat_ms = beat_ms;
+    rsw_state_put(w->txn, &state);
+    policy(w, POLICY(RULE("*", "{pulled-within: 30d}")));
 }
 
 static void nothing_configured_lets_nothing_go(void **state) {
@@ -146,9 +163,26 @@ static void an_index_takes_its_children_along_but_for_one_that_has_a_tag_of_its_
     image(w, "a", NULL, "amd", "x");
     image(w, "a", "amd64", "arm", "y");
     pushed(w, "a", "pr-1", "list", "m:amd m:arm");
-    w->options.untagged_remove = true;
-    goes(w, "tag a pr-1 policy", "revision a list policy", "blob list", "revision a amd untagged",
+    goes(w, "tag a pr-1 policy", "revision a list policy", "blob list", "revision a amd policy",
          "link a amd.config", "link a x", "blob amd", "blob amd.config", "blob x", NULL);
+}
+
+static void what_an_index_that_stays_names_does_not_go_with_another(void **state) {
+    struct world *w = *state;
+    policy(w, POLICY(RULE("pr-*", "none") "      - {match: latest, keep: all, revisions: 1}\n"));
+    image(w, "a", NULL, "amd", "x");
+    image(w, "a", NULL, "arm-old", "y");
+    image(w, "a", NULL, "arm", "z");
+    image(w, "a", NULL, "alone", "own"); /* without a tag, and of no index: it stays, as ever */
+    pushed(w, "a", "latest", "list-old", "m:amd m:arm-old");
+    days_ago(w, 20);
+    pushed(w, "a", "latest", "list", "m:amd m:arm");
+    pushed(w, "a", NULL, "inner", "m:amd");
+    pushed(w, "a", "pr-1", "outer", "m:inner");
+    goes(w, "revision a list-old policy", "blob list-old", "revision a arm-old policy",
+         "link a arm-old.config", "link a y", "blob arm-old", "blob arm-old.config", "blob y",
+         "tag a pr-1 policy", "revision a outer policy", "blob outer", "revision a inner policy",
+         "blob inner", NULL);
 }
 
 static void an_image_in_two_repositories_stays_in_the_other(void **state) {
@@ -218,6 +252,66 @@ static void an_unsettled_tag_keeps_all_of_its_history(void **state) {
     goes(w, NULL);
 }
 
+/* Pushed over each other, the first `first` days ago, the others ten days later each. */
+static void pushed_over(struct world *w, const char *tag_name, int first, const char *const *names) {
+    for (size_t i = 0; names[i] != NULL; i++) {
+        char layer[64];
+        days_ago(w, first - 10 * (int)i);
+        snprintf(layer, sizeof layer, "%s.layer", names[i]);
+        image(w, "a", tag_name, names[i], layer);
+    }
+}
+#define NAMES(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+static bool stays(struct world *w, const char *name) {
+    return !lets_go(w, RSW_ITEM_REVISION, "a", name);
+}
+
+static void what_is_gone_or_forgotten_takes_no_others_place_in_a_tags_history(void **state) {
+    struct world *w = *state;
+    policy(w, POLICY(REVISIONS("2")));
+    pushed_over(w, "v", 50, NAMES("one", "two", "three", "four", "five"));
+    assert_false(stays(w, "three"));
+    member(w, RSW_REVISION, "a", "four", "four", 0); /* deleted through the registry */
+    assert_true(stays(w, "three"));
+    assert_false(stays(w, "two"));
+    char target[RSW_DIGEST_TEXT_MAX + 8] = "a@";
+    struct rsw_digest digest = digest_named("three");
+    rsw_digest_format(&digest, target + 2);
+    forget(w, RSW_DELETION_IMAGE, target);
+    assert_false(stays(w, "three"));
+    assert_true(stays(w, "two"));
+    assert_false(stays(w, "one"));
+}
+
+static void of_what_time_nobody_knows_stays_in_a_tags_history(void **state) {
+    struct world *w = *state;
+    policy(w, POLICY(REVISIONS("1")));
+    pushed_over(w, "v", 40, NAMES("one", "two", "three"));
+    assert_false(stays(w, "one"));
+    w->touched_ms = 0;
+    history(w, "a", "v", "one");
+    days_ago(w, 10);
+    image(w, "a", "v", "four", "four.layer");
+    assert_true(stays(w, "one"));
+    assert_false(stays(w, "two"));
+    assert_true(stays(w, "four"));
+}
+
+static void what_is_younger_than_the_limit_stays_in_a_tags_history(void **state) {
+    struct world *w = *state;
+    policy(w, "younger-than: 25d\n" POLICY(REVISIONS("1")));
+    pushed_over(w, "v", 40, NAMES("one", "two", "three", "four"));
+    assert_false(stays(w, "one"));
+    assert_false(stays(w, "two"));
+    assert_true(stays(w, "three"));
+    days_ago(w, 5);
+    image(w, "a", "other", "two", "two.layer"); /* the same, pushed again */
+    image(w, "a", "other", "more", "more.layer");
+    assert_true(stays(w, "two"));
+    assert_false(stays(w, "one"));
+}
+
 /* ---- untagged ---- */
 
 static void untagged_revisions_go_where_the_policy_says_so(void **state) {
@@ -272,6 +366,33 @@ static void after_a_gap_nobody_knows_what_was_pulled(void **state) {
     rsw_state_gap(w->txn, NOW_MS - 29 * DAY_MS, "test");
     policy(w, POLICY(RULE("*", "{pulled-within: 30d}")));
     goes(w, NULL);
+}
+
+static void what_was_pulled_while_serve_did_not_run_is_not_known(void **state) {
+    struct world *w = *state;
+    events_since(w, 90);
+    policy(w, POLICY(RULE("*", "{pulled-within: 30d}")));
+    days_ago(w, 80);
+    image(w, "a", "v1", "m", "l");
+    assert_true(lets_go(w, RSW_ITEM_TAG, "a", "v1"));
+    heard_until(w, NOW_MS - DAY_MS);
+    goes(w, NULL);
+    heard_until(w, NOW_MS + DAY_MS); /* the clock was set back: nobody knows how long ago that was */
+    goes(w, NULL);
+    heard_until(w, NOW_MS - RSW_BEAT_OLD_MS);
+    assert_true(lets_go(w, RSW_ITEM_TAG, "a", "v1"));
+}
+
+static void where_not_one_pull_was_told_of_perhaps_none_ever_is(void **state) {
+    struct world *w = *state;
+    fed_since(w, 90);
+    policy(w, POLICY(RULE("*", "{pulled-within: 30d}")));
+    days_ago(w, 80);
+    image(w, "a", "v1", "m", "l");
+    goes(w, NULL);
+    events_since(w, 90);
+    policy(w, POLICY(RULE("*", "{pulled-within: 30d}")));
+    assert_true(lets_go(w, RSW_ITEM_TAG, "a", "v1"));
 }
 
 /* docs/policy.md: what was pulled within grace stays, whatever the rule goes by. */
@@ -416,16 +537,22 @@ int main(void) {
         RUN(a_tag_that_is_not_settled_stays_with_its_history),
         RUN(signatures_and_referrers_follow_their_subject),
         RUN(an_index_takes_its_children_along_but_for_one_that_has_a_tag_of_its_own),
+        RUN(what_an_index_that_stays_names_does_not_go_with_another),
         RUN(an_image_in_two_repositories_stays_in_the_other),
         RUN(a_config_that_is_also_a_layer_of_what_stays_stays),
         RUN(of_a_tags_history_so_many_stay),
         RUN(the_head_is_the_first_of_a_tags_revisions_whenever_it_was_pushed),
         RUN(what_one_tag_keeps_of_its_history_another_does_not_let_go),
         RUN(an_unsettled_tag_keeps_all_of_its_history),
+        RUN(what_is_gone_or_forgotten_takes_no_others_place_in_a_tags_history),
+        RUN(of_what_time_nobody_knows_stays_in_a_tags_history),
+        RUN(what_is_younger_than_the_limit_stays_in_a_tags_history),
         RUN(untagged_revisions_go_where_the_policy_says_so),
         RUN(children_and_heads_do_not_count_among_the_untagged),
         RUN(what_is_pulled_stays),
         RUN(after_a_gap_nobody_knows_what_was_pulled),
+        RUN(what_was_pulled_while_serve_did_not_run_is_not_known),
+        RUN(where_not_one_pull_was_told_of_perhaps_none_ever_is),
         RUN(a_tag_pulled_within_grace_stays),
         RUN(an_index_whose_child_is_pulled_stays),
         RUN(an_image_that_runs_and_is_known_by_its_configuration_stays),

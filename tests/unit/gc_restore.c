@@ -356,6 +356,23 @@ static void a_tag_alone_comes_back(void **state) {
     }
 }
 
+/* Else the policy that let it go would take it again tonight. */
+static void a_tag_that_comes_back_is_young(void **state) {
+    struct world *w = *state;
+    struct tree_image one = put_image(w, "team/app", "1.0", "one");
+    scan(w);
+    begin_generation(w);
+    take_image(w, "team/app", "1.0", &one);
+    end_generation(w, RSW_GENERATION_HIDDEN);
+    restores(w, (struct rsw_restore_options){.repo = "team/app", .tag = "1.0"});
+    RSW_AUTO_TXN txn = NULL;
+    struct rsw_tag tag;
+    assert_int_equal(rsw_txn_begin_read(&txn, w->index, NULL), 0);
+    assert_int_equal(rsw_tag_get(txn, repo_id(txn, "team/app"), "1.0", &tag), RSW_FOUND);
+    assert_int_equal(tag.head, blob_id(txn, &one.manifest));
+    assert_true(tag.touched_ms == NOW_MS);
+}
+
 static void an_index_comes_back_with_its_children_and_without_those_that_never_were(void **state) {
     struct world *w = *state;
     struct tree_image arm = put_image(w, "team/app", NULL, "arm");
@@ -512,6 +529,7 @@ int main(void) {
         IN_MEMORY(what_is_restored_is_touched_so_that_its_generation_does_not_take_it_again),
         IN_BOTH(an_image_comes_back_by_its_tag_and_others_stay_aside),
         IN_BOTH(a_tag_alone_comes_back),
+        IN_BOTH(a_tag_that_comes_back_is_young),
         IN_BOTH(an_index_comes_back_with_its_children_and_without_those_that_never_were),
         IN_BOTH(a_digest_comes_back_in_every_repository_and_alone),
         IN_BOTH(held_bytes_come_back_from_a_generation_that_is_purged),

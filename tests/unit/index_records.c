@@ -208,6 +208,29 @@ static void of_deletions_that_ended_the_last_are_remembered(void **state) {
     close_all(&txn, index);
 }
 
+static void a_deletion_that_ended_late_is_remembered_for_a_while(void **state) {
+    struct rsw_index *index = open_index(*state);
+    struct rsw_txn *txn = begin_write(index);
+    struct rsw_deletion deletion;
+    for (int i = 0; i < RSW_DELETIONS_KEPT + 3; i++) {
+        a_deletion(txn, 1);
+    }
+    for (uint64_t id = 1; id <= 4; id++) {
+        assert_int_equal(rsw_deletion_get(txn, id, &deletion), RSW_FOUND);
+        deletion.state = id == 2 ? RSW_DELETION_WAITING : RSW_DELETION_DONE;
+        deletion.changed_ms = 5;
+        rsw_deletion_put(txn, &deletion);
+    }
+    rsw_deletions_drop_old(txn, RSW_DELETIONS_KEPT_MS);
+    assert_int_equal(rsw_deletion_get(txn, 1, &deletion), RSW_FOUND);
+    rsw_deletions_drop_old(txn, RSW_DELETIONS_KEPT_MS + 6);
+    assert_int_equal(rsw_deletion_get(txn, 1, &deletion), RSW_ABSENT);
+    assert_int_equal(rsw_deletion_get(txn, 2, &deletion), RSW_FOUND); /* it waits */
+    assert_int_equal(rsw_deletion_get(txn, 3, &deletion), RSW_ABSENT);
+    assert_int_equal(rsw_deletion_get(txn, 4, &deletion), RSW_FOUND); /* one of the last thousand */
+    close_all(&txn, index);
+}
+
 static void pins_come_back_until_they_are_dropped(void **state) {
     struct rsw_index *index = open_index(*state);
     struct rsw_txn *txn = begin_write(index);
@@ -769,6 +792,7 @@ int main(void) {
         TEST(deletions_come_back_with_what_they_name),
         TEST(a_deletion_is_done_with_the_last_that_it_names),
         TEST(of_deletions_that_ended_the_last_are_remembered),
+        TEST(a_deletion_that_ended_late_is_remembered_for_a_while),
         TEST(pins_come_back_until_they_are_dropped),
         TEST(repositories_come_back_by_id_and_by_name),
         TEST(links_and_revisions_come_back_and_do_not_mix),

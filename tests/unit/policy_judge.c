@@ -120,6 +120,13 @@ static void a_push_counts_as_a_pull_for_the_newest_by_pull(void **state) {
               "a:newest b:newest c:let go d:let go");
 }
 
+static void where_nobody_hears_of_pulls_the_newest_by_pull_are_not_known(void **state) {
+    (void)state;
+    judged_as(RULE("*", "{newest: 1, by: pull}"), false, -1, TAGS({"a", 50, 40}, {"b", 60, -1}),
+              "a:newest b:time unknown");
+    judged_as(RULE("*", "{newest: 1}"), false, -1, TAGS({"a", 50, 40}, {"b", 60, -1}), "a:newest b:let go");
+}
+
 static void the_newest_are_counted_rule_by_rule(void **state) {
     (void)state;
     judged_as(RULE("v*", "{newest: 1}") AND("*", "{newest: 1}"), false, 90,
@@ -162,6 +169,90 @@ static void one_reason_to_keep_is_enough(void **state) {
               "a:newest b:let go");
 }
 
+/* ---- in pairs ---- */
+
+#define AGES 9
+struct kept {
+    bool tags[AGES * AGES + 2];
+};
+
+/* Tags of every age, pulled at every time, one of no known time and one that is protected: those that stay.
+ */
+static struct kept kept_by(const char *above, const char *keep) {
+    static const int ages[AGES] = {0, 1, 2, 3, 6, 7, 8, 30, 90};
+    struct rsw_judged judged[AGES * AGES + 2];
+    struct kept kept;
+    char text[512];
+    struct rsw_error err = RSW_ERROR_INIT;
+    struct rsw_policy *policy;
+    const struct rsw_judge judge = {.now_ms = NOW_MS, .pulls_since_ms = days_ago(99)};
+    snprintf(text, sizeof text, "%srepositories:\n  - {match: r, tags: [{match: \"*\", keep: %s}]}\n", above,
+             keep);
+    assert_int_equal(rsw_policy_parse(&policy, "p", text, strlen(text), &err), 0);
+    size_t count = 0;
+    for (size_t i = 0; i < AGES * AGES; i++) {
+        judged[count++] = (struct rsw_judged){
+            .name = "x", .pushed_ms = days_ago(ages[i / AGES]), .pulled_ms = days_ago(ages[i % AGES])};
+    }
+    judged[count++] = (struct rsw_judged){.name = "x"};
+    judged[count++] = (struct rsw_judged){.name = "prod", .pushed_ms = days_ago(90)};
+    assert_int_equal(rsw_judge_tags(policy, rsw_policy_find(policy, "r"), &judge, judged, count, &err), 0);
+    for (size_t i = 0; i < count; i++) {
+        kept.tags[i] = judged[i].ground != RSW_GROUND_LET_GO;
+    }
+    rsw_policy_free(policy);
+    return kept;
+}
+
+/* What both together keep is what each of them does. `above`: what stands over the rules, or "". */
+static void pair_is(const char *above, const char *one, const char *other) {
+    char both[256];
+    bool same = strcmp(one, other) == 0;
+    snprintf(both, sizeof both, "{%s%s%s}", one, same ? "" : ", ", same ? "" : other);
+    char alone[2][128];
+    snprintf(alone[0], sizeof alone[0], "{%s}", one);
+    snprintf(alone[1], sizeof alone[1], "{%s}", other);
+    struct kept together = kept_by(above, both);
+    struct kept first = kept_by("", alone[0]);
+    struct kept second = kept_by("", alone[1]);
+    struct kept over = kept_by(above, "none");
+    size_t stay = 0;
+    for (size_t i = 0; i < AGES * AGES + 2; i++) {
+        if (together.tags[i] != (first.tags[i] || second.tags[i] || over.tags[i])) {
+            fail_msg("%s%s: tag %zu", above, both, i);
+        }
+        stay += together.tags[i];
+    }
+    assert_in_range(stay, 2, AGES * AGES + 1); /* something stays, and something goes */
+}
+
+static void of_two_reasons_each_keeps_what_it_keeps_alone(void **state) {
+    (void)state;
+    static const char *const reasons[] = {"newest: 3", "pushed-within: 7d", "pulled-within: 2d"};
+    static const char *const aboves[] = {"", "younger-than: 3d\n"};
+    for (size_t a = 0; a < sizeof aboves / sizeof *aboves; a++) {
+        for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++) {
+            for (size_t j = i; j < sizeof reasons / sizeof *reasons; j++) {
+                pair_is(aboves[a], reasons[i], reasons[j]);
+            }
+            pair_is(aboves[a], "newest: 3, by: pull", i > 0 ? reasons[i] : "newest: 3, by: pull");
+        }
+    }
+}
+
+static void what_is_protected_stays_beside_every_reason(void **state) {
+    (void)state;
+    static const char *const reasons[] = {"none", "{newest: 3}", "{pushed-within: 7d}",
+                                          "{pulled-within: 2d}"};
+    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++) {
+        struct kept without = kept_by("", reasons[i]);
+        struct kept with = kept_by("protect: prod\n", reasons[i]);
+        assert_memory_equal(without.tags, with.tags, AGES * AGES + 1);
+        assert_true(with.tags[AGES * AGES + 1]);
+        assert_false(without.tags[AGES * AGES + 1]);
+    }
+}
+
 static void a_tag_without_a_known_time_stays_and_does_not_count(void **state) {
     (void)state;
     judged_as(RULE("*", "{newest: 1}"), false, 90, TAGS({"a", -1, -1}, {"b", 8, -1}, {"c", 9, -1}),
@@ -193,12 +284,15 @@ int main(void) {
         cmocka_unit_test(the_newest_by_push_stay),
         cmocka_unit_test(of_the_same_time_the_first_by_name_stays),
         cmocka_unit_test(a_push_counts_as_a_pull_for_the_newest_by_pull),
+        cmocka_unit_test(where_nobody_hears_of_pulls_the_newest_by_pull_are_not_known),
         cmocka_unit_test(the_newest_are_counted_rule_by_rule),
         cmocka_unit_test(protected_names_do_not_count_among_the_newest),
         cmocka_unit_test(what_was_pushed_within_the_time_stays),
         cmocka_unit_test(what_was_pulled_within_the_time_stays),
         cmocka_unit_test(that_nobody_pulled_it_is_known_only_after_as_long),
         cmocka_unit_test(one_reason_to_keep_is_enough),
+        cmocka_unit_test(of_two_reasons_each_keeps_what_it_keeps_alone),
+        cmocka_unit_test(what_is_protected_stays_beside_every_reason),
         cmocka_unit_test(a_tag_without_a_known_time_stays_and_does_not_count),
         cmocka_unit_test(what_is_younger_than_the_repositorys_limit_stays),
         cmocka_unit_test(untagged_revisions_go_by_number_and_age),

@@ -113,6 +113,43 @@ static void a_tag_event_for_what_was_never_written_is_taken_back(void **state) {
     expect_equal_to_fresh_scan(w);
 }
 
+/* What a sweep takes in the moment in which it is pushed anew is gone with what was pushed, where storage
+ * cannot move a file in one step; and nothing but the event tells what is to be put back. */
+static void a_tag_that_is_to_be_put_back_has_the_head_that_was_told_of(void **state) {
+    struct world *w = *state;
+    struct tree_image old = tree_image(&w->tree, "app", "1", "old", 1);
+    push(w, "app", "1", &old);
+    check(w);
+    RSW_AUTO_TXN txn = NULL;
+    struct rsw_generation generation = {.state = RSW_GENERATION_CONDEMNED};
+    struct rsw_item item = {.kind = RSW_ITEM_TAG,
+                            .repo = repo_id(w, "app"),
+                            .blob = blob_id(w, &old.manifest),
+                            .state = RSW_ITEM_ASIDE,
+                            .name = "1"};
+    struct tree_image new = tree_image(&w->tree, "app", "1", "new", 1);
+    tree_remove(&w->tree, RSW_LAYOUT_ROOT "/repositories/app/_manifests/tags/1/current/link");
+    assert_int_equal(rsw_txn_begin_write(&txn, w->index, &w->err), 0);
+    rsw_generation_add(txn, &generation);
+    item.generation = generation.id;
+    rsw_item_put(txn, &item);
+    rsw_tag_drop(txn, item.repo, "1");
+    assert_int_equal(rsw_txn_commit(&txn, &w->err), 0);
+    push(w, "app", "1", &new);
+    assert_int_equal(rsw_txn_begin_write(&txn, w->index, &w->err), 0);
+    assert_true(rsw_touch_tag(txn, item.repo, "1"));
+    uint64_t queued = rsw_txn_seq(txn);
+    assert_int_equal(rsw_txn_commit(&txn, &w->err), 0);
+    assert_int_equal(check(w).failed, 1); /* it is asked for again */
+    expect(w, "tag app 1 = %s unsettled", text(&new.manifest));
+    assert_int_equal(rsw_txn_begin_write(&txn, w->index, &w->err), 0);
+    assert_true(rsw_touched_drop(txn, &item, queued)); /* it was put back, and somebody removed it */
+    assert_int_equal(rsw_txn_commit(&txn, &w->err), 0);
+    w->now_ms += MINUTE;
+    assert_int_equal(check(w).failed, 0);
+    expect_not(w, "tag app 1 = %s", text(&new.manifest));
+}
+
 /* ---- the registry tells of a push before it writes the tag ---- */
 
 #define SETTLE (10 * MINUTE)
@@ -488,6 +525,7 @@ int main(void) {
         test_in(a_deleted_layer_leaves_a_tombstone, in_directory),
         test_everywhere(a_forged_delete_takes_nothing_back),
         test_everywhere(a_tag_event_for_what_was_never_written_is_taken_back),
+        test_everywhere(a_tag_that_is_to_be_put_back_has_the_head_that_was_told_of),
         test_everywhere(a_tag_that_is_written_late_is_found),
         test_everywhere(a_scan_does_not_end_the_wait_for_it),
         test_everywhere(what_was_forgotten_is_not_waited_for),

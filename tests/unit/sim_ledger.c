@@ -130,10 +130,14 @@ static uint32_t kept(const struct sim_ledger *ledger, int repo) {
     return kept;
 }
 
-/* Itself, or what it follows. */
+/* Itself, an index that names it, or what it follows. */
 static bool is_let_go(const struct sim_ledger *ledger, int repo, int blob) {
     int subject = sim_contents[blob].subject;
-    uint32_t let_go = repo_of(ledger, repo)->ever[SIM_TAG_LET_GO];
+    uint32_t let_go = 0;
+    for (int i = SIM_IMAGE_1; i < SIM_BLOBS; i++) {
+        bool ever = (repo_of(ledger, repo)->ever[SIM_TAG_LET_GO] & SIM_BIT(i)) != 0;
+        let_go |= ever ? sim_contents[i].needs_revisions : 0;
+    }
     return ledger->policy &&
            ((let_go & SIM_BIT(blob)) != 0 || (subject >= 0 && (let_go & SIM_BIT(subject)) != 0));
 }

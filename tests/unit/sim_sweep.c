@@ -280,6 +280,22 @@ static uint32_t forgotten_tags(struct rsw_txn *txn, const struct rsw_deletion *d
     return tags;
 }
 
+/* What an index alone names there is forgotten with it. */
+static void forget_children(struct world *w, struct rsw_txn *txn, const struct rsw_deletion *deletion,
+                            uint32_t repo, int in, int image) {
+    for (int i = SIM_IMAGE_1; i < SIM_FENCE_IMAGE; i++) {
+        struct rsw_blob blob;
+        if (i == image || (sim_contents[image].needs_revisions & SIM_BIT(i)) == 0 ||
+            rsw_blob_find(txn, &sim_contents[i].digest, &blob) != RSW_FOUND) {
+            continue;
+        }
+        struct rsw_forgotten forgotten = {.kind = RSW_ITEM_REVISION, .repo = repo, .blob = blob.id};
+        if (rsw_forgotten_get(txn, &forgotten) == RSW_FOUND && forgotten.deletion == deletion->id) {
+            sim_ledger_forget(&w->clients.ledger, in, i, 0, w->sim.steps);
+        }
+    }
+}
+
 static void forget(struct world *w) {
     struct sim *sim = &w->sim;
     struct rsw_error err = RSW_ERROR_INIT;
@@ -300,6 +316,7 @@ static void forget(struct world *w) {
     }
     rsw_repo_find(txn, sim_repos[in], &repo);
     uint32_t tags = forgotten_tags(txn, &deletion, repo.id);
+    forget_children(w, txn, &deletion, repo.id, in, image);
     if (__real_rsw_txn_commit(&txn, &err) != 0) {
         sim_fail(sim, "forgetting: %s", err.message);
         return;

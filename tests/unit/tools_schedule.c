@@ -56,7 +56,15 @@ static void the_next_time_of_day_is_today_or_tomorrow(void **state) {
     next_is("UTC", "03:00", "2026-11-28T02:59:59Z", "2026-11-28T03:00:00Z");
     next_is("UTC", "03:00", "2026-11-28T03:00:00Z", "2026-11-29T03:00:00Z");
     next_is("UTC", "03:00", "2026-12-31T23:00:00Z", "2027-01-01T03:00:00Z");
-    next_is("UTC", "12h", "2026-11-28T02:59:59Z", "2026-11-28T14:59:59Z");
+}
+
+/* Those who share a storage were started at different times, and a serve may be started anew every day. */
+static void every_so_often_is_at_the_same_times_for_all(void **state) {
+    (void)state;
+    next_is("UTC", "12h", "2026-11-28T02:59:59Z", "2026-11-28T12:00:00Z");
+    next_is("UTC", "12h", "2026-11-28T11:17:00Z", "2026-11-28T12:00:00Z");
+    next_is("UTC", "12h", "2026-11-28T12:00:00Z", "2026-11-29T00:00:00Z");
+    next_is("CET-1", "24h", "2026-11-28T12:00:00Z", "2026-11-29T00:00:00Z");
 }
 
 /* CET and CEST by their rule, so that no table of zones need be installed. */
@@ -66,6 +74,18 @@ static void on_days_on_which_the_clocks_are_set_there_is_one_too(void **state) {
     next_is(zone, "03:00", "2026-03-28T12:00:00Z", "2026-03-29T01:00:00Z");
     next_is(zone, "03:00", "2026-10-24T12:00:00Z", "2026-10-25T02:00:00Z");
     next_is(zone, "03:00", "2026-10-25T02:00:00Z", "2026-10-26T02:00:00Z");
+}
+
+static void a_time_that_was_found_while_the_clock_was_years_ahead_is_dropped(void **state) {
+    (void)state;
+    struct rsw_schedule_time daily = {.hour = 3};
+    struct rsw_schedule_time hourly = {.every_ms = 3600000};
+    int64_t now_ms = at("2026-11-28T03:00:00Z");
+    assert_true(rsw_schedule_is_astray(&daily, at("2030-11-28T03:00:00Z"), now_ms));
+    assert_false(rsw_schedule_is_astray(&daily, at("2026-11-29T03:00:00Z"), now_ms));
+    assert_false(rsw_schedule_is_astray(&daily, now_ms, now_ms + 60000)); /* it is late by chance */
+    assert_true(rsw_schedule_is_astray(&hourly, at("2026-11-28T05:00:00Z"), now_ms));
+    assert_false(rsw_schedule_is_astray(&hourly, at("2026-11-28T04:00:00Z"), now_ms));
 }
 
 static void what_failed_is_tried_again_for_some_hours(void **state) {
@@ -81,6 +101,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_a_schedule_can_be),
         cmocka_unit_test(the_next_time_of_day_is_today_or_tomorrow),
+        cmocka_unit_test(a_time_that_was_found_while_the_clock_was_years_ahead_is_dropped),
+        cmocka_unit_test(every_so_often_is_at_the_same_times_for_all),
         cmocka_unit_test(what_failed_is_tried_again_for_some_hours),
         cmocka_unit_test(on_days_on_which_the_clocks_are_set_there_is_one_too),
     };
