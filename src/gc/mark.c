@@ -201,7 +201,8 @@ static int plan_tombstone(struct rsw_marker *marker, const struct rsw_view_revis
     struct rsw_condemned item = {.repo = marker->view.repo.id,
                                  .blob = revision->blob,
                                  .kind = RSW_ITEM_REVISION,
-                                 .reason = RSW_REASON_UNREFERENCED};
+                                 .reason = RSW_REASON_UNREFERENCED,
+                                 .deleted = true};
     return rsw_plan_condemn(marker->plan, item, NULL, err);
 }
 

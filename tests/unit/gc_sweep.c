@@ -367,6 +367,29 @@ static void the_bytes_of_stale_uploads_do_not_count_as_blobs(void **state) {
     assert_string_equal(r->result.guard, "");
 }
 
+static void manifests_that_were_deleted_already_do_not_count_as_revisions(void **state) {
+    struct registry *r = *state;
+    struct rsw_digest deleted[120];
+    for (int i = 0; i < 120; i++) {
+        char text[32];
+        snprintf(text, sizeof text, "deleted %d", i);
+        deleted[i] = tree_blob(&r->tree, text);
+        tree_revision(&r->tree, "a", &deleted[i]);
+        tree_tag(&r->tree, "a", "latest", &deleted[i]);
+    }
+    tree_image(&r->tree, "a", "latest", "head", 1);
+    scan_registry(r);
+    for (int i = 0; i < 120; i++) {
+        tree_revision_remove(&r->tree, "a", &deleted[i]);
+        tree_blob_remove(&r->tree, &deleted[i]);
+    }
+    r->options.max_delete = 30;
+    sweep_well(r);
+    assert_string_equal(r->result.guard, "");
+    assert_int_equal(r->result.counts[RSW_ITEM_REVISION], 120);
+    assert_int_equal(r->result.totals[RSW_ITEM_REVISION], 1);
+}
+
 /* ---- pushed meanwhile ---- */
 
 static struct rsw_digest pushed;
@@ -603,6 +626,7 @@ int main(void) {
         in_memory_alone(a_run_at_the_limit_or_below_goes),
         in_memory_alone(a_small_run_is_never_too_much),
         in_memory_alone(the_bytes_of_stale_uploads_do_not_count_as_blobs),
+        in_both(manifests_that_were_deleted_already_do_not_count_as_revisions),
         in_memory_alone(a_layer_pushed_meanwhile_ends_the_run),
         in_memory_alone(bytes_that_a_new_link_leads_to_are_not_purged),
         in_memory_alone(a_weak_tag_set_anew_meanwhile_is_not_removed),
