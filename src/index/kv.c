@@ -185,6 +185,9 @@ static int open_env(struct rsw_kv *kv, const struct rsw_kv_options *options) {
 
 int rsw_kv_open(struct rsw_kv **out, const char *dir, const struct rsw_kv_options *options,
                 struct rsw_error *err) {
+    if (rsw_dir_own(dir, err) != 0) {
+        return -1;
+    }
     struct rsw_kv *kv = calloc(1, sizeof *kv);
     if (kv == NULL || (kv->dir = strdup(dir)) == NULL || init_locks(kv) != 0) {
         free(kv != NULL ? kv->dir : NULL);

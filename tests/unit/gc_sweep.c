@@ -302,6 +302,17 @@ static void an_unreadable_folder_ends_the_run_before_anything_goes(void **state)
     expect_swept_clean(r);
 }
 
+static void an_audit_file_that_is_a_link_is_not_followed(void **state) {
+    struct registry *r = *state;
+    char other[sizeof r->audit + 8];
+    put_what_goes(&r->tree);
+    snprintf(other, sizeof other, "%s.other", r->audit);
+    assert_int_equal(symlink(other, r->audit), 0);
+    expect_refused(r, RSW_EREFUSED);
+    assert_non_null(strstr(r->err.message, "symbolic link"));
+    assert_int_not_equal(access(other, F_OK), 0);
+}
+
 /* `kept` tagged images of one layer, and `gone` lone blobs, all of one size. */
 static void put_share(struct registry *r, int kept, int gone) {
     struct rsw_digest layers[TREE_LAYERS_MAX];
@@ -622,6 +633,7 @@ int main(void) {
         in_both(a_sweep_beside_another_sweep_is_refused),
         in_both(a_sweep_beside_a_scan_is_refused),
         in_memory_alone(an_unreadable_folder_ends_the_run_before_anything_goes),
+        in_memory_alone(an_audit_file_that_is_a_link_is_not_followed),
         in_memory_alone(a_run_over_the_limit_is_refused),
         in_memory_alone(a_run_at_the_limit_or_below_goes),
         in_memory_alone(a_small_run_is_never_too_much),
