@@ -161,9 +161,7 @@ static int plan_tags(struct rsw_marker *marker, bool *left, struct rsw_error *er
         struct rsw_condemned item = {.repo = view->repo.id,
                                      .blob = tag->head,
                                      .kind = RSW_ITEM_TAG,
-                                     .reason = tag->forgotten      ? RSW_REASON_FORGOTTEN
-                                               : tag->subject != 0 ? RSW_REASON_SUBJECT_GONE
-                                                                   : RSW_REASON_POLICY};
+                                     .reason = (uint8_t)rsw_tag_reason(tag)};
         if (rsw_plan_condemn(plan, item, view->names + tag->name, err) != 0) {
             return -1;
         }
