@@ -449,6 +449,27 @@ static void bytes_that_a_new_link_leads_to_are_not_purged(void **state) {
     expect_there(r, rsw_key_blob(key, &pushed));
 }
 
+/* It would renew all that it sees, and that would pass for pushed. */
+static void scan_when_first_removed(struct registry *r, const char *call, const char *key) {
+    (void)key;
+    if (strcmp(call, "remove") == 0 && r->calls++ == 0) {
+        struct rsw_error err = RSW_ERROR_INIT;
+        struct rsw_scan_result scanned;
+        assert_int_equal(rsw_scan(&scanned, r->index, r->real, NULL, &err), -1);
+        assert_int_equal(err.code, RSW_EBUSY);
+    }
+}
+
+static void no_scan_begins_while_an_offline_sweep_removes(void **state) {
+    struct registry *r = *state;
+    put_what_stays(&r->tree);
+    put_what_goes(&r->tree);
+    r->before_call = scan_when_first_removed;
+    sweep_well(r);
+    assert_true(r->calls > 0);
+    expect_swept_clean(r);
+}
+
 static char retagged[RSW_TAG_NAME_MAX + 1];
 
 /* Sets the tag anew that the generation has on its list as the last. */
@@ -639,6 +660,7 @@ int main(void) {
         in_memory_alone(a_small_run_is_never_too_much),
         in_memory_alone(the_bytes_of_stale_uploads_do_not_count_as_blobs),
         in_both(manifests_that_were_deleted_already_do_not_count_as_revisions),
+        in_memory_alone(no_scan_begins_while_an_offline_sweep_removes),
         in_memory_alone(a_layer_pushed_meanwhile_ends_the_run),
         in_memory_alone(bytes_that_a_new_link_leads_to_are_not_purged),
         in_memory_alone(a_weak_tag_set_anew_meanwhile_is_not_removed),
