@@ -66,8 +66,8 @@ int rsw_cli_state(struct rsw_cli *cli, struct rsw_state *out, struct rsw_error *
  * index that is open was scanned from. 0, or -1: RSW_EINVAL if neither was given (the message says how to),
  * RSW_EREFUSED and RSW_EUNSUPPORTED for a registry that regsweep must not or cannot work beside. */
 int rsw_cli_open_storage(struct rsw_cli *cli, struct rsw_error *err);
-/* The same for a command that cannot do without: RSW_EXIT_DONE, or it has said what is wrong and gives the
- * exit status. */
+/* The same for a command that cannot do without, and where an index is open, only if it is of that storage:
+ * RSW_EXIT_DONE, or it has said what is wrong and gives the exit status. */
 int rsw_cli_need_storage(struct rsw_cli *cli);
 /* Is what --storage, or the registry's configuration, names the storage of the index that is open? Told by
  * its name alone: nothing is asked of it. 0, also where neither names one, or -1: RSW_EREFUSED. */

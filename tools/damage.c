@@ -2,6 +2,8 @@
 
 #include "exit.h"
 
+#include "index/index.h"
+
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -38,10 +40,11 @@ static void on_fault(int number, siginfo_t *info, void *context) {
 }
 
 /* LMDB aborts where a damaged file contradicts itself. The index has said so by then (src/index/kv.c); what
- * is left is to end with the status of a failure instead of a core dump. */
+ * is left is to end with the status of a failure instead of a core dump. Any other abort ends as ever. */
 static void on_abort(int number) {
     static const char text[] = "regsweep: aborted; the line above says why\n";
-    if (watched != NULL) {
+    const struct rsw_index *index = watched;
+    if (index != NULL && rsw_index_absurd(index)) {
         ssize_t written = write(STDERR_FILENO, text, sizeof text - 1);
         (void)written;
         _exit(RSW_EXIT_FAILED);
@@ -63,7 +66,8 @@ void rsw_damage_watch(const struct rsw_index *index) {
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         sigaction(numbers[i], &action, NULL);
     }
-    signal(SIGABRT, on_abort);
+    const struct sigaction at_abort = {.sa_handler = on_abort};
+    sigaction(SIGABRT, &at_abort, NULL);
 }
 
 void rsw_damage_unwatch(void) {

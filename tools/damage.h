@@ -7,8 +7,8 @@
 #include <regsweep/index.h>
 
 /* From now on a fault inside this index ends the process with exit status 1 and the remedy on stderr; other
- * faults crash as ever. An abort, which is how LMDB ends on a file that contradicts itself, ends with 1 too.
- */
+ * faults crash as ever. An abort of LMDB, which is how it ends on a file that contradicts itself, ends with 1
+ * too. */
 void rsw_damage_watch(const struct rsw_index *index);
 /* Before the index is closed. */
 void rsw_damage_unwatch(void);

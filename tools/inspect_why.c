@@ -171,53 +171,59 @@ static json_t *step_to_json(const struct step *step) {
 /* ---- gathering ---- */
 
 struct answer {
-    struct rsw_why why;
+    struct rsw_reference tag; /* what was asked for, if that is a tag; else tag.tag is "" */
+    struct rsw_why_tag why_tag;
+    struct rsw_why why; /* of the digest, or of what the tag points at */
     struct rsw_digest digest;
     struct step steps[RSW_WHY_STEPS_MAX];
 };
 
-/* What is asked for: a digest anywhere, or a tag or digest in one repository. *repo borrows from the
- * reference. */
-static int asked_for(struct rsw_cli *cli, struct rsw_txn *txn, struct rsw_reference *reference,
-                     struct rsw_digest *digest, const char **repo, struct rsw_error *err) {
-    const char *text = cli->arguments[0];
+/* Answers for the tag, and says what it points at: RSW_FOUND; RSW_ABSENT: the index has no such tag. */
+static int ask_tag(struct answer *answer, struct rsw_txn *txn, const struct rsw_mark_options *mark,
+                   struct rsw_error *err) {
+    const struct rsw_reference *tag = &answer->tag;
+    struct rsw_blob blob;
+    if (rsw_why_tag(&answer->why_tag, txn, mark, tag->repository, tag->tag, err) != 0) {
+        return RSW_FAILED;
+    }
+    if (answer->why_tag.verdict == RSW_WHY_UNKNOWN) {
+        return RSW_ABSENT;
+    }
+    if (rsw_blob_get(txn, answer->why_tag.head, &blob) != RSW_FOUND) {
+        rsw_txn_failed(txn, err);
+        return rsw_error_set(
+            err, RSW_EINVAL, 0,
+            "what tag %s:%s points at is not known, for its current link is missing or cannot be "
+            "read; so all that it ever pointed at is kept: regsweep inspect repo %s shows it",
+            tag->repository, tag->tag, tag->repository);
+    }
+    answer->digest = blob.digest;
+    return RSW_FOUND;
+}
+
+/* What is asked for: a digest anywhere (*repo NULL), or a tag or digest in one repository. RSW_FOUND and
+ * answer->digest; RSW_ABSENT: a tag that the index does not have. */
+static int asked_for(struct answer *answer, const char **repo, struct rsw_reference *reference,
+                     struct rsw_txn *txn, const struct rsw_mark_options *mark, const char *text,
+                     struct rsw_error *err) {
     *repo = NULL;
-    if (rsw_digest_parse(digest, text, strlen(text))) {
-        return 0;
+    if (rsw_digest_parse(&answer->digest, text, strlen(text))) {
+        return RSW_FOUND;
     }
     if (rsw_reference_parse(reference, text, err) != 0) {
-        return -1;
+        return RSW_FAILED;
     }
     *repo = reference->repository;
     if (reference->has_digest) {
-        *digest = reference->digest;
-        return 0;
+        answer->digest = reference->digest;
+        return RSW_FOUND;
     }
-    struct rsw_repo found;
-    struct rsw_tag tag;
-    struct rsw_blob blob;
     if (reference->tag[0] == 0) {
         return rsw_error_set(err, RSW_EINVAL, 0,
                              "'%s' names a repository; say NAME:TAG, NAME@DIGEST or DIGEST", text);
     }
-    if (rsw_repo_find(txn, reference->repository, &found) != RSW_FOUND ||
-        rsw_tag_get(txn, found.id, reference->tag, &tag) != RSW_FOUND) {
-        rsw_txn_failed(txn, err);
-        bool alg =
-            strcmp(reference->repository, "sha256") == 0 || strcmp(reference->repository, "sha512") == 0;
-        return rsw_error_set(err, RSW_EINVAL, 0, "the index knows no tag %s%s", text,
-                             alg ? " (a digest by sha256 has 64 hex digits, by sha512 128)" : "");
-    }
-    if (rsw_blob_get(txn, tag.head, &blob) != RSW_FOUND) {
-        rsw_txn_failed(txn, err);
-        return rsw_error_set(
-            err, RSW_EINVAL, 0,
-            "what tag %s points at is not known, for its current link is missing or cannot be "
-            "read; so all that it ever pointed at is kept: regsweep inspect repo %s shows it",
-            text, reference->repository);
-    }
-    *digest = blob.digest;
-    return 0;
+    answer->tag = *reference;
+    return ask_tag(answer, txn, mark, err);
 }
 
 static int name_steps(struct rsw_txn *txn, struct answer *answer, struct rsw_error *err) {
@@ -245,12 +251,16 @@ static int gather(struct rsw_cli *cli, const struct rsw_mark_options *mark, stru
     struct rsw_reference reference;
     const char *repo;
     RSW_AUTO_TXN txn = NULL;
-    if (rsw_txn_begin_read(&txn, cli->index, err) != 0 ||
-        asked_for(cli, txn, &reference, &answer->digest, &repo, err) != 0 ||
-        rsw_why(&answer->why, txn, mark, repo, &answer->digest, err) != 0) {
+    if (rsw_txn_begin_read(&txn, cli->index, err) != 0) {
         return -1;
     }
-    return name_steps(txn, answer, err);
+    int found = asked_for(answer, &repo, &reference, txn, mark, cli->arguments[0], err);
+    if (found != RSW_FOUND) {
+        answer->why.verdict = RSW_WHY_UNKNOWN;
+        return found == RSW_ABSENT ? 0 : -1;
+    }
+    return rsw_why(&answer->why, txn, mark, repo, &answer->digest, err) == 0 ? name_steps(txn, answer, err)
+                                                                             : -1;
 }
 
 /* ---- telling ---- */
@@ -278,8 +288,31 @@ static void print_aside(struct rsw_cli *cli, const struct rsw_why *why) {
     }
 }
 
+/* False: there is no more to tell. */
+static bool print_tag(struct rsw_cli *cli, const struct answer *answer) {
+    const struct rsw_reference *tag = &answer->tag;
+    switch (answer->why_tag.verdict) {
+    case RSW_WHY_KEPT:
+        rsw_cli_line(cli, "%s:%s: kept", tag->repository, tag->tag);
+        return true;
+    case RSW_WHY_LET_GO:
+        rsw_cli_line(cli, "%s:%s: let go: %s", tag->repository, tag->tag,
+                     rsw_reason_name(answer->why_tag.reason));
+        return true;
+    default:
+        break;
+    }
+    bool alg = strcmp(tag->repository, "sha256") == 0 || strcmp(tag->repository, "sha512") == 0;
+    rsw_cli_line(cli, "%s:%s: unknown; the index has no such tag%s", tag->repository, tag->tag,
+                 alg ? " (a digest by sha256 has 64 hex digits, by sha512 128)" : "");
+    return false;
+}
+
 static int print_text(struct rsw_cli *cli, const struct answer *answer) {
     const struct rsw_why *why = &answer->why;
+    if (answer->tag.tag[0] != 0 && !print_tag(cli, answer)) {
+        return RSW_EXIT_DONE;
+    }
     char digest[RSW_DIGEST_TEXT_MAX];
     char types[96];
     rsw_digest_format(&answer->digest, digest);
@@ -310,6 +343,17 @@ static int print_text(struct rsw_cli *cli, const struct answer *answer) {
     return RSW_EXIT_DONE;
 }
 
+static json_t *tag_to_json(const struct answer *answer) {
+    const struct rsw_why_tag *why = &answer->why_tag;
+    json_t *tag = json_object();
+    rsw_json_set(&tag, "repo", rsw_json_text(answer->tag.repository));
+    rsw_json_set(&tag, "tag", rsw_json_text(answer->tag.tag));
+    rsw_json_set(&tag, "verdict", json_string(verdict_name(why->verdict)));
+    rsw_json_set(&tag, "reason",
+                 why->verdict == RSW_WHY_LET_GO ? json_string(rsw_reason_name(why->reason)) : json_null());
+    return tag;
+}
+
 static json_t *to_json(const struct answer *answer) {
     const struct rsw_why *why = &answer->why;
     json_t *root = json_object();
@@ -317,7 +361,10 @@ static json_t *to_json(const struct answer *answer) {
     for (size_t i = 0; i < why->step_count; i++) {
         rsw_json_append(&path, step_to_json(&answer->steps[i]));
     }
-    rsw_json_set(&root, "digest", rsw_json_digest(&answer->digest));
+    bool of_tag = answer->tag.tag[0] != 0;
+    bool no_digest = of_tag && answer->why_tag.verdict == RSW_WHY_UNKNOWN;
+    rsw_json_set(&root, "tag", of_tag ? tag_to_json(answer) : json_null());
+    rsw_json_set(&root, "digest", no_digest ? json_null() : rsw_json_digest(&answer->digest));
     rsw_json_set(&root, "types", rsw_json_types(why->blob.types));
     rsw_json_set(&root, "verdict", json_string(verdict_name(why->verdict)));
     rsw_json_set(&root, "reason",

@@ -376,7 +376,8 @@ int rsw_registry_config_storage(const struct rsw_registry_config *config, char *
                              "give --storage file:///PATH",
                              config->name, config->storage_line, config->root_directory);
     }
-    int len = snprintf(url, size, "file://%s", config->root_directory);
+    int len =
+        snprintf(url, size, "%s", config->root_directory); /* as a path: in a URL a % has another meaning */
     if (len < 0 || (size_t)len >= size) {
         return rsw_error_set(err, RSW_EINVAL, 0, "%s:%lu: rootdirectory is too long", config->name,
                              config->storage_line);

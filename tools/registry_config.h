@@ -80,8 +80,9 @@ int rsw_registry_config_parse(struct rsw_registry_config **out, const char *name
                               size_t len, struct rsw_error *err);
 void rsw_registry_config_free(struct rsw_registry_config *config);
 
-/* Writes the storage URL: of a filesystem, or s3://bucket/rootdirectory. 0, or -1: RSW_EUNSUPPORTED for a
- * driver that regsweep does not speak, RSW_EINVAL for a root directory that is not absolute. */
+/* Writes where storage is: the path of a filesystem as it stands, or s3://bucket/rootdirectory. 0, or -1:
+ * RSW_EUNSUPPORTED for a driver that regsweep does not speak, RSW_EINVAL for a root directory that is not
+ * absolute. */
 int rsw_registry_config_storage(const struct rsw_registry_config *config, char *url, size_t size,
                                 struct rsw_error *err);
 /* 0, or -1 (RSW_EREFUSED) with the first finding that forbids sweeping, and its remedy. */

@@ -320,7 +320,7 @@ static int serve(struct rsw_cli *cli, struct tokens *tokens) {
     if (load(tokens, cli, &err) != 0) {
         return rsw_cli_fail_options(cli, &err);
     }
-    if (rsw_cli_open_index(cli, &how, &err) != 0) {
+    if (rsw_cli_open_index(cli, &how, &err) != 0 || rsw_cli_check_storage(cli, &err) != 0) {
         return rsw_cli_fail(cli, &err);
     }
     return run(&server, tokens);

@@ -19,7 +19,8 @@ enum rsw_finding_kind {
     RSW_FINDING_WRONG_SIZE,        /* storage has another number of bytes: cut short, or replaced */
     RSW_FINDING_MISSING_LINK,      /* the index has a link or revision that storage has not */
     RSW_FINDING_DANGLING_LINK,     /* a layer link without bytes behind it */
-    RSW_FINDING_BROKEN_IMAGE, /* a revision that cannot be pulled: `needs` is missing, or not linked here */
+    RSW_FINDING_BROKEN_IMAGE, /* a revision that cannot be pulled: `needs` is missing, of another number of
+                                 bytes than its manifest says, or not linked here */
     RSW_FINDING_UNREADABLE,   /* storage could not tell, or a manifest or link is damaged */
 };
 #define RSW_FINDING_KINDS 7
@@ -52,9 +53,9 @@ struct rsw_verify_result {
     uint64_t total; /* findings */
 };
 
-/* Reads index and storage, changes neither; pushes may run beside it (what is pushed meanwhile is not looked
- * at; what is deleted meanwhile can be found missing: run regsweep scan and look again). 0, whatever was
- * found, or -1. */
+/* Looks at every object, and reads the manifest of every image. Reads index and storage, changes neither;
+ * pushes may run beside it (what is pushed meanwhile is not looked at; what is deleted meanwhile can be found
+ * missing: run regsweep scan and look again). 0, whatever was found, or -1. */
 RSW_API int rsw_verify(struct rsw_verify_result *result, struct rsw_index *index, struct rsw_storage *storage,
                        const struct rsw_verify_options *options, struct rsw_error *err);
 

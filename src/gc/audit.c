@@ -25,7 +25,16 @@ static void give(const char *path) {
 
 int rsw_audit_open(struct rsw_audit *audit, const char *path, struct rsw_error *err) {
     audit->path = path;
-    audit->fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
+    /* Its folder may belong to somebody else, who must not choose what root writes to; a device may be named.
+     */
+    audit->fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW, 0640);
+    if (audit->fd < 0 && errno == ELOOP) {
+        return rsw_error_set(
+            err, RSW_EREFUSED, ELOOP,
+            "the audit file %s is a symbolic link, and regsweep follows none there: name the file itself "
+            "with --audit, or remove it",
+            path);
+    }
     if (audit->fd < 0) {
         enum rsw_code code = errno == EACCES || errno == EPERM || errno == EROFS ? RSW_EACCESS : RSW_EIO;
         return rsw_error_set(err, code, errno, "cannot open the audit file %s: %s", path, strerror(errno));

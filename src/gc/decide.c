@@ -62,7 +62,17 @@ static uint64_t blob_bytes(const struct rsw_plan *plan) {
     return bytes;
 }
 
+/* What was deleted already is no part of the total either. */
+static uint64_t deleted_revisions(const struct rsw_plan *plan) {
+    uint64_t deleted = 0;
+    for (size_t i = 0; i < plan->count; i++) {
+        deleted += plan->condemned[i].deleted;
+    }
+    return deleted;
+}
+
 static void guard_share(struct rsw_sweep_result *result, const struct rsw_plan *plan, unsigned percent) {
+    uint64_t deleted = deleted_revisions(plan);
     const struct {
         const char *what;
         uint64_t part;
@@ -71,9 +81,9 @@ static void guard_share(struct rsw_sweep_result *result, const struct rsw_plan *
         {"blobs", plan->counts[RSW_ITEM_BLOB], plan->totals[RSW_ITEM_BLOB]},
         {"bytes", blob_bytes(plan), plan->total_bytes},
         {"tags", plan->counts[RSW_ITEM_TAG], plan->totals[RSW_ITEM_TAG]},
-        {"revisions", plan->counts[RSW_ITEM_REVISION], plan->totals[RSW_ITEM_REVISION]},
+        {"revisions", plan->counts[RSW_ITEM_REVISION] - deleted, plan->totals[RSW_ITEM_REVISION]},
     };
-    if (plan->count < SMALL_RUN || percent >= 100) {
+    if (plan->count - deleted < SMALL_RUN || percent >= 100) {
         return;
     }
     for (size_t i = 0; i < sizeof shares / sizeof *shares; i++) {

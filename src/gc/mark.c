@@ -166,9 +166,7 @@ static int plan_tags(struct rsw_marker *marker, bool *left, struct rsw_error *er
         struct rsw_condemned item = {.repo = view->repo.id,
                                      .blob = tag->head,
                                      .kind = RSW_ITEM_TAG,
-                                     .reason = tag->forgotten      ? RSW_REASON_FORGOTTEN
-                                               : tag->subject != 0 ? RSW_REASON_SUBJECT_GONE
-                                                                   : RSW_REASON_POLICY};
+                                     .reason = (uint8_t)rsw_tag_reason(tag)};
         if (rsw_plan_condemn(plan, item, view->names + tag->name, err) != 0) {
             return -1;
         }
@@ -206,7 +204,8 @@ static int plan_tombstone(struct rsw_marker *marker, const struct rsw_view_revis
     struct rsw_condemned item = {.repo = marker->view.repo.id,
                                  .blob = revision->blob,
                                  .kind = RSW_ITEM_REVISION,
-                                 .reason = RSW_REASON_UNREFERENCED};
+                                 .reason = RSW_REASON_UNREFERENCED,
+                                 .deleted = true};
     return rsw_plan_condemn(marker->plan, item, NULL, err);
 }
 

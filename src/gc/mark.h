@@ -36,6 +36,7 @@ struct rsw_condemned {
     uint32_t types;
     uint8_t kind;   /* enum rsw_item_kind */
     uint8_t reason; /* enum rsw_reason */
+    bool deleted;   /* a revision that is not there any more: what stands of it in the history of tags goes */
 };
 
 struct rsw_warning {

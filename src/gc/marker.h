@@ -188,6 +188,7 @@ struct rsw_cause rsw_marker_link_cause(const struct rsw_marker *marker, const st
 enum rsw_reason rsw_marker_revision_reason(const struct rsw_marker *marker,
                                            const struct rsw_view_revision *revision);
 bool rsw_marker_tag_live(const struct rsw_marker *marker, const struct rsw_view_tag *tag);
+enum rsw_reason rsw_tag_reason(const struct rsw_view_tag *tag); /* of one that is not live */
 const struct rsw_view_revision *rsw_view_find_revision(const struct rsw_view *view, uint32_t blob);
 struct rsw_view_revision *rsw_view_revision_of(struct rsw_view *view, uint32_t blob); /* to be changed */
 bool rsw_view_find_link(const struct rsw_view *view, uint32_t blob, struct rsw_member *out);

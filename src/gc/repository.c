@@ -426,6 +426,13 @@ bool rsw_marker_tag_live(const struct rsw_marker *marker, const struct rsw_view_
     return rsw_marker_manifest_live(marker, tag->subject) || stays_by_itself(marker, tag);
 }
 
+enum rsw_reason rsw_tag_reason(const struct rsw_view_tag *tag) {
+    if (tag->forgotten) {
+        return RSW_REASON_FORGOTTEN;
+    }
+    return tag->subject != 0 ? RSW_REASON_SUBJECT_GONE : RSW_REASON_POLICY;
+}
+
 enum rsw_reason rsw_marker_revision_reason(const struct rsw_marker *marker,
                                            const struct rsw_view_revision *revision) {
     if (revision->forgotten) {

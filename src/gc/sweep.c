@@ -121,7 +121,9 @@ static int decide_and_remove(struct rsw_sweep_result *result, struct rsw_online 
     struct rsw_mark_options mark;
     rsw_decide_options(&mark, options);
     RSW_AUTO_PLAN plan = {.count = 0};
-    if (rsw_index_check(index, err) != 0 || rsw_decide(&plan, result, index, &mark, options, err) != 0) {
+    RSW_AUTO_LOCK scan = RSW_LOCK_INIT; /* what another one saw anew would pass for pushed */
+    if (rsw_lock_take(&scan, index, "scan", err) != 0 || rsw_index_check(index, err) != 0 ||
+        rsw_decide(&plan, result, index, &mark, options, err) != 0) {
         return -1;
     }
     if (result->guard[0] != 0) {

@@ -1,6 +1,7 @@
 #include <regsweep/verify.h>
 
 #include "index/index.h"
+#include "scan/look.h"
 #include "storage/layout.h"
 #include "storage/storage.h"
 #include "util/bitmap.h"
@@ -22,7 +23,8 @@ struct verifier {
     const struct rsw_verify_options *options;
     struct rsw_verify_result *result;
     struct rsw_error *err;
-    struct rsw_bitmap there;   /* blobs whose bytes storage has, in the right number */
+    struct rsw_bitmap there;   /* blobs whose bytes storage has */
+    struct rsw_bitmap wrong;   /* of these: in another number than the index knows */
     struct rsw_bitmap unknown; /* storage could not tell */
     uint64_t done, total;
     /* A batch of looks: */
@@ -30,6 +32,10 @@ struct verifier {
     char keys[LOOKS][RSW_KEY_MAX];
     struct rsw_blob blobs[LOOKS];
     size_t count;
+    /* Images of which the manifests are to be read: */
+    uint32_t images[RSW_LOOK_MANIFESTS_MAX];
+    struct rsw_seen_manifest seen[RSW_LOOK_MANIFESTS_MAX];
+    size_t image_count;
 };
 
 static int tell(struct verifier *v, const struct rsw_finding *finding) {
@@ -73,6 +79,7 @@ static int judge_blob(struct verifier *v, const struct rsw_blob *blob, const str
     }
     rsw_bitmap_add(&v->there, blob->id);
     if ((blob->flags & RSW_BLOB_PRESENT) != 0 && blob->size != look->size) {
+        rsw_bitmap_add(&v->wrong, blob->id);
         finding.kind = RSW_FINDING_WRONG_SIZE;
         finding.problem = "storage has another number of bytes";
         return tell(v, &finding);
@@ -202,8 +209,18 @@ static bool linked_here(struct verifier *v, uint32_t repo, uint32_t blob, enum r
             (member.flags & RSW_MEMBER_PRESENT) != 0);
 }
 
+/* Are these bytes of another number than `promised`, which the manifest says (0: it does not)? Where a scan
+ * has seen them cut short, the index knows them as storage has them. */
+static bool is_short(struct verifier *v, uint32_t bytes, uint64_t promised) {
+    struct rsw_blob blob;
+    return rsw_bitmap_has(&v->wrong, bytes) ||
+           (promised != 0 && rsw_blob_get(v->txn, bytes, &blob) == RSW_FOUND &&
+            (blob.flags & RSW_BLOB_PRESENT) != 0 && blob.size != promised);
+}
+
 /* What is wrong with one part of an image; NULL if nothing, or if nobody can say. */
-static const char *part_problem(struct verifier *v, uint32_t repo, uint32_t child, enum rsw_ref_kind kind) {
+static const char *part_problem(struct verifier *v, uint32_t repo, uint32_t child,
+                                const struct rsw_ref *ref) {
     struct rsw_member link;
     uint32_t bytes = child;
     if (rsw_member_get(v->txn, RSW_LINK, repo, child, &link) == RSW_FOUND && link.target != 0) {
@@ -215,54 +232,91 @@ static const char *part_problem(struct verifier *v, uint32_t repo, uint32_t chil
     if (!rsw_bitmap_has(&v->there, bytes)) {
         return "needs bytes that storage does not have";
     }
-    return linked_here(v, repo, child, kind) ? NULL : "needs a blob that is not linked in its repository";
+    if (is_short(v, bytes, ref->size)) {
+        return "needs bytes of which storage has another number";
+    }
+    return linked_here(v, repo, child, (enum rsw_ref_kind)ref->kind)
+               ? NULL
+               : "needs a blob that is not linked in its repository";
 }
 
-static int verify_image(struct verifier *v, const struct rsw_repo *repo, uint32_t manifest) {
+/* Of what the manifest names, the first part that is not as it says. */
+static const char *parts_problem(struct verifier *v, uint32_t repo, const struct rsw_manifest *manifest,
+                                 const struct rsw_digest **needs) {
+    for (size_t i = 0; i < manifest->ref_count; i++) {
+        const struct rsw_ref *ref = &manifest->refs[i];
+        bool part = ref->kind == RSW_REF_CONFIG || ref->kind == RSW_REF_LAYER || ref->kind == RSW_REF_CHILD;
+        struct rsw_blob child;
+        *needs = &ref->digest;
+        if (part && rsw_blob_find(v->txn, &ref->digest, &child) == RSW_FOUND) {
+            const char *problem = part_problem(v, repo, child.id, ref);
+            if (problem != NULL) {
+                return problem;
+            }
+        }
+    }
+    *needs = NULL;
+    return NULL;
+}
+
+/* One finding an image. */
+static int judge_image(struct verifier *v, const struct rsw_repo *repo, uint32_t manifest,
+                       const struct rsw_seen_manifest *seen) {
     struct rsw_blob blob;
     struct rsw_tag tag;
     if (rsw_blob_get(v->txn, manifest, &blob) != RSW_FOUND) {
         return 0; /* the transaction's error tells */
     }
     v->result->images++;
-    struct rsw_finding finding = {.repo = repo->name, .digest = &blob.digest};
-    finding.kind = RSW_FINDING_BROKEN_IMAGE;
-    if (!rsw_bitmap_has(&v->there, manifest)) {
+    struct rsw_finding finding = {
+        .repo = repo->name, .digest = &blob.digest, .kind = RSW_FINDING_BROKEN_IMAGE};
+    if (rsw_bitmap_has(&v->unknown, manifest)) {
+        return 0; /* told already */
+    }
+    if (seen->state == RSW_MANIFEST_ABSENT || !rsw_bitmap_has(&v->there, manifest)) {
         finding.problem = "its manifest's bytes are missing";
-    } else if ((blob.flags & RSW_BLOB_UNREADABLE) != 0) {
+    } else if (seen->state == RSW_MANIFEST_READ) {
+        finding.problem = parts_problem(v, repo->id, &seen->manifest, &finding.needs);
+    } else {
         finding.kind = RSW_FINDING_UNREADABLE;
-        finding.problem = "its manifest cannot be understood";
+        finding.problem = seen->state == RSW_MANIFEST_FAILED ? "its manifest cannot be read"
+                                                             : "its manifest cannot be understood";
     }
-    if (finding.problem != NULL) {
-        finding.tag = tag_of(v, repo->id, manifest, &tag);
-        return rsw_bitmap_has(&v->unknown, manifest) ? 0 : tell(v, &finding);
+    if (finding.problem == NULL) {
+        return 0;
     }
-    struct rsw_refs refs = {.count = 0};
-    rsw_refs_get(v->txn, manifest, &refs);
-    for (uint32_t i = 0; i < refs.count; i++) {
-        enum rsw_ref_kind kind = rsw_refs_kind(&refs, i);
-        bool part = kind == RSW_REF_CONFIG || kind == RSW_REF_LAYER || kind == RSW_REF_CHILD;
-        struct rsw_blob needs;
-        if (part && (finding.problem = part_problem(v, repo->id, rsw_refs_child(&refs, i), kind)) != NULL &&
-            rsw_blob_get(v->txn, rsw_refs_child(&refs, i), &needs) == RSW_FOUND) {
-            finding.needs = &needs.digest;
-            finding.tag = tag_of(v, repo->id, manifest, &tag);
-            return tell(v, &finding); /* one finding an image */
-        }
+    finding.tag = tag_of(v, repo->id, manifest, &tag);
+    return tell(v, &finding);
+}
+
+/* What is read is checked against its digest. */
+static int judge_images(struct verifier *v, const struct rsw_repo *repo) {
+    int rc = rsw_look_manifests(v->storage, v->seen, v->image_count, v->err);
+    for (size_t i = 0; i < v->image_count; i++) {
+        rc = rc == 0 ? judge_image(v, repo, v->images[i], &v->seen[i]) : rc;
+        rsw_manifest_release(&v->seen[i].manifest);
     }
-    return 0;
+    v->image_count = 0;
+    return rc;
 }
 
 static int verify_images(struct verifier *v, const struct rsw_repo *repo) {
     RSW_AUTO_ITER iter = RSW_ITER_INIT;
     rsw_iter_members(&iter, v->txn, RSW_REVISION, repo->id);
     struct rsw_member member;
+    struct rsw_blob blob;
     while (rsw_member_next(&iter, &member) == RSW_FOUND) {
-        if ((member.flags & RSW_MEMBER_PRESENT) != 0 && verify_image(v, repo, member.blob) != 0) {
+        if ((member.flags & RSW_MEMBER_PRESENT) == 0 ||
+            rsw_blob_get(v->txn, member.blob, &blob) != RSW_FOUND) {
+            continue;
+        }
+        v->images[v->image_count] = member.blob;
+        v->seen[v->image_count] = (struct rsw_seen_manifest){.digest = blob.digest};
+        if (++v->image_count == RSW_LOOK_MANIFESTS_MAX && judge_images(v, repo) != 0) {
             return -1;
         }
     }
-    return 0;
+    return judge_images(v, repo);
 }
 
 /* A tag that leads to nothing that can be read here, or whose own link is damaged: then the finding names a
@@ -340,7 +394,8 @@ static int verify_all(struct verifier *v) {
             v->total += stat.tables[i].entries;
         }
     }
-    if (!rsw_bitmap_init(&v->there, state.next_blob) || !rsw_bitmap_init(&v->unknown, state.next_blob)) {
+    if (!rsw_bitmap_init(&v->there, state.next_blob) || !rsw_bitmap_init(&v->wrong, state.next_blob) ||
+        !rsw_bitmap_init(&v->unknown, state.next_blob)) {
         return rsw_error_set(v->err, RSW_ENOMEM, 0, "out of memory");
     }
     return verify_blobs(v) == 0 ? verify_repositories(v) : -1;
@@ -367,6 +422,7 @@ int rsw_verify(struct rsw_verify_result *result, struct rsw_index *index, struct
         }
     }
     rsw_bitmap_release(&v->there);
+    rsw_bitmap_release(&v->wrong);
     rsw_bitmap_release(&v->unknown);
     free(v);
     return rc;

@@ -221,3 +221,37 @@ int rsw_why(struct rsw_why *out, struct rsw_txn *txn, const struct rsw_mark_opti
     free(trace.named);
     return rc;
 }
+
+static void ask_tag(struct rsw_why_tag *out, const struct rsw_marker *marker, const char *name) {
+    const struct rsw_view_tag *tag = rsw_view_find_tag(&marker->view, name);
+    if (tag == NULL) {
+        return;
+    }
+    out->head = tag->head;
+    out->verdict = rsw_marker_tag_live(marker, tag) ? RSW_WHY_KEPT : RSW_WHY_LET_GO;
+    if (out->verdict == RSW_WHY_LET_GO) {
+        out->reason = rsw_tag_reason(tag);
+    }
+}
+
+int rsw_why_tag(struct rsw_why_tag *out, struct rsw_txn *txn, const struct rsw_mark_options *options,
+                const char *repo, const char *tag, struct rsw_error *err) {
+    struct rsw_repo found;
+    *out = (struct rsw_why_tag){.verdict = RSW_WHY_UNKNOWN};
+    switch (rsw_repo_find(txn, repo, &found)) {
+    case RSW_FAILED:
+        rsw_txn_failed(txn, err);
+        return -1;
+    case RSW_ABSENT:
+        return 0;
+    default:
+        break;
+    }
+    RSW_AUTO_MARKER marker = {.txn = NULL};
+    if (rsw_marker_init(&marker, txn, options, err) != 0 ||
+        rsw_marker_repository(&marker, &found, err) != 0) {
+        return -1;
+    }
+    ask_tag(out, &marker, tag);
+    return 0;
+}

@@ -62,4 +62,14 @@ struct rsw_why {
 int rsw_why(struct rsw_why *out, struct rsw_txn *txn, const struct rsw_mark_options *options,
             const char *repo, const struct rsw_digest *digest, struct rsw_error *err);
 
+/* Of a tag itself: that it goes does not mean that what it points at does. */
+struct rsw_why_tag {
+    enum rsw_why_verdict verdict; /* UNKNOWN, KEPT, LET_GO */
+    enum rsw_reason reason;       /* for LET_GO */
+    uint32_t head;                /* blob id of what it points at; 0: unknown */
+};
+/* As rsw_why. A tag or repository that the index does not have is UNKNOWN, no error. */
+int rsw_why_tag(struct rsw_why_tag *out, struct rsw_txn *txn, const struct rsw_mark_options *options,
+                const char *repo, const char *tag, struct rsw_error *err);
+
 #endif

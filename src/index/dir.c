@@ -24,6 +24,12 @@ static int fail(struct rsw_error *err, const char *path, const char *doing) {
         code = RSW_EACCESS;
     } else if (errnum == ENOSPC || errnum == EDQUOT) {
         code = RSW_EFULL;
+    } else if (errnum == ELOOP) {
+        return rsw_error_set(
+            err, RSW_EREFUSED, errnum,
+            "%s: a link, or no file at all, and regsweep follows none here: whoever put it there could "
+            "have another file overwritten; remove it",
+            path);
     }
     return rsw_error_set(err, code, errnum, "%s: cannot %s: %s", path, doing, strerror(errnum));
 }
@@ -67,20 +73,59 @@ void rsw_dir_give(const char *dir, const char *name) {
     }
 }
 
+int rsw_dir_open(const char *path, int flags, mode_t mode) {
+    int fd = open(path, flags | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, mode);
+    struct stat stat;
+    if (fd >= 0 && fstat(fd, &stat) == 0 && !S_ISREG(stat.st_mode)) {
+        close(fd);
+        errno = ELOOP;
+        return -1;
+    }
+    return fd;
+}
+
+int rsw_dir_open_lock(const char *dir, const char *name, struct rsw_error *err) {
+    char path[PATH_MAX];
+    if (name_in(path, dir, name, err) != 0) {
+        return -1;
+    }
+    int fd = rsw_dir_open(path, O_RDWR | O_CREAT, 0660);
+    if (fd < 0) {
+        return fail(err, path, "open");
+    }
+    rsw_dir_give(dir, name);
+    return fd;
+}
+
+int rsw_dir_own(const char *dir, struct rsw_error *err) {
+    static const char *const names[] = {"data.mdb", "lock.mdb"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char path[PATH_MAX];
+        struct stat stat;
+        if (name_in(path, dir, names[i], err) != 0) {
+            return -1;
+        }
+        if (lstat(path, &stat) == 0 && !S_ISREG(stat.st_mode)) {
+            errno = ELOOP;
+            return fail(err, path, "open");
+        }
+    }
+    return 0;
+}
+
 int rsw_dir_lock(int *out, const char *dir, bool read_only, bool alone, struct rsw_error *err) {
     char path[PATH_MAX];
     *out = -1;
     if (name_in(path, dir, "index.lock", err) != 0) {
         return -1;
     }
-    int fd = open(path, (read_only ? O_RDONLY : O_RDWR | O_CREAT) | O_CLOEXEC, 0660);
+    int fd = read_only ? rsw_dir_open(path, O_RDONLY, 0) : rsw_dir_open_lock(dir, "index.lock", err);
     if (fd < 0 && read_only && (errno == ENOENT || errno == EROFS)) {
         return 0;
     }
     if (fd < 0) {
-        return fail(err, path, "open");
+        return read_only ? fail(err, path, "open") : -1;
     }
-    rsw_dir_give(dir, "index.lock");
     if (lock_fd(fd, alone ? LOCK_EX | LOCK_NB : LOCK_SH) != 0) {
         int errnum = errno;
         close(fd);
@@ -233,7 +278,7 @@ int rsw_dir_inspect(uint64_t *size, const char *dir, struct rsw_error *err) {
     if (name_in(path, dir, "data.mdb", err) != 0) {
         return RSW_FAILED;
     }
-    RSW_AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    RSW_AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
     if (fd < 0 && (errno == ENOENT || errno == ENOTDIR)) {
         return RSW_ABSENT;
     }

@@ -6,11 +6,20 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #define RSW_DAMAGED "the index is damaged; build it anew with: regsweep scan --rebuild"
 
 /* Makes the folder and those above it; an existing one is no error. */
 int rsw_dir_make(const char *dir, struct rsw_error *err);
+/* open(2) of a file of our own in a folder that may belong to somebody else, where root must not be led to
+ * another file: errno is ELOOP if a link or what is no regular file stands in its place. */
+int rsw_dir_open(const char *path, int flags, mode_t mode);
+/* Such a file for a lock, made if it is not there; it takes the owner of the folder. Its descriptor or -1:
+ * RSW_EREFUSED for a link. */
+int rsw_dir_open_lock(const char *dir, const char *name, struct rsw_error *err);
+/* Before LMDB opens data.mdb and lock.mdb by their names: neither is a link. 0, or -1: RSW_EREFUSED. */
+int rsw_dir_own(const char *dir, struct rsw_error *err);
 /* Opens and locks index.lock: shared, as every open handle holds it, or alone, as rebuilding needs it (then
  * RSW_EBUSY instead of waiting). *fd is -1 where reading alone does without: the file is not there, or the
  * folder is on a read-only filesystem. */

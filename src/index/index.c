@@ -254,6 +254,10 @@ bool rsw_index_maps(const struct rsw_index *index, const void *address) {
     return index->kv != NULL && rsw_kv_maps(index->kv, address);
 }
 
+bool rsw_index_absurd(const struct rsw_index *index) {
+    return index->kv != NULL && rsw_kv_absurd(index->kv);
+}
+
 int rsw_index_stat(struct rsw_txn *txn, struct rsw_index_stat *out) {
     *out = (struct rsw_index_stat){.map_size = rsw_kv_map_size(txn->index->kv), .schema = RSW_SCHEMA};
     if (!rsw_txn_ok(txn) || rsw_dir_inspect(&out->file_size, txn->index->dir, &txn->error) == RSW_FAILED) {

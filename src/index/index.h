@@ -54,6 +54,10 @@ uint64_t rsw_txn_dirty(const struct rsw_txn *txn);
 
 #define RSW_AUTO_TXN __attribute__((cleanup(rsw_txn_abort))) struct rsw_txn *
 
+/* The file contradicts itself, which was said on stderr, and LMDB aborts the process. For a handler of
+ * SIGABRT. */
+bool rsw_index_absurd(const struct rsw_index *index);
+
 /* A lock between processes, by name ("sweep", "scan"), held until released or the process ends; independent
  * of transactions. RSW_EBUSY with the holder's pid in the message. */
 struct rsw_lock {

@@ -40,6 +40,7 @@ struct rsw_kv {
     uint64_t limit;      /* of the map; 0: none */
     uint64_t lengthened; /* map size that the file was made as long as; under `writer` */
     atomic_bool unknown; /* where the map lies must be found out */
+    atomic_bool absurd;  /* LMDB has found a contradiction, and ends the process */
     struct rsw_map map;
     struct rsw_map code; /* of LMDB itself */
     unsigned page;
@@ -120,7 +121,8 @@ static int fail(const struct rsw_kv *kv, struct rsw_error *err, int rc, const ch
 /* LMDB aborts the process after this returns: it has met what it takes for impossible, which is what a
  * damaged file looks like to it. All that is left to do is to say so. */
 static void on_assert(MDB_env *env, const char *message) {
-    const struct rsw_kv *kv = mdb_env_get_userctx(env);
+    struct rsw_kv *kv = mdb_env_get_userctx(env);
+    atomic_store(&kv->absurd, true);
     char line[1024];
     int len =
         snprintf(line, sizeof line, "regsweep: error: %s: %s (LMDB: %s)\n", kv->dir, RSW_DAMAGED, message);
@@ -185,6 +187,9 @@ static int open_env(struct rsw_kv *kv, const struct rsw_kv_options *options) {
 
 int rsw_kv_open(struct rsw_kv **out, const char *dir, const struct rsw_kv_options *options,
                 struct rsw_error *err) {
+    if (rsw_dir_own(dir, err) != 0) {
+        return -1;
+    }
     struct rsw_kv *kv = calloc(1, sizeof *kv);
     if (kv == NULL || (kv->dir = strdup(dir)) == NULL || init_locks(kv) != 0) {
         free(kv != NULL ? kv->dir : NULL);
@@ -268,6 +273,10 @@ int rsw_kv_has_content(struct rsw_kv *kv, struct rsw_error *err) {
         return fail(kv, err, rc, "look at the index");
     }
     return stat.ms_entries != 0 ? RSW_FOUND : RSW_ABSENT;
+}
+
+bool rsw_kv_absurd(const struct rsw_kv *kv) {
+    return atomic_load(&kv->absurd);
 }
 
 bool rsw_kv_maps(const struct rsw_kv *kv, const void *address) {

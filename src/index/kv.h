@@ -42,6 +42,9 @@ int rsw_kv_open_tables(struct rsw_kv *kv, size_t count, bool create, struct rsw_
 int rsw_kv_has_content(struct rsw_kv *kv, struct rsw_error *err);
 /* In the mapped file, or where a damaged length leads from it, or in the code of LMDB. */
 bool rsw_kv_maps(const struct rsw_kv *kv, const void *address);
+/* LMDB has found that the file contradicts itself, it was said on stderr, and it aborts. For signal handlers
+ * too. */
+bool rsw_kv_absurd(const struct rsw_kv *kv);
 
 int rsw_kv_begin(struct rsw_kv_txn **out, struct rsw_kv *kv, bool write, struct rsw_error *err);
 /* Another one that reads the same moment. RSW_ABSENT: that has passed, or `txn` writes, or somebody waits for

@@ -10,38 +10,33 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-static int busy(int fd, const char *path, const char *name, struct rsw_error *err) {
+static int busy(int fd, const char *dir, const char *name, struct rsw_error *err) {
     char pid[16] = "";
     ssize_t len = pread(fd, pid, sizeof pid - 1, 0);
     pid[len > 0 ? strspn(pid, "0123456789") : 0] = 0;
-    return rsw_error_set(err, RSW_EBUSY, EWOULDBLOCK, "%s: another %s is running (process %s)", path, name,
-                         pid[0] != 0 ? pid : "unknown");
+    return rsw_error_set(err, RSW_EBUSY, EWOULDBLOCK, "%s/%s.lock: another %s is running (process %s)", dir,
+                         name, name, pid[0] != 0 ? pid : "unknown");
 }
 
 int rsw_lock_take(struct rsw_lock *lock, struct rsw_index *index, const char *name, struct rsw_error *err) {
-    char path[PATH_MAX];
-    int len = snprintf(path, sizeof path, "%s/%s.lock", index->dir, name);
-    if (len < 0 || (size_t)len >= sizeof path || strchr(name, '/') != NULL || strcmp(name, "index") == 0) {
+    char file[NAME_MAX + 1];
+    int len = snprintf(file, sizeof file, "%s.lock", name);
+    if (len < 0 || (size_t)len >= sizeof file || strchr(name, '/') != NULL || strcmp(name, "index") == 0) {
         return rsw_error_set(err, RSW_EINVAL, 0, "%s: no name for a lock", name);
     }
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0660);
+    int fd = rsw_dir_open_lock(index->dir, file, err);
     if (fd < 0) {
-        int errnum = errno;
-        bool denied = errnum == EACCES || errnum == EPERM || errnum == EROFS;
-        return rsw_error_set(err, denied ? RSW_EACCESS : RSW_EIO, errnum, "%s: cannot open: %s%s", path,
-                             strerror(errnum),
-                             denied ? " (run regsweep as the user that owns the index)" : "");
+        return -1;
     }
-    rsw_dir_give(index->dir, strrchr(path, '/') + 1);
     int rc;
     do {
         rc = flock(fd, LOCK_EX | LOCK_NB);
     } while (rc != 0 && errno == EINTR);
     if (rc != 0) {
         int errnum = errno;
-        errnum == EWOULDBLOCK
-            ? busy(fd, path, name, err)
-            : rsw_error_set(err, RSW_EIO, errnum, "%s: cannot lock: %s", path, strerror(errnum));
+        errnum == EWOULDBLOCK ? busy(fd, index->dir, name, err)
+                              : rsw_error_set(err, RSW_EIO, errnum, "%s/%s: cannot lock: %s", index->dir,
+                                              file, strerror(errnum));
         close(fd);
         return -1;
     }

@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define COMMIT_BYTES (UINT64_C(64) << 20) /* what LMDB holds in memory until then */
 
@@ -145,6 +146,10 @@ int rsw_index_pack(const char *dir, uint64_t map_limit, struct rsw_error *err) {
     int len = snprintf(pack.folder, sizeof pack.folder, "%s/pack", dir);
     if (len < 0 || (size_t)len >= sizeof pack.folder) {
         return rsw_error_set(err, RSW_EINVAL, ENAMETOOLONG, "%s: too long", dir);
+    }
+    struct stat stat; /* what lies in a folder elsewhere is not ours to remove */
+    if (lstat(pack.folder, &stat) == 0 && !S_ISDIR(stat.st_mode)) {
+        return rsw_error_set(err, RSW_EREFUSED, ENOTDIR, "%s: no folder of ours; remove it", pack.folder);
     }
     if (rsw_dir_lock(&pack.lock_fd, dir, false, true, &busy) != 0) {
         return busy.code == RSW_EBUSY ? RSW_ABSENT

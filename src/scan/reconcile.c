@@ -218,25 +218,29 @@ static int any_entry(void *arg, const struct rsw_entry *entries, size_t count, s
     return 0;
 }
 
-static int settle_upload(struct rsw_reading *reading, struct doubts *d, const char *id) {
+int rsw_settle_upload(struct rsw_index *index, struct rsw_storage *storage, const struct rsw_repo *repo,
+                      const char *id, uint64_t seq, struct rsw_error *err) {
     char key[RSW_KEY_MAX];
-    uint64_t looked;
-    if (rsw_reading_seq(reading->index, &looked, d->err) != 0) {
-        return -1;
-    }
-    struct rsw_listing listing = {.prefix = rsw_key_upload(key, d->repo.name, id), .page = any_entry};
-    if (listing.prefix == NULL || rsw_storage_list(reading->storage, &listing, NULL) != RSW_ABSENT) {
+    struct rsw_listing listing = {.prefix = rsw_key_upload(key, repo->name, id), .page = any_entry};
+    if (listing.prefix == NULL || rsw_storage_list(storage, &listing, NULL) != RSW_ABSENT) {
         return 0; /* still there, or nobody knows */
     }
     RSW_AUTO_TXN txn = NULL;
     struct rsw_upload upload;
-    if (rsw_txn_begin_write(&txn, reading->index, d->err) != 0) {
+    if (rsw_txn_begin_write(&txn, index, err) != 0) {
         return -1;
     }
-    if (rsw_upload_get(txn, d->repo.id, id, &upload) == RSW_FOUND && upload.seq <= looked) {
-        rsw_upload_drop(txn, d->repo.id, id);
+    if (rsw_upload_get(txn, repo->id, id, &upload) == RSW_FOUND && upload.seq <= seq) {
+        rsw_upload_drop(txn, repo->id, id);
     }
-    return rsw_txn_commit(&txn, d->err);
+    return rsw_txn_commit(&txn, err);
+}
+
+static int settle_upload(struct rsw_reading *reading, struct doubts *d, const char *id) {
+    uint64_t looked;
+    return rsw_reading_seq(reading->index, &looked, d->err) == 0
+               ? rsw_settle_upload(reading->index, reading->storage, &d->repo, id, looked, d->err)
+               : -1;
 }
 
 static int work_off(struct rsw_reading *reading, struct doubts *d) {

@@ -44,6 +44,10 @@ struct rsw_history_item {
 };
 int rsw_settle_history(struct rsw_reading *reading, struct rsw_history_item *items, size_t count,
                        struct rsw_error *err);
+/* Drops an upload that storage does not have any more, unless it was claimed above `seq`, which was read
+ * before. Where storage cannot tell it stays. No transaction may be open. 0 or -1. */
+int rsw_settle_upload(struct rsw_index *index, struct rsw_storage *storage, const struct rsw_repo *repo,
+                      const char *id, uint64_t seq, struct rsw_error *err);
 /* Looks for the signatures of these revisions, adds what is there, drops what is not. */
 int rsw_settle_signatures(struct rsw_reading *reading, const struct rsw_repo *repo, const uint32_t *revisions,
                           size_t count, struct rsw_error *err);

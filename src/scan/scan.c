@@ -320,7 +320,7 @@ static bool is_answered(struct scan *scan, const struct rsw_check *check) {
 }
 
 /* What was to be asked of storage before this scan has been answered by it. */
-static int drop_answered(struct scan *scan, struct rsw_txn *txn) {
+static void drop_answered(struct scan *scan, struct rsw_txn *txn) {
     RSW_AUTO_ITER iter = RSW_ITER_INIT;
     struct rsw_check check;
     rsw_iter_checks(&iter, txn);
@@ -329,7 +329,6 @@ static int drop_answered(struct scan *scan, struct rsw_txn *txn) {
             rsw_check_drop(txn, &check);
         }
     }
-    return 0;
 }
 
 static int finish(struct scan *scan, struct rsw_error *err) {

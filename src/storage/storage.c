@@ -310,13 +310,14 @@ const char *rsw_storage_url(const struct rsw_storage *storage) {
     return storage->url;
 }
 
-/* `file:///srv/registry/` and `/srv/registry` are the same place. */
+/* `file:///srv/my%20registry/` and `/srv/my registry` are the same place. */
 static void normalize(char out[512], const char *url) {
-    if (strncmp(url, "file://", 7) == 0) {
-        url += 7;
-    }
-    strncpy(out, url, 511);
+    bool escaped = strncmp(url, "file://", 7) == 0;
+    strncpy(out, escaped ? url + 7 : url, 511);
     out[511] = 0;
+    if (escaped) {
+        (void)!rsw_text_unescape(out); /* what cannot be unescaped is no place */
+    }
     for (size_t len = strlen(out); len > 1 && out[len - 1] == '/'; len--) {
         out[len - 1] = 0;
     }

@@ -70,6 +70,12 @@ refuses_and_touches_nothing() {
         status_is 3
         says "is of the storage $ROOT, not of $other"
     done
+    for command in "sweep --confirm --offline" "verify" "restore --generation 1" "serve --listen 127.0.0.1:0"; do
+        # shellcheck disable=SC2086 # several words
+        run timeout 20 "$REGSWEEP" $command --index "$INDEX" --storage "$WORK/other"
+        status_is 3
+        says "is of the storage $ROOT, not of $WORK/other"
+    done
     run regsweep sweep --index "$INDEX" --storage "file://$ROOT/" --offline --grace 0
     status_is 0
     [ "$tree" = "$(disk hash "$WORK/other")" ]

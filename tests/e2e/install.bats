@@ -21,8 +21,9 @@ teardown() { e2e_teardown; }
     says sweep
 }
 
-@test "a program built by pkg-config against the shared library scans a tree" {
-    "$MAKE_TREE" "$ROOT" --pushes 42 --repositories 2
+# build_user LIBDIR PKG-CONFIG-OPTION…: a program that uses the library there, however pkg-config says.
+build_user() {
+    local sanitize=''
     cat >"$WORK/user.c" <<'C'
 #include <regsweep/regsweep.h>
 
@@ -46,17 +47,37 @@ int main(int argc, char **argv) {
     return 0;
 }
 C
-    export PKG_CONFIG_PATH=$LIBRARY/pkgconfig
-    sanitize=''
-    if nm -D "$LIBRARY/libregsweep.so" | grep -q ' U __asan_init'; then
+    if nm "$1"/libregsweep.* 2>/dev/null | grep -q ' U __asan_init'; then
         sanitize=-fsanitize=address,undefined
     fi
     # shellcheck disable=SC2046,SC2086 # several words each
     gcc -Wall -Werror $sanitize -o "$WORK/user" "$WORK/user.c" \
-        $(pkg-config --define-variable=prefix="$PREFIX" --cflags --libs regsweep)
+        $(PKG_CONFIG_PATH=$1/pkgconfig pkg-config "${@:2}" --cflags --libs regsweep)
+}
+
+@test "a program built by pkg-config against the shared library scans a tree" {
+    "$MAKE_TREE" "$ROOT" --pushes 42 --repositories 2
+    build_user "$LIBRARY"
     LD_LIBRARY_PATH=$LIBRARY run "$WORK/user" "$INDEX" "$ROOT"
     status_is 0
     [ "$output" = "$(disk blobs "$ROOT" | wc -l) blobs" ]
+}
+
+@test "a program built by pkg-config against the static library scans a tree, wherever that was moved" {
+    "$MAKE_TREE" "$ROOT" --pushes 42 --repositories 2
+    mv "$PREFIX" "$WORK/moved"
+    rm "$WORK/moved${LIBRARY#"$PREFIX"}"/libregsweep.so*
+    build_user "$WORK/moved${LIBRARY#"$PREFIX"}" --static
+    run "$WORK/user" "$INDEX" "$ROOT"
+    status_is 0
+    [ "$output" = "$(disk blobs "$ROOT" | wc -l) blobs" ]
+}
+
+@test "what the release preset compiles is code, for whichever compiler links the static library" {
+    local object=src/util/CMakeFiles/regsweep_util.dir/digest.c.o
+    cmake -S "$BATS_TEST_DIRNAME/../.." --preset release -B "$WORK/release" -DREGSWEEP_TESTS=OFF >"$WORK/release.log"
+    cmake --build "$WORK/release" --target "$object" >>"$WORK/release.log"
+    objdump -t "$WORK/release/$object" | grep -q ' \.text.* rsw_digest_parse$'
 }
 
 @test "the shared library is versioned and exports nothing but names of ours" {

@@ -198,6 +198,13 @@ start_cluster() {
     same_lines "$(sweep_all --json "${by_policy[@]}" | jq -r '.condemned.tags[] | .repo + ":" + .tag')" shop/never:1
     run rs inspect why shop/asleep:1 "${by_policy[@]}"
     says "is pinned by Deployment shop/asleep container asleep"
+    run rs inspect why shop/never:1 "${by_policy[@]}"
+    says "shop/never:1: let go: policy"
+    rs inspect why shop/never:1 --json "${by_policy[@]}" | jq -e '.tag.verdict == "let_go" and .tag.reason == "policy"'
+    run rs inspect why shop/never:2 "${by_policy[@]}"
+    status_is 0
+    says "shop/never:2: unknown"
+    rs inspect why shop/never:2 --json "${by_policy[@]}" | jq -e '.digest == null and .tag.verdict == "unknown"'
 }
 
 # A pod that runs this image is all that runs.

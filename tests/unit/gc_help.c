@@ -576,8 +576,41 @@ static bool plan_condemns(const struct rsw_plan *plan, uint32_t blob_id, enum rs
     return condemned;
 }
 
+/* Of every tag: it goes by the plan, or stays. */
+static void check_why_tags(struct world *w, const struct rsw_plan *plan, const struct rsw_repo *repo) {
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    rsw_iter_tags(&iter, w->txn, repo->id);
+    struct rsw_tag tag;
+    while (rsw_tag_next(&iter, &tag) == RSW_FOUND) {
+        struct rsw_why_tag out;
+        struct rsw_error err = RSW_ERROR_INIT;
+        enum rsw_reason reason = 0;
+        for (size_t i = 0; i < plan->count; i++) {
+            const struct rsw_condemned *item = &plan->condemned[i];
+            if (item->kind == RSW_ITEM_TAG && item->repo == repo->id &&
+                strcmp(rsw_plan_name(plan, item), tag.name) == 0) {
+                reason = (enum rsw_reason)item->reason;
+            }
+        }
+        if (rsw_why_tag(&out, w->txn, &w->options, repo->name, tag.name, &err) != 0) {
+            fail_msg("%s", err.message);
+        }
+        if (out.verdict != (reason != 0 ? RSW_WHY_LET_GO : RSW_WHY_KEPT) || out.reason != reason ||
+            out.head != tag.head) {
+            fail_msg("tag %s:%s: why says %d (%d), the plan %d", repo->name, tag.name, out.verdict,
+                     out.reason, reason);
+        }
+    }
+}
+
 void check_why(struct world *w) {
     const struct rsw_plan *plan = plan_of(w);
+    RSW_AUTO_ITER repos = RSW_ITER_INIT;
+    rsw_iter_repos(&repos, w->txn);
+    struct rsw_repo repo;
+    while (rsw_repo_next(&repos, &repo) == RSW_FOUND) {
+        check_why_tags(w, plan, &repo);
+    }
     RSW_AUTO_ITER iter = RSW_ITER_INIT;
     rsw_iter_blobs(&iter, w->txn);
     struct rsw_blob record;

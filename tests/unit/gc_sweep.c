@@ -338,6 +338,17 @@ static void an_unreadable_folder_ends_the_run_before_anything_goes(void **state)
     expect_swept_clean(r);
 }
 
+static void an_audit_file_that_is_a_link_is_not_followed(void **state) {
+    struct registry *r = *state;
+    char other[sizeof r->audit + 8];
+    put_what_goes(&r->tree);
+    snprintf(other, sizeof other, "%s.other", r->audit);
+    assert_int_equal(symlink(other, r->audit), 0);
+    expect_refused(r, RSW_EREFUSED);
+    assert_non_null(strstr(r->err.message, "symbolic link"));
+    assert_int_not_equal(access(other, F_OK), 0);
+}
+
 /* `kept` tagged images of one layer, and `gone` lone blobs, all of one size. */
 static void put_share(struct registry *r, int kept, int gone) {
     struct rsw_digest layers[TREE_LAYERS_MAX];
@@ -403,6 +414,29 @@ static void the_bytes_of_stale_uploads_do_not_count_as_blobs(void **state) {
     assert_string_equal(r->result.guard, "");
 }
 
+static void manifests_that_were_deleted_already_do_not_count_as_revisions(void **state) {
+    struct registry *r = *state;
+    struct rsw_digest deleted[120];
+    for (int i = 0; i < 120; i++) {
+        char text[32];
+        snprintf(text, sizeof text, "deleted %d", i);
+        deleted[i] = tree_blob(&r->tree, text);
+        tree_revision(&r->tree, "a", &deleted[i]);
+        tree_tag(&r->tree, "a", "latest", &deleted[i]);
+    }
+    tree_image(&r->tree, "a", "latest", "head", 1);
+    scan_registry(r);
+    for (int i = 0; i < 120; i++) {
+        tree_revision_remove(&r->tree, "a", &deleted[i]);
+        tree_blob_remove(&r->tree, &deleted[i]);
+    }
+    r->options.max_delete = 30;
+    sweep_well(r);
+    assert_string_equal(r->result.guard, "");
+    assert_int_equal(r->result.counts[RSW_ITEM_REVISION], 120);
+    assert_int_equal(r->result.totals[RSW_ITEM_REVISION], 1);
+}
+
 /* ---- pushed meanwhile ---- */
 
 static struct rsw_digest pushed;
@@ -449,6 +483,27 @@ static void bytes_that_a_new_link_leads_to_are_not_purged(void **state) {
     assert_int_equal(r->err.code, RSW_EPARTIAL);
     char key[RSW_KEY_MAX];
     expect_there(r, rsw_key_blob(key, &pushed));
+}
+
+/* It would renew all that it sees, and that would pass for pushed. */
+static void scan_when_first_removed(struct registry *r, const char *call, const char *key) {
+    (void)key;
+    if (strcmp(call, "remove") == 0 && r->calls++ == 0) {
+        struct rsw_error err = RSW_ERROR_INIT;
+        struct rsw_scan_result scanned;
+        assert_int_equal(rsw_scan(&scanned, r->index, r->real, NULL, &err), -1);
+        assert_int_equal(err.code, RSW_EBUSY);
+    }
+}
+
+static void no_scan_begins_while_an_offline_sweep_removes(void **state) {
+    struct registry *r = *state;
+    put_what_stays(&r->tree);
+    put_what_goes(&r->tree);
+    r->before_call = scan_when_first_removed;
+    sweep_well(r);
+    assert_true(r->calls > 0);
+    expect_swept_clean(r);
 }
 
 static char retagged[RSW_TAG_NAME_MAX + 1];
@@ -660,10 +715,13 @@ int main(void) {
         in_both(a_sweep_beside_another_sweep_is_refused),
         in_both(a_sweep_beside_a_scan_is_refused),
         in_memory_alone(an_unreadable_folder_ends_the_run_before_anything_goes),
+        in_memory_alone(an_audit_file_that_is_a_link_is_not_followed),
         in_memory_alone(a_run_over_the_limit_is_refused),
         in_memory_alone(a_run_at_the_limit_or_below_goes),
         in_memory_alone(a_small_run_is_never_too_much),
         in_memory_alone(the_bytes_of_stale_uploads_do_not_count_as_blobs),
+        in_both(manifests_that_were_deleted_already_do_not_count_as_revisions),
+        in_memory_alone(no_scan_begins_while_an_offline_sweep_removes),
         in_memory_alone(a_layer_pushed_meanwhile_ends_the_run),
         in_memory_alone(bytes_that_a_new_link_leads_to_are_not_purged),
         in_memory_alone(a_weak_tag_set_anew_meanwhile_is_not_removed),

@@ -130,13 +130,42 @@ static void a_missing_manifest_breaks_its_image(void **state) {
     assert_true(finds(RSW_FINDING_BROKEN_IMAGE, "broken", "v1", &image.manifest, NULL));
 }
 
-static void bytes_of_another_number_are_found(void **state) {
+static void bytes_of_another_number_are_found_with_the_image_that_needs_them(void **state) {
     struct registry *r = *state;
     struct tree_image image = put_image(r);
     scan_registry(r);
     tree_blob_as(&r->tree, &image.layers[0], "cut", 3);
     verify(r);
     assert_true(finds(RSW_FINDING_WRONG_SIZE, "-", "-", &image.layers[0], NULL));
+    assert_true(finds(RSW_FINDING_BROKEN_IMAGE, "broken", "v1", &image.manifest, &image.layers[0]));
+    assert_int_equal(verified.total, 2);
+}
+
+/* The index knows them as storage has them then; the manifest says how many there have to be. */
+static void bytes_that_a_scan_has_seen_cut_short_break_the_image(void **state) {
+    struct registry *r = *state;
+    struct tree_image image = put_image(r);
+    tree_blob_as(&r->tree, &image.layers[0], "cut", 3);
+    scan_registry(r);
+    verify(r);
+    assert_true(finds(RSW_FINDING_BROKEN_IMAGE, "broken", "v1", &image.manifest, &image.layers[0]));
+    assert_int_equal(verified.total, 1);
+}
+
+static void a_manifest_of_other_bytes_is_found(void **state) {
+    struct registry *r = *state;
+    struct tree_image image = put_image(r);
+    struct rsw_blob blob;
+    char other[4096];
+    RSW_AUTO_TXN txn = NULL;
+    scan_registry(r);
+    assert_int_equal(rsw_txn_begin_read(&txn, r->index, &r->err), 0);
+    assert_int_equal(rsw_blob_find(txn, &image.manifest, &blob), RSW_FOUND);
+    assert_true(blob.size < sizeof other);
+    memset(other, ' ', sizeof other);
+    tree_blob_as(&r->tree, &image.manifest, other, blob.size); /* of the same number */
+    verify(r);
+    assert_true(finds(RSW_FINDING_UNREADABLE, "broken", "v1", &image.manifest, NULL));
     assert_int_equal(verified.total, 1);
 }
 
@@ -343,7 +372,9 @@ int main(void) {
         in_both(missing_bytes_are_found_with_the_link_and_the_image_that_need_them),
         in_both(bytes_that_a_scan_knows_to_be_missing_are_told_where_they_are_needed),
         in_both(a_missing_manifest_breaks_its_image),
-        in_both(bytes_of_another_number_are_found),
+        in_both(bytes_of_another_number_are_found_with_the_image_that_needs_them),
+        in_both(bytes_that_a_scan_has_seen_cut_short_break_the_image),
+        in_both(a_manifest_of_other_bytes_is_found),
         in_both(a_link_that_storage_has_lost_is_found),
         in_both(a_revision_that_storage_has_lost_is_found),
         in_both(an_image_whose_layer_is_not_linked_here_is_broken),

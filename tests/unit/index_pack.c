@@ -100,6 +100,25 @@ static void an_index_that_cannot_be_packed_stays_as_it_is(void **state) {
     expect_all(place);
 }
 
+/* It would be emptied. */
+static void a_folder_elsewhere_is_not_packed_into(void **state) {
+    const struct place *place = *state;
+    struct rsw_error err = RSW_ERROR_INIT;
+    char elsewhere[128];
+    char path[160];
+    fill(place);
+    snprintf(elsewhere, sizeof elsewhere, "%s/elsewhere", place->dir);
+    assert_int_equal(mkdir(elsewhere, 0700), 0);
+    snprintf(path, sizeof path, "%s/pack", place->dir);
+    assert_int_equal(symlink(elsewhere, path), 0);
+    snprintf(path, sizeof path, "%s/data.mdb", elsewhere);
+    close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+    assert_int_equal(rsw_index_pack(place->dir, 0, &err), RSW_FAILED);
+    assert_int_equal(err.code, RSW_EREFUSED);
+    assert_int_equal(access(path, F_OK), 0);
+    expect_all(place);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_packed_index_says_the_same_in_less_room, place_setup,
@@ -110,6 +129,7 @@ int main(void) {
                                         place_teardown),
         cmocka_unit_test_setup_teardown(an_index_that_cannot_be_packed_stays_as_it_is, place_setup,
                                         place_teardown),
+        cmocka_unit_test_setup_teardown(a_folder_elsewhere_is_not_packed_into, place_setup, place_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,10 @@
 /* Several processes and threads on one index: what one commits the others see, growth, locks, kill -9. */
 #include "index_support.h"
 
+#include "util/cleanup.h"
+
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -264,6 +267,37 @@ static void threads_that_write_take_turns(void **state) {
 
 /* ---- locks ---- */
 
+/* Whoever owns the folder of the index must not choose what root writes to. */
+static void no_file_of_the_index_is_opened_through_a_link(void **state) {
+    static const char *const names[] = {"index.lock", "data.mdb", "lock.mdb"};
+    const struct place *place = *state;
+    const struct rsw_index_options create = {.create = true};
+    char other[128];
+    char path[128];
+    struct stat st;
+    snprintf(other, sizeof other, "%s/other", place->dir);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        snprintf(path, sizeof path, "%s/%s", place->dir, names[i]);
+        assert_int_equal(symlink("other", path), 0);
+        expect_open_fails(place, &create, RSW_EREFUSED, names[i]);
+        assert_int_not_equal(stat(other, &st), 0); /* nor made */
+        assert_int_equal(unlink(path), 0);
+    }
+    snprintf(path, sizeof path, "%s/sweep.lock", place->dir);
+    RSW_AUTO_FD fd = open(other, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    assert_int_equal(ftruncate(fd, 99), 0);
+    assert_int_equal(symlink(other, path), 0);
+    struct rsw_index *index = open_index(place);
+    RSW_AUTO_LOCK lock = RSW_LOCK_INIT;
+    struct rsw_error err = RSW_ERROR_INIT;
+    assert_int_equal(rsw_lock_take(&lock, index, "sweep", &err), -1);
+    assert_int_equal(err.code, RSW_EREFUSED);
+    assert_non_null(strstr(err.message, "sweep.lock"));
+    assert_int_equal(stat(other, &st), 0);
+    assert_int_equal(st.st_size, 99);
+    rsw_index_close(index);
+}
+
 static void hold_lock(const struct place *place, int in, int out) {
     uint64_t number;
     struct rsw_error err = RSW_ERROR_INIT;
@@ -470,6 +504,7 @@ int main(void) {
         TEST(an_open_index_holds_the_lock_by_which_others_know_of_it),
         TEST(the_map_grows_by_itself_beside_readers),
         TEST(threads_that_write_take_turns),
+        TEST(no_file_of_the_index_is_opened_through_a_link),
         TEST(a_lock_that_is_held_names_its_holder),
         TEST(rebuilding_is_refused_while_another_process_has_the_index_open),
         TEST(what_was_committed_survives_kill_9_at_any_moment),

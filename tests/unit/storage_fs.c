@@ -539,6 +539,15 @@ static void a_file_url_is_unescaped_and_a_plain_path_is_not(void **state) {
     rsw_storage_close(s);
 }
 
+static void a_place_is_the_same_as_a_path_and_as_a_url(void **state) {
+    (void)state;
+    assert_true(rsw_storage_is_same("file:///srv/registry/", "/srv/registry"));
+    assert_true(rsw_storage_is_same("file:///srv/my%20registry", "/srv/my registry/"));
+    assert_true(rsw_storage_is_same("/srv/100%25", "file:///srv/100%2525"));
+    assert_false(rsw_storage_is_same("/srv/100%25", "file:///srv/100%25"));
+    assert_false(rsw_storage_is_same("s3://registry/a%20b", "s3://registry/a b"));
+}
+
 static void a_root_that_may_not_be_entered_fails_and_is_never_empty(void **state) {
     struct rsw_storage *s = *state;
     put("a/link", "x");
@@ -574,6 +583,7 @@ int main(void) {
         TEST(a_directory_that_changes_under_the_walk_leads_nowhere),
         TEST(a_url_that_cannot_be_opened_gets_a_clear_word),
         TEST(a_file_url_is_unescaped_and_a_plain_path_is_not),
+        TEST(a_place_is_the_same_as_a_path_and_as_a_url),
         TEST(a_root_that_may_not_be_entered_fails_and_is_never_empty),
     };
     int failed = cmocka_run_group_tests_name("filesystem", tests, NULL, NULL);

@@ -10,6 +10,9 @@
 
 #include <cmocka.h>
 
+#include <fcntl.h>
+#include <signal.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -285,11 +288,43 @@ static void a_file_of_pins_has_one_a_line(void **state) {
     rsw_pins_release(&pins);
 }
 
+enum damage { CUT_SHORT, CONTRADICTION, NOT_OF_THE_INDEX };
+
+#define BLOBS 20000
+
+static void fill(struct rsw_index *index) {
+    struct rsw_txn *txn = NULL;
+    if (rsw_txn_begin_write(&txn, index, NULL) != 0) {
+        _exit(96);
+    }
+    for (uint32_t i = 0; i < BLOBS; i++) {
+        struct rsw_digest digest = {.alg = RSW_SHA256};
+        memcpy(digest.bytes, &i, sizeof i);
+        rsw_blob_intern(txn, &digest, 1);
+    }
+    if (rsw_txn_commit(&txn, NULL) != 0) {
+        _exit(95);
+    }
+}
+
+/* Leaves one key in every page that leads to others, which LMDB holds to be impossible (mdb.c: MDB_page). */
+static void contradict(const char *path) {
+    const off_t page = sysconf(_SC_PAGESIZE);
+    const uint16_t lower = 16 + 2;
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    uint16_t flags;
+    for (off_t at = 2 * page; pread(fd, &flags, sizeof flags, at + 10) == sizeof flags; at += page) {
+        if (flags == 1 && pwrite(fd, &lower, sizeof lower, at + 12) != sizeof lower) {
+            _exit(94);
+        }
+    }
+    close(fd);
+}
+
 /* In a child: opens an index and does what shows that it is damaged. */
-static void meet_damage(const char *dir, bool by_abort) {
+static void meet_damage(const char *dir, enum damage damage) {
     struct rsw_error err = RSW_ERROR_INIT;
     struct rsw_cli cli;
-    struct rsw_state state;
     struct rsw_txn *txn = NULL;
     char path[128];
     rsw_cli_init(&cli);
@@ -298,44 +333,51 @@ static void meet_damage(const char *dir, bool by_abort) {
         rsw_cli_open_index(&cli, &(struct rsw_index_options){.create = true}, &err) != 0) {
         _exit(99);
     }
-    if (by_abort) {
+    if (damage == NOT_OF_THE_INDEX) {
         abort();
     }
+    fill(cli.index);
     snprintf(path, sizeof path, "%s/data.mdb", dir);
-    if (truncate(path, 0) != 0) {
+    if (damage == CONTRADICTION) {
+        contradict(path);
+    } else if (truncate(path, 0) != 0) {
         _exit(98);
     }
     if (rsw_txn_begin_read(&txn, cli.index, &err) == 0) {
-        rsw_state_get(txn, &state);
+        struct rsw_digest digest = {.alg = RSW_SHA256};
+        struct rsw_blob blob;
+        rsw_blob_find(txn, &digest, &blob);
     }
     _exit(97); /* survived */
 }
 
-/* Gives what the child said; it must have ended with RSW_EXIT_FAILED. */
-static void end_of_child(const char *dir, bool by_abort, char *text, size_t size) {
+/* Gives how the child ended, and what it said. */
+static int end_of_child(enum damage damage, char *dir, char *text, size_t size) {
     static const char *const files[] = {"data.mdb", "lock.mdb", "index.lock"};
     int ends[2];
     int status;
+    size_t len = 0;
+    assert_non_null(mkdtemp(dir));
     assert_int_equal(pipe(ends), 0);
     pid_t child = fork();
     if (child == 0) {
         dup2(ends[1], STDERR_FILENO);
-        meet_damage(dir, by_abort);
+        meet_damage(dir, damage);
     }
     close(ends[1]);
-    ssize_t len = read(ends[0], text, size - 1);
+    for (ssize_t got; (got = read(ends[0], text + len, size - 1 - len)) > 0;) {
+        len += (size_t)got;
+    }
     close(ends[0]);
-    assert_true(len > 0);
     text[len] = 0;
     assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFEXITED(status));
-    assert_int_equal(WEXITSTATUS(status), RSW_EXIT_FAILED);
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         char path[128];
         snprintf(path, sizeof path, "%s/%s", dir, files[i]);
         unlink(path);
     }
     assert_int_equal(rmdir(dir), 0);
+    return status;
 }
 
 static void a_fault_inside_the_index_is_told_with_its_remedy(void **state) {
@@ -343,8 +385,8 @@ static void a_fault_inside_the_index_is_told_with_its_remedy(void **state) {
     char dir[] = "/tmp/regsweep-tools-XXXXXX";
     char command[128];
     char text[1024];
-    assert_non_null(mkdtemp(dir));
-    end_of_child(dir, false, text, sizeof text);
+    int status = end_of_child(CUT_SHORT, dir, text, sizeof text);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == RSW_EXIT_FAILED);
     snprintf(command, sizeof command, "regsweep scan --rebuild --index %s\n", dir);
     assert_non_null(strstr(text, "is damaged; build it anew with: "));
     assert_non_null(strstr(text, command));
@@ -354,9 +396,19 @@ static void an_abort_of_the_index_ends_as_a_failure(void **state) {
     (void)state;
     char dir[] = "/tmp/regsweep-tools-XXXXXX";
     char text[1024];
-    assert_non_null(mkdtemp(dir));
-    end_of_child(dir, true, text, sizeof text);
-    assert_string_equal(text, "regsweep: aborted; the line above says why\n");
+    int status = end_of_child(CONTRADICTION, dir, text, sizeof text);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == RSW_EXIT_FAILED);
+    assert_non_null(strstr(text, "the index is damaged; build it anew"));
+    assert_non_null(strstr(text, "regsweep: aborted; the line above says why\n"));
+}
+
+static void any_other_abort_is_one(void **state) {
+    (void)state;
+    char dir[] = "/tmp/regsweep-tools-XXXXXX";
+    char text[1024];
+    int status = end_of_child(NOT_OF_THE_INDEX, dir, text, sizeof text);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    assert_null(strstr(text, "the line above says why"));
 }
 
 static void a_result_that_cannot_be_written_is_a_failure(void **state) {
@@ -395,6 +447,7 @@ int main(void) {
         cmocka_unit_test(a_file_of_pins_has_one_a_line),
         cmocka_unit_test(a_fault_inside_the_index_is_told_with_its_remedy),
         cmocka_unit_test(an_abort_of_the_index_ends_as_a_failure),
+        cmocka_unit_test(any_other_abort_is_one),
         cmocka_unit_test(a_result_that_cannot_be_written_is_a_failure),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -253,11 +253,25 @@ static void add(struct text *text, const char *fmt, ...) {
     text->len += (size_t)len;
 }
 
-static void add_descriptor(struct text *text, const char *media_type, const struct rsw_digest *digest,
-                           size_t size) {
+/* Of a blob that is there; else 0, which promises nothing. */
+static uint64_t size_of(const struct tree *tree, const struct rsw_digest *digest) {
+    char key[RSW_KEY_MAX];
+    char path[2048];
+    struct stat stat_of;
+    struct rsw_look look = {.key = rsw_key_blob(key, digest)};
+    if (tree->memory != NULL) {
+        rsw_storage_look(tree->memory, &look, 1);
+        return look.answer == RSW_FOUND ? look.size : 0;
+    }
+    path_of(tree, key, path, sizeof path);
+    return stat(path, &stat_of) == 0 ? (uint64_t)stat_of.st_size : 0;
+}
+
+static void add_descriptor(struct text *text, const struct tree *tree, const char *media_type,
+                           const struct rsw_digest *digest) {
     char hex[RSW_DIGEST_TEXT_MAX];
-    add(text, "{\"mediaType\":\"%s\",\"digest\":\"%s\",\"size\":%zu}", media_type,
-        rsw_digest_format(digest, hex), size);
+    add(text, "{\"mediaType\":\"%s\",\"digest\":\"%s\",\"size\":%llu}", media_type,
+        rsw_digest_format(digest, hex), (unsigned long long)size_of(tree, digest));
 }
 
 struct rsw_digest tree_manifest_json(struct tree *tree, const char *repo, const char *tag, const char *json) {
@@ -276,11 +290,11 @@ struct rsw_digest tree_manifest(struct tree *tree, const char *repo, const char 
                                 size_t layer_count) {
     struct text json = {.len = 0};
     add(&json, "{\"schemaVersion\":2,\"mediaType\":\"" OCI "manifest.v1+json\",\"config\":");
-    add_descriptor(&json, OCI "config.v1+json", config, 20);
+    add_descriptor(&json, tree, OCI "config.v1+json", config);
     add(&json, ",\"layers\":[");
     for (size_t i = 0; i < layer_count; i++) {
         add(&json, i == 0 ? "" : ",");
-        add_descriptor(&json, OCI "layer.v1.tar+gzip", &layers[i], 10);
+        add_descriptor(&json, tree, OCI "layer.v1.tar+gzip", &layers[i]);
         tree_link(tree, repo, &layers[i]);
     }
     add(&json, "]}");
@@ -311,7 +325,7 @@ struct rsw_digest tree_index(struct tree *tree, const char *repo, const char *ta
     add(&json, "{\"schemaVersion\":2,\"mediaType\":\"" OCI "index.v1+json\",\"manifests\":[");
     for (size_t i = 0; i < count; i++) {
         add(&json, i == 0 ? "" : ",");
-        add_descriptor(&json, OCI "manifest.v1+json", &children[i], 300);
+        add_descriptor(&json, tree, OCI "manifest.v1+json", &children[i]);
     }
     add(&json, "]}");
     return tree_manifest_json(tree, repo, tag, json.bytes);
@@ -327,11 +341,11 @@ struct rsw_digest tree_referrer(struct tree *tree, const char *repo, const char 
     add(&json,
         "{\"schemaVersion\":2,\"mediaType\":\"" OCI "manifest.v1+json\",\"artifactType\":\"%s\",\"config\":",
         type);
-    add_descriptor(&json, "application/vnd.oci.empty.v1+json", &empty, 2);
+    add_descriptor(&json, tree, "application/vnd.oci.empty.v1+json", &empty);
     add(&json, ",\"layers\":[");
-    add_descriptor(&json, type, &layer, strlen(content));
+    add_descriptor(&json, tree, type, &layer);
     add(&json, "],\"subject\":");
-    add_descriptor(&json, OCI "manifest.v1+json", subject, 300);
+    add_descriptor(&json, tree, OCI "manifest.v1+json", subject);
     add(&json, "}");
     return tree_manifest_json(tree, repo, tag, json.bytes);
 }
@@ -353,9 +367,9 @@ struct rsw_digest tree_cosign(struct tree *tree, const char *repo, const struct 
     tree_link(tree, repo, &config);
     struct text json = {.len = 0};
     add(&json, "{\"schemaVersion\":2,\"mediaType\":\"" OCI "manifest.v1+json\",\"config\":");
-    add_descriptor(&json, OCI "config.v1+json", &config, strlen(payload));
+    add_descriptor(&json, tree, OCI "config.v1+json", &config);
     add(&json, ",\"layers\":[");
-    add_descriptor(&json, "application/vnd.dev.cosign.simplesigning.v1+json", &layer, 90);
+    add_descriptor(&json, tree, "application/vnd.dev.cosign.simplesigning.v1+json", &layer);
     add(&json, "]}");
     char tag[256];
     return tree_manifest_json(tree, repo, tree_weak_tag(tag, subject, ".sig"), json.bytes);
