@@ -13,7 +13,8 @@
 static int needs_policy(struct rsw_cli *cli, struct rsw_mark_options *mark) {
     struct rsw_error err = RSW_ERROR_INIT;
     if (rsw_cli_mark_options(cli, mark, &err) != 0) {
-        return rsw_cli_fail(cli, &err);
+        int status = rsw_cli_fail(cli, &err);
+        return status == RSW_EXIT_FAILED ? RSW_EXIT_USAGE : status; /* of one that cannot be read, too */
     }
     return mark->policy == NULL ? rsw_cli_usage(cli, "which policy? Give --policy FILE") : RSW_EXIT_DONE;
 }

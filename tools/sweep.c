@@ -7,9 +7,12 @@
 #include "sweep_print.h"
 
 #include "gc/lease.h"
+#include "util/text.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#define HEARD_MS (10 * 60 * INT64_C(1000))
 
 /* ---- a run ---- */
 
@@ -112,10 +115,33 @@ static int open_lease_of_others(struct rsw_cli *cli, struct rsw_sweep_options *o
     return 0;
 }
 
+/* Who says that the registry is stopped, and was heard of a moment ago, may be mistaken. */
+static int warn_unasked(const struct rsw_cli *cli, struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    struct rsw_state state;
+    char age[32];
+    if (rsw_cli_has_registry(cli)) {
+        return 0;
+    }
+    if (rsw_txn_begin_read(&txn, cli->index, err) != 0 || rsw_state_get(txn, &state) != RSW_FOUND) {
+        rsw_txn_failed(txn, err);
+        return -1;
+    }
+    int64_t age_ms = rsw_clock_now_ms(cli->clock) - state.last_event_ms;
+    if (state.last_event_ms != 0 && age_ms < HEARD_MS) {
+        rsw_log(
+            &cli->log, RSW_LOG_WARNING,
+            "the registry was heard %s ago, and nobody was asked whether it runs still: if it takes pushes, "
+            "images break. --registry or --registry-config say where it is",
+            rsw_duration_format(age_ms / 1000 * 1000, age, sizeof age));
+    }
+    return 0;
+}
+
 /* Nobody pushes, as far as can be asked. */
 static int sweep_stopped(struct rsw_cli *cli, struct rsw_sweep_options *options,
                          const struct rsw_sweep_watch *watch, struct rsw_error *err) {
-    if (rsw_cli_check_stopped(cli, err) != 0) {
+    if (rsw_cli_check_stopped(cli, err) != 0 || warn_unasked(cli, err) != 0) {
         return err->code == RSW_EINVAL ? RSW_EXIT_USAGE : rsw_cli_exit_of(err);
     }
     return open_lease_of_others(cli, options, err) == 0 ? sweep(cli, options, watch, err)

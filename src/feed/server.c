@@ -3,6 +3,7 @@
 
 #include "feed/tls.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,6 +17,7 @@
 #define IDLE_SECONDS 30u
 #define STOP_SECONDS 10 /* for bodies that are on their way when the server stops */
 #define FLUSH_SECONDS 2 /* for answers to get out */
+#define LOG_STEP_MS 60000
 /* GnuTLS priorities: what is secure by default, but nothing before TLS 1.2. */
 #define TLS_PRIORITIES "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
 
@@ -31,8 +33,17 @@ static void on_mhd_log(void *cls, const char *fmt, va_list args) {
         memcpy(feed->said, line, sizeof feed->said);
         return;
     }
-    /* Mostly about one connection that a client broke: not worth a warning each. */
-    rsw_log(feed->log, RSW_LOG_INFO, "HTTP server: %s", line);
+    /* Mostly about one connection that a client broke: not worth a warning each, and who breaks thousands
+     * fills no disk. */
+    int64_t now_ms = rsw_monotonic_ms();
+    if (feed->heard_ms != 0 && now_ms - feed->heard_ms < LOG_STEP_MS) {
+        feed->unheard++;
+        return;
+    }
+    rsw_log(feed->log, RSW_LOG_INFO, "HTTP server: %s (%u more since the last such line)", line,
+            feed->unheard);
+    feed->heard_ms = now_ms;
+    feed->unheard = 0;
 }
 
 /* ---- start ---- */

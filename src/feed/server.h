@@ -56,6 +56,8 @@ struct rsw_feed {
     unsigned active;      /* requests between their first line and their end; under the mutex */
     atomic_bool starting; /* MHD's words are for `said` yet */
     char said[256];       /* by MHD while it starts */
+    int64_t heard_ms;     /* monotonic, MHD's thread alone: when it last had a word that was logged … */
+    unsigned unheard;     /* … and how many it had since */
 };
 
 /* request.c */

@@ -26,7 +26,7 @@ static bool item_key(struct rsw_txn *txn, struct rsw_key *key, const struct rsw_
 static void tag_item_prefix(struct rsw_key *key, uint64_t generation, uint32_t repo, const char *name) {
     generation_key(key, generation);
     rsw_key_u32(key, repo);
-    rsw_key_bytes(key, name, strnlen(name, RSW_TAG_NAME_MAX));
+    rsw_key_bytes(key, name, strlen(name));
 }
 
 void rsw_tag_item_key(struct rsw_key *key, const struct rsw_item *item) {

@@ -155,7 +155,7 @@ int rsw_txn_refuse(struct rsw_txn *txn, enum rsw_code code, const char *fmt, ...
 }
 
 size_t rsw_txn_name_len(struct rsw_txn *txn, const char *name, size_t max, const char *what) {
-    size_t len = strnlen(name, max + 1);
+    size_t len = strlen(name);
     if (len == 0 || len > max) {
         rsw_txn_refuse(txn, RSW_EINVAL, "%s is empty or longer than %zu bytes", what, max);
         return 0;

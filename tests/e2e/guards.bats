@@ -145,6 +145,23 @@ sweep_with_clock() {
     says "whether the registry takes pushes cannot be told"
 }
 
+@test "an offline sweep warns where the registry was heard a moment ago and nobody was asked whether it runs" {
+    rs scan --quiet
+    run sweep_all --confirm
+    [[ $output != *"was heard"* ]]
+    start_serve
+    EVENTS=$SERVE/events
+    start_registry
+    client image app:1
+    wait_until "$TIMEOUT" events_sent
+    run sweep_all --confirm
+    says "the registry was heard"
+    says "nobody was asked whether it runs still"
+    run sweep_all --confirm --registry "$REGISTRY"
+    status_is 3
+    [[ $output != *"was heard"* ]]
+}
+
 @test "a sweep refuses a --cache that the registry's own configuration contradicts, and nothing is asked of the registry" {
     rs scan --quiet
     CACHE=inmemory

@@ -171,8 +171,10 @@ YAML
     [ "$status" -ne 0 ]
     says "policy.yml:4:28: expected all, none"
     run rs policy check --policy "$WORK/policy.yml"
-    [ "$status" -ne 0 ]
+    status_is 64
     says "policy.yml:4:28"
+    run rs policy check --policy "$WORK/none.yml"
+    status_is 64
     start_registry
     client pull shop/web pr-1
 }

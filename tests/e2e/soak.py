@@ -310,7 +310,8 @@ class Soak:
             left += [key for key in self.storage.keys(top) if key not in kept and not key.endswith("quarantine/README") and
                      not key.startswith("docker/registry/v2/repositories/regsweep/fence/")]
         catalog = [repo for repo in fence.catalog() if repo != "regsweep/fence"]
-        return {"files": len(left), "first": sorted(left)[:20], "repositories": catalog}
+        left.sort(key=lambda key: (key.endswith(("/data", "/link")), key))  # what keeps the others first
+        return {"files": len(left), "first": left[:20], "repositories": catalog}
 
 
 def verdict(result):

@@ -123,6 +123,16 @@ def quote(text):
     return urllib.parse.quote(text, safe="")
 
 
+def fill(path, text):
+    """If there is nothing in it."""
+    try:
+        with open(path, "r+b") as file:
+            if not file.read():
+                file.write(text.encode())
+    except FileNotFoundError:
+        pass  # a sweep was quicker
+
+
 class Program:
     """A process that is there from start to stop, unless somebody kills it in between."""
 
@@ -225,17 +235,15 @@ class Registry(Program):
 
     def mend(self):
         """Links are written in place. One that it was killed over has no bytes, and who asks for what it leads to is told 500
-        for good: it is written anew, as its folder is called."""
+        for good: it is written anew, as its folder is called. Of an upload nobody knows then when it began, and all that is
+        beside it stays."""
         root = self.driver.get("filesystem", {}).get("rootdirectory", "/nowhere")
         for folder, _, files in os.walk(os.path.join(root, "docker/registry/v2/repositories")):
             above, digest = os.path.split(folder)
             if "link" in files and os.path.basename(above) in ("sha256", "sha512"):
-                try:
-                    with open(os.path.join(folder, "link"), "r+b") as link:
-                        if not link.read():
-                            link.write(f"{os.path.basename(above)}:{digest}".encode())
-                except FileNotFoundError:
-                    pass  # a sweep was quicker
+                fill(os.path.join(folder, "link"), f"{os.path.basename(above)}:{digest}")
+            if "startedat" in files:
+                fill(os.path.join(folder, "startedat"), time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
 
     def has_sent_all(self):
         answer = get(self.debug, "/debug/vars")
