@@ -480,7 +480,7 @@ static int find(struct rsw_deletion *out, struct rsw_txn *txn, uint64_t id, stru
         return -1;
     }
     if (rsw_deletion_ended(out)) {
-        return rsw_error_set(err, RSW_EINVAL, 0, "deletion %" PRIu64 " is %s already", id,
+        return rsw_error_set(err, RSW_EREFUSED, 0, "deletion %" PRIu64 " is %s already", id,
                              rsw_deletion_state_name(out->state));
     }
     if (out->state == RSW_DELETION_CARRIED &&

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#define BRACKETS_MAX 1000 /* nobody writes so many, nor so many in texts */
+
 static int report(struct rsw_error *err, const char *name, const yaml_parser_t *parser) {
     if (parser->error == YAML_MEMORY_ERROR) {
         return rsw_error_set(err, RSW_ENOMEM, 0, "%s: out of memory", name);
@@ -16,10 +18,33 @@ static int report(struct rsw_error *err, const char *name, const yaml_parser_t *
                          problem);
 }
 
+/* The library's time grows with the square of what is open at once. The line, or 0. */
+static unsigned long line_too_deep(const char *text, size_t len) {
+    unsigned long line = 1;
+    size_t open = 0;
+    for (size_t i = 0; i < len; i++) {
+        line += text[i] == '\n';
+        if (text[i] == '[' || text[i] == '{') {
+            open++;
+        } else if ((text[i] == ']' || text[i] == '}') && open > 0) {
+            open--;
+        }
+        if (open > BRACKETS_MAX) {
+            return line;
+        }
+    }
+    return 0;
+}
+
 int rsw_yaml_parse(struct rsw_yaml *out, const char *name, const void *bytes, size_t len,
                    struct rsw_error *err) {
     yaml_parser_t parser;
     out->loaded = false;
+    unsigned long line = line_too_deep(bytes, len);
+    if (line != 0) {
+        return rsw_error_set(err, RSW_EINVAL, 0, "%s:%lu: more than %d brackets are open", name, line,
+                             BRACKETS_MAX);
+    }
     if (yaml_parser_initialize(&parser) == 0) {
         return rsw_error_set(err, RSW_ENOMEM, 0, "%s: out of memory", name);
     }

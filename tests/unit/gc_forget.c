@@ -272,7 +272,7 @@ static void what_is_gone_cannot_be_called_off(void **state) {
     generation.state = RSW_GENERATION_PURGED;
     rsw_generation_put(w->txn, &generation);
     assert_int_equal(rsw_txn_commit(&w->txn, &err), 0);
-    cancel_fails(w, deletion, RSW_EINVAL, "is done already");
+    cancel_fails(w, deletion, RSW_EREFUSED, "is done already");
     world_end(&own);
     world_close(&own);
 }

@@ -187,8 +187,21 @@ static void an_expression_must_fit_the_whole_name(void **state) {
     rsw_policy_free(policy);
 }
 
+/* The library takes minutes over so many. */
+static void brackets_without_end_are_refused_at_once(void **state) {
+    (void)state;
+    char text[200000];
+    struct rsw_error err = RSW_ERROR_INIT;
+    struct rsw_policy *policy;
+    memset(text, '[', sizeof text);
+    memcpy(text, "a:\n", 3);
+    assert_int_equal(rsw_policy_parse(&policy, "p", text, sizeof text, &err), -1);
+    assert_string_equal(err.message, "p:2: more than 1000 brackets are open");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(brackets_without_end_are_refused_at_once),
         cmocka_unit_test(all_that_a_policy_can_say_is_read),
         cmocka_unit_test(what_is_wrong_is_told_with_line_and_column),
         cmocka_unit_test(a_small_file_that_says_very_much_is_refused),
