@@ -34,7 +34,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SEEDS 100
+#define SEEDS 60
 #define MUTANT_SEEDS 2000 /* some show in one of some hundreds */
 #define STEPS 4000
 
