@@ -30,15 +30,7 @@ int rsw_cli_open_index(struct rsw_cli *cli, const struct rsw_index_options *how,
 }
 
 int rsw_cli_state(struct rsw_cli *cli, struct rsw_state *out, struct rsw_error *err) {
-    RSW_AUTO_TXN txn = NULL;
-    if (rsw_txn_begin_read(&txn, cli->index, err) != 0) {
-        return -1;
-    }
-    if (rsw_state_get(txn, out) != RSW_FOUND) {
-        rsw_txn_failed(txn, err);
-        return -1;
-    }
-    return 0;
+    return rsw_index_state(cli->index, out, err);
 }
 
 /* What --registry-config says of S3, where no option says it. `endpoint` is for the one with a scheme. */

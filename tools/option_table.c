@@ -56,7 +56,7 @@ const struct rsw_option rsw_option_table[] = {
      "Throw an existing index away first, a damaged one too. When things were last touched is lost with it."},
     {"links-only", 0, RSW_OPTION_FLAG, RSW_FOR_SCAN, ASKED_FOR, AT(links_only), 0, NULL, NULL,
      "Read what repositories hold, and do not list blobs: enough after lost events, and cheaper on an object "
-     "store. A first scan lists them all the same."},
+     "store. A first scan lists them all the same, and so does one after another regsweep has swept."},
     {"threads", 0, RSW_OPTION_NUMBER, RSW_FOR_SCAN | RSW_FOR_VERIFY, RSW_IN_ALL, AT(threads), 1024, "0", "N",
      "Readers of storage at once. 0: twice the processors, on S3 16 at least."},
 

@@ -116,15 +116,13 @@ static int open_lease_of_others(struct rsw_cli *cli, struct rsw_sweep_options *o
 }
 
 /* Who says that the registry is stopped, and was heard of a moment ago, may be mistaken. */
-static int warn_unasked(const struct rsw_cli *cli, struct rsw_error *err) {
-    RSW_AUTO_TXN txn = NULL;
+static int warn_unasked(struct rsw_cli *cli, struct rsw_error *err) {
     struct rsw_state state;
     char age[32];
     if (rsw_cli_has_registry(cli)) {
         return 0;
     }
-    if (rsw_txn_begin_read(&txn, cli->index, err) != 0 || rsw_state_get(txn, &state) != RSW_FOUND) {
-        rsw_txn_failed(txn, err);
+    if (rsw_cli_state(cli, &state, err) != 0) {
         return -1;
     }
     int64_t age_ms = rsw_clock_now_ms(cli->clock) - state.last_event_ms;

@@ -31,8 +31,8 @@ struct rsw_scan_options {
     unsigned threads;      /* readers of storage; 0: twice the processors, 16 at least on S3 */
     bool registry_stopped; /* nobody writes to storage: one look settles an absence */
     bool links_only;   /* reads what repositories hold, and does not list blobs, unless there was no complete
-                          scan yet or another regsweep has swept since. What a client did unheard is in the
-                          index then; blobs that nothing links are for a whole scan */
+                          scan yet, or something else than a client may have taken some since. What a client did
+                          unheard is in the   index then; blobs that nothing links are for a whole scan */
     int64_t settle_ms; /* else two looks this far apart do; default (0) 10 minutes */
     const struct rsw_clock *clock; /* NULL: the system's */
     const struct rsw_log *log;     /* NULL: silence */

@@ -17,7 +17,6 @@
 #define IDLE_SECONDS 30u
 #define STOP_SECONDS 10 /* for bodies that are on their way when the server stops */
 #define FLUSH_SECONDS 2 /* for answers to get out */
-#define LOG_STEP_MS 60000
 /* GnuTLS priorities: what is secure by default, but nothing before TLS 1.2. */
 #define TLS_PRIORITIES "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
 
@@ -36,7 +35,7 @@ static void on_mhd_log(void *cls, const char *fmt, va_list args) {
     /* Mostly about one connection that a client broke: not worth a warning each, and who breaks thousands
      * fills no disk. */
     int64_t now_ms = rsw_monotonic_ms();
-    if (feed->heard_ms != 0 && now_ms - feed->heard_ms < LOG_STEP_MS) {
+    if (feed->heard_ms != 0 && now_ms - feed->heard_ms < RSW_FEED_TELL_MS) {
         feed->unheard++;
         return;
     }

@@ -36,13 +36,10 @@ static void lengthen_grace(struct rsw_online *online, struct rsw_mark_options *m
 
 /* What another index let go is missing from ours, and nobody else took it. */
 static int scan_after_others(struct rsw_online *online, struct rsw_error *err) {
-    RSW_AUTO_TXN txn = NULL;
     struct rsw_state state;
-    if (rsw_txn_begin_read(&txn, online->index, err) != 0 || rsw_state_get(txn, &state) != RSW_FOUND) {
-        rsw_txn_failed(txn, err);
+    if (rsw_index_state(online->index, &state, err) != 0) {
         return -1;
     }
-    rsw_txn_abort(&txn);
     if (!rsw_state_lacks_blobs(&state)) {
         return 0;
     }

@@ -30,17 +30,7 @@ struct sample {
 /* Was storage seen to have a link to it? Whoever can send events can claim bytes that never were, and must
  * not hold up a sweep by that. */
 static bool was_seen(struct rsw_txn *txn, enum rsw_member_kind kind, uint32_t blob) {
-    static const uint32_t seen = RSW_MEMBER_PRESENT | RSW_MEMBER_SEEN;
-    RSW_AUTO_ITER iter = RSW_ITER_INIT;
-    struct rsw_member member;
-    uint32_t repo;
-    rsw_iter_members_of(&iter, txn, kind, blob);
-    while (rsw_member_of_next(&iter, &repo) == RSW_FOUND) {
-        if (rsw_member_get(txn, kind, repo, blob, &member) == RSW_FOUND && (member.flags & seen) == seen) {
-            return true;
-        }
-    }
-    return false;
+    return rsw_member_anywhere(txn, kind, blob, RSW_MEMBER_PRESENT | RSW_MEMBER_SEEN) == RSW_FOUND;
 }
 
 /* Storage should have it, and no sweep of ours is at it. */

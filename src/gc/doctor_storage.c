@@ -50,10 +50,8 @@ static void cannot_look(struct rsw_diagnosis *out, const char *dir, int errnum) 
 /* ---- is it there ---- */
 
 static bool get_url(char *url, size_t size, const struct rsw_doctor *doctor) {
-    RSW_AUTO_TXN txn = NULL;
     struct rsw_state state;
-    if (doctor->index == NULL || rsw_txn_begin_read(&txn, doctor->index, NULL) != 0 ||
-        rsw_state_get(txn, &state) != RSW_FOUND) {
+    if (doctor->index == NULL || rsw_index_state(doctor->index, &state, NULL) != 0) {
         return false;
     }
     snprintf(url, size, "%s", state.storage_url);

@@ -24,8 +24,6 @@
  * lease are kept. */
 #define RSW_LEASE_LEAST_MS (60 * INT64_C(1000))
 
-/* Reason of the gap that begins where we take over from another index. */
-
 struct rsw_lease_options {
     struct rsw_index *index; /* NULL, in tests: no gap is written down */
     struct rsw_storage *storage;

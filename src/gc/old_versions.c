@@ -65,15 +65,17 @@ static int add_folder(void *arg, uint64_t generation, bool claimed, struct rsw_e
 
 /* Of a generation that has not ended, ours or another's: what was deleted there may be missed. */
 static bool is_of_open_folder(const struct purging *purging, const char *key) {
-    const char *number = key + strlen(RSW_QUARANTINE "/");
-    bool open = false;
-    if (strncmp(key, RSW_QUARANTINE "/", strlen(RSW_QUARANTINE "/")) == 0) {
-        uint64_t generation = strtoull(number, NULL, 10);
-        for (size_t i = 0; i < purging->folder_count; i++) {
-            open |= purging->folders[i] == generation;
+    static const char quarantine[] = RSW_QUARANTINE "/";
+    if (strncmp(key, quarantine, sizeof quarantine - 1) != 0) {
+        return false;
+    }
+    uint64_t generation = strtoull(key + sizeof quarantine - 1, NULL, 10);
+    for (size_t i = 0; i < purging->folder_count; i++) {
+        if (purging->folders[i] == generation) {
+            return true;
         }
     }
-    return open;
+    return false;
 }
 
 static bool is_member(struct rsw_txn *txn, enum rsw_member_kind kind, uint32_t repo, uint32_t blob) {
@@ -83,16 +85,9 @@ static bool is_member(struct rsw_txn *txn, enum rsw_member_kind kind, uint32_t r
 }
 
 static bool is_linked(struct rsw_txn *txn, const struct rsw_blob *blob) {
-    bool linked = (blob->flags & RSW_BLOB_PRESENT) != 0;
-    for (enum rsw_member_kind kind = RSW_LINK; !linked && kind <= RSW_REVISION; kind++) {
-        RSW_AUTO_ITER iter = RSW_ITER_INIT;
-        uint32_t repo;
-        rsw_iter_members_of(&iter, txn, kind, blob->id);
-        while (!linked && rsw_member_of_next(&iter, &repo) == RSW_FOUND) {
-            linked = is_member(txn, kind, repo, blob->id);
-        }
-    }
-    return linked;
+    return (blob->flags & RSW_BLOB_PRESENT) != 0 ||
+           rsw_member_anywhere(txn, RSW_LINK, blob->id, RSW_MEMBER_PRESENT) != RSW_ABSENT ||
+           rsw_member_anywhere(txn, RSW_REVISION, blob->id, RSW_MEMBER_PRESENT) != RSW_ABSENT;
 }
 
 /* Of history only what the index has of it: a tag that was deleted and pushed again has another one. */

@@ -238,13 +238,10 @@ int rsw_online_drain(struct rsw_online *online, struct rsw_error *err) {
  * an event can be lost on its way. A scan begun after the bytes were hidden finds both. */
 static int scan_since_hidden(struct rsw_online *online, const struct rsw_generation *generation,
                              struct rsw_error *err) {
-    RSW_AUTO_TXN txn = NULL;
     struct rsw_state state;
-    if (rsw_txn_begin_read(&txn, online->index, err) != 0 || rsw_state_get(txn, &state) != RSW_FOUND) {
-        rsw_txn_failed(txn, err);
+    if (rsw_index_state(online->index, &state, err) != 0) {
         return -1;
     }
-    rsw_txn_abort(&txn);
     return state.scan_seq >= generation->hidden_seq
                ? 0
                : rsw_decide_scan(online->index, online->storage, online->options, RSW_SCAN_LINKS, err);

@@ -320,26 +320,12 @@ static int end_folder(struct folder *folder, struct rsw_error *err) {
 
 /* Does a repository have it, as far as the index knows? */
 static bool is_linked(struct rsw_txn *txn, const char *key) {
-    static const enum rsw_member_kind kinds[] = {RSW_REVISION, RSW_LINK};
     struct rsw_path path;
     struct rsw_blob blob;
-    struct rsw_member member;
-    uint32_t repo;
     rsw_path_parse(&path, key);
-    if (rsw_blob_find(txn, &path.digest, &blob) != RSW_FOUND) {
-        return false;
-    }
-    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
-        RSW_AUTO_ITER iter = RSW_ITER_INIT;
-        rsw_iter_members_of(&iter, txn, kinds[i], blob.id);
-        while (rsw_member_of_next(&iter, &repo) == RSW_FOUND) {
-            if (rsw_member_get(txn, kinds[i], repo, blob.id, &member) == RSW_FOUND &&
-                (member.flags & RSW_MEMBER_PRESENT) != 0) {
-                return true;
-            }
-        }
-    }
-    return false;
+    return rsw_blob_find(txn, &path.digest, &blob) == RSW_FOUND &&
+           (rsw_member_anywhere(txn, RSW_REVISION, blob.id, RSW_MEMBER_PRESENT) == RSW_FOUND ||
+            rsw_member_anywhere(txn, RSW_LINK, blob.id, RSW_MEMBER_PRESENT) == RSW_FOUND);
 }
 
 static int put_back_linked(struct folder *folder, struct rsw_setting *settings, size_t count,

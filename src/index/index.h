@@ -104,6 +104,8 @@ int rsw_identity_get(struct rsw_txn *txn, char out[RSW_IDENTITY_MAX]);
 void rsw_identity_put(struct rsw_txn *txn, const char *identity);
 int rsw_state_get(struct rsw_txn *txn, struct rsw_state *out); /* RSW_FOUND or RSW_FAILED */
 void rsw_state_put(struct rsw_txn *txn, const struct rsw_state *state);
+/* As it is now, by a transaction of its own. 0 or -1. */
+int rsw_index_state(struct rsw_index *index, struct rsw_state *out, struct rsw_error *err);
 /* A gap for which blobs may be missing as well: only a scan that lists them closes it, so a later reason does
  * not take its place before. */
 #define RSW_LATE_GAP "a deletion may have been carried out late"
@@ -573,6 +575,8 @@ int rsw_members_next(struct rsw_iter *iter, struct rsw_members *out);
 void rsw_iter_members_of(struct rsw_iter *iter, struct rsw_txn *txn, enum rsw_member_kind kind,
                          uint32_t blob);
 int rsw_member_of_next(struct rsw_iter *iter, uint32_t *repo);
+/* Does any repository have it with all of these flags? RSW_FOUND, RSW_ABSENT or RSW_FAILED. */
+int rsw_member_anywhere(struct rsw_txn *txn, enum rsw_member_kind kind, uint32_t blob, uint32_t flags);
 /* Links and revisions of other names that lead to this blob. */
 struct rsw_alias {
     enum rsw_member_kind kind;

@@ -315,6 +315,21 @@ int rsw_member_of_next(struct rsw_iter *iter, uint32_t *repo) {
     return answer;
 }
 
+int rsw_member_anywhere(struct rsw_txn *txn, enum rsw_member_kind kind, uint32_t blob, uint32_t flags) {
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    struct rsw_member member;
+    uint32_t repo;
+    int answer;
+    rsw_iter_members_of(&iter, txn, kind, blob);
+    while ((answer = rsw_member_of_next(&iter, &repo)) == RSW_FOUND) {
+        answer = rsw_member_get(txn, kind, repo, blob, &member);
+        if (answer == RSW_FAILED || (answer == RSW_FOUND && (member.flags & flags) == flags)) {
+            break;
+        }
+    }
+    return answer;
+}
+
 void rsw_iter_aliases(struct rsw_iter *iter, struct rsw_txn *txn, uint32_t target) {
     struct rsw_key prefix;
     rsw_key_id(&prefix, target);

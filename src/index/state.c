@@ -114,6 +114,18 @@ void rsw_state_put(struct rsw_txn *txn, const struct rsw_state *state) {
     rsw_value_put(txn, RSW_T_META, &key, value, RSW_V_STATE_TEXT + reason + url);
 }
 
+int rsw_index_state(struct rsw_index *index, struct rsw_state *out, struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    if (rsw_txn_begin_read(&txn, index, err) != 0) {
+        return -1;
+    }
+    if (rsw_state_get(txn, out) != RSW_FOUND) {
+        rsw_txn_failed(txn, err);
+        return -1;
+    }
+    return 0;
+}
+
 bool rsw_state_lacks_blobs(const struct rsw_state *state) {
     return state->gap_seq > state->scan_seq &&
            (strcmp(state->gap_reason, RSW_LEASE_GAP) == 0 || strcmp(state->gap_reason, RSW_LATE_GAP) == 0);

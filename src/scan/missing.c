@@ -32,17 +32,7 @@ static bool is_named(struct rsw_txn *txn, uint32_t id) {
 }
 
 static bool is_linked(struct rsw_txn *txn, enum rsw_member_kind kind, uint32_t id) {
-    RSW_AUTO_ITER iter = RSW_ITER_INIT;
-    struct rsw_member member;
-    uint32_t repo;
-    rsw_iter_members_of(&iter, txn, kind, id);
-    while (rsw_member_of_next(&iter, &repo) == RSW_FOUND) {
-        if (rsw_member_get(txn, kind, repo, id, &member) == RSW_FOUND &&
-            (member.flags & RSW_MEMBER_PRESENT) != 0) {
-            return true;
-        }
-    }
-    return false;
+    return rsw_member_anywhere(txn, kind, id, RSW_MEMBER_PRESENT) == RSW_FOUND;
 }
 
 static bool is_doubtful(struct rsw_txn *txn, const struct rsw_blob *blob, const struct rsw_reading *reading,
