@@ -5,7 +5,6 @@
 #include "gc/plan.h"
 #include "index/deletion.h"
 #include "util/cleanup.h"
-#include "util/grow.h"
 #include "util/large.h"
 
 #include <pthread.h>
@@ -20,7 +19,7 @@ static void take_fact(struct rsw_marker *marker, const struct rsw_blobs *blobs, 
     uint32_t flags = rsw_blobs_flags(blobs, i) & RSW_MARK_BLOB_FLAGS;
     if (id < marker->blob_count) {
         unsigned aliased = rsw_blobs_alg(blobs, i) != RSW_SHA256 ? RSW_MARK_ALIASED : 0;
-        marker->blobs[id].flags = (uint16_t)(flags | aliased);
+        marker->flags[id] = (uint8_t)(flags | aliased);
     }
     if ((flags & RSW_BLOB_PRESENT) != 0) {
         marker->blobs_present++;
@@ -61,8 +60,8 @@ static int read_refs(struct rsw_marker *marker, struct rsw_txn *txn, struct rsw_
     struct rsw_refs refs;
     while (rsw_refs_next(&iter, &manifest, &refs) == RSW_FOUND) {
         if (manifest < marker->blob_count) {
-            marker->blobs[manifest].refs = refs.packed;
-            marker->blobs[manifest].referrer = names_subject(&refs);
+            marker->refs[manifest] = refs.packed;
+            marker->referrer[manifest] = names_subject(&refs);
         }
     }
     return rsw_txn_failed(txn, err) ? -1 : 0;
@@ -112,6 +111,26 @@ static int64_t pulls_since(struct rsw_txn *txn, const struct rsw_state *state,
     return heard ? since_ms : 0;
 }
 
+/* In one piece, for the large pages that it may be put into. */
+static bool make_arrays(struct rsw_marker *marker) {
+    size_t count = marker->blob_count + (size_t)1;
+    bool two = rsw_marker_wants_two(marker);
+    size_t each = sizeof *marker->refs + sizeof *marker->seen + (two ? sizeof *marker->seen : 0) +
+                  sizeof *marker->flags + sizeof *marker->referrer;
+    marker->known = rsw_large_alloc(count * each);
+    marker->facts = calloc(marker->blob_count / RSW_BLOBS_EACH + (size_t)1, sizeof *marker->facts);
+    if (marker->known == NULL || marker->facts == NULL) {
+        return false;
+    }
+    memset(marker->known, 0, count * each);
+    marker->refs = marker->known;
+    marker->seen = (uint32_t *)(marker->refs + count);
+    marker->seen_by_second = two ? marker->seen + count : NULL;
+    marker->flags = (uint8_t *)(marker->seen + (two ? 2 : 1) * count);
+    marker->referrer = (bool *)(marker->flags + count);
+    return true;
+}
+
 int rsw_marker_init(struct rsw_marker *marker, struct rsw_txn *txn, const struct rsw_mark_options *options,
                     struct rsw_error *err) {
     *marker = (struct rsw_marker){.txn = txn, .options = options};
@@ -124,14 +143,10 @@ int rsw_marker_init(struct rsw_marker *marker, struct rsw_txn *txn, const struct
     marker->forgets = rsw_forgotten_any(txn);
     marker->judge = (struct rsw_judge){.now_ms = options->now_ms - options->ahead_ms,
                                        .pulls_since_ms = pulls_since(txn, &state, options)};
-    size_t size = (marker->blob_count + (size_t)1) * sizeof *marker->blobs;
-    marker->blobs = rsw_large_alloc(size);
-    marker->facts = calloc(marker->blob_count / RSW_BLOBS_EACH + (size_t)1, sizeof *marker->facts);
-    if (marker->blobs == NULL || marker->facts == NULL) {
+    if (!make_arrays(marker)) {
         rsw_marker_release(marker);
         return out_of_memory(err);
     }
-    memset(marker->blobs, 0, size);
     if (rsw_marker_load_pins(marker, err) != 0 || read_all(marker, err) != 0 ||
         rsw_marker_find_pins(marker, err) != 0) {
         rsw_marker_release(marker);
@@ -141,7 +156,7 @@ int rsw_marker_init(struct rsw_marker *marker, struct rsw_txn *txn, const struct
 }
 
 void rsw_marker_release(struct rsw_marker *marker) {
-    free(marker->blobs);
+    free(marker->known);
     free(marker->facts);
     free(marker->pins);
     free(marker->kept_pins);
@@ -256,7 +271,7 @@ static int plan_link(struct rsw_marker *marker, const struct rsw_member *link, b
     enum rsw_why_step_kind kind = rsw_marker_link_step(marker, link);
     if (kind != 0) {
         bool young = kind == RSW_STEP_YOUNG_LINK || kind == RSW_STEP_YOUNG_UPLOAD;
-        rsw_marker_flag(marker, link->blob, young ? RSW_MARK_YOUNG : RSW_MARK_LIVE);
+        rsw_marker_see(marker, link->blob, young ? RSW_EVER_YOUNG : RSW_EVER_LIVE);
         *left = true;
         return 0;
     }
@@ -353,19 +368,28 @@ int rsw_plan_repository(struct rsw_marker *marker, const struct rsw_repo *repo, 
     return rsw_plan_condemn(marker->plan, item, NULL, err);
 }
 
+/* By any thread. */
+static uint32_t seen_of(const struct rsw_marker *marker, uint32_t id) {
+    return marker->seen[id] | (marker->seen_by_second != NULL ? marker->seen_by_second[id] : 0);
+}
+
+static bool is_unneeded(const struct rsw_marker *marker, uint32_t id) {
+    return (marker->flags[id] & RSW_BLOB_PRESENT) != 0 && (seen_of(marker, id) & RSW_EVER_LIVE) == 0;
+}
+
 /* A blob that no repository has linked ages from when the index first saw it; with the registry stopped
  * nobody can be about to link it. */
-static bool unlinked_young(const struct rsw_marker *marker, unsigned flags, int64_t first_seen_ms) {
-    return !marker->options->offline && (flags & RSW_MARK_LINKED) == 0 &&
+static bool unlinked_young(const struct rsw_marker *marker, uint32_t seen, int64_t first_seen_ms) {
+    return !marker->options->offline && (seen & RSW_EVER_LINKED) == 0 &&
            rsw_is_young(marker->options, first_seen_ms);
 }
 
 /* A present blob that no manifest and no pin keeps. */
 static int plan_blob(struct rsw_marker *marker, uint32_t id, struct rsw_error *err) {
     const struct rsw_blobs *facts = &marker->facts[id / RSW_BLOBS_EACH];
-    unsigned flags = marker->blobs[id].flags;
+    uint32_t seen = seen_of(marker, id);
     uint32_t i = id % RSW_BLOBS_EACH;
-    if ((flags & RSW_MARK_YOUNG) != 0 || unlinked_young(marker, flags, rsw_blobs_first_seen_ms(facts, i))) {
+    if ((seen & RSW_EVER_YOUNG) != 0 || unlinked_young(marker, seen, rsw_blobs_first_seen_ms(facts, i))) {
         marker->plan->kept_in_grace++;
         return 0;
     }
@@ -377,11 +401,17 @@ static int plan_blob(struct rsw_marker *marker, uint32_t id, struct rsw_error *e
     return rsw_plan_condemn(marker->plan, item, NULL, err);
 }
 
-static int plan_blobs(struct rsw_marker *marker, struct rsw_error *err) {
+int rsw_plan_blobs(struct rsw_marker *marker, size_t others, struct rsw_error *err) {
     struct rsw_plan *plan = marker->plan;
+    size_t unneeded = 0;
     for (uint32_t id = 1; id < marker->blob_count; id++) {
-        if ((marker->blobs[id].flags & (RSW_BLOB_PRESENT | RSW_MARK_LIVE)) == RSW_BLOB_PRESENT &&
-            plan_blob(marker, id, err) != 0) {
+        unneeded += is_unneeded(marker, id);
+    }
+    if (rsw_plan_reserve(plan, unneeded + others, err) != 0) {
+        return -1;
+    }
+    for (uint32_t id = 1; id < marker->blob_count; id++) {
+        if (is_unneeded(marker, id) && plan_blob(marker, id, err) != 0) {
             return -1;
         }
     }
@@ -389,38 +419,6 @@ static int plan_blobs(struct rsw_marker *marker, struct rsw_error *err) {
     plan->total_bytes = marker->bytes_present;
     plan->kept_blobs = marker->blobs_present - plan->counts[RSW_ITEM_BLOB];
     return 0;
-}
-
-/* What the repositories let go, behind the blobs: by kind, keeping the order within one. */
-static int put_behind(struct rsw_plan *plan, const struct rsw_condemned *others, size_t count,
-                      struct rsw_error *err) {
-    struct rsw_condemned *all =
-        rsw_grown(plan->condemned, &plan->room, plan->count + count, sizeof *plan->condemned);
-    if (all == NULL) {
-        return out_of_memory(err);
-    }
-    plan->condemned = all;
-    plan->count += count;
-    size_t at[RSW_ITEM_KINDS] = {0};
-    for (unsigned kind = 2; kind < RSW_ITEM_KINDS; kind++) {
-        at[kind] = at[kind - 1] + plan->counts[kind - 1];
-    }
-    for (size_t i = 0; i < count; i++) {
-        all[at[others[i].kind]++] = others[i];
-    }
-    return 0;
-}
-
-static int plan_all(struct rsw_marker *marker, struct rsw_error *err) {
-    struct rsw_plan *plan = marker->plan;
-    if (rsw_plan_repositories(marker, err) != 0) {
-        return -1;
-    }
-    RSW_AUTO_FREE struct rsw_condemned *others = plan->condemned;
-    size_t count = plan->count;
-    plan->condemned = NULL;
-    plan->count = plan->room = 0;
-    return plan_blobs(marker, err) != 0 || put_behind(plan, others, count, err) != 0 ? -1 : 0;
 }
 
 int rsw_mark(struct rsw_plan *out, struct rsw_txn *txn, const struct rsw_mark_options *options,
@@ -431,7 +429,7 @@ int rsw_mark(struct rsw_plan *out, struct rsw_txn *txn, const struct rsw_mark_op
         return -1;
     }
     marker.plan = out;
-    if (plan_all(&marker, err) != 0) {
+    if (rsw_plan_all(&marker, err) != 0) {
         rsw_plan_release(out);
         return -1;
     }

@@ -1,7 +1,7 @@
 /* The marker: what a mark knows while it goes through the repositories, and the view of the one it is at.
  * Internal to gc: mark.c makes a plan of it, why.c a path.
  *
- * Memory: 17 bytes a blob, 16 more where two threads share the work, and what one repository holds.
+ * Memory: 15 bytes a blob, 4 more where two threads share the work, and what one repository holds.
  */
 #ifndef REGSWEEP_GC_MARKER_H
 #define REGSWEEP_GC_MARKER_H
@@ -100,27 +100,21 @@ struct rsw_pinned {
     uint32_t number;
 };
 
-/* What the mark knows of one blob: together, because ids are in no order that anything else has. */
-struct rsw_mark_blob {
-    const uint8_t *refs; /* of a manifest, packed: they belong to the transaction; NULL: not parsed */
-    uint32_t here;       /* epoch in which it was last live or named, and RSW_HERE_… below it */
-    uint16_t flags;      /* enum rsw_blob_flag, and RSW_MARK_… */
-    bool referrer;       /* a manifest that names a subject; apart, for another thread sets it */
-};
-
-/* In the repository at hand: it is a live manifest; a live manifest names it. Not in the same number as
- * flags, so that nothing need be cleared from one repository to the next. */
-#define RSW_HERE_LIVE 1u
-#define RSW_HERE_NAMED 2u
-#define RSW_HERE_BITS 2
-#define RSW_EPOCH_MAX (UINT32_MAX >> RSW_HERE_BITS)
+/* What the mark has seen of one blob, in one number: above these bits the epoch, which is the repository in
+ * which it was last seen. The first three speak of that repository, so nothing need be cleared from one to the
+ * next; the others of any. */
+#define RSW_HERE_LIVE 1u           /* a live manifest */
+#define RSW_HERE_NAMED (1u << 1)   /* a live manifest names it */
+#define RSW_HERE_REVISED (1u << 2) /* a revision */
+#define RSW_EVER_LIVE (1u << 3)    /* kept, in any repository or by a pin */
+#define RSW_EVER_YOUNG (1u << 4)   /* kept by a young link or upload somewhere */
+#define RSW_EVER_LINKED (1u << 5)  /* some repository has a link or revision of it */
+#define RSW_SEEN_BITS 6
+#define RSW_EVER (RSW_EVER_LIVE | RSW_EVER_YOUNG | RSW_EVER_LINKED)
+#define RSW_EPOCH_MAX (UINT32_MAX >> RSW_SEEN_BITS)
 
 #define RSW_MARK_BLOB_FLAGS 0x1fu  /* enum rsw_blob_flag */
-#define RSW_MARK_REVISED (1u << 5) /* a revision of the repository at hand */
-#define RSW_MARK_ALIASED (1u << 6) /* named by another algorithm than sha256: a link may lead elsewhere */
-#define RSW_MARK_LIVE (1u << 7)    /* kept, in any repository or by a pin */
-#define RSW_MARK_YOUNG (1u << 8)   /* kept by a young link or upload somewhere */
-#define RSW_MARK_LINKED (1u << 9)  /* some repository has a link or revision of it */
+#define RSW_MARK_ALIASED (1u << 5) /* named by another algorithm than sha256: a link may lead elsewhere */
 
 struct rsw_marker {
     struct rsw_txn *txn;
@@ -129,7 +123,12 @@ struct rsw_marker {
     uint32_t blob_count;   /* ids are below */
     uint64_t blobs_present;
     uint64_t bytes_present;
-    struct rsw_mark_blob *blobs; /* by id */
+    void *known;                 /* owned: the arrays that follow, by id */
+    const uint8_t **refs;        /* of a manifest, packed: they belong to the transaction; NULL: not parsed */
+    uint8_t *flags;              /* enum rsw_blob_flag, and RSW_MARK_ALIASED */
+    bool *referrer;              /* a manifest that names a subject; apart, for another thread sets it */
+    uint32_t *seen;              /* what this thread has seen of it: see above */
+    uint32_t *seen_by_second;    /* NULL: there is no second one */
     struct rsw_blobs *facts;     /* by id / RSW_BLOBS_EACH: they belong to the transaction */
     uint32_t epoch;              /* of the repository at hand */
     struct rsw_trace *trace;     /* NULL: nobody asked */
@@ -176,8 +175,11 @@ int rsw_marker_repository(struct rsw_marker *marker, const struct rsw_repo *repo
 
 /* The same, and adds to marker->plan what of it is let go. */
 int rsw_plan_repository(struct rsw_marker *marker, const struct rsw_repo *repo, struct rsw_error *err);
-/* Of all repositories, in the order of their ids. */
-int rsw_plan_repositories(struct rsw_marker *marker, struct rsw_error *err);
+/* Once that was done of all repositories: makes room for all blobs that are let go and `others` more, and adds
+ * the blobs. */
+int rsw_plan_blobs(struct rsw_marker *marker, size_t others, struct rsw_error *err);
+/* All of it: what is let go of repositories, in the order of their ids, and blobs. */
+int rsw_plan_all(struct rsw_marker *marker, struct rsw_error *err);
 
 /* Questions about the repository at hand. */
 /* Why a present link stays; 0: it is let go. */
@@ -203,25 +205,42 @@ const struct rsw_view_follower *rsw_view_find_followers(const struct rsw_view *v
 int rsw_view_load(struct rsw_marker *marker, const struct rsw_repo *repo, struct rsw_error *err);
 void rsw_view_release(struct rsw_view *view);
 
-/* Flags of a blob; an id that the index should not hold has none, and gets none. */
+/* Flags of a blob; an id that the index should not hold has none. */
 static inline unsigned rsw_marker_flags(const struct rsw_marker *marker, uint32_t blob) {
-    return blob < marker->blob_count ? marker->blobs[blob].flags : 0;
+    return blob < marker->blob_count ? marker->flags[blob] : 0;
 }
-static inline void rsw_marker_flag(struct rsw_marker *marker, uint32_t blob, unsigned flag) {
+
+/* What was seen of it in any repository: RSW_EVER_… */
+static inline unsigned rsw_marker_seen(const struct rsw_marker *marker, uint32_t blob) {
+    return blob < marker->blob_count ? marker->seen[blob] & RSW_EVER : 0;
+}
+/* Only RSW_EVER_… An id that the index should not hold is not noted. */
+static inline void rsw_marker_see(struct rsw_marker *marker, uint32_t blob, uint32_t ever) {
     if (blob < marker->blob_count) {
-        marker->blobs[blob].flags = (uint16_t)(marker->blobs[blob].flags | flag);
+        marker->seen[blob] |= ever;
+    }
+}
+/* Likewise, and RSW_HERE_… of the repository at hand. */
+static inline void rsw_marker_see_here(struct rsw_marker *marker, uint32_t blob, uint32_t bits) {
+    if (blob < marker->blob_count) {
+        uint32_t seen = marker->seen[blob];
+        uint32_t keep = seen >> RSW_SEEN_BITS == marker->epoch ? seen : seen & RSW_EVER;
+        marker->seen[blob] = marker->epoch << RSW_SEEN_BITS | keep | bits;
     }
 }
 
-static inline bool rsw_marker_is(const struct rsw_marker *marker, uint32_t blob, uint32_t bit) {
-    return blob < marker->blob_count && marker->blobs[blob].here >> RSW_HERE_BITS == marker->epoch &&
-           (marker->blobs[blob].here & bit) != 0;
+static inline bool rsw_marker_is(const struct rsw_marker *marker, uint32_t blob, uint32_t here) {
+    return blob < marker->blob_count && marker->seen[blob] >> RSW_SEEN_BITS == marker->epoch &&
+           (marker->seen[blob] & here) != 0;
 }
 static inline bool rsw_marker_manifest_live(const struct rsw_marker *marker, uint32_t blob) {
     return rsw_marker_is(marker, blob, RSW_HERE_LIVE);
 }
 static inline bool rsw_marker_named(const struct rsw_marker *marker, uint32_t blob) {
     return rsw_marker_is(marker, blob, RSW_HERE_NAMED);
+}
+static inline bool rsw_marker_revised(const struct rsw_marker *marker, uint32_t blob) {
+    return rsw_marker_is(marker, blob, RSW_HERE_REVISED);
 }
 
 /* How long ago that was; times come from file systems, so any number can be met. Below zero: in the future.
@@ -236,7 +255,7 @@ static inline int64_t rsw_age_ms(int64_t now_ms, int64_t then_ms) {
 
 /* What a manifest names, packed; NULL: it was not parsed. */
 static inline const uint8_t *rsw_marker_refs(const struct rsw_marker *marker, uint32_t manifest) {
-    return manifest < marker->blob_count ? marker->blobs[manifest].refs : NULL;
+    return manifest < marker->blob_count ? marker->refs[manifest] : NULL;
 }
 
 static inline bool rsw_is_young(const struct rsw_mark_options *options, int64_t touched_ms) {

@@ -55,7 +55,7 @@ static int look_up(struct rsw_marker *marker, const struct rsw_pin *pin, uint32_
         if (rsw_blob_find(marker->txn, &pin->digest, &blob) != RSW_FOUND) {
             return 0;
         }
-        rsw_marker_flag(marker, blob.id, RSW_MARK_LIVE);
+        rsw_marker_see(marker, blob.id, RSW_EVER_LIVE);
     }
     if (pin->repo == NULL) {
         if (pin->image && add_images_of(marker, blob.id, number, err) != 0) {

@@ -2,6 +2,7 @@
 #include "gc/plan.h"
 
 #include "util/grow.h"
+#include "util/large.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -52,23 +53,12 @@ int rsw_plan_condemn(struct rsw_plan *plan, struct rsw_condemned item, const cha
     return 0;
 }
 
-int rsw_plan_append(struct rsw_plan *plan, const struct rsw_plan *more, struct rsw_error *err) {
-    for (size_t i = 0; i < more->count; i++) {
-        const struct rsw_condemned *item = &more->condemned[i];
-        bool named = item->kind == RSW_ITEM_TAG || item->kind == RSW_ITEM_UPLOAD;
-        if (rsw_plan_condemn(plan, *item, named ? rsw_plan_name(more, item) : NULL, err) != 0) {
-            return -1;
-        }
+int rsw_plan_reserve(struct rsw_plan *plan, size_t count, struct rsw_error *err) {
+    plan->condemned = rsw_large_alloc((count + 1) * sizeof *plan->condemned);
+    if (plan->condemned == NULL) {
+        return out_of_memory(err);
     }
-    for (size_t i = 0; i < more->warning_count; i++) {
-        const struct rsw_warning *warning = &more->warnings[i];
-        if (rsw_plan_warn(plan, warning->repo, warning->blob, warning->problem, err) != 0) {
-            return -1;
-        }
-    }
-    for (unsigned kind = 1; kind < RSW_ITEM_KINDS; kind++) {
-        plan->totals[kind] += more->totals[kind];
-    }
+    plan->room = count + 1;
     return 0;
 }
 

@@ -19,7 +19,7 @@ int rsw_plan_leave_open(struct rsw_plan *plan, struct rsw_txn *txn, struct rsw_e
  * is in the order of kinds. 0 or -1. */
 int rsw_plan_add_open(struct rsw_plan *plan, struct rsw_txn *txn, const struct rsw_mark_options *mark,
                       uint64_t *unsure, struct rsw_error *err);
-/* Puts all of another plan behind this one. */
-int rsw_plan_append(struct rsw_plan *plan, const struct rsw_plan *more, struct rsw_error *err);
+/* Makes room for so many objects, of a plan that has none. 0, or -1 (RSW_ENOMEM). */
+int rsw_plan_reserve(struct rsw_plan *plan, size_t count, struct rsw_error *err);
 
 #endif

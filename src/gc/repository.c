@@ -15,14 +15,6 @@ static int warn(struct rsw_marker *marker, uint32_t blob, const char *problem, s
     return rsw_plan_warn(marker->plan, marker->view.repo.id, blob, problem, err);
 }
 
-/* What is live or named somewhere keeps its bytes. */
-static void note(struct rsw_marker *marker, uint32_t id, uint32_t bit) {
-    struct rsw_mark_blob *blob = &marker->blobs[id];
-    bool first = blob->here >> RSW_HERE_BITS != marker->epoch;
-    blob->here = (first ? marker->epoch << RSW_HERE_BITS : blob->here) | bit;
-    blob->flags |= RSW_MARK_LIVE;
-}
-
 /* A live manifest keeps its own bytes; what it names follows when it is taken off the stack. */
 static int keep_manifest(struct rsw_marker *marker, uint32_t blob, const struct rsw_cause *cause,
                          struct rsw_error *err) {
@@ -36,8 +28,8 @@ static int keep_manifest(struct rsw_marker *marker, uint32_t blob, const struct 
     }
     view->stack = stack;
     stack[view->stack_count++] = blob;
-    note(marker, blob, RSW_HERE_LIVE);
-    const uint8_t *refs = marker->blobs[blob].refs;
+    rsw_marker_see_here(marker, blob, RSW_HERE_LIVE | RSW_EVER_LIVE);
+    const uint8_t *refs = marker->refs[blob];
     if (refs != NULL) { /* ids say nothing of where these lie; there is time to fetch them */
         __builtin_prefetch(refs);
         __builtin_prefetch(refs + 64);
@@ -52,7 +44,7 @@ static void keep_named(struct rsw_marker *marker, uint32_t blob, const struct rs
     if (blob >= marker->blob_count || rsw_marker_named(marker, blob)) {
         return;
     }
-    note(marker, blob, RSW_HERE_NAMED);
+    rsw_marker_see_here(marker, blob, RSW_HERE_NAMED | RSW_EVER_LIVE);
     if (marker->trace != NULL) {
         marker->trace->named[blob] = *cause;
     }
@@ -69,7 +61,7 @@ static uint32_t resolve(const struct rsw_marker *marker, uint32_t blob) {
 }
 
 bool rsw_view_readable(const struct rsw_marker *marker, uint32_t blob) {
-    if ((rsw_marker_flags(marker, blob) & RSW_MARK_REVISED) != 0) {
+    if (rsw_marker_revised(marker, blob)) {
         return true;
     }
     struct rsw_member link;
@@ -123,8 +115,8 @@ static int keep_child(struct rsw_marker *marker, uint32_t parent, uint32_t child
     }
     /* Whatever type the name gives it: what is a revision here is read as a manifest. */
     unsigned flags = rsw_marker_flags(marker, target);
-    bool manifest = kind == RSW_REF_CHILD ||
-                    ((flags | rsw_marker_flags(marker, child)) & RSW_MARK_REVISED) != 0 ||
+    bool manifest = kind == RSW_REF_CHILD || rsw_marker_revised(marker, target) ||
+                    rsw_marker_revised(marker, child) ||
                     (kind == RSW_REF_UNKNOWN && (flags & RSW_BLOB_PARSED) != 0);
     if (manifest && (rsw_view_readable(marker, child) || rsw_view_readable(marker, target))) {
         return keep_manifest(marker, target, &cause, err);
@@ -407,7 +399,7 @@ static void keep_signatures(struct rsw_marker *marker) {
         if (rsw_marker_manifest_live(marker, revision)) {
             keep_named(marker, signature, &(struct rsw_cause){.kind = RSW_STEP_SIGNATURE, .from = revision});
         }
-        rsw_marker_flag(marker, signature, RSW_MARK_LINKED);
+        rsw_marker_see(marker, signature, RSW_EVER_LINKED);
     }
 }
 
@@ -447,7 +439,7 @@ enum rsw_reason rsw_marker_revision_reason(const struct rsw_marker *marker,
 static void begin_epoch(struct rsw_marker *marker) {
     if (marker->epoch == RSW_EPOCH_MAX) { /* what is noted from the first ones must not pass for the next */
         for (uint32_t id = 0; id < marker->blob_count; id++) {
-            marker->blobs[id].here = 0;
+            marker->seen[id] &= RSW_EVER;
         }
         marker->epoch = 0;
     }

@@ -113,20 +113,10 @@ static int load_revisions(struct rsw_marker *marker, struct rsw_error *err) {
         revision->touched_ms = member.touched_ms;
         revision->young = rsw_is_young(marker->options, member.touched_ms);
         if ((member.flags & RSW_MEMBER_PRESENT) != 0) {
-            rsw_marker_flag(marker, member.blob, RSW_MARK_LINKED | RSW_MARK_REVISED);
+            rsw_marker_see_here(marker, member.blob, RSW_HERE_REVISED | RSW_EVER_LINKED);
         }
     }
     return 0;
-}
-
-static void forget_revisions(struct rsw_marker *marker) {
-    for (size_t i = 0; i < marker->view.revision_count; i++) {
-        uint32_t blob = marker->view.revisions[i].blob;
-        if (blob < marker->blob_count) {
-            marker->blobs[blob].flags &= (uint16_t)~RSW_MARK_REVISED;
-        }
-    }
-    marker->view.revision_count = 0;
 }
 
 static void look_at_links(struct rsw_marker *marker, const struct rsw_members *links) {
@@ -135,7 +125,7 @@ static void look_at_links(struct rsw_marker *marker, const struct rsw_members *l
         rsw_members_get(links, i, &link);
         marker->view.aliased |= link.target != link.blob;
         if ((link.flags & RSW_MEMBER_PRESENT) != 0) {
-            rsw_marker_flag(marker, link.blob, RSW_MARK_LINKED);
+            rsw_marker_see(marker, link.blob, RSW_EVER_LINKED);
         }
     }
 }
@@ -160,7 +150,7 @@ static int load_links(struct rsw_marker *marker, struct rsw_error *err) {
 
 /* The first subject that a manifest names; 0: none. */
 static uint32_t subject_of(const struct rsw_marker *marker, uint32_t manifest) {
-    if (manifest >= marker->blob_count || !marker->blobs[manifest].referrer) {
+    if (manifest >= marker->blob_count || !marker->referrer[manifest]) {
         return 0;
     }
     struct rsw_refs refs = rsw_refs_of(rsw_marker_refs(marker, manifest));
@@ -425,9 +415,8 @@ static int by_leader(const void *a, const void *b) {
 
 int rsw_view_load(struct rsw_marker *marker, const struct rsw_repo *repo, struct rsw_error *err) {
     struct rsw_view *view = &marker->view;
-    forget_revisions(marker);
     view->repo = *repo;
-    view->link_count = view->tag_count = 0;
+    view->revision_count = view->link_count = view->tag_count = 0;
     view->follower_count = view->stack_count = view->names_len = 0;
     view->keep_whole = view->aliased = view->weak = false;
     uint32_t empty;

@@ -120,10 +120,10 @@ static const struct rsw_pin *pin_of(const struct rsw_marker *marker, const struc
 /* What keeps bytes that no repository keeps. */
 static void ask_globally(struct rsw_why *out, const struct rsw_marker *marker) {
     struct rsw_cause cause = {0};
-    unsigned flags = rsw_marker_flags(marker, out->blob.id);
-    if ((flags & RSW_MARK_LIVE) != 0) {
+    unsigned seen = rsw_marker_seen(marker, out->blob.id);
+    if ((seen & RSW_EVER_LIVE) != 0) {
         cause.kind = RSW_STEP_PIN;
-    } else if (!marker->options->offline && (flags & RSW_MARK_LINKED) == 0 &&
+    } else if (!marker->options->offline && (seen & RSW_EVER_LINKED) == 0 &&
                rsw_is_young(marker->options, out->blob.first_seen_ms)) {
         cause.kind = RSW_STEP_YOUNG_BLOB;
     }
