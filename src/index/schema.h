@@ -23,7 +23,7 @@
 
 #include "index/index.h"
 
-#define RSW_SCHEMA 4
+#define RSW_SCHEMA 5
 #define RSW_KEY_MAX 511 /* LMDB's, as it is compiled everywhere */
 #define RSW_SUM_SIZE 4
 
@@ -144,7 +144,7 @@ enum {
  * then, in the same order, the 32, 48 or 64 bytes of the digests of those that there are. A record without
  * any is not there. Fourteen fill a page; apart from BLOB, because most who read that do not ask for names.
  * Invariant: DIGEST has each, with its id. */
-#define RSW_DIGESTS_EACH 8
+#define RSW_DIGESTS_EACH 7
 enum { RSW_V_DIGESTS = RSW_DIGESTS_EACH };
 
 /* REFS: the ids of all children (u32 each), then their kinds (u8 each, enum rsw_ref_kind), in the order of

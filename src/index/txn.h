@@ -117,8 +117,8 @@ static inline struct rsw_span rsw_span_of(const void *data, size_t len) {
     return (struct rsw_span){.data = data, .len = len};
 }
 static inline uint32_t rsw_sum(enum rsw_table table, struct rsw_span key, struct rsw_span value) {
-    XXH64_hash_t seed = XXH3_64bits_withSeed(key.data, key.len, (XXH64_hash_t)table);
-    return (uint32_t)XXH3_64bits_withSeed(value.data, value.len, seed);
+    return (uint32_t)(XXH3_64bits_withSeed(key.data, key.len, (XXH64_hash_t)table) ^
+                      XXH3_64bits(value.data, value.len));
 }
 /* The value without its checksum, after length (at least `least`, and exactly that if `exact`) and checksum
  * have been found right. Else the error sticks and the answer is false. */
