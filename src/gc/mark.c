@@ -10,6 +10,8 @@
 #include <pthread.h>
 #include <string.h>
 
+#define AHEAD 64 /* ids */
+
 static int out_of_memory(struct rsw_error *err) {
     return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory while marking");
 }
@@ -401,6 +403,13 @@ static int plan_blob(struct rsw_marker *marker, uint32_t id, struct rsw_error *e
     return rsw_plan_condemn(marker->plan, item, NULL, err);
 }
 
+/* What is not needed lies here and there. */
+static void fetch(const struct rsw_marker *marker, uint32_t id) {
+    if (id < marker->blob_count && is_unneeded(marker, id)) {
+        rsw_blobs_fetch(&marker->facts[id / RSW_BLOBS_EACH], id % RSW_BLOBS_EACH);
+    }
+}
+
 int rsw_plan_blobs(struct rsw_marker *marker, size_t others, struct rsw_error *err) {
     struct rsw_plan *plan = marker->plan;
     size_t unneeded = 0;
@@ -411,6 +420,7 @@ int rsw_plan_blobs(struct rsw_marker *marker, size_t others, struct rsw_error *e
         return -1;
     }
     for (uint32_t id = 1; id < marker->blob_count; id++) {
+        fetch(marker, id + AHEAD);
         if (is_unneeded(marker, id) && plan_blob(marker, id, err) != 0) {
             return -1;
         }

@@ -53,6 +53,10 @@ int64_t rsw_blobs_first_seen_ms(const struct rsw_blobs *blobs, uint32_t i) {
     return rsw_get_time(row_of(blobs, i) + RSW_V_BLOB_FIRST_SEEN);
 }
 
+void rsw_blobs_fetch(const struct rsw_blobs *blobs, uint32_t i) {
+    __builtin_prefetch(row_of(blobs, i));
+}
+
 /* All but the digest. */
 static void get_row(const struct rsw_blobs *blobs, uint32_t i, struct rsw_blob *out) {
     const uint8_t *row = row_of(blobs, i);

@@ -172,6 +172,7 @@ uint32_t rsw_blobs_flags(const struct rsw_blobs *blobs, uint32_t i); /* enum rsw
 uint32_t rsw_blobs_types(const struct rsw_blobs *blobs, uint32_t i); /* enum rsw_type */
 uint64_t rsw_blobs_size(const struct rsw_blobs *blobs, uint32_t i);
 int64_t rsw_blobs_first_seen_ms(const struct rsw_blobs *blobs, uint32_t i);
+void rsw_blobs_fetch(const struct rsw_blobs *blobs, uint32_t i); /* it is asked for soon */
 
 /* Digests of neighbouring ids, in the same way. */
 struct rsw_digests {
