@@ -1,5 +1,7 @@
 #include "registry_schema.h"
 
+#include "util/library.h"
+
 #include <cyaml/cyaml.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -119,6 +121,24 @@ static const cyaml_schema_value_t schemas[] = {
     {CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct rsw_registry_raw, mapping_fields)},
     {CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct rsw_registry_raw, bare_fields)}};
 
+/* Each as cyaml.h has it. */
+struct libcyaml {
+    __typeof__(&cyaml_load_data) cyaml_load_data;
+    __typeof__(&cyaml_free) cyaml_free;
+    __typeof__(&cyaml_strerror) cyaml_strerror;
+    __typeof__(&cyaml_mem) cyaml_mem;
+};
+
+static const struct rsw_function functions[] = {
+    RSW_FUNCTION(struct libcyaml, cyaml_load_data),
+    RSW_FUNCTION(struct libcyaml, cyaml_free),
+    RSW_FUNCTION(struct libcyaml, cyaml_strerror),
+    RSW_FUNCTION(struct libcyaml, cyaml_mem),
+};
+
+static struct libcyaml libcyaml;
+static struct rsw_library library = RSW_LIBRARY(REGSWEEP_LIBCYAML, libcyaml, functions);
+
 /* libcyaml says where it stopped only in its log: the place comes first, innermost, then those around it. */
 struct place {
     char key[64];
@@ -145,7 +165,7 @@ static cyaml_config_t configuration(struct place *place) {
     return (cyaml_config_t){.log_fn = note_place,
                             .log_ctx = place,
                             .log_level = CYAML_LOG_ERROR,
-                            .mem_fn = cyaml_mem,
+                            .mem_fn = libcyaml.cyaml_mem,
                             .flags = CYAML_CFG_IGNORE_UNKNOWN_KEYS};
 }
 
@@ -157,16 +177,20 @@ static const char *explain(cyaml_err_t problem) {
     case CYAML_ERR_INVALID_ALIAS:
         return "an alias without its anchor";
     default:
-        return cyaml_strerror(problem);
+        return libcyaml.cyaml_strerror(problem);
     }
 }
 
 int rsw_registry_raw_load(struct rsw_registry_raw **out, const char *name, const void *bytes, size_t len,
                           int bare, struct rsw_error *err) {
     struct place place = {.line = 0};
+    *out = NULL;
+    if (rsw_library_load(&library, err) != 0) {
+        return -1;
+    }
     cyaml_config_t how = configuration(&place);
     cyaml_data_t *data = NULL;
-    cyaml_err_t problem = cyaml_load_data(bytes, len, &how, &schemas[bare != 0], &data, NULL);
+    cyaml_err_t problem = libcyaml.cyaml_load_data(bytes, len, &how, &schemas[bare != 0], &data, NULL);
     *out = data;
     if (problem == CYAML_ERR_OOM) {
         return rsw_error_set(err, RSW_ENOMEM, 0, "%s: out of memory", name);
@@ -182,6 +206,6 @@ void rsw_registry_raw_free(struct rsw_registry_raw *raw, int bare) {
     struct place place = {.line = 1};
     cyaml_config_t how = configuration(&place);
     if (raw != NULL) {
-        cyaml_free(&how, &schemas[bare != 0], raw, 0);
+        libcyaml.cyaml_free(&how, &schemas[bare != 0], raw, 0);
     }
 }

@@ -1,6 +1,7 @@
 #include "registry/redis_wire.h"
 
 #include "util/clock.h"
+#include "util/library.h"
 
 #include <errno.h>
 #include <hiredis/hiredis.h>
@@ -20,6 +21,28 @@ typedef size_t elements_t;
 #else
 typedef int elements_t;
 #endif
+
+/* Each as hiredis.h and read.h have it. */
+struct hiredis {
+    __typeof__(&redisReaderCreateWithFunctions) redisReaderCreateWithFunctions;
+    __typeof__(&redisReaderFree) redisReaderFree;
+    __typeof__(&redisReaderFeed) redisReaderFeed;
+    __typeof__(&redisReaderGetReply) redisReaderGetReply;
+    __typeof__(&redisFormatCommandArgv) redisFormatCommandArgv;
+    __typeof__(&redisFreeCommand) redisFreeCommand;
+};
+
+static const struct rsw_function functions[] = {
+    RSW_FUNCTION(struct hiredis, redisReaderCreateWithFunctions),
+    RSW_FUNCTION(struct hiredis, redisReaderFree),
+    RSW_FUNCTION(struct hiredis, redisReaderFeed),
+    RSW_FUNCTION(struct hiredis, redisReaderGetReply),
+    RSW_FUNCTION(struct hiredis, redisFormatCommandArgv),
+    RSW_FUNCTION(struct hiredis, redisFreeCommand),
+};
+
+static struct hiredis hiredis;
+static struct rsw_library library = RSW_LIBRARY(REGSWEEP_LIBHIREDIS, hiredis, functions);
 
 /* ---- what hiredis finds becomes the caller's struct, which is the reader's `privdata` ---- */
 
@@ -111,6 +134,9 @@ int rsw_redis_wire_connect(struct rsw_redis_wire *wire, const struct rsw_redis_a
                            int64_t until_ms, struct rsw_error *err) {
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
     struct addrinfo *list = NULL;
+    if (rsw_library_load(&library, err) != 0) {
+        return -1;
+    }
     int rc = getaddrinfo(address->host, address->port, &hints, &list);
     if (rc != 0) {
         return rsw_error_set(err, RSW_EIO, 0, "Redis at %s: %s", wire->name, gai_strerror(rc));
@@ -123,7 +149,7 @@ int rsw_redis_wire_connect(struct rsw_redis_wire *wire, const struct rsw_redis_a
     if (wire->fd < 0) {
         return failed(wire, errnum, "no connection", err);
     }
-    wire->reader = redisReaderCreateWithFunctions(&makers);
+    wire->reader = hiredis.redisReaderCreateWithFunctions(&makers);
     if (wire->reader == NULL) {
         rsw_redis_wire_close(wire);
         return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
@@ -136,7 +162,7 @@ void rsw_redis_wire_close(struct rsw_redis_wire *wire) {
         close(wire->fd);
     }
     if (wire->reader != NULL) {
-        redisReaderFree(wire->reader);
+        hiredis.redisReaderFree(wire->reader);
     }
     wire->fd = -1;
     wire->reader = NULL;
@@ -166,13 +192,13 @@ static int send_all(struct rsw_redis_wire *wire, const char *bytes, size_t len, 
 int rsw_redis_wire_send(struct rsw_redis_wire *wire, int argc, const char **argv, int64_t until_ms,
                         struct rsw_error *err) {
     char *bytes = NULL;
-    int len = (int)redisFormatCommandArgv(&bytes, argc, argv, NULL);
+    int len = (int)hiredis.redisFormatCommandArgv(&bytes, argc, argv, NULL);
     if (len < 0) {
         return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
     }
     int rc = send_all(wire, bytes, (size_t)len, until_ms, err);
     explicit_bzero(bytes, (size_t)len); /* it may have been a password */
-    redisFreeCommand(bytes);
+    hiredis.redisFreeCommand(bytes);
     return rc;
 }
 
@@ -182,7 +208,7 @@ static int read_some(struct rsw_redis_wire *wire, size_t *total, int64_t until_m
         ssize_t got = recv(wire->fd, bytes, sizeof bytes, 0);
         if (got > 0) {
             *total += (size_t)got;
-            return redisReaderFeed(wire->reader, bytes, (size_t)got) == REDIS_OK
+            return hiredis.redisReaderFeed(wire->reader, bytes, (size_t)got) == REDIS_OK
                        ? 0
                        : rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
         }
@@ -203,7 +229,7 @@ int rsw_redis_wire_read(struct rsw_redis_wire *wire, struct rsw_redis_reply *out
     reader->privdata = out;
     for (;;) {
         void *reply = NULL;
-        if (redisReaderGetReply(reader, &reply) != REDIS_OK) {
+        if (hiredis.redisReaderGetReply(reader, &reply) != REDIS_OK) {
             return rsw_error_set(err, RSW_EIO, 0,
                                  "what answers at %s is no Redis, or nothing that was asked for", wire->name);
         }

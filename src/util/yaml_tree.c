@@ -1,6 +1,32 @@
 #include "util/yaml_tree.h"
 
+#include "util/library.h"
+
 #include <string.h>
+
+/* Each as yaml.h has it. */
+struct libyaml {
+    __typeof__(&yaml_parser_initialize) yaml_parser_initialize;
+    __typeof__(&yaml_parser_set_input_string) yaml_parser_set_input_string;
+    __typeof__(&yaml_parser_load) yaml_parser_load;
+    __typeof__(&yaml_parser_delete) yaml_parser_delete;
+    __typeof__(&yaml_document_delete) yaml_document_delete;
+    __typeof__(&yaml_document_get_root_node) yaml_document_get_root_node;
+    __typeof__(&yaml_document_get_node) yaml_document_get_node;
+};
+
+static const struct rsw_function functions[] = {
+    RSW_FUNCTION(struct libyaml, yaml_parser_initialize),
+    RSW_FUNCTION(struct libyaml, yaml_parser_set_input_string),
+    RSW_FUNCTION(struct libyaml, yaml_parser_load),
+    RSW_FUNCTION(struct libyaml, yaml_parser_delete),
+    RSW_FUNCTION(struct libyaml, yaml_document_delete),
+    RSW_FUNCTION(struct libyaml, yaml_document_get_root_node),
+    RSW_FUNCTION(struct libyaml, yaml_document_get_node),
+};
+
+static struct libyaml libyaml;
+static struct rsw_library library = RSW_LIBRARY(REGSWEEP_LIBYAML, libyaml, functions);
 
 #define BRACKETS_MAX 1000 /* nobody writes so many, nor so many in texts */
 
@@ -45,29 +71,32 @@ int rsw_yaml_parse(struct rsw_yaml *out, const char *name, const void *bytes, si
         return rsw_error_set(err, RSW_EINVAL, 0, "%s:%lu: more than %d brackets are open", name, line,
                              BRACKETS_MAX);
     }
-    if (yaml_parser_initialize(&parser) == 0) {
+    if (rsw_library_load(&library, err) != 0) {
+        return -1;
+    }
+    if (libyaml.yaml_parser_initialize(&parser) == 0) {
         return rsw_error_set(err, RSW_ENOMEM, 0, "%s: out of memory", name);
     }
-    yaml_parser_set_input_string(&parser, len > 0 ? bytes : (const unsigned char *)"", len);
-    out->loaded = yaml_parser_load(&parser, &out->document) != 0;
+    libyaml.yaml_parser_set_input_string(&parser, len > 0 ? bytes : (const unsigned char *)"", len);
+    out->loaded = libyaml.yaml_parser_load(&parser, &out->document) != 0;
     int result = out->loaded ? 0 : report(err, name, &parser);
-    yaml_parser_delete(&parser);
+    libyaml.yaml_parser_delete(&parser);
     return result;
 }
 
 void rsw_yaml_release(struct rsw_yaml *yaml) {
     if (yaml->loaded) {
-        yaml_document_delete(&yaml->document);
+        libyaml.yaml_document_delete(&yaml->document);
         yaml->loaded = false;
     }
 }
 
 yaml_node_t *rsw_yaml_root(struct rsw_yaml *yaml) {
-    return yaml->loaded ? yaml_document_get_root_node(&yaml->document) : NULL;
+    return yaml->loaded ? libyaml.yaml_document_get_root_node(&yaml->document) : NULL;
 }
 
 yaml_node_t *rsw_yaml_node(struct rsw_yaml *yaml, yaml_node_item_t item) {
-    return yaml_document_get_node(&yaml->document, item);
+    return libyaml.yaml_document_get_node(&yaml->document, item);
 }
 
 static yaml_node_pair_t *find_pair(struct rsw_yaml *yaml, yaml_node_t *mapping, const char *key) {
