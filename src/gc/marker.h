@@ -101,8 +101,8 @@ struct rsw_pinned {
 };
 
 /* What the mark has seen of one blob, in one number: above these bits the epoch, which is the repository in
- * which it was last seen. The first three speak of that repository, so nothing need be cleared from one to the
- * next; the others of any. */
+ * which it was last seen. The first three speak of that repository, so nothing need be cleared from one to
+ * the next; the others of any. */
 #define RSW_HERE_LIVE 1u           /* a live manifest */
 #define RSW_HERE_NAMED (1u << 1)   /* a live manifest names it */
 #define RSW_HERE_REVISED (1u << 2) /* a revision */
@@ -123,17 +123,17 @@ struct rsw_marker {
     uint32_t blob_count;   /* ids are below */
     uint64_t blobs_present;
     uint64_t bytes_present;
-    void *known;                 /* owned: the arrays that follow, by id */
-    const uint8_t **refs;        /* of a manifest, packed: they belong to the transaction; NULL: not parsed */
-    uint8_t *flags;              /* enum rsw_blob_flag, and RSW_MARK_ALIASED */
-    bool *referrer;              /* a manifest that names a subject; apart, for another thread sets it */
-    uint32_t *seen;              /* what this thread has seen of it: see above */
-    uint32_t *seen_by_second;    /* NULL: there is no second one */
-    struct rsw_blobs *facts;     /* by id / RSW_BLOBS_EACH: they belong to the transaction */
-    uint32_t epoch;              /* of the repository at hand */
-    struct rsw_trace *trace;     /* NULL: nobody asked */
-    bool forgets;                /* there are deletion records */
-    struct rsw_pin *pins;        /* owned: of the options, and those of the index that have not run out */
+    void *known;              /* owned: the arrays that follow, by id */
+    const uint8_t **refs;     /* of a manifest, packed: they belong to the transaction; NULL: not parsed */
+    uint8_t *flags;           /* enum rsw_blob_flag, and RSW_MARK_ALIASED */
+    bool *referrer;           /* a manifest that names a subject; apart, for another thread sets it */
+    uint32_t *seen;           /* what this thread has seen of it: see above */
+    uint32_t *seen_by_second; /* NULL: there is no second one */
+    struct rsw_blobs *facts;  /* by id / RSW_BLOBS_EACH: they belong to the transaction */
+    uint32_t epoch;           /* of the repository at hand */
+    struct rsw_trace *trace;  /* NULL: nobody asked */
+    bool forgets;             /* there are deletion records */
+    struct rsw_pin *pins;     /* owned: of the options, and those of the index that have not run out */
     size_t pin_count;
     struct rsw_reference *kept_pins; /* owned: what the latter name */
     struct rsw_pinned *pinned; /* owned; by repository; those in none that the index knows are left out */
@@ -175,8 +175,8 @@ int rsw_marker_repository(struct rsw_marker *marker, const struct rsw_repo *repo
 
 /* The same, and adds to marker->plan what of it is let go. */
 int rsw_plan_repository(struct rsw_marker *marker, const struct rsw_repo *repo, struct rsw_error *err);
-/* Once that was done of all repositories: makes room for all blobs that are let go and `others` more, and adds
- * the blobs. */
+/* Once that was done of all repositories: makes room for all blobs that are let go and `others` more, and
+ * adds the blobs. */
 int rsw_plan_blobs(struct rsw_marker *marker, size_t others, struct rsw_error *err);
 /* All of it: what is let go of repositories, in the order of their ids, and blobs. */
 int rsw_plan_all(struct rsw_marker *marker, struct rsw_error *err);

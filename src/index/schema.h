@@ -10,7 +10,7 @@
  *   in deleting through their cursors that later releases mend.
  * - Integers in values are little-endian at the offsets below, at no particular alignment.
  * - A value ends in a checksum of 4 bytes over table number, key and the bytes before it:
- *   low 32 bits of XXH3_64bits_withSeed(value, XXH3_64bits_withSeed(key, table)). Pages of LMDB have none.
+ *   low 32 bits of XXH3_64bits_withSeed(key, table) ^ XXH3_64bits(value). Pages of LMDB have none.
  *   Readers check the length first, then the checksum; a mismatch is RSW_ECORRUPT.
  * - Back tables have keys only. They are written with the record that they turn round, in one transaction.
  * - Times are milliseconds since 1970, signed. A seq is the number of the write transaction that claimed it.
@@ -142,8 +142,9 @@ enum {
 
 /* DIGEST_OF: an algorithm (u8) for each id from key * RSW_DIGESTS_EACH on, 0 where there is no such blob;
  * then, in the same order, the 32, 48 or 64 bytes of the digests of those that there are. A record without
- * any is not there. Fourteen fill a page; apart from BLOB, because most who read that do not ask for names.
- * Invariant: DIGEST has each, with its id. */
+ * any is not there. Seven of 32 bytes are what XXH3 is quick with (240 bytes), and 16 such records fill a
+ * page; apart from BLOB, because most who read that do not ask for names. Invariant: DIGEST has each, with
+ * its id. */
 #define RSW_DIGESTS_EACH 7
 enum { RSW_V_DIGESTS = RSW_DIGESTS_EACH };
 

@@ -768,7 +768,7 @@ static void size_and_entries_of_tables_are_told(void **state) {
     txn = begin_read(index);
     struct rsw_index_stat stat;
     assert_int_equal(rsw_index_stat(txn, &stat), RSW_FOUND);
-    assert_int_equal(stat.schema, 4);
+    assert_int_equal(stat.schema, 5);
     assert_true(stat.used > 0 && stat.used <= stat.file_size && stat.file_size <= stat.map_size);
     size_t seen = 0;
     for (size_t i = 0; i < stat.table_count; i++) {
