@@ -11,7 +11,8 @@
 #include <unistd.h>
 
 #define BLOBS_MIN 16384 /* with fewer a thread costs more than it saves */
-#define SLICE 8         /* repositories */
+#define SLICES 64       /* so many, unless each would have more repositories than that */
+#define SLICE_MAX 8
 #define WORKERS 2
 
 /* What one worker let go of one slice: a part of its plan. */
@@ -34,8 +35,10 @@ struct worker {
 struct work {
     uint32_t *repos; /* owned: ids, ascending */
     size_t count, room;
+    size_t each;          /* repositories of a slice */
     struct slice *slices; /* owned */
-    atomic_size_t next;   /* slice that nobody has begun */
+    size_t slice_count;
+    atomic_size_t next; /* slice that nobody has begun */
     struct worker workers[WORKERS];
 };
 
@@ -59,13 +62,15 @@ static int list_repos(struct work *work, struct rsw_txn *txn, struct rsw_error *
     if (rsw_txn_failed(txn, err)) {
         return -1;
     }
-    work->slices = calloc(work->count / SLICE + 1, sizeof *work->slices);
+    work->each = work->count / SLICES < SLICE_MAX ? work->count / SLICES + 1 : SLICE_MAX;
+    work->slice_count = (work->count + work->each - 1) / work->each;
+    work->slices = calloc(work->slice_count + 1, sizeof *work->slices);
     return work->slices == NULL ? out_of_memory(err) : 0;
 }
 
 static int plan_slice(struct worker *worker, size_t at) {
     const struct work *work = worker->work;
-    for (size_t i = at * SLICE; i < work->count && i < (at + 1) * SLICE; i++) {
+    for (size_t i = at * work->each; i < work->count && i < (at + 1) * work->each; i++) {
         struct rsw_repo repo;
         if (rsw_repo_get(worker->marker->txn, work->repos[i], &repo) != RSW_FOUND) {
             rsw_txn_failed(worker->marker->txn, &worker->err);
@@ -81,12 +86,12 @@ static int plan_slice(struct worker *worker, size_t at) {
     return 0;
 }
 
+/* Each has the slice of its number for certain. */
 static void *run_worker(void *arg) {
     struct worker *worker = arg;
     struct work *work = worker->work;
-    size_t count = (work->count + SLICE - 1) / SLICE;
-    size_t at;
-    while (worker->rc == 0 && (at = atomic_fetch_add(&work->next, 1)) < count) {
+    size_t at = worker->number;
+    while (worker->rc == 0 && at < work->slice_count) {
         struct slice slice = {.worker = worker->number,
                               .from = worker->plan.count,
                               .warnings_from = worker->plan.warning_count};
@@ -94,6 +99,7 @@ static void *run_worker(void *arg) {
         slice.to = worker->plan.count;
         slice.warnings_to = worker->plan.warning_count;
         work->slices[at] = slice;
+        at = atomic_fetch_add(&work->next, 1);
     }
     return NULL;
 }
@@ -115,8 +121,12 @@ static int run(struct work *work, struct rsw_marker *marker, struct rsw_error *e
     pthread_t thread;
     marker->plan = &first->plan;
     first->marker = marker;
-    bool two = work->count > SLICE && prepare_second(second, marker) &&
+    atomic_init(&work->next, WORKERS);
+    bool two = work->slice_count > 1 && prepare_second(second, marker) &&
                pthread_create(&thread, NULL, run_worker, second) == 0;
+    if (!two) {
+        atomic_store(&work->next, 1);
+    }
     run_worker(first);
     if (two) {
         pthread_join(thread, NULL);
@@ -165,7 +175,7 @@ static int gather(struct rsw_plan *plan, const struct work *work, struct rsw_err
         at[kind] = at[kind - 1] + plan->counts[kind - 1];
         plan->count += plan->counts[kind];
     }
-    for (size_t i = 0; i * SLICE < work->count; i++) {
+    for (size_t i = 0; i < work->slice_count; i++) {
         const struct slice *slice = &work->slices[i];
         const struct rsw_plan *from = &work->workers[slice->worker].plan;
         size_t names = slice->worker != 0 ? work->workers[0].plan.names_len : 0;
