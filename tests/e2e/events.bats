@@ -72,3 +72,18 @@ push_with_skopeo() {
     start_serve --token-file "$WORK/token"
     equals_a_fresh_scan
 }
+
+@test "events that registries 2.8.2 and 3.0.0 once sent lead, replayed, to the index of a scan" {
+    local recording
+    for recording in "$E2E_DIR"/../data/events/*.jsonl; do
+        rm -rf "$ROOT" "$INDEX" "$WORK/scanned"
+        mkdir -p "$ROOT/docker/registry/v2"
+        start_serve --token-file "$WORK/token"
+        python3 "$E2E_DIR/replay.py" "$recording" "$ROOT" "$SERVE/events" "$TOKEN" >"$WORK/replayed.json"
+        jq -e '.digests >= 5 and .manifests >= 2' "$WORK/replayed.json"
+        wait_until "$TIMEOUT" queue_is_empty
+        stop_serve
+        regsweep scan --index "$WORK/scanned" --storage "$ROOT" --quiet
+        "$INDEX_EQUAL" "$INDEX" "$WORK/scanned" || fail "$recording"
+    done
+}
