@@ -257,18 +257,14 @@ static int check_lease(const struct rsw_cli *cli, struct rsw_error *err) {
 }
 
 int rsw_cli_open_lease(struct rsw_cli *cli, struct rsw_error *err) {
-    char holder[RSW_IDENTITY_MAX];
     if (cli->options.lease_ms == 0 || cli->lease != NULL) {
         return 0;
     }
-    if (check_lease(cli, err) != 0 || rsw_index_identity(cli->index, holder, err) != 0) {
+    if (check_lease(cli, err) != 0) {
         return -1;
     }
-    const struct rsw_lease_options options = {.index = cli->index,
-                                              .storage = cli->storage,
-                                              .holder = holder,
-                                              .length_ms = cli->options.lease_ms,
-                                              .log = &cli->log};
+    const struct rsw_lease_options options = {
+        .index = cli->index, .storage = cli->storage, .length_ms = cli->options.lease_ms, .log = &cli->log};
     return rsw_lease_open(&cli->lease, &options, err) == 0 ? rsw_lease_keep(cli->lease, err) : -1;
 }
 

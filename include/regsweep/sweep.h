@@ -74,14 +74,14 @@ struct rsw_sweep_options {
     const char *audit_file; /* JSON lines are added to it, one a deletion; NULL: none. Needed with confirm */
     unsigned threads;       /* of the scan, as there */
     /* Beside a running registry (confirm without offline) */
-    struct rsw_replicas *replicas; /* all of it; borrowed */
+    struct rsw_replicas *replicas; /* all of it (registry.h); borrowed */
     int64_t quarantine_ms;         /* what is hidden can be given back for so long; below 0: 24 hours */
     int64_t fence_timeout_ms;      /* below 0: 60 seconds */
     bool wait;                     /* until the generation is purged */
     int64_t swept_ms; /* of a run by a schedule, that others have too: when it began, written into the lease
                          once it has gone well; 0: of any other */
-    struct rsw_lease
-        *lease; /* of the storage, where others may sweep it too; NULL: nobody else does. Borrowed */
+    struct rsw_lease *
+        lease; /* of the storage (lease.h), where others may sweep it too; NULL: nobody else does. Borrowed */
     const struct rsw_pin *pins;
     size_t pin_count;
     /* With `wait`: what is pinned by now, asked before what has become due is done; what was taken of it is

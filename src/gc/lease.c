@@ -367,7 +367,13 @@ int rsw_lease_open(struct rsw_lease **out, const struct rsw_lease_options *optio
     }
     lease->options = *options;
     lease->options.holder = NULL;
-    snprintf(lease->holder, sizeof lease->holder, "%s", options->holder);
+    if (options->holder == NULL && rsw_index_identity(options->index, lease->holder, err) != 0) {
+        free(lease);
+        return -1;
+    }
+    if (options->holder != NULL) {
+        snprintf(lease->holder, sizeof lease->holder, "%s", options->holder);
+    }
     pthread_mutex_init(&lease->lock, NULL);
     *out = lease;
     return 0;

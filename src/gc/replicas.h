@@ -1,6 +1,7 @@
 /* The running registry, as the online sweep needs it: all of its replicas, and what they cache.
  *
- * An interface, because tests put a registry of their own behind it; rsw_replicas_open gives the real one.
+ * An interface, because tests put a registry of their own behind it; rsw_replicas_open (regsweep/registry.h)
+ * gives the real one.
  *
  * Contract of every call: from one thread at a time; nothing of it needs a transaction; RSW_ABSENT only if
  * every replica (and the shared cache) itself said so; one that cannot be reached, or is not sure, makes it
@@ -14,16 +15,8 @@
 #include "util/log.h"
 #include "util/useragent.h"
 
+#include <regsweep/registry.h>
 #include <regsweep/sweep.h>
-
-/* What the registry remembers of blobs (storage.cache.blobdescriptor of its configuration). */
-enum rsw_cache {
-    RSW_CACHE_NONE,   /* nothing: every look goes to storage */
-    RSW_CACHE_MEMORY, /* each replica for itself, until it ends */
-    RSW_CACHE_REDIS,  /* shared, outlives all of them */
-};
-
-struct rsw_replicas;
 
 /* What they may have cached, {repo, digest}, and what became of it when it was to be forgotten. */
 struct rsw_cached {
@@ -76,27 +69,6 @@ struct rsw_replicas {
                                 answered was first heard; 0 before */
 };
 
-/* The real one. Strings are copied where they must outlive the call. */
-struct rsw_replicas_options {
-    const char *const *urls; /* one a replica; no load balancer */
-    size_t count;
-    enum rsw_cache cache;
-    const char *redis;      /* RSW_CACHE_REDIS: "host:port", "redis://[user:password@]host:port/db" (rediss:
-                               is RSW_EUNSUPPORTED) */
-    const char *redis_user; /* NULL: the default one, and what the URL says */
-    const char *redis_password;  /* NULL: what the URL says */
-    unsigned redis_db;           /* where the URL names none */
-    const char *user, *password; /* of the registry; NULL: anonymous */
-    const char *realm;           /* pinned token server; NULL: the registry's own host */
-    const char *ca_file;
-    const char *fence_repo; /* NULL: "regsweep/fence" */
-    const struct rsw_clock *clock;
-    const struct rsw_log *log;
-};
-/* Opens and asks each replica whether it is there and a registry. 0 and *out owned by the caller, or -1. */
-int rsw_replicas_open(struct rsw_replicas **out, const struct rsw_replicas_options *options,
-                      struct rsw_error *err);
-void rsw_replicas_close(struct rsw_replicas *replicas); /* NULL is allowed */
 /* "http://replica:5000", or "replica 2", of the number 1; "the shared cache". For messages; returns `text`.
  */
 #define RSW_REPLICA_NAME_MAX 160

@@ -36,12 +36,29 @@ int main(int argc, char **argv) {
     struct rsw_index_options how = {.create = true};
     struct rsw_scan_options options = {.threads = 2};
     struct rsw_scan_result result;
+    struct rsw_lease *lease = NULL;
+    struct rsw_replicas *replicas = NULL;
+    struct rsw_log log = {RSW_LOG_INFO, rsw_log_to_stderr, NULL};
+    const char *nobody = "http://127.0.0.1:1";
     if (argc != 3 || rsw_index_open(&index, argv[1], &how, &err) != 0 ||
         rsw_storage_open(&storage, argv[2], &err) != 0 || rsw_scan(&result, index, storage, &options, &err) != 0) {
         fprintf(stderr, "%s\n", err.message);
         return 1;
     }
     printf("%llu blobs\n", (unsigned long long)result.blobs);
+    /* What a sweep beside a registry is given. */
+    struct rsw_lease_options once = {.index = index, .storage = storage, .length_ms = RSW_LEASE_DEFAULT_MS, .log = &log};
+    if (rsw_lease_open(&lease, &once, &err) != 0 || rsw_lease_take(lease, &err) != 0) {
+        fprintf(stderr, "%s\n", err.message);
+        return 1;
+    }
+    rsw_lease_give_back(lease);
+    rsw_lease_close(lease);
+    struct rsw_replicas_options where = {.urls = &nobody, .count = 1, .clock = rsw_clock_system(), .log = &log};
+    if (rsw_replicas_open(&replicas, &where, &err) == 0) {
+        return 1;
+    }
+    printf("%s\n", err.message);
     rsw_storage_close(storage);
     rsw_index_close(index);
     return 0;
@@ -60,7 +77,8 @@ C
     build_user "$LIBRARY"
     LD_LIBRARY_PATH=$LIBRARY run "$WORK/user" "$INDEX" "$ROOT"
     status_is 0
-    [ "$output" = "$(disk blobs "$ROOT" | wc -l) blobs" ]
+    [ "${lines[0]}" = "$(disk blobs "$ROOT" | wc -l) blobs" ]
+    says "http://127.0.0.1:1" # where nobody is
 }
 
 @test "a program built by pkg-config against the static library scans a tree, wherever that was moved" {
@@ -70,7 +88,8 @@ C
     build_user "$WORK/moved${LIBRARY#"$PREFIX"}" --static
     run "$WORK/user" "$INDEX" "$ROOT"
     status_is 0
-    [ "$output" = "$(disk blobs "$ROOT" | wc -l) blobs" ]
+    [ "${lines[0]}" = "$(disk blobs "$ROOT" | wc -l) blobs" ]
+    says "http://127.0.0.1:1" # where nobody is
 }
 
 @test "what the release preset compiles is code, for whichever compiler links the static library" {
