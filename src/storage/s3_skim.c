@@ -226,8 +226,8 @@ void rsw_s3_skim(struct rsw_s3 *s3, struct rsw_s3_history *histories, size_t cou
 
 static void take_told(struct rsw_look *look, const struct rsw_s3_history *history) {
     bool there = history->count > 0;
-    look->errnum = 0;
-    look->answer = there ? RSW_FOUND : RSW_ABSENT;
+    look->errnum = there ? 0 : ENOENT;
+    look->answer = rsw_s3_answer_of(look->errnum);
     if (there) {
         look->kind = RSW_ENTRY_FILE;
         look->size = history->versions[0].size;
