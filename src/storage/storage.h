@@ -8,7 +8,8 @@
  * - Never leaves its root: no "..", no symbolic link is followed at any component; one met on the way is
  *   RSW_FAILED (ELOOP), in a listing an entry of kind OTHER.
  * - Three answers: RSW_ABSENT only if storage itself said that nothing is there (ENOENT or ENOTDIR on a
- *   filesystem; 404 NoSuchKey on S3). Everything else that is not success is RSW_FAILED.
+ *   filesystem; on S3 404 NoSuchKey, or a list that leaves it out). Everything else that is not success is
+ *   RSW_FAILED.
  * - Calls that take many requests give each its own answer; one bad request never fails its neighbours, so
  *   they return nothing. A backend may have many under way at once, and does them in any order.
  * - Nothing is ever overwritten: a move or write to a key that is taken is RSW_FAILED with EEXIST.
