@@ -16,8 +16,8 @@
 
 /* A page is worth so many questions of their own. As many looks: by their price lists AWS, Google and
  * Cloudflare charge 12.5 times as much for a list as for a look (5.00 or 4.50 against 0.40 or 0.36 dollars a
- * million). The versions of one key cost a list as well; but those of many keys are
- * asked for at once, and pages one after the other. */
+ * million). The versions of one key cost a list as well; but those of many keys are asked for at once, and
+ * pages one after the other. */
 #define LOOKS_OF_PAGE 13
 #define HISTORIES_OF_PAGE 4
 
