@@ -354,23 +354,23 @@ static void tell_doubt(const struct recheck *recheck, const char *key, int errnu
 }
 
 /* The same key is asked for once: `asked` counts up at each other one. */
-static size_t number_of(struct question *const *questions, size_t i, size_t asked) {
-    return i > 0 && strcmp(questions[i]->at, questions[i - 1]->at) != 0 ? asked + 1 : asked;
+static size_t number_of(const struct question *questions, size_t i, size_t asked) {
+    return i > 0 && strcmp(questions[i].at, questions[i - 1].at) != 0 ? asked + 1 : asked;
 }
 
 /* Sorted by key. */
-static void ask_looks(struct recheck *recheck, struct question *const *questions, size_t count,
+static void ask_looks(struct recheck *recheck, struct question *questions, size_t count,
                       struct rsw_look *looks) {
     size_t asked = 0;
     for (size_t i = 0; i < count; i++) {
         asked = number_of(questions, i, asked);
-        looks[asked].key = questions[i]->at;
+        looks[asked].key = questions[i].at;
     }
     rsw_storage_look_listed(recheck->storage, looks, count == 0 ? 0 : asked + 1);
     for (size_t i = 0, at = 0; i < count; i++) {
         at = number_of(questions, i, at);
-        questions[i]->needed = looks[at].answer != RSW_ABSENT;
-        questions[i]->mtime_ms = looks[at].answer == RSW_FOUND ? looks[at].mtime_ms : INT64_MAX;
+        questions[i].needed = looks[at].answer != RSW_ABSENT;
+        questions[i].mtime_ms = looks[at].answer == RSW_FOUND ? looks[at].mtime_ms : INT64_MAX;
         if (looks[at].answer == RSW_FAILED) {
             tell_doubt(recheck, looks[at].key, looks[at].errnum);
         }
@@ -390,19 +390,19 @@ static void take_head(struct recheck *recheck, struct question *question, const 
 }
 
 /* Likewise. */
-static void read_heads(struct recheck *recheck, struct question *const *questions, size_t count,
+static void read_heads(struct recheck *recheck, struct question *questions, size_t count,
                        struct rsw_read *reads) {
     size_t asked = 0;
     for (size_t i = 0; i < count; i++) {
         asked = number_of(questions, i, asked);
         reads[asked] =
-            (struct rsw_read){.key = questions[i]->at, .max = RSW_LINK_MAX, .content = RSW_BUF_INIT};
+            (struct rsw_read){.key = questions[i].at, .max = RSW_LINK_MAX, .content = RSW_BUF_INIT};
     }
     size_t total = count == 0 ? 0 : asked + 1;
     rsw_storage_read(recheck->storage, reads, total);
     for (size_t i = 0, at = 0; i < count; i++) {
         at = number_of(questions, i, at);
-        take_head(recheck, questions[i], &reads[at]);
+        take_head(recheck, &questions[i], &reads[at]);
     }
     for (size_t i = 0; i < total; i++) {
         rsw_buf_release(&reads[i].content);
@@ -415,29 +415,30 @@ static bool is_of_head(const struct question *question) {
 
 /* Those that a look answers first. */
 static int by_key(const void *a, const void *b) {
-    const struct question *one = *(struct question *const *)a;
-    const struct question *other = *(struct question *const *)b;
+    const struct question *one = a;
+    const struct question *other = b;
     return is_of_head(one) != is_of_head(other) ? is_of_head(one) - is_of_head(other)
                                                 : strcmp(one->at, other->at);
 }
 
 static int ask(struct recheck *recheck) {
+    struct question *questions = recheck->questions;
     size_t count = recheck->question_count;
     size_t heads = 0;
-    RSW_AUTO_FREE struct question **sorted = calloc(count + 1, sizeof *sorted);
     RSW_AUTO_FREE struct rsw_look *looks = calloc(count + 1, sizeof *looks);
     RSW_AUTO_FREE struct rsw_read *reads = calloc(count + 1, sizeof *reads);
-    if (sorted == NULL || looks == NULL || reads == NULL) {
+    if (looks == NULL || reads == NULL) {
         return -1;
     }
     for (size_t i = 0; i < count; i++) {
-        sorted[i] = &recheck->questions[i];
-        sorted[i]->at = recheck->keys + sorted[i]->key;
-        heads += is_of_head(sorted[i]) ? 1 : 0;
+        questions[i].at = recheck->keys + questions[i].key;
+        heads += is_of_head(&questions[i]) ? 1 : 0;
     }
-    qsort(sorted, count, sizeof *sorted, by_key);
-    ask_looks(recheck, sorted, count - heads, looks);
-    read_heads(recheck, sorted + count - heads, heads, reads);
+    if (count > 0) {
+        qsort(questions, count, sizeof *questions, by_key);
+        ask_looks(recheck, questions, count - heads, looks);
+        read_heads(recheck, questions + count - heads, heads, reads);
+    }
     return 0;
 }
 

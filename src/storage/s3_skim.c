@@ -25,13 +25,18 @@
 #define LANES 8
 #define LANE_KEYS 256
 
+struct wanted {
+    const char *key; /* borrowed: as the bucket has it */
+    struct rsw_s3_history *history;
+};
+
 /* A list, from the first to the last of some wanted keys. */
 struct lane {
-    struct rsw_s3_history **wanted; /* borrowed; sorted by key */
-    size_t at, end;                 /* of those that are left */
-    size_t next;                    /* of the page at hand: the first that is not before the last key seen */
-    size_t worth;                   /* a page is, if it tells of so many */
-    size_t pass;                    /* after one that was not, so many are passed over */
+    struct wanted *wanted; /* borrowed; sorted by key */
+    size_t at, end;        /* of those that are left */
+    size_t next;           /* of the page at hand: the first that is not before the last key seen */
+    size_t worth;          /* a page is, if it tells of so many */
+    size_t pass;           /* after one that was not, so many are passed over */
     enum rsw_s3_document kind;
     struct rsw_buf query;
     char prefix[RSW_S3_KEY_MAX + 1]; /* of all that are left */
@@ -43,8 +48,8 @@ struct lane {
 
 /* What they have in common, to a slash. */
 static void set_prefix(struct lane *lane) {
-    const char *first = lane->wanted[lane->at]->full;
-    const char *last = lane->wanted[lane->end - 1]->full;
+    const char *first = lane->wanted[lane->at].key;
+    const char *last = lane->wanted[lane->end - 1].key;
     size_t len = 0;
     for (size_t i = 0; first[i] != 0 && first[i] == last[i]; i++) {
         len = first[i] == '/' ? i + 1 : len;
@@ -55,7 +60,7 @@ static void set_prefix(struct lane *lane) {
 
 /* The key without its last character: nothing that is wanted lies between the two. */
 static void set_after(struct lane *lane) {
-    size_t len = strlen(strcpy(lane->after, lane->wanted[lane->at]->full));
+    size_t len = strlen(strcpy(lane->after, lane->wanted[lane->at].key));
     do {
         len--;
     } while (len > 0 && ((unsigned char)lane->after[len] & 0xC0) == 0x80);
@@ -83,7 +88,7 @@ static int make_query(struct lane *lane) {
 /* Of those from `from` on nothing is known. */
 static void forget(struct lane *lane, size_t from) {
     for (size_t i = from; i < lane->end; i++) {
-        rsw_s3_history_cut(lane->wanted[i], 0);
+        rsw_s3_history_cut(lane->wanted[i].history, 0);
     }
 }
 
@@ -106,11 +111,11 @@ static int gather(void *arg, const struct rsw_s3_object *object, struct rsw_erro
         return rsw_error_set(err, RSW_EIO, EIO, "a page of a list is out of order");
     }
     strcpy(lane->last, object->key);
-    while (lane->next < lane->end && strcmp(lane->wanted[lane->next]->full, lane->last) < 0) {
+    while (lane->next < lane->end && strcmp(lane->wanted[lane->next].key, lane->last) < 0) {
         lane->next++;
     }
-    for (size_t i = lane->next; i < lane->end && strcmp(lane->wanted[i]->full, lane->last) == 0; i++) {
-        struct rsw_s3_history *history = lane->wanted[i];
+    for (size_t i = lane->next; i < lane->end && strcmp(lane->wanted[i].key, lane->last) == 0; i++) {
+        struct rsw_s3_history *history = lane->wanted[i].history;
         if (lane->kind == RSW_S3_VERSIONS && object->latest != (history->count == 0)) {
             return rsw_error_set(err, RSW_EIO, EIO, "versions of %s are out of order", lane->last);
         }
@@ -142,7 +147,7 @@ static void take_page(struct lane *lane, const struct rsw_s3_request *request) {
     size_t told = upto - lane->at;
     forget(lane, upto);
     for (size_t i = lane->at; i < upto; i++) {
-        lane->wanted[i]->told = true;
+        lane->wanted[i].history->told = true;
     }
     if (!good) {
         lane->at = lane->end; /* each is asked about alone */
@@ -179,15 +184,15 @@ static bool get_pages(struct rsw_s3 *s3, struct lane *lanes, size_t count) {
 }
 
 static int by_key(const void *a, const void *b) {
-    return strcmp((*(struct rsw_s3_history *const *)a)->full, (*(struct rsw_s3_history *const *)b)->full);
+    return strcmp(((const struct wanted *)a)->key, ((const struct wanted *)b)->key);
 }
 
 /* Longer keys there are none. */
-static size_t sort_wanted(struct rsw_s3_history **wanted, struct rsw_s3_history *histories, size_t count) {
+static size_t sort_wanted(struct wanted *wanted, struct rsw_s3_history *histories, size_t count) {
     size_t made = 0;
     for (size_t i = 0; i < count; i++) {
         if (histories[i].full != NULL && strlen(histories[i].full) <= RSW_S3_KEY_MAX) {
-            wanted[made++] = &histories[i];
+            wanted[made++] = (struct wanted){histories[i].full, &histories[i]};
         }
     }
     if (made > 0) {
@@ -202,7 +207,7 @@ void rsw_s3_skim(struct rsw_s3 *s3, struct rsw_s3_history *histories, size_t cou
     if (count < worth) {
         return;
     }
-    RSW_AUTO_FREE struct rsw_s3_history **wanted = calloc(count, sizeof *wanted);
+    RSW_AUTO_FREE struct wanted *wanted = calloc(count, sizeof *wanted);
     RSW_AUTO_FREE struct lane *lanes = calloc(LANES, sizeof *lanes);
     if (wanted == NULL || lanes == NULL) {
         return;

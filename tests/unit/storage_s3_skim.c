@@ -141,9 +141,10 @@ static void a_page_that_nobody_can_trust_tells_nothing(void **state) {
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const char *bad = cases[i].page;
-        const char *const once[] = {bad, LOOK_FOUND, NULL};
-        const char *const three_times[] = {bad, bad, bad, LOOK_FOUND, NULL};
-        s3_mock_answers(mock, cases[i].tries == 1 ? once : three_times);
+        const char *script[5] = {bad, bad, bad};
+        script[cases[i].tries] = LOOK_FOUND;
+        script[cases[i].tries + 1] = NULL;
+        s3_mock_answers(mock, script);
         look_at(mock, 15);
         if (mock->count != cases[i].tries + 15) {
             fail_msg("case %zu: %zu requests", i, (size_t)mock->count);
