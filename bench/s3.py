@@ -21,16 +21,16 @@ import soak_stack  # noqa: E402
 
 TITLE = "## S3: beside the registry's own collector, in one bucket"
 CEPH = os.path.join(TOP, "tests", "e2e", "ceph.sh")
-BUCKET = "registry"
+BUCKET, WITH_VERSIONS = "registry", "versions"
 V2 = "docker/registry/v2"
 KINDS = ("LIST", "GET", "HEAD", "PUT", "DeleteObjects", "other")
-REQUEST = re.compile(r'beast: [^"]*"(\w+) (\S+) HTTP/[\d.]+" \d+ \S+ \S+ "([^"]*)"')
+REQUEST = re.compile(r'beast: [^"]*"(\w+) (\S+) HTTP/[\d.]+" \d+ (\S+) \S+ "([^"]*)"')
 SCANS, DRY_RUNS = 3, 10
 
 
 def kind_of(method, target):
     path, _, query = target.partition("?")
-    if method == "GET" and path.strip("/") == BUCKET:
+    if method == "GET" and path.strip("/") in (BUCKET, WITH_VERSIONS):
         return "LIST" if "prefix=" in query else "other"
     if method == "POST":
         return "DeleteObjects" if query.startswith("delete") else "other"
@@ -44,18 +44,22 @@ class Requests:
         self.of_regsweep = of_regsweep
         self.kinds, self.others = collections.Counter(), 0
         self.heads = self.scans = 0  # of tags; a scan begins with a look at what is no key: both are GETs
+        self.pages = 0  # of lists, for keys that are wanted: a scan's are encoded
+        self.sample = 0  # looks at blobs in their place, by the guards: one byte is asked for
 
     def add(self, line):
         found = REQUEST.search(line)
         if not found:
             return
-        method, target, agent = found.groups()
+        method, target, sent, agent = found.groups()
         if agent.startswith("curl/"):
             return  # our own
         if agent.startswith("regsweep/") == self.of_regsweep:
             self.kinds[kind_of(method, target)] += 1
             self.heads += method == "GET" and target.endswith("/current/link")
             self.scans += method == "GET" and target.endswith("/" + V2)
+            self.sample += method == "GET" and sent == "1" and f"/{V2}/blobs/" in target and "/quarantine/" not in target
+            self.pages += method == "GET" and "encoding-type=" not in target and bool(re.search("list-type=2|versions=$", target))
         else:
             self.others += 1
 
@@ -84,35 +88,43 @@ class Store:
 
     def __enter__(self):
         subprocess.run([CEPH, "up", self.folder], check=True, env=dict(os.environ, CEPH_NODELAY=str(self.nodelay)))
-        subprocess.run([CEPH, "bucket", self.folder, BUCKET], check=True)
+        for bucket in (BUCKET, WITH_VERSIONS):
+            subprocess.run([CEPH, "bucket", self.folder, bucket], check=True)
         with open(os.path.join(self.folder, "env"), encoding="ascii") as file:
             self.env = dict(line.strip().split("=", 1) for line in file)
+        self.curl('data = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"', "request = PUT",
+                  f'url = "{self.env["S3_ENDPOINT"]}/{WITH_VERSIONS}?versioning="')
         self.log = os.path.join(self.folder, "log", "client.rgw.log")
         return self
 
     def __exit__(self, *_):
         subprocess.run([CEPH, "down", self.folder], check=True)
 
-    def place(self, prefix):
-        bucket = soak_stack.Bucket(os.path.join(self.folder, "env"), f"{BUCKET}/{prefix}")
+    def curl(self, *words):
+        words = ("no-progress-meter", "fail", "parallel", "parallel-max = 32", 'aws-sigv4 = "aws:amz:us-east-1:s3"',
+                 f'user = "{self.env["S3_ACCESS"]}:{self.env["S3_SECRET"]}"', 'header = "x-amz-content-sha256: UNSIGNED-PAYLOAD"',
+                 'header = "Content-Type: application/octet-stream"', *words)
+        subprocess.run(["curl", "-K", "-"], input="\n".join(words).encode(), check=True, stdout=subprocess.DEVNULL,
+                       env=soak_stack.environment())
+
+    def place(self, prefix, bucket=BUCKET):
+        place = soak_stack.Bucket(os.path.join(self.folder, "env"), f"{bucket}/{prefix}")
         soak_stack.further_environment.update(AWS_ACCESS_KEY_ID=self.env["S3_ACCESS"],  # who may do all
                                               AWS_SECRET_ACCESS_KEY=self.env["S3_SECRET"])
-        return bucket
+        return place
 
-    def fill(self, prefix, tree, rename=lambda key: key):
+    def fill(self, place, tree, rename=lambda key: key):
         """The files of a folder become keys, but for blobs that nobody links."""
         linked = digests_in_links(tree)
-        words = ["no-progress-meter", "fail", "parallel", "parallel-max = 32", 'aws-sigv4 = "aws:amz:us-east-1:s3"',
-                 f'user = "{self.env["S3_ACCESS"]}:{self.env["S3_SECRET"]}"', 'header = "x-amz-content-sha256: UNSIGNED-PAYLOAD"']
+        words = []
         for folder, _, files in os.walk(tree):
             for name in files:
                 path = os.path.join(folder, name)
                 if name == "data" and os.path.basename(folder) not in linked:
                     continue
                 key = rename(os.path.relpath(path, tree))
-                words += [f'upload-file = "{path}"', f'url = "{self.env["S3_ENDPOINT"]}/{BUCKET}/{prefix}/{key}"']
-        subprocess.run(["curl", "-K", "-"], input="\n".join(words).encode(), check=True, stdout=subprocess.DEVNULL,
-                       env=soak_stack.environment())
+                words += [f'upload-file = "{path}"', f'url = "{self.env["S3_ENDPOINT"]}/{place.bucket}/{place.prefix}/{key}"']
+        self.curl(*words)
 
     def since(self, at, requests):
         """What was asked since the log was so long."""
@@ -203,8 +215,8 @@ def blobs_of(place):
     return {key for key in place.keys(f"{V2}/blobs/")}
 
 
-def compare(bench, ours, theirs):
-    """Offline, of two places that have the same keys."""
+def compare(bench, ours, theirs, kept):
+    """Offline, of places that have the same keys; `kept` is in a bucket that keeps versions."""
     def forget():
         shutil.rmtree(bench.index(ours.prefix), ignore_errors=True)
 
@@ -217,11 +229,15 @@ def compare(bench, ours, theirs):
     if named_by_stock(stock_dry.said) != {blob["digest"] for blob in condemned["blobs"]}:
         sys.exit("the two do not name the same blobs")
     offline = bench.timed("`regsweep sweep --offline --confirm`, with its scan", sweep + ["--confirm", "--json"])
+    run(bench.regsweep("scan", kept))
+    versions = bench.timed("the same, where the bucket keeps versions", bench.regsweep(
+        "sweep", kept, "--offline", "--grace", "0", "--max-delete", "100", "--confirm"))
     stock = bench.timed("`docker-registry garbage-collect`", bench.stock(theirs), of_regsweep=False)
-    left, right = blobs_of(ours), blobs_of(theirs)
-    if left != right:
-        sys.exit(f"the two do not leave the same blobs: {sorted(left ^ right)[:5]} …")
-    return {"scan": scan, "dry": dry, "stock_dry": stock_dry, "offline": offline, "stock": stock, "condemned": condemned}
+    for left, right in ((blobs_of(ours), blobs_of(theirs)), (blobs_of(kept), blobs_of(theirs))):
+        if left != right:
+            sys.exit(f"the two do not leave the same blobs: {sorted(left ^ right)[:5]} …")
+    return {"scan": scan, "dry": dry, "stock_dry": stock_dry, "offline": offline, "versions": versions, "stock": stock,
+            "condemned": condemned}
 
 
 def verdicts(found):
@@ -233,7 +249,9 @@ def verdicts(found):
             f"- **The scan is {found['stock_dry'].median / found['scan'].median:,.0f} times faster than the stock dry run** (goal: 20).",
             f"- The confirmed sweep removes {objects}, by **{kinds['DeleteObjects']} DeleteObjects** (goal: one for a thousand deletions "
             f"and kind of object), where the stock collector makes {stock.kinds['DeleteObjects']:,}; the rest is the scan. It is "
-            f"{found['stock'].median / found['offline'].median:,.0f} times faster. Both leave the same blobs.", ""]
+            f"{found['stock'].median / found['offline'].median:,.0f} times faster. Both leave the same blobs.",
+            f"- Where the bucket keeps versions all of each object go: by {found['versions'].requests.pages} pages of a list of versions, and "
+            f"**{found['versions'].requests.kinds['DeleteObjects']} DeleteObjects**.", ""]
 
 
 # ---- the same garbage beside more and more that stays: an online sweep ----
@@ -283,25 +301,25 @@ def measure_online(bench):
     lines = [f"The same garbage ({told['deleted']:,} of {told['images'] + told['indexes']:,} manifests were deleted) beside more and more that "
              "stays, swept with the registry running. Settle, quarantine and grace are 1 s each, and part of the seconds; there is no "
              "lease, which is renewed by time.", "",
-             "| what stays besides | seconds | objects taken | scans | LIST | GET of heads of tags | other GET | PUT | DeleteObjects | other | "
-             "by the registry |", "|---" * 11 + "|"]
+             "| what stays besides | seconds | objects taken | scans | LIST | LIST for wanted keys | GET of heads of tags | GET of a sample | "
+             "other GET | PUT | DeleteObjects | other | by the registry |", "|---" * 13 + "|"]
     sums = []
     for name, where, kept, of, rename in (("few", "in other repositories", few, few_told, below("kept")),
                                           ("many", "in other repositories", many, many_told, below("kept")),
                                           ("among", "in the very repositories that lose something", many, many_told, in_other_tags)):
         place = bench.store.place("online-" + name)
-        bench.store.fill(place.prefix, garbage)
-        bench.store.fill(place.prefix, kept, rename)
+        bench.store.fill(place, garbage)
+        bench.store.fill(place, kept, rename)
         row = Online(bench, place).sweep()
         asked, taken = row.requests, json.loads(row.said)["done"]["removed"]
         kinds = asked.kinds
-        reads = kinds["GET"] - asked.heads - asked.scans
-        sums.append((reads + kinds["PUT"] + kinds["DeleteObjects"], taken))
+        reads = kinds["GET"] - asked.heads - asked.scans - asked.sample
+        sums.append((asked.pages + reads + kinds["PUT"] + kinds["DeleteObjects"], taken))
         lines.append(f"| {of['images'] + of['indexes']:,} manifests, {of['links']:,} links, {where} | {seconds(row.median)} | {taken:,} | "
-                     f"{asked.scans} | {kinds['LIST']:,} | {asked.heads:,} | **{reads:,}** | **{kinds['PUT']:,}** | "
-                     f"**{kinds['DeleteObjects']:,}** | {kinds['HEAD'] + kinds['other']:,} | {asked.others:,} |")
-    return lines + ["", "- Lists and heads of tags are mostly those of the scans; heads are read as long as they are younger than a quarter of an "
-                    "hour, as all are here.",
+                     f"{asked.scans} | {kinds['LIST'] - asked.pages:,} | **{asked.pages:,}** | {asked.heads:,} | {asked.sample} | **{reads:,}** | "
+                     f"**{kinds['PUT']:,}** | **{kinds['DeleteObjects']:,}** | {kinds['HEAD'] + kinds['other']:,} | {asked.others:,} |")
+    return lines + ["", "- Other lists and heads of tags are those of the scans, and of repositories that are to lose something; heads are read as "
+                    "long as they are younger than a quarter of an hour, as all are here. The guards look at a sample of up to 256 blobs.",
                     "- **" + ", ".join(f"{asked / taken:.1f}" for asked, taken in sums) + " other requests for each object taken** (goal: what "
                     "stays adds none).", ""]
 
@@ -309,9 +327,10 @@ def measure_online(bench):
 def measure_offline(bench):
     root, tree = bench.tree("tree", 290 // bench.shrink, 12, 15)
     ours, theirs = bench.store.place("ours"), bench.store.place("theirs")
-    for place in (ours, theirs):
-        bench.store.fill(place.prefix, root)
-    found = compare(bench, ours, theirs)
+    kept = bench.store.place("kept", WITH_VERSIONS)
+    for place in (ours, theirs, kept):
+        bench.store.fill(place, root)
+    found = compare(bench, ours, theirs, kept)
     return [f"{tree['images'] + tree['indexes']:,} manifests ({tree['deleted']:,} of them deleted through the API), {tree['blobs']:,} blobs, "
             f"{tree['repositories']} repositories, {tree['links']:,} links, {tree['tags']:,} tags.", "",
             "| program | runs | seconds | " + " | ".join(KINDS) + " | requests |", "|---" * (4 + len(KINDS)) + "|",

@@ -89,7 +89,7 @@ static void look_for_links(struct batch *batch, struct rsw_online *online) {
             batch->looks[count++] = (struct rsw_look){.key = key};
         }
     }
-    rsw_storage_look(online->storage, batch->looks, count);
+    rsw_storage_look_listed(online->storage, batch->looks, count);
     const struct rsw_look *look = batch->looks;
     for (size_t i = 0; i < batch->count; i++) {
         if (!batch->pairs[i].stays) {

@@ -193,8 +193,14 @@ static void take_chunk(struct chunk *chunk) {
 
 static void copy_chunk(struct chunk *chunk) {
     struct rsw_move copies[CHUNK];
+    struct rsw_look looks[CHUNK];
     for (size_t i = 0; i < chunk->count; i++) {
-        copies[i] = (struct rsw_move){.from = chunk->settings[i]->key, .to = chunk->copies[i]};
+        looks[i] = (struct rsw_look){.key = chunk->copies[i]};
+    }
+    rsw_storage_look_listed(chunk->storage, looks, chunk->count);
+    for (size_t i = 0; i < chunk->count; i++) {
+        copies[i] = (struct rsw_move){
+            .from = chunk->settings[i]->key, .to = chunk->copies[i], .free = looks[i].answer == RSW_ABSENT};
     }
     rsw_storage_copy(chunk->storage, copies, chunk->count);
     for (size_t i = 0; i < chunk->count; i++) {
@@ -450,7 +456,7 @@ static void drop_hidden(struct chunk *chunk) {
             count++;
         }
     }
-    rsw_storage_look(chunk->storage, looks, count);
+    rsw_storage_look_listed(chunk->storage, looks, count);
     for (size_t i = 0; i < count; i++) {
         struct rsw_hiding hiding = {.key = owners[i]->key,
                                     .record = records[i],

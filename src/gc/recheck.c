@@ -6,6 +6,7 @@
 #include "oci/reference.h"
 #include "scan/batch.h"
 #include "storage/layout.h"
+#include "util/cleanup.h"
 #include "util/grow.h"
 
 #include <inttypes.h>
@@ -13,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BATCH_MAX 200 /* items */
+#define BATCH_MAX 1000 /* items: many, so that their keys lie close together */
 
 enum what {
     ASK_LINK,     /* is there a layer link (repo, blob)? Then the item is needed */
@@ -30,7 +31,8 @@ struct question {
     uint32_t repo;
     uint32_t blob;
     struct rsw_digest digest; /* of the blob */
-    size_t key;               /* offset */
+    size_t key;               /* offset into keys */
+    const char *at;           /* the same, once all are found */
     bool needed;              /* the answer */
     int64_t mtime_ms;         /* for ASK_WRITTEN, of what is there */
 };
@@ -351,39 +353,92 @@ static void tell_doubt(const struct recheck *recheck, const char *key, int errnu
             strerror(errnum));
 }
 
-/* What a tag that is there says. One that cannot be read may say anything. */
-static void read_tag(struct recheck *recheck, struct question *question) {
-    struct rsw_read read = {
-        .key = recheck->keys + question->key, .max = RSW_LINK_MAX, .content = RSW_BUF_INIT};
-    struct rsw_digest digest;
-    rsw_storage_read(recheck->storage, &read, 1);
-    bool good = read.answer == RSW_FOUND &&
-                rsw_link_parse(&digest, read.content.data, read.content.len) == RSW_LINK_GOOD;
-    bool same = good && rsw_digest_equal(&digest, &question->digest);
-    question->needed = read.answer != RSW_ABSENT && (question->what == ASK_HEAD ? same || !good : !same);
-    rsw_buf_release(&read.content);
+/* The same key is asked for once: `asked` counts up at each other one. */
+static size_t number_of(const struct question *questions, size_t i, size_t asked) {
+    return i > 0 && strcmp(questions[i].at, questions[i - 1].at) != 0 ? asked + 1 : asked;
 }
 
-static int ask_looks(struct recheck *recheck) {
-    struct rsw_look *looks = calloc(recheck->question_count + 1, sizeof *looks);
-    if (looks == NULL) {
-        return -1;
+/* Sorted by key. */
+static void ask_looks(struct recheck *recheck, struct question *questions, size_t count,
+                      struct rsw_look *looks) {
+    size_t asked = 0;
+    for (size_t i = 0; i < count; i++) {
+        asked = number_of(questions, i, asked);
+        looks[asked].key = questions[i].at;
     }
-    for (size_t i = 0; i < recheck->question_count; i++) {
-        looks[i].key = recheck->keys + recheck->questions[i].key;
-    }
-    rsw_storage_look(recheck->storage, looks, recheck->question_count);
-    for (size_t i = 0; i < recheck->question_count; i++) {
-        recheck->questions[i].needed = looks[i].answer != RSW_ABSENT;
-        recheck->questions[i].mtime_ms = looks[i].answer == RSW_FOUND ? looks[i].mtime_ms : INT64_MAX;
-        if (looks[i].answer == RSW_FAILED) {
-            tell_doubt(recheck, looks[i].key, looks[i].errnum);
-        } else if (looks[i].answer == RSW_FOUND &&
-                   (recheck->questions[i].what == ASK_HEAD || recheck->questions[i].what == ASK_OTHER)) {
-            read_tag(recheck, &recheck->questions[i]);
+    rsw_storage_look_listed(recheck->storage, looks, count == 0 ? 0 : asked + 1);
+    for (size_t i = 0, at = 0; i < count; i++) {
+        at = number_of(questions, i, at);
+        questions[i].needed = looks[at].answer != RSW_ABSENT;
+        questions[i].mtime_ms = looks[at].answer == RSW_FOUND ? looks[at].mtime_ms : INT64_MAX;
+        if (looks[at].answer == RSW_FAILED) {
+            tell_doubt(recheck, looks[at].key, looks[at].errnum);
         }
     }
-    free(looks);
+}
+
+/* What a tag says that may be there. One that cannot be read may say anything. */
+static void take_head(struct recheck *recheck, struct question *question, const struct rsw_read *read) {
+    struct rsw_digest digest;
+    bool good = read->answer == RSW_FOUND &&
+                rsw_link_parse(&digest, read->content.data, read->content.len) == RSW_LINK_GOOD;
+    bool same = good && rsw_digest_equal(&digest, &question->digest);
+    question->needed = read->answer != RSW_ABSENT && (question->what == ASK_HEAD ? same || !good : !same);
+    if (read->answer == RSW_FAILED) {
+        tell_doubt(recheck, read->key, read->errnum);
+    }
+}
+
+/* Likewise. */
+static void read_heads(struct recheck *recheck, struct question *questions, size_t count,
+                       struct rsw_read *reads) {
+    size_t asked = 0;
+    for (size_t i = 0; i < count; i++) {
+        asked = number_of(questions, i, asked);
+        reads[asked] =
+            (struct rsw_read){.key = questions[i].at, .max = RSW_LINK_MAX, .content = RSW_BUF_INIT};
+    }
+    size_t total = count == 0 ? 0 : asked + 1;
+    rsw_storage_read(recheck->storage, reads, total);
+    for (size_t i = 0, at = 0; i < count; i++) {
+        at = number_of(questions, i, at);
+        take_head(recheck, &questions[i], &reads[at]);
+    }
+    for (size_t i = 0; i < total; i++) {
+        rsw_buf_release(&reads[i].content);
+    }
+}
+
+static bool is_of_head(const struct question *question) {
+    return question->what == ASK_HEAD || question->what == ASK_OTHER;
+}
+
+/* Those that a look answers first. */
+static int by_key(const void *a, const void *b) {
+    const struct question *one = a;
+    const struct question *other = b;
+    return is_of_head(one) != is_of_head(other) ? is_of_head(one) - is_of_head(other)
+                                                : strcmp(one->at, other->at);
+}
+
+static int ask(struct recheck *recheck) {
+    struct question *questions = recheck->questions;
+    size_t count = recheck->question_count;
+    size_t heads = 0;
+    RSW_AUTO_FREE struct rsw_look *looks = calloc(count + 1, sizeof *looks);
+    RSW_AUTO_FREE struct rsw_read *reads = calloc(count + 1, sizeof *reads);
+    if (looks == NULL || reads == NULL) {
+        return -1;
+    }
+    for (size_t i = 0; i < count; i++) {
+        questions[i].at = recheck->keys + questions[i].key;
+        heads += is_of_head(&questions[i]) ? 1 : 0;
+    }
+    if (count > 0) {
+        qsort(questions, count, sizeof *questions, by_key);
+        ask_looks(recheck, questions, count - heads, looks);
+        read_heads(recheck, questions + count - heads, heads, reads);
+    }
     return 0;
 }
 
@@ -487,7 +542,7 @@ static int run(struct recheck *recheck, uint64_t *found, struct rsw_error *err) 
         if (recheck->count == 0) {
             return 0;
         }
-        if (ask_looks(recheck) != 0) {
+        if (ask(recheck) != 0) {
             return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory while asking storage again");
         }
         if (record(recheck, found, err) != 0) {

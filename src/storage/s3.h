@@ -169,6 +169,7 @@ int rsw_s3_copy_parts(struct rsw_s3 *s3, const char *to, const char *source, uin
 
 int rsw_s3_list(struct rsw_storage *storage, const struct rsw_listing *listing, struct rsw_error *err);
 void rsw_s3_look(struct rsw_storage *storage, struct rsw_look *looks, size_t count);
+void rsw_s3_look_listed(struct rsw_storage *storage, struct rsw_look *looks, size_t count);
 void rsw_s3_read(struct rsw_storage *storage, struct rsw_read *reads, size_t count);
 void rsw_s3_remove(struct rsw_storage *storage, struct rsw_removal *removals, size_t count);
 int rsw_s3_prune(struct rsw_storage *storage, const char *dir, struct rsw_error *err);

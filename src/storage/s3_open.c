@@ -232,6 +232,7 @@ int rsw_storage_open_s3(struct rsw_storage **out, const char *url, const struct 
                         struct rsw_error *err) {
     static const struct rsw_storage_ops ops = {.list = rsw_s3_list,
                                                .look = rsw_s3_look,
+                                               .look_listed = rsw_s3_look_listed,
                                                .read = rsw_s3_read,
                                                .remove = rsw_s3_remove,
                                                .prune = rsw_s3_prune,

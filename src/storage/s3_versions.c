@@ -9,6 +9,20 @@
 
 /* ---- asking ---- */
 
+void rsw_s3_history_begin(struct rsw_s3_history *history, const struct rsw_s3 *s3, const char *key) {
+    *history = (struct rsw_s3_history){.key = key, .query = RSW_BUF_INIT};
+    if (asprintf(&history->full, "%s%s", s3->prefix, key) < 0) {
+        history->full = NULL;
+        history->errnum = ENOMEM;
+    }
+}
+
+void rsw_s3_history_cut(struct rsw_s3_history *history, size_t count) {
+    for (; history->count > count; history->count--) {
+        free(history->versions[history->count - 1].id);
+    }
+}
+
 int rsw_s3_history_add(struct rsw_s3_history *history, const struct rsw_s3_object *object) {
     struct rsw_s3_version *grown =
         rsw_grown(history->versions, &history->room, history->count + 1, sizeof *grown);
@@ -26,9 +40,7 @@ int rsw_s3_history_add(struct rsw_s3_history *history, const struct rsw_s3_objec
 static int gather(void *arg, const struct rsw_s3_object *object, struct rsw_error *err) {
     struct rsw_s3_history *history = arg;
     if (object == NULL) {
-        for (; history->count > history->page_from; history->count--) {
-            free(history->versions[history->count - 1].id);
-        }
+        rsw_s3_history_cut(history, history->page_from);
         history->behind = false;
         return 0;
     }
@@ -58,15 +70,13 @@ int rsw_s3_versions_query(struct rsw_buf *out, const char *prefix, const char *k
                : rsw_buf_addf(out, NULL, "&versions=");
 }
 
-static void history_begin(struct rsw_s3_history *history, const struct rsw_s3 *s3) {
-    *history = (struct rsw_s3_history){.key = history->key, .query = RSW_BUF_INIT, .more = true};
-    if (asprintf(&history->full, "%s%s", s3->prefix, history->key) < 0) {
-        history->full = NULL;
+/* Those of which nobody has told. */
+static void ask_alone(struct rsw_s3_history *history, bool memory) {
+    if (history->told || history->errnum != 0) {
+        return;
     }
-    if (history->full == NULL || rsw_s3_versions_query(&history->query, history->full, "", "") != 0) {
-        history->errnum = ENOMEM;
-        history->more = false;
-    }
+    history->more = memory && rsw_s3_versions_query(&history->query, history->full, "", "") == 0;
+    history->errnum = history->more ? 0 : ENOMEM;
 }
 
 /* A page that does not lead on would be asked for again and again. */
@@ -123,11 +133,11 @@ static bool any_goes_on(const struct rsw_s3_history *histories, size_t count) {
 void rsw_s3_histories(struct rsw_s3 *s3, struct rsw_s3_history *histories, size_t count) {
     struct rsw_s3_request *requests = rsw_s3_requests_new(count);
     for (size_t i = 0; i < count; i++) {
-        history_begin(&histories[i], s3);
-        if (requests == NULL) {
-            histories[i].errnum = ENOMEM;
-            histories[i].more = false;
-        }
+        rsw_s3_history_begin(&histories[i], s3, histories[i].key);
+    }
+    rsw_s3_skim(s3, histories, count, RSW_S3_VERSIONS);
+    for (size_t i = 0; i < count; i++) {
+        ask_alone(&histories[i], requests != NULL);
     }
     while (requests != NULL && any_goes_on(histories, count)) {
         get_pages(s3, histories, requests, count);
@@ -137,9 +147,7 @@ void rsw_s3_histories(struct rsw_s3 *s3, struct rsw_s3_history *histories, size_
 
 void rsw_s3_histories_release(struct rsw_s3_history *histories, size_t count) {
     for (size_t i = 0; histories != NULL && i < count; i++) {
-        for (size_t k = 0; k < histories[i].count; k++) {
-            free(histories[i].versions[k].id);
-        }
+        rsw_s3_history_cut(&histories[i], 0);
         free(histories[i].versions);
         free(histories[i].full);
         rsw_buf_release(&histories[i].query);

@@ -22,14 +22,25 @@ struct rsw_s3_history {
     size_t page_from;     /* the first version of that page */
     bool behind;          /* that page has keys that follow */
     bool more;            /* the next page may have more of this key */
+    bool told;            /* by rsw_s3_skim: all of it is known */
 };
 
 /* Asks for all of them at once; only `key` is set before. Released by rsw_s3_histories_release, whatever came
  * of it. */
 void rsw_s3_histories(struct rsw_s3 *s3, struct rsw_s3_history *histories, size_t count);
 void rsw_s3_histories_release(struct rsw_s3_history *histories, size_t count);
+/* Nothing is known of `key` yet. Sets errnum if there is no memory for that. */
+void rsw_s3_history_begin(struct rsw_s3_history *history, const struct rsw_s3 *s3, const char *key);
 /* The next older one, of this key. 0, or -1: out of memory. */
 int rsw_s3_history_add(struct rsw_s3_history *history, const struct rsw_s3_object *object);
+/* Forgets all but the first `count`. */
+void rsw_s3_history_cut(struct rsw_s3_history *history, size_t count);
+
+/* Asks for those that lie close together by pages of one list (s3_skim.c), RSW_S3_LIST or RSW_S3_VERSIONS:
+ * those that it tells of are `told`, as of some moment of this call, each by itself. Of RSW_S3_LIST what is
+ * there has one version, without an id. The others, and all where it went wrong, are as they were. */
+void rsw_s3_skim(struct rsw_s3 *s3, struct rsw_s3_history *histories, size_t count,
+                 enum rsw_s3_document kind);
 
 /* The query for a page of versions of all keys that begin with `prefix`, as the bucket has it, behind `key`
  * and `id` ("": from the beginning). Replaces what is in *out. 0, or -1: out of memory. */

@@ -228,6 +228,19 @@ static const char *token_of(enum rsw_s3_document kind) {
                                      : "NextContinuationToken";
 }
 
+/* What a list says of the question. False: it is something else. */
+static bool take_question(struct reader *reader, const char *name) {
+    struct rsw_s3_answer *out = reader->out;
+    const char *after = out->kind == RSW_S3_LIST ? "StartAfter" : "KeyMarker";
+    bool list = out->kind == RSW_S3_LIST || out->kind == RSW_S3_VERSIONS;
+    bool prefix = strcmp(name, "Prefix") == 0;
+    if (!list || (!prefix && strcmp(name, after) != 0)) {
+        return false;
+    }
+    copy(prefix ? out->prefix : out->after, RSW_S3_KEY_MAX + 1, reader);
+    return true;
+}
+
 static void end_part_of_root(struct reader *reader, const char *name) {
     struct rsw_s3_answer *out = reader->out;
     const char *text = reader->text;
@@ -240,6 +253,8 @@ static void end_part_of_root(struct reader *reader, const char *name) {
         out->truncated = strcmp(text, "true") == 0;
         good = out->truncated || strcmp(text, "false") == 0;
         reader->root |= SEEN_TRUNCATED;
+    } else if (take_question(reader, name)) {
+        return;
     } else if (strcmp(name, token_of(out->kind)) == 0) {
         good = copy(out->token, sizeof out->token, reader);
     } else if (out->kind == RSW_S3_VERSIONS && strcmp(name, "NextVersionIdMarker") == 0) {

@@ -43,8 +43,10 @@ struct rsw_s3_answer {
     char message[256];
     char token[RSW_S3_KEY_MAX + 1]; /* where a list goes on, "" if it does not say; else see above */
     char next_id[RSW_S3_KEY_MAX + 1];
-    bool truncated; /* a list that goes on */
-    bool encoded;   /* its keys must be decoded */
+    char prefix[RSW_S3_KEY_MAX + 1]; /* of a list: what was asked for, as the store says it again … */
+    char after[RSW_S3_KEY_MAX + 1];  /* … and behind which key; "" if it says nothing, or too much */
+    bool truncated;                  /* a list that goes on */
+    bool encoded;                    /* its keys must be decoded */
 };
 
 /* Gets each object in the order of the document; NULL: a document begins, forget what came before. What it is

@@ -65,16 +65,27 @@ int rsw_storage_list(struct rsw_storage *storage, const struct rsw_listing *list
 
 /* The calls below hand the backend runs of good keys, so that it never sees a bad one. */
 
-void rsw_storage_look(struct rsw_storage *storage, struct rsw_look *looks, size_t count) {
+/* Both kinds of look: `call` is the backend's. */
+static void look_runs(struct rsw_storage *storage, struct rsw_look *looks, size_t count,
+                      void (*call)(struct rsw_storage *, struct rsw_look *, size_t)) {
     size_t run = 0;
     for (size_t i = 0; i < count; i++) {
         looks[i] = (struct rsw_look){.key = looks[i].key, .answer = RSW_FAILED, .errnum = EINVAL};
         if (!rsw_storage_key_valid(looks[i].key, false)) {
-            storage->ops->look(storage, looks + run, i - run);
+            call(storage, looks + run, i - run);
             run = i + 1;
         }
     }
-    storage->ops->look(storage, looks + run, count - run);
+    call(storage, looks + run, count - run);
+}
+
+void rsw_storage_look(struct rsw_storage *storage, struct rsw_look *looks, size_t count) {
+    look_runs(storage, looks, count, storage->ops->look);
+}
+
+void rsw_storage_look_listed(struct rsw_storage *storage, struct rsw_look *looks, size_t count) {
+    bool lists = storage->ops->look_listed != NULL;
+    look_runs(storage, looks, count, lists ? storage->ops->look_listed : storage->ops->look);
 }
 
 void rsw_storage_read(struct rsw_storage *storage, struct rsw_read *reads, size_t count) {

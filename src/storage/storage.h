@@ -8,7 +8,8 @@
  * - Never leaves its root: no "..", no symbolic link is followed at any component; one met on the way is
  *   RSW_FAILED (ELOOP), in a listing an entry of kind OTHER.
  * - Three answers: RSW_ABSENT only if storage itself said that nothing is there (ENOENT or ENOTDIR on a
- *   filesystem; 404 NoSuchKey on S3). Everything else that is not success is RSW_FAILED.
+ *   filesystem; on S3 404 NoSuchKey, or a list that leaves it out). Everything else that is not success is
+ *   RSW_FAILED.
  * - Calls that take many requests give each its own answer; one bad request never fails its neighbours, so
  *   they return nothing. A backend may have many under way at once, and does them in any order.
  * - Nothing is ever overwritten: a move or write to a key that is taken is RSW_FAILED with EEXIST.
@@ -107,6 +108,8 @@ struct rsw_removal {
 struct rsw_move {
     const char *from;
     const char *to;
+    bool free;  /* in: whoever asks has just seen that nothing is at `to`, so that a backend whose copies
+                   cannot  tell need not look */
     int answer; /* RSW_FOUND: done; RSW_ABSENT: there is nothing at `from`, and nothing happened; RSW_FAILED:
                    EEXIST: something is at `to`, and both stay; EISDIR, ELOOP or ENXIO: `from` is no file;
                    EXDEV: `to` is on another filesystem. Of a copy likewise, but EXDEV is no obstacle to it */
@@ -212,6 +215,10 @@ struct rsw_storage_ops {
      * prefix. RSW_FAILED: the listing could not be begun or was cut short, err says why. */
     int (*list)(struct rsw_storage *storage, const struct rsw_listing *listing, struct rsw_error *err);
     void (*look)(struct rsw_storage *storage, struct rsw_look *looks, size_t count);
+    /* The same, for many keys that may lie close together: out of pages of a list where those cost less. Then
+     * FOUND and ABSENT are what the list says, which is what was there at some moment of the call, as of a
+     * look; no two answers need be of one moment. NULL: `look` does. */
+    void (*look_listed)(struct rsw_storage *storage, struct rsw_look *looks, size_t count);
     void (*read)(struct rsw_storage *storage, struct rsw_read *reads, size_t count);
     void (*remove)(struct rsw_storage *storage, struct rsw_removal *removals, size_t count);
     /* Removes every empty directory at or below `dir`, deepest first, by rmdir alone: never a file, never
@@ -285,6 +292,7 @@ struct rsw_storage {
 
 int rsw_storage_list(struct rsw_storage *storage, const struct rsw_listing *listing, struct rsw_error *err);
 void rsw_storage_look(struct rsw_storage *storage, struct rsw_look *looks, size_t count);
+void rsw_storage_look_listed(struct rsw_storage *storage, struct rsw_look *looks, size_t count);
 void rsw_storage_read(struct rsw_storage *storage, struct rsw_read *reads, size_t count);
 void rsw_storage_remove(struct rsw_storage *storage, struct rsw_removal *removals, size_t count);
 int rsw_storage_prune(struct rsw_storage *storage, const char *dir, struct rsw_error *err);

@@ -237,8 +237,8 @@ refuses() {
     GARBAGE=$WORK/garbage
     client storm 5 --seed 30 >"$EXPECTED"
     client delete gone/thing "$(client image gone/thing:1 --seed 31 --layers 2)"
-    wait_until "$TIMEOUT" events_sent
-    wait_until "$TIMEOUT" queue_is_empty
+    heard_all() { events_sent && queue_is_empty; }
+    wait_until "$TIMEOUT" heard_all
     sleep 1.1 # grace
     garbage_of "$INDEX" >"$GARBAGE"
     trouble busy=0.03 reset=0.03 half=0.03 slow=0.05 cut=0.1
@@ -246,6 +246,17 @@ refuses() {
     client check "$EXPECTED" --tagged
     trouble
     online_sweep
+    [ "$(garbage_left)" -eq 0 ]
+    client check "$EXPECTED" --tagged
+    [ "$(s3_keys_below regsweep/quarantine/)" = regsweep/quarantine/README ]
+    # What is asked of many keys at once is asked of each where the answer is to another question.
+    client delete gone/thing "$(client image gone/thing:1 --seed 32 --layers 12)"
+    wait_until "$TIMEOUT" heard_all
+    sleep 1.1
+    garbage_of "$INDEX" >"$GARBAGE"
+    trouble stray=1
+    online_sweep
+    [ "$(told stray)" -gt 0 ]
     [ "$(garbage_left)" -eq 0 ]
     client check "$EXPECTED" --tagged
     [ "$(s3_keys_below regsweep/quarantine/)" = regsweep/quarantine/README ]

@@ -185,14 +185,15 @@ hidden_blobs() {
 # What a sweep asks of the store, by kind, one a line. Without what any scan does: it lists the bucket and reads the heads of
 # tags that are young, as all are here; and without the doctor's sample of data.
 requests_of_sweep() {
-    local before kind
-    client image shop/garbage:1 --seed "$1" --layers 4 >/dev/null
-    client image shop/garbage:1 --seed $(($1 + 1)) --layers 4 >/dev/null
+    local before kind seed
+    for seed in $(seq "$1" $(($1 + 3))); do
+        client image shop/garbage:1 --seed "$seed" --layers 4 >/dev/null
+    done
     wait_until "$TIMEOUT" heard_all
     sleep 1.1
     before=$(wc -l <"$S3_LOG")
     online_sweep
-    for kind in PUT POST 'GET [^ ]*/repositories/[^ ]*/link' 'GET [^ ]*/quarantine/[^ ]*/data'; do
+    for kind in PUT POST 'GET [^ ]*/repositories/[^ ]*/link' 'GET [^ ]*/quarantine/[^ ]*/data' 'GET [^ ]*[?]list-type'; do
         echo "$kind $(tail -n "+$before" "$S3_LOG" | grep 'beast: .*"regsweep/' | grep -v '/current/link' | grep -c "\"$kind" || true)"
     done
 }
@@ -210,6 +211,12 @@ requests_of_sweep() {
     many=$(requests_of_sweep 300)
     [[ $few == 'PUT '[1-9]* ]]
     [ "$few" = "$many" ] || fail "$few"$'\n'"$many"
+    # Each link is read once, to be copied, and each copy is looked at once, before what it was made of goes. Whether anything
+    # is needed by now a few lists tell.
+    lists=$(awk '/list-type/ { print $NF }' <<<"$few")
+    copies=$(awk '/^PUT/ { print $NF }' <<<"$few")
+    [ "$lists" -gt 0 ] && [ "$lists" -lt "$copies" ] || fail "$few"
+    [ "$(awk '/^GET/ { gets += $NF } END { print gets }' <<<"$few")" -le $((2 * copies)) ] || fail "$few"
 }
 
 @test "a sweep that is killed at any of its steps is gone on with, and loses nothing" {

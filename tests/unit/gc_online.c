@@ -411,6 +411,42 @@ static void what_nobody_told_of_is_found_in_storage(void **state) {
     assert_true(is_whole(r, "app", &image));
 }
 
+static const struct rsw_storage_ops *plain_ops;
+static size_t looked_at;
+
+static void look_once(struct rsw_storage *storage, struct rsw_look *looks, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        assert_null(strstr(looks[i].key, "/current/link"));
+        for (size_t k = 0; k < i; k++) {
+            assert_string_not_equal(looks[i].key, looks[k].key);
+        }
+    }
+    looked_at += count;
+    plain_ops->look(storage, looks, count);
+}
+
+/* Layers are asked about for their links and for their bytes, and manifests for all that they name. Heads of
+ * tags are read, whatever a look says. */
+static void each_key_is_asked_for_once(void **state) {
+    struct registry *r = *state;
+    static struct rsw_storage_ops ops;
+    for (int i = 0; i < 3; i++) {
+        char seed[16];
+        snprintf(seed, sizeof seed, "web%d", i);
+        tree_image(&r->tree, "app", "1", seed, 3);
+        tree_image(&r->tree, "other", NULL, seed, 3);
+    }
+    scan_long_ago(r);
+    ops = *(plain_ops = r->storage->ops);
+    ops.look_listed = look_once;
+    r->storage->ops = &ops;
+    looked_at = 0;
+    see_through(r);
+    assert_true(looked_at > 0);
+    assert_true(r->result.done > 0);
+    assert_int_equal(r->result.spared, 0);
+}
+
 /* Whatever became of its event: before a revision goes the tags of its repository are read. */
 static void a_tag_that_nobody_told_of_keeps_its_image(void **state) {
     struct registry *r = *state;
@@ -2084,6 +2120,7 @@ int main(void) {
         in_either(what_is_touched_before_it_is_taken_is_not_taken),
         in_either(an_index_gives_back_its_children_and_theirs),
         in_either(what_nobody_told_of_is_found_in_storage),
+        in_either(each_key_is_asked_for_once),
         in_either(a_tag_that_is_written_late_keeps_its_image),
         in_either(where_tags_cannot_be_read_no_revision_goes),
         in_either(a_tag_that_nobody_told_of_keeps_its_image),

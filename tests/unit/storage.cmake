@@ -24,6 +24,9 @@ regsweep_unit_test(storage_s3_faults
 regsweep_unit_test(storage_s3_versions
     SOURCES storage_s3_versions.c s3_mock.c storage_help.c
     MODULES storage util)
+regsweep_unit_test(storage_s3_skim
+    SOURCES storage_s3_skim.c s3_mock.c storage_help.c
+    MODULES storage util)
 regsweep_unit_test(storage_s3_roles
     SOURCES storage_s3_roles.c s3_mock.c storage_help.c
     MODULES storage util)

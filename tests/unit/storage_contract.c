@@ -118,6 +118,47 @@ static void a_look_tells_size_and_time_or_that_nothing_is_there(void **state) {
     }
 }
 
+static void name_every_other(char key[64], size_t i) {
+    snprintf(key, 64, "m/%04zu/link%s", 2 * i, i == 7 ? ".tmp" : i == 8 ? "/link" : "");
+}
+
+/* Whatever it costs to ask: all of a folder, some of it, what lies between, before and behind. */
+static void many_looks_at_once_say_what_each_alone_does(void **state) {
+    static const size_t steps[] = {1, 7, 211};
+    struct rsw_storage *s = *state;
+    put_many(s, 1300, name_every_other);
+    put(s, "l/link", "");
+    put(s, "m/0003/link.tmp", "no link");
+    for (size_t k = 0; k < sizeof steps / sizeof *steps; k++) {
+        static char keys[2704][64];
+        static struct rsw_look looks[2704];
+        static struct rsw_look alone[2704];
+        size_t count = 0;
+        for (size_t i = 0; i < 2700; i += steps[k]) {
+            snprintf(keys[count], sizeof keys[count], "m/%04zu/link", (i * 7) % 2700);
+            looks[count] = (struct rsw_look){.key = keys[count]};
+            count++;
+        }
+        looks[count++] = (struct rsw_look){.key = "l/link"};
+        looks[count++] = (struct rsw_look){.key = "n/link"};
+        looks[count++] = (struct rsw_look){.key = "m//link"};
+        looks[count++] = (struct rsw_look){.key = "m/0004/link"};
+        memcpy(alone, looks, sizeof looks);
+        rsw_storage_look_listed(s, looks, count);
+        rsw_storage_look(s, alone, count);
+        for (size_t i = 0; i < count; i++) {
+            assert_int_equal(looks[i].answer, alone[i].answer);
+            assert_int_equal(looks[i].errnum, alone[i].errnum);
+            assert_int_equal(looks[i].size, alone[i].size);
+            assert_int_equal(looks[i].mtime_ms / 1000, alone[i].mtime_ms / 1000);
+        }
+        assert_int_equal(looks[count - 4].answer, RSW_FOUND);
+        assert_int_equal(looks[count - 3].answer, RSW_ABSENT);
+        assert_int_equal(looks[count - 2].answer, RSW_FAILED);
+        assert_int_equal(looks[count - 1].answer, RSW_FOUND);
+    }
+}
+
 static void nothing_is_below_a_file(void **state) {
     struct rsw_storage *s = *state;
     char text[256];
@@ -749,6 +790,7 @@ int contract_run(const struct contract_backend *over) {
     const struct CMUnitTest tests[] = {
         TEST(a_key_that_is_none_fails_in_every_call_and_alone),
         TEST(a_look_tells_size_and_time_or_that_nothing_is_there),
+        TEST(many_looks_at_once_say_what_each_alone_does),
         TEST(nothing_is_below_a_file),
         TEST(a_read_brings_the_whole_file),
         TEST(a_file_that_is_too_long_fails_but_shows_its_head),
