@@ -385,8 +385,10 @@ static void take_upload_file(struct repository *r, const struct rsw_entry *entry
             rsw_reading_problem(r->reading, "%s: '%s' cannot be read (%s): its upload counts as young",
                                 r->name, entry->key, strerror(read.errnum));
         }
-        if (bytes == NULL || !rsw_time_parse(&upload->started_ms, bytes, len)) {
+        if (bytes == NULL) {
             upload->started_ms = 0; /* of unknown age: kept */
+        } else if (!rsw_time_parse(&upload->started_ms, bytes, len)) {
+            upload->started_ms = entry->mtime_ms; /* the registry was killed while it wrote this */
         }
         rsw_buf_release(&read.content);
     }

@@ -235,15 +235,12 @@ class Registry(Program):
 
     def mend(self):
         """Links are written in place. One that it was killed over has no bytes, and who asks for what it leads to is told 500
-        for good: it is written anew, as its folder is called. Of an upload nobody knows then when it began, and all that is
-        beside it stays."""
+        for good: it is written anew, as its folder is called."""
         root = self.driver.get("filesystem", {}).get("rootdirectory", "/nowhere")
         for folder, _, files in os.walk(os.path.join(root, "docker/registry/v2/repositories")):
             above, digest = os.path.split(folder)
             if "link" in files and os.path.basename(above) in ("sha256", "sha512"):
                 fill(os.path.join(folder, "link"), f"{os.path.basename(above)}:{digest}")
-            if "startedat" in files:
-                fill(os.path.join(folder, "startedat"), time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
 
     def has_sent_all(self):
         answer = get(self.debug, "/debug/vars")
