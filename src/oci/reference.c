@@ -153,7 +153,25 @@ static int read_digest(struct rsw_reference *out, const char *text, struct rsw_e
     return 0;
 }
 
+/* A digest, or some of one: nobody calls a repository "sha256", with such a tag. */
+static bool begins_a_digest(const char *text) {
+    static const char *const algorithms[] = {"sha256:", "sha384:", "sha512:"};
+    for (size_t i = 0; i < sizeof algorithms / sizeof *algorithms; i++) {
+        size_t len = strlen(algorithms[i]);
+        if (strncmp(text, algorithms[i], len) == 0) {
+            return text[len + strspn(text + len, "0123456789abcdef")] == 0;
+        }
+    }
+    return false;
+}
+
 static int read_parts(struct rsw_reference *out, const char *text, struct rsw_error *err) {
+    if (begins_a_digest(text)) {
+        return read_digest(out, text, err) != 0
+                   ? -1
+                   : rsw_error_set(err, RSW_EINVAL, 0, "no repository is named: give NAME@%.*s",
+                                   SHOWN(strlen(text)), text);
+    }
     size_t len = strcspn(text, "@");
     bool digest = text[len] == '@';
     size_t name = len;
