@@ -291,7 +291,8 @@ int rsw_cli_check_times(struct rsw_cli *cli, struct rsw_error *err) {
     const struct rsw_options *options = &cli->options;
     char grace[32];
     char settle[32];
-    if ((cli->command->bit & RSW_FOR_SWEEP) != 0 && options->grace_ms < options->settle_ms) {
+    if ((cli->command->bit & (RSW_FOR_SWEEP | RSW_FOR_SERVE)) != 0 &&
+        options->grace_ms < options->settle_ms) {
         return rsw_error_set(
             err, RSW_EINVAL, 0,
             "--grace %s is shorter than --settle %s: a push that is under way could lose what "

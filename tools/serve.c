@@ -317,7 +317,8 @@ static int serve(struct rsw_cli *cli, struct tokens *tokens) {
         return rsw_cli_usage(
             cli, "--schedule needs the running registry: give --registry URL, once for each replica");
     }
-    if (load(tokens, cli, &err) != 0) {
+    if (load(tokens, cli, &err) != 0 ||
+        (cli->options.schedule != NULL && rsw_cli_check_times(cli, &err) != 0)) {
         return rsw_cli_fail_options(cli, &err);
     }
     if (rsw_cli_open_index(cli, &how, &err) != 0 || rsw_cli_check_storage(cli, &err) != 0) {

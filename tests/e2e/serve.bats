@@ -170,3 +170,11 @@ PY
     run find "$WORK" -name 'core*'
     [ -z "$output" ]
 }
+
+@test "a schedule whose sweeps would all be refused, for grace is shorter than settle, is refused at once" {
+    rs scan --quiet
+    printf 'secret\n' >"$WORK/token"
+    run rs serve --listen 127.0.0.1:0 --token-file "$WORK/token" --schedule 1h --registry http://127.0.0.1:1 --grace 1m
+    status_is 64
+    says '--grace 1m is shorter than --settle 10m'
+}

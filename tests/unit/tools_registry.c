@@ -233,7 +233,7 @@ static void times_that_lose_something_are_refused_and_small_ones_warned_of(void 
     expect_times(&sweep, "", 0, NULL);
     expect_times(&sweep, "--grace 10m", 0, NULL);
     expect_times(&sweep, "--grace 9m", -1, "--grace 9m is shorter than --settle 10m");
-    expect_times(&serve, "--settle 30h", 0, NULL);
+    expect_times(&serve, "--settle 30h", -1, "--grace 1d is shorter than --settle 30h");
     expect_times(&sweep, "--settle 1s --grace 1s", 0, "warning: --settle 1s is for tests");
     expect_times(&sweep, "--quarantine 0", 0, "warning: --quarantine 0s is for tests");
 }
