@@ -130,9 +130,7 @@ struct explanation {
 };
 
 static const char *ground_of(const struct rsw_explained_tag *tag) {
-    return tag->forgotten                                  ? "forgotten"
-           : tag->kept && tag->ground == RSW_GROUND_LET_GO ? "grace, pin or doubt"
-                                                           : rsw_ground_name(tag->ground);
+    return tag->forgotten ? "forgotten" : tag->kept_by != NULL ? tag->kept_by : rsw_ground_name(tag->ground);
 }
 
 static const char *day_of(int64_t ms, char text[32]) {

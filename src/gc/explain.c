@@ -166,11 +166,18 @@ static int weigh(struct explaining *e, struct rsw_explained_tag *tag, uint32_t h
     return 0;
 }
 
+static const char *kept_by(const struct rsw_marker *marker, const struct rsw_view_tag *tag) {
+    static const char *const names[] = {
+        [RSW_STAY_PIN] = "pin", [RSW_STAY_GRACE] = "grace", [RSW_STAY_DOUBT] = "doubt"};
+    return tag->ground == RSW_GROUND_LET_GO ? names[rsw_marker_stay(marker, tag)] : NULL;
+}
+
 static int tell_tag(struct explaining *e, const struct rsw_view_tag *tag) {
     struct rsw_explained_tag told = {.name = e->marker.view.names + tag->name,
                                      .rule = tag->rule,
                                      .ground = tag->ground,
                                      .kept = !rsw_marker_lets_go(&e->marker, tag),
+                                     .kept_by = kept_by(&e->marker, tag),
                                      .forgotten = rsw_marker_forgets(&e->marker, tag),
                                      .pushed_ms = tag->pushed_ms,
                                      .pulled_ms = tag->pulled_ms};

@@ -20,10 +20,12 @@ struct rsw_explained_tag {
     const struct rsw_digest *digest; /* of its head; NULL: not known */
     const struct rsw_tag_rule *rule; /* NULL: none speaks of it */
     enum rsw_ground ground;
-    bool kept;         /* true with ground LET_GO: its age, a pin or something that cannot be read keeps it */
-    bool forgotten;    /* it goes, though not by the policy: a deletion record names it */
-    int64_t pushed_ms; /* 0: not known */
-    int64_t pulled_ms; /* 0: never, as far as we know */
+    bool kept;
+    const char *kept_by; /* though its ground is LET_GO: "pin", "grace" (its age) or "doubt" (something is not
+                            sure, or cannot be read); NULL: nothing, or it is another ground */
+    bool forgotten;      /* it goes, though not by the policy: a deletion record names it */
+    int64_t pushed_ms;   /* 0: not known */
+    int64_t pulled_ms;   /* 0: never, as far as we know */
     /* Of one that goes, also where it was forgotten: */
     uint64_t exclusive; /* bytes that come free, and that no other image that goes has */
     uint64_t shared;    /* bytes that come free once all that goes and has them is gone */

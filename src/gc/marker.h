@@ -34,6 +34,14 @@ enum rsw_verdict {
     RSW_VERDICT_LET_GO, /* unless something else keeps it */
 };
 
+/* Why a tag stays whatever the policy, or its subject, says. */
+enum rsw_stay {
+    RSW_STAY_NOT = 0, /* it does not */
+    RSW_STAY_PIN,
+    RSW_STAY_GRACE, /* it is young */
+    RSW_STAY_DOUBT, /* what it points at, or the name of its repository, is not sure or cannot be read */
+};
+
 struct rsw_view_revision {
     uint32_t blob;
     uint32_t target;  /* what its link names: another blob only where the link is bad */
@@ -164,6 +172,8 @@ bool rsw_marker_wants_two(const struct rsw_marker *marker);
 /* Sets rule, ground and verdict of the tags and revisions in the view, where the policy speaks of them. The
  * last thing that is loaded. */
 int rsw_view_judge(struct rsw_marker *marker, struct rsw_error *err);
+/* What keeps a tag by itself. */
+enum rsw_stay rsw_marker_stay(const struct rsw_marker *marker, const struct rsw_view_tag *tag);
 /* A deletion record names this tag, and it is sure. What it pointed at is nobody's business any more. */
 bool rsw_marker_forgets(const struct rsw_marker *marker, const struct rsw_view_tag *tag);
 /* The policy lets this tag go, and nothing else keeps it. */

@@ -232,12 +232,25 @@ static int keep_unsure_tag(struct rsw_marker *marker, const struct rsw_view_tag 
 /* A weak tag follows its subject; but it is a root while it is young or pinned, and where what it points at
  * is not sure or cannot be read. Of one that was forgotten somebody has said that it goes, young or not,
  * whatever it points at. */
-static bool stays_by_itself(const struct rsw_marker *marker, const struct rsw_view_tag *tag) {
-    if ((marker->view.repo.flags & RSW_REPO_ODD) != 0 || tag->pin != 0 || rsw_tag_unsure(tag)) {
-        return true;
+enum rsw_stay rsw_marker_stay(const struct rsw_marker *marker, const struct rsw_view_tag *tag) {
+    if (tag->pin != 0) {
+        return RSW_STAY_PIN;
     }
-    return !tag->forgotten && (tag->young || ((rsw_marker_flags(marker, tag->head) & RSW_BLOB_PARSED) == 0 &&
-                                              !gone(marker, tag->head)));
+    if ((marker->view.repo.flags & RSW_REPO_ODD) != 0 || rsw_tag_unsure(tag)) {
+        return RSW_STAY_DOUBT;
+    }
+    if (tag->forgotten) {
+        return RSW_STAY_NOT;
+    }
+    if (tag->young) {
+        return RSW_STAY_GRACE;
+    }
+    bool read = (rsw_marker_flags(marker, tag->head) & RSW_BLOB_PARSED) != 0;
+    return read || gone(marker, tag->head) ? RSW_STAY_NOT : RSW_STAY_DOUBT;
+}
+
+static bool stays_by_itself(const struct rsw_marker *marker, const struct rsw_view_tag *tag) {
+    return rsw_marker_stay(marker, tag) != RSW_STAY_NOT;
 }
 
 /* Those that are pinned, or those that are not. */

@@ -449,9 +449,12 @@ static int tell_repo(void *arg, const struct rsw_explained_repo *repo) {
 
 static int tell_tag(void *arg, const struct rsw_explained_tag *tag) {
     struct told *told = arg;
-    told->len += (size_t)snprintf(told->text + told->len, sizeof told->text - told->len, "%s=%s,%u+%u ",
-                                  tag->name, tag->kept ? rsw_ground_name(tag->ground) : "goes",
-                                  (unsigned)tag->exclusive, (unsigned)tag->shared);
+    told->len +=
+        (size_t)snprintf(told->text + told->len, sizeof told->text - told->len, "%s=%s,%u+%u ", tag->name,
+                         !tag->kept             ? "goes"
+                         : tag->kept_by != NULL ? tag->kept_by
+                                                : rsw_ground_name(tag->ground),
+                         (unsigned)tag->exclusive, (unsigned)tag->shared);
     return 0;
 }
 
@@ -517,7 +520,7 @@ static void what_grace_or_a_pin_keeps_is_told(void **state) {
     pin_tag(w, "a", "pinned");
     w->touched_ms = NOW_MS - HOUR_MS;
     image(w, "a", "young", "n", "k");
-    explained_as(w, NULL, "a:2 pinned=let go,0+0 young=let go,0+0 ", 0);
+    explained_as(w, NULL, "a:2 pinned=pin,0+0 young=grace,0+0 ", 0);
 }
 
 #define RUN(test) cmocka_unit_test_setup_teardown(test, world_begin, world_end)
