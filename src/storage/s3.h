@@ -22,7 +22,9 @@
 #define RSW_S3_AT_ONCE 64
 /* What the store takes in one DeleteObjects, and gives in one page of a list. */
 #define RSW_S3_KEYS_MAX 1000
-#define RSW_S3_HEADERS_MAX 4
+#define RSW_S3_HEADERS_MAX 8
+/* With those that all requests have. */
+#define RSW_S3_SIGNED_MAX 16
 /* Of an answer in XML. A page of a list has a thousand keys of at most 3 KiB, and some more about each. */
 #define RSW_S3_XML_MAX ((size_t)8 * 1024 * 1024)
 
@@ -100,7 +102,6 @@ struct rsw_s3 {
     char *prefix;                          /* of every key, with a slash at its end; or "" */
     char *origin;                          /* "https://host:port": of the bucket, or of the endpoint */
     char *bucket_path;                     /* "/bucket", or "" where the host names it */
-    char *signing;                         /* "aws:amz:REGION:s3" */
     char *region;
     char *ca_file; /* NULL: the system's */
     char *proxy;   /* "" for none */
@@ -143,6 +144,24 @@ void rsw_s3_request_take(struct rsw_s3_request *request, CURLcode rc);
 void rsw_s3_request_judge(struct rsw_s3_request *request);
 /* What a code of S3's is as an errno, EIO if we know none; *again: another try may help. */
 int rsw_s3_errno_of(const char *code, bool *again);
+
+/* ---- signatures (s3_sign.c) ---- */
+
+struct rsw_s3_signed {
+    const char *method;
+    const char *path;  /* encoded, as it is sent */
+    const char *query; /* as in the request; NULL: none */
+    const char *const
+        *headers;        /* "Name: value", ended by NULL: all that are signed, at most RSW_S3_SIGNED_MAX */
+    const char *payload; /* sha256 of the body, in hex */
+    const char *region;
+    const char *time; /* as in x-amz-date: 20130524T000000Z */
+    const struct rsw_s3_credentials *credentials;
+};
+/* Appends the header Authorization. 0, or -1: out of memory, or too many headers. */
+int rsw_s3_sign(struct rsw_buf *out, const struct rsw_s3_signed *what);
+/* sha256, in hex. 0, or -1. */
+int rsw_s3_hash(char out[65], const void *bytes, size_t len);
 
 /* ---- deletions (s3_remove.c) ---- */
 

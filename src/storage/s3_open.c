@@ -28,7 +28,6 @@ static void s3_release(struct rsw_s3 *s3) {
     free(s3->prefix);
     free(s3->origin);
     free(s3->bucket_path);
-    free(s3->signing);
     free(s3->region);
     free(s3->ca_file);
     free(s3->proxy);
@@ -149,10 +148,6 @@ static int take_region(struct rsw_s3 *s3, const struct rsw_s3_options *options, 
     }
     if (!is_region(s3->region)) {
         return rsw_error_set(err, RSW_EINVAL, 0, "\"%s\" is not the name of a region", s3->region);
-    }
-    if (asprintf(&s3->signing, "aws:amz:%s:s3", s3->region) < 0) {
-        s3->signing = NULL;
-        return no_memory(err);
     }
     return 0;
 }

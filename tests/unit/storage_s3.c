@@ -48,6 +48,32 @@ static void s3_put_all(struct rsw_storage *storage, char (*keys)[64], size_t cou
     rsw_s3_requests_free(requests, count);
 }
 
+/* Where the store must take our word for each part, or refuse it. */
+static void what_is_too_large_for_one_copy_is_copied_by_the_store_in_parts(void **state) {
+    enum { SIZE = 11 * 1024 * 1024 };
+    struct rsw_storage *storage = s3_open();
+    struct rsw_s3 *s3 = (struct rsw_s3 *)storage;
+    char *bytes = malloc(SIZE);
+    (void)state;
+    assert_non_null(bytes);
+    for (size_t i = 0; i < SIZE; i++) {
+        bytes[i] = (char)(i * 31 + i / 4096);
+    }
+    s3_put(storage, "large", bytes, SIZE, 0);
+    s3->copy_max = SIZE - 1;
+    s3->part_size = 5 * 1024 * 1024; /* the least that a store takes */
+    struct rsw_move copy = {.from = "large", .to = "copy"};
+    rsw_storage_copy(storage, &copy, 1);
+    assert_int_equal(copy.errnum, 0);
+    struct rsw_read read = {.key = "copy", .max = SIZE, .content = {.max = SIZE + 1}};
+    rsw_storage_read(storage, &read, 1);
+    assert_int_equal(read.content.len, SIZE);
+    assert_memory_equal(read.content.data, bytes, SIZE);
+    rsw_buf_release(&read.content);
+    rsw_storage_close(storage);
+    free(bytes);
+}
+
 int main(void) {
     static const struct contract_backend s3 = {
         .name = "S3", .open = s3_open, .put = s3_put, .close = rsw_storage_close, .put_all = s3_put_all};
@@ -55,5 +81,9 @@ int main(void) {
         fprintf(stderr, "no S3_ENDPOINT: nothing is tested\n");
         return 0;
     }
-    return contract_run(&s3);
+    const struct CMUnitTest own[] = {
+        cmocka_unit_test(what_is_too_large_for_one_copy_is_copied_by_the_store_in_parts),
+    };
+    int failed = cmocka_run_group_tests(own, NULL, NULL);
+    return contract_run(&s3) + failed;
 }
