@@ -39,6 +39,12 @@ struct rsw_s3_options {
                                (AWS_SHARED_CREDENTIALS_FILE) */
     const char *secret_key;
     const char *session_token;
+    /* How what is written is kept. NULL: a copy as its source is, all else as the bucket has it. */
+    const char *storage_class; /* "NONE": the store knows none */
+    const char *encryption;    /* "AES256", "aws:kms", "aws:kms:dsse" */
+    const char *kms_key;       /* with the last two; alone: aws:kms */
+    const char *acl; /* a canned one; NULL or "private": for its writer and the bucket's owner, where the
+                        store lets us say so */
     unsigned requests_per_second; /* all threads together; 0: no limit */
 };
 

@@ -46,6 +46,7 @@ struct reader {
     enum { NOTHING, EXPIRES, MOVES, OLD, OLD_MOVES } within;
     char name[256];
     char prefix[RSW_S3_KEY_MAX + 1];
+    char archive[32];
 };
 
 /* Tells of it where it is for keys of the registry's root directory. */
@@ -59,6 +60,7 @@ static void tell(struct reader *reader) {
     }
     reader->rule.name = reader->name;
     reader->rule.prefix = reader->prefix + common;
+    reader->rule.archive = reader->archive;
     reader->habits->rules = RSW_FOUND;
     reader->habits->rule(reader->habits->arg, &reader->rule);
 }
@@ -67,7 +69,7 @@ static void begin(struct reader *reader, const char *name) {
     if (strcmp(name, "Rule") == 0) {
         reader->rule = (struct rsw_store_rule){.name = NULL};
         reader->disabled = reader->tagged = false;
-        reader->name[0] = reader->prefix[0] = 0;
+        reader->name[0] = reader->prefix[0] = reader->archive[0] = 0;
     } else if (strcmp(name, "Expiration") == 0) {
         reader->within = EXPIRES;
     } else if (strcmp(name, "Transition") == 0) {
@@ -99,6 +101,8 @@ static void on_element(void *arg, const char *name, const char *text) {
         keep(reader->prefix, sizeof reader->prefix, text);
     } else if (strcmp(name, "Status") == 0) {
         reader->disabled = strcmp(text, "Enabled") != 0;
+    } else if (strcmp(name, "StorageClass") == 0 && reader->within == MOVES && rsw_s3_is_archive(text)) {
+        keep(reader->archive, sizeof reader->archive, text);
     } else if (strcmp(name, "Days") == 0 || strcmp(name, "Date") == 0 ||
                strcmp(name, "NoncurrentDays") == 0 || strcmp(name, "NewerNoncurrentVersions") == 0) {
         reader->rule.deletes |= reader->within == EXPIRES;

@@ -175,8 +175,9 @@ static int fill(struct rsw_s3 *s3, const char *url, const struct rsw_s3_options 
     s3->removal_ms = RSW_REMOVAL_SENT_MS;
     s3->copy_max = COPY_MAX;
     s3->part_size = PART_SIZE;
-    if (take_url(s3, url, err) != 0 || take_region(s3, options, err) != 0 ||
-        take_place(s3, options, err) != 0 || take_credentials(s3, options, err) != 0 ||
+    if (take_url(s3, url, err) != 0 || rsw_s3_kept_set(s3, options, err) != 0 ||
+        take_region(s3, options, err) != 0 || take_place(s3, options, err) != 0 ||
+        take_credentials(s3, options, err) != 0 ||
         copy_or_none(&s3->ca_file, options->ca_file, NULL, err) != 0 ||
         copy_or_none(&s3->proxy, options->proxy, "", err) != 0 || rsw_crypto(err) == NULL) {
         return -1;

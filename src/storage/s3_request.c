@@ -253,6 +253,9 @@ void rsw_s3_request_take(struct rsw_s3_request *request, CURLcode rc) {
         time_t then = l->curl_getdate(date->value, NULL);
         request->date_ms = then > 0 ? (int64_t)then * 1000 : 0;
     }
+    if (request->kept != NULL && strcmp(request->method, "GET") == 0) {
+        rsw_s3_kept_take(request->kept, request->curl);
+    }
     request->region[0] = 0;
     if (l->curl_easy_header(request->curl, "x-amz-bucket-region", 0, CURLH_HEADER, -1, &region) ==
         CURLHE_OK) {
@@ -283,6 +286,9 @@ static const struct meaning meanings[] = {
     {"NoSuchBucket", ENODEV, false},
     {"PreconditionFailed", EEXIST, false},
     {"InvalidRange", ERANGE, false},
+    {"NotImplemented", ENOTSUP, false},
+    {"InvalidObjectState", RSW_EARCHIVED, false},
+    {"ObjectNotInActiveTierError", RSW_EARCHIVED, false},
     {"ConditionalRequestConflict", EAGAIN, true},
     {"OperationAborted", EAGAIN, true},
     {"RequestTimeout", ETIMEDOUT, true},

@@ -334,38 +334,6 @@ void rsw_s3_send(struct rsw_s3 *s3, struct rsw_s3_request *requests, size_t coun
     }
 }
 
-/* A definite no, which may be meant for the header alone. */
-static bool is_refused(const struct rsw_s3_request *request) {
-    return request->errnum != 0 &&
-           (request->status == 400 || request->status == 403 || request->status == 501);
-}
-
-void rsw_s3_send_owned(struct rsw_s3 *s3, struct rsw_s3_request *requests, size_t count) {
-    static const char owned[] = "x-amz-acl: bucket-owner-full-control";
-    bool with = !atomic_load(&s3->no_acl);
-    for (size_t i = 0; i < count && with; i++) {
-        const char **header = requests[i].headers;
-        while (*header != NULL) {
-            header++;
-        }
-        *header = owned;
-    }
-    rsw_s3_send(s3, requests, count);
-    for (size_t i = 0; i < count && with; i++) {
-        if (is_refused(&requests[i])) {
-            const char **header = requests[i].headers;
-            while (*header != owned) {
-                header++;
-            }
-            *header = NULL;
-            rsw_s3_send(s3, &requests[i], 1);
-            if (requests[i].errnum == 0) {
-                atomic_store(&s3->no_acl, true);
-            }
-        }
-    }
-}
-
 int rsw_s3_fail(const struct rsw_s3 *s3, const struct rsw_s3_request *request, const char *verb,
                 const char *key, struct rsw_error *err) {
     const struct rsw_s3_answer *answer = &request->answer;

@@ -46,6 +46,12 @@ enum rsw_code rsw_storage_code(int errnum) {
     }
 }
 
+const char *rsw_storage_reason(int errnum) {
+    return errnum == RSW_EARCHIVED
+               ? "the store keeps it in an archive: it must be restored there before it can be read"
+               : strerror(errnum);
+}
+
 int rsw_storage_fail(struct rsw_error *err, int errnum, const char *verb, const char *key) {
     char text[128];
     return rsw_error_set(err, rsw_storage_code(errnum), errnum, "cannot %s '%s': %s", verb, key,

@@ -23,9 +23,16 @@
 
 #include "util/buf.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+/* The errnum of an object that its store keeps in an archive: it is there, but can be neither read nor copied
+ * until somebody has asked for it. */
+#define RSW_EARCHIVED EREMOTE
+/* An errnum of storage in words. Static, or as strerror's. */
+const char *rsw_storage_reason(int errnum);
 
 enum rsw_entry_kind {
     RSW_ENTRY_FILE,  /* a file or object */
@@ -152,9 +159,10 @@ struct rsw_store_rule {
     const char *name;
     const char *prefix; /* of keys that it is for; "" for all of the registry's root directory */
     bool deletes;
-    bool moves;        /* to another class of storage, from where not all can be read at once */
-    bool old_versions; /* it deletes versions that are not the current ones … */
-    bool old_moves;    /* … or moves them, as above */
+    bool moves;          /* to another class of storage */
+    const char *archive; /* the class, if it must be asked for there before it can be read; else "" */
+    bool old_versions;   /* it deletes versions that are not the current ones … */
+    bool old_moves;      /* … or moves them, as above */
 };
 
 /* What a store keeps, deletes or moves by itself. Each of the answers: RSW_FOUND, RSW_ABSENT: it does not;

@@ -81,6 +81,9 @@ rgw frontends = beast endpoint=127.0.0.1:$gateway tcp_nodelay=${CEPH_NODELAY:-1}
 rgw enable usage log = false
 rgw run sync thread = false
 rgw max listing results = ${CEPH_PAGE:-1000}
+rgw crypt require ssl = false
+rgw crypt s3 kms backend = testing
+rgw crypt s3 kms encryption keys = key-of-tests=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=
 CONF
 }
 
@@ -126,10 +129,15 @@ up() {
     ceph-osd -c "$conf" -i 0 --mkfs --osd-uuid "$store"
     ceph-osd -c "$conf" -i 0
     wait_for 60 store_is_up "$conf"
-    radosgw -c "$conf" -n client.rgw
-    wait_for 90 curl -s --noproxy '*' "http://127.0.0.1:$gateway"
     timeout 60 radosgw-admin -c "$conf" user create --uid=reg --display-name=reg --access-key=REGACCESS --secret-key=REGSECRET
     timeout 60 radosgw-admin -c "$conf" user create --uid=sweeper --display-name=sweeper --access-key=SWEEPACCESS --secret-key=SWEEPSECRET
+    # Zone and zonegroup came with the users. A second class of storage:
+    timeout 60 radosgw-admin -c "$conf" zonegroup placement add --rgw-zonegroup default --placement-id default-placement \
+        --storage-class REDUCED_REDUNDANCY
+    timeout 60 radosgw-admin -c "$conf" zone placement add --rgw-zone default --placement-id default-placement \
+        --storage-class REDUCED_REDUNDANCY --data-pool default.rgw.reduced.data
+    radosgw -c "$conf" -n client.rgw
+    wait_for 90 curl -s --noproxy '*' "http://127.0.0.1:$gateway"
     cat >"$dir/env" <<ENV
 S3_ENDPOINT=http://127.0.0.1:$gateway
 S3_ACCESS=REGACCESS

@@ -86,6 +86,12 @@ s3() {
         -K - "$S3_ENDPOINT/$S3_BUCKET/$2" <<<"user = \"$S3_ACCESS:$S3_SECRET\""
 }
 
+# What the store says of an object without giving it, as headers.
+s3_head() {
+    curl -sf --noproxy '*' --max-time 20 -I --aws-sigv4 aws:amz:us-east-1:s3 -H "x-amz-content-sha256: UNSIGNED-PAYLOAD" \
+        -K - "$S3_ENDPOINT/$S3_BUCKET/$1" <<<"user = \"$S3_ACCESS:$S3_SECRET\""
+}
+
 # s3_list PREFIX: all keys that begin with it, page by page.
 s3_list() {
     local prefix after='' said keys
