@@ -205,6 +205,8 @@ void rsw_s3_remove_versions(struct rsw_s3 *s3, struct rsw_removal *removals, siz
 
 /* ---- the operations ---- */
 
+/* Appends the header that names the source of a copy. 0, or -1: out of memory. */
+int rsw_s3_name_source(struct rsw_buf *out, const struct rsw_s3 *s3, const char *key);
 /* Copies an object of that size, which is kept like that, in parts (s3_parts.c). `source`: a header. 0, or an
  * errno: then nothing of it is left, as far as the store lets us. */
 int rsw_s3_copy_parts(struct rsw_s3 *s3, const char *to, const char *source, uint64_t size,
@@ -222,6 +224,7 @@ int rsw_s3_call_off(struct rsw_storage *storage, struct rsw_unfinished *unfinish
 int rsw_s3_old_versions(struct rsw_storage *storage, struct rsw_old_versions *old, struct rsw_error *err);
 int rsw_s3_still_versions(struct rsw_storage *storage, struct rsw_error *err);
 void rsw_s3_habits(struct rsw_storage *storage, struct rsw_store_habits *habits);
+void rsw_s3_rights(struct rsw_storage *storage, struct rsw_rights *rights);
 void rsw_s3_write(struct rsw_storage *storage, struct rsw_write *writes, size_t count);
 void rsw_s3_note(struct rsw_storage *storage, struct rsw_hiding *hidings, size_t count);
 void rsw_s3_hide(struct rsw_storage *storage, struct rsw_hiding *hidings, size_t count);

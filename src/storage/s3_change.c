@@ -119,13 +119,17 @@ static size_t leave_taken(struct rsw_s3 *s3, struct copying *all, struct rsw_loo
     return kept;
 }
 
+int rsw_s3_name_source(struct rsw_buf *out, const struct rsw_s3 *s3, const char *key) {
+    return rsw_buf_addf(out, NULL, "x-amz-copy-source: /%s/", s3->bucket) != 0 ||
+                   rsw_s3_encode(out, s3->prefix, false, NULL) != 0 ||
+                   rsw_s3_encode(out, key, false, NULL) != 0
+               ? -1
+               : 0;
+}
+
 static int name_source(const struct rsw_s3 *s3, struct copying *copying) {
     rsw_buf_release(&copying->bytes);
-    return rsw_buf_addf(&copying->bytes, NULL, "x-amz-copy-source: /%s/", s3->bucket) != 0 ||
-                   rsw_s3_encode(&copying->bytes, s3->prefix, false, NULL) != 0 ||
-                   rsw_s3_encode(&copying->bytes, copying->copy->from, false, NULL) != 0
-               ? ENOMEM
-               : 0;
+    return rsw_s3_name_source(&copying->bytes, s3, copying->copy->from) == 0 ? 0 : ENOMEM;
 }
 
 /* One request each, all at once; those that are too large for that are copied before, in parts. */

@@ -131,23 +131,6 @@ static int ask_rules(struct rsw_s3 *s3, struct rsw_store_habits *habits) {
 
 /* ---- do we go by versions? ---- */
 
-/* A version that is not there, of a key that nobody writes: whoever may not delete versions is told so. */
-static bool may_delete_versions(struct rsw_s3 *s3) {
-    struct rsw_s3_request request = {
-        .method = "DELETE", .key = "regsweep/nothing", .query = "versionId=null"};
-    rsw_s3_send(s3, &request, 1);
-    rsw_buf_release(&request.bytes);
-    return request.errnum == 0 || request.errnum == ENOENT;
-}
-
-static bool may_list_versions(struct rsw_s3 *s3) {
-    struct rsw_s3_history history = {.key = "regsweep/nothing"};
-    rsw_s3_histories(s3, &history, 1);
-    bool may = history.errnum == 0;
-    rsw_s3_histories_release(&history, 1);
-    return may;
-}
-
 static bool is_enabled(const struct rsw_buf *bytes, const char *name) {
     RSW_AUTO_BUF text = RSW_BUF_INIT;
     struct rsw_error err = RSW_ERROR_INIT;
@@ -196,7 +179,7 @@ int rsw_s3_ask_versions(struct rsw_s3 *s3, struct rsw_error *err) {
         s3->base.remark =
             "the bucket keeps versions, and locks them or asks for more than a key before one is "
             "deleted: it is swept by copies, and that frees nothing by itself";
-    } else if (rules == RSW_FAILED || !may_list_versions(s3) || !may_delete_versions(s3)) {
+    } else if (rules == RSW_FAILED || !rsw_s3_may_list_versions(s3) || !rsw_s3_may_delete_versions(s3)) {
         s3->base.remark =
             "the bucket keeps versions, and we may not list or delete them, or see the rules of its "
             "lifecycle (s3:ListBucketVersions, s3:DeleteObjectVersion, "
@@ -233,6 +216,10 @@ int rsw_s3_still_versions(struct rsw_storage *storage, struct rsw_error *err) {
                      "the store does not say whether the bucket of %s keeps versions still: nothing more "
                      "is taken until it does",
                      storage->url);
+}
+
+bool rsw_s3_keeps_versions(struct rsw_s3 *s3) {
+    return ask_versions(s3) == RSW_FOUND;
 }
 
 void rsw_s3_habits(struct rsw_storage *storage, struct rsw_store_habits *habits) {

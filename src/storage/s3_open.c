@@ -243,6 +243,7 @@ int rsw_storage_open_s3(struct rsw_storage **out, const char *url, const struct 
                                                .old_versions = rsw_s3_old_versions,
                                                .still_versions = rsw_s3_still_versions,
                                                .habits = rsw_s3_habits,
+                                               .rights = rsw_s3_rights,
                                                .ahead_ms = s3_ahead_ms,
                                                .requests = s3_requests,
                                                .free = s3_free};

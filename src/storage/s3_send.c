@@ -334,6 +334,14 @@ void rsw_s3_send(struct rsw_s3 *s3, struct rsw_s3_request *requests, size_t coun
     }
 }
 
+/* What those that nothing works without take. */
+static const char *action_of(const struct rsw_s3_request *request) {
+    return request->expected == RSW_S3_LIST ? "; allow s3:ListBucket on the bucket (docs/operation.md)"
+           : request->expected == RSW_S3_VERSIONS
+               ? "; allow s3:ListBucketVersions on the bucket (docs/operation.md)"
+               : "";
+}
+
 int rsw_s3_fail(const struct rsw_s3 *s3, const struct rsw_s3_request *request, const char *verb,
                 const char *key, struct rsw_error *err) {
     const struct rsw_s3_answer *answer = &request->answer;
@@ -355,8 +363,9 @@ int rsw_s3_fail(const struct rsw_s3 *s3, const struct rsw_s3_request *request, c
                              verb, key, where, request->region);
     }
     if (answer->kind == RSW_S3_ERROR) {
-        return rsw_error_set(err, code, request->errnum, "cannot %s '%s' of %s: %s%s%s", verb, key, where,
-                             answer->code, answer->message[0] != 0 ? ": " : "", answer->message);
+        return rsw_error_set(err, code, request->errnum, "cannot %s '%s' of %s: %s%s%s%s", verb, key, where,
+                             answer->code, answer->message[0] != 0 ? ": " : "", answer->message,
+                             strcmp(answer->code, "AccessDenied") == 0 ? action_of(request) : "");
     }
     bool success = request->status >= 200 && request->status < 300;
     return rsw_error_set(err, code, request->errnum, "cannot %s '%s' of %s: %s answered %d, %s", verb, key,

@@ -293,6 +293,12 @@ void rsw_storage_habits(struct rsw_storage *storage, struct rsw_store_habits *ha
     }
 }
 
+void rsw_storage_rights(struct rsw_storage *storage, struct rsw_rights *rights) {
+    if (storage->ops->rights != NULL) {
+        storage->ops->rights(storage, rights);
+    }
+}
+
 int64_t rsw_storage_time_ms(const struct rsw_storage *storage, int64_t now_ms) {
     return storage->ops->ahead_ms == NULL ? now_ms : now_ms + storage->ops->ahead_ms(storage);
 }

@@ -175,6 +175,19 @@ struct rsw_store_habits {
     void *arg;
 };
 
+/* One of the things that a sweep does, and whether we may. */
+struct rsw_right {
+    const char *name;    /* as whoever allows it knows it: "s3:PutObject" */
+    const char *purpose; /* "to put aside what is taken" */
+    int answer;          /* RSW_FOUND: we may; RSW_ABSENT: we may not; RSW_FAILED: nobody knows */
+    const char *reason;  /* of the store, if it is not RSW_FOUND; else "" */
+};
+
+struct rsw_rights {
+    void (*tell)(void *arg, const struct rsw_right *right); /* borrowed until it returns */
+    void *arg;
+};
+
 /* Writes in parts that were begun and neither ended nor called off: no listing shows them, and they cost. */
 struct rsw_unfinished {
     const char *prefix; /* a directory */
@@ -271,6 +284,9 @@ struct rsw_storage_ops {
     int (*still_versions)(struct rsw_storage *storage, struct rsw_error *err);
     /* NULL: it has none. */
     void (*habits)(struct rsw_storage *storage, struct rsw_store_habits *habits);
+    /* Tells of each. What it tries is below regsweep/, and removed again, but for reading. NULL: there is
+     * nothing to ask. */
+    void (*rights)(struct rsw_storage *storage, struct rsw_rights *rights);
     /* By so much storage's clock, which gives files their times, is ahead of ours, as of its last answer.
      * NULL: it is ours, as far as anybody knows. */
     int64_t (*ahead_ms)(const struct rsw_storage *storage);
@@ -312,6 +328,8 @@ int rsw_storage_old_versions(struct rsw_storage *storage, struct rsw_old_version
 int rsw_storage_still_versions(struct rsw_storage *storage, struct rsw_error *err);
 /* All RSW_ABSENT where storage has none. */
 void rsw_storage_habits(struct rsw_storage *storage, struct rsw_store_habits *habits);
+/* Nothing is told where storage has no such thing. */
+void rsw_storage_rights(struct rsw_storage *storage, struct rsw_rights *rights);
 /* The time on storage's clock, by ours. */
 int64_t rsw_storage_time_ms(const struct rsw_storage *storage, int64_t now_ms);
 void rsw_storage_survey(struct rsw_storage *storage, struct rsw_survey *surveys, size_t count);

@@ -56,3 +56,32 @@ kept_as_the_registry_does() {
     client pull shop/web "$old"
     kept_as_the_registry_does docker/
 }
+
+# doctor_says CHECK LEVEL TEXT: of that check, message or remedy.
+doctor_says() {
+    rs doctor --json >"$WORK/doctor.json" || true
+    jq -e --arg name "$1" --arg level "$2" --arg text "$3" \
+        '.checks | any(.name == $name and .level == $level and (.message + "; " + .remedy | contains($text)))' \
+        "$WORK/doctor.json" || fail "$(jq -c --arg name "$1" '.checks[] | select(.name == $name)' "$WORK/doctor.json")"
+}
+
+@test "doctor names what we may not do at the store, and leaves nothing there" {
+    S3_BUCKET=rights
+    ROOT=s3://$S3_BUCKET/$S3_ROOT
+    "$E2E_DIR/ceph.sh" bucket "$BATS_FILE_TMPDIR/ceph" "$S3_BUCKET"
+    s3 PUT "$V2/repositories/a/_manifests/tags/t/current/link" sha256:odd
+    allow_sweeper
+    doctor_says permissions ok "is allowed"
+    [ "$(s3_keys_below regsweep/)" = regsweep/quarantine/README ]
+    [ -z "$(s3 GET '?prefix=images%2F&uploads=' | grep -o '<Upload>')" ]
+    allow_sweeper s3:GetObject
+    doctor_says permissions error "does not allow s3:GetObject (to read tags and manifests"
+    allow_sweeper s3:PutObject
+    doctor_says permissions error "does not allow s3:PutObject (to put aside what is taken"
+    allow_sweeper s3:DeleteObject
+    doctor_says permissions error "does not allow s3:DeleteObject (to remove what nothing needs"
+    allow_sweeper s3:ListBucketMultipartUploads
+    doctor_says permissions error "does not allow s3:ListBucketMultipartUploads (to call off"
+    allow_sweeper s3:ListBucket
+    doctor_says storage error "allow s3:ListBucket on the bucket"
+}

@@ -24,6 +24,9 @@ regsweep_unit_test(storage_s3_faults
 regsweep_unit_test(storage_s3_kept
     SOURCES storage_s3_kept.c s3_mock.c storage_help.c
     MODULES storage util)
+regsweep_unit_test(storage_s3_rights
+    SOURCES storage_s3_rights.c s3_mock.c storage_help.c
+    MODULES storage util)
 regsweep_unit_test(storage_s3_sign
     SOURCES storage_s3_sign.c
     MODULES storage util)
