@@ -353,9 +353,10 @@ int rsw_s3_fail(const struct rsw_s3 *s3, const struct rsw_s3_request *request, c
         return rsw_error_set(err, code, ENOMEM, "out of memory");
     }
     if (request->status == 0) {
-        return rsw_error_set(err, code, request->errnum, "cannot %s '%s' of %s: no answer from %s: %s", verb,
-                             key, where, s3->origin,
-                             request->said[0] != 0 ? request->said : strerror(request->errnum));
+        return rsw_error_set(
+            err, code, request->errnum, "cannot %s '%s' of %s: no answer from %s: %s%s", verb, key, where,
+            s3->origin, request->said[0] != 0 ? request->said : strerror(request->errnum),
+            request->errnum == EACCES ? "; name the authorities that vouch for it with --s3-ca" : "");
     }
     if (request->region[0] != 0 && strcmp(request->region, s3->region) != 0) {
         return rsw_error_set(err, code, request->errnum,

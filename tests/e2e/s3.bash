@@ -7,17 +7,17 @@ s3_setup_file() {
     "$E2E_DIR/ceph.sh" have || skip "no Ceph here"
     "$E2E_DIR/ceph.sh" up "$BATS_FILE_TMPDIR/ceph"
     "$E2E_DIR/ceph.sh" bucket "$BATS_FILE_TMPDIR/ceph" "$S3_BUCKET"
-    allow_sweeper
+    allow_sweeper all
 }
 
-# allow_sweeper [ACTION]: regsweep runs with the policy that the documentation says is enough; or all but that of it.
+# allow_sweeper all|ACTION: regsweep runs with the policy that the documentation says is enough; or all but that of it.
 allow_sweeper() {
     # shellcheck source=/dev/null
     . "$BATS_FILE_TMPDIR/ceph/env"
     local policy
     policy=$(sed -n '/^    {"Version": "2012-10-17"/,/^$/p' "$E2E_DIR/../../docs/operation.md" |
         sed "s/my-bucket/$S3_BUCKET/g" |
-        jq -c --arg without "${1:-}" '.Statement[].Principal = {"AWS": ["arn:aws:iam:::user/sweeper"]} |
+        jq -c --arg without "$1" '.Statement[].Principal = {"AWS": ["arn:aws:iam:::user/sweeper"]} |
                .Statement[2].Resource += .Statement[0].Resource | # Ceph looks at the bucket, not at each key
                .Statement[].Action -= [$without] | .Statement |= map(select(.Action != []))')
     WORK=$BATS_FILE_TMPDIR s3 PUT '?policy=' "$policy"

@@ -70,10 +70,11 @@ doctor_says() {
     ROOT=s3://$S3_BUCKET/$S3_ROOT
     "$E2E_DIR/ceph.sh" bucket "$BATS_FILE_TMPDIR/ceph" "$S3_BUCKET"
     s3 PUT "$V2/repositories/a/_manifests/tags/t/current/link" sha256:odd
-    allow_sweeper
+    allow_sweeper all
     doctor_says permissions ok "is allowed"
     [ "$(s3_keys_below regsweep/)" = regsweep/quarantine/README ]
-    [ -z "$(s3 GET '?prefix=images%2F&uploads=' | grep -o '<Upload>')" ]
+    s3 GET '?prefix=images%2F&uploads=' >"$WORK/uploads"
+    [[ $(cat "$WORK/uploads") == *ListMultipartUploadsResult* && $(cat "$WORK/uploads") != *'<Upload>'* ]]
     allow_sweeper s3:GetObject
     doctor_says permissions error "does not allow s3:GetObject (to read tags and manifests"
     allow_sweeper s3:PutObject
@@ -84,4 +85,72 @@ doctor_says() {
     doctor_says permissions error "does not allow s3:ListBucketMultipartUploads (to call off"
     allow_sweeper s3:ListBucket
     doctor_says storage error "allow s3:ListBucket on the bucket"
+}
+
+# Images of which one is garbage, with the registry stopped.
+push_some() {
+    start_registry
+    client image shop/web:1 --seed 1 --layers 3
+    client image shop/web:1 --seed 2
+    stop_registry
+}
+
+@test "over TLS the store must be vouched for: by --s3-ca, or by nobody where the registry wants it so" {
+    push_some
+    export REGSWEEP_S3_ENDPOINT=$S3_TLS_ENDPOINT
+    run rs scan
+    status_is 1
+    says "certificate"
+    says "--s3-ca"
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=other -keyout "$WORK/other.key" \
+        -addext 'subjectAltName=IP:127.0.0.1' -out "$WORK/other.crt" 2>/dev/null
+    run rs scan --s3-ca "$WORK/other.crt"
+    status_is 1
+    says "certificate"
+    rs scan --s3-ca "$S3_CA" --json | jq -e '.complete and .tags == 1'
+    unset REGSWEEP_S3_ENDPOINT
+    registry_config | sed "s|regionendpoint:.*|regionendpoint: ${S3_TLS_ENDPOINT#https://}|; s|secure:.*|secure: true|" >"$WORK/tls.yml"
+    run regsweep scan --index "$INDEX.tls" --registry-config "$WORK/tls.yml"
+    status_is 1
+    says "certificate"
+    sed -i 's|^    secure:.*|&\n    skipverify: true|' "$WORK/tls.yml"
+    regsweep scan --index "$INDEX.tls" --registry-config "$WORK/tls.yml" --json | jq -e '.complete and .tags == 1'
+}
+
+# So many requests of regsweep named the bucket in the path, or in the host's name.
+in_path() { s3_requests "[A-Z]+ /${S3_BUCKET}[/?]"; }
+in_host() { echo $(($(s3_requests) - $(in_path))); }
+
+@test "with the bucket in the host's name a scan lists, and a sweep deletes, over TLS as well" {
+    push_some
+    in_path_before=$(in_path)
+    in_host_before=$(in_host)
+    rs scan --s3-style host --s3-endpoint "http://s3.localhost:${S3_ENDPOINT##*:}"
+    export REGSWEEP_S3_STYLE=host REGSWEEP_S3_ENDPOINT=https://s3.localhost:${S3_TLS_ENDPOINT##*:} REGSWEEP_S3_CA=$S3_CA
+    sweep_all --untagged remove --json >"$WORK/plan.json"
+    sweep_all --untagged remove --confirm
+    [ -n "$(condemned blobs digest <"$WORK/plan.json")" ]
+    [ -z "$(comm -12 <(condemned blobs digest <"$WORK/plan.json") <(s3_blobs))" ]
+    [ "$(in_path)" = "$in_path_before" ]
+    [ "$(in_host)" -gt "$in_host_before" ]
+    start_registry
+    client check-all
+}
+
+@test "a proxy is used if --s3-proxy names it, never because the environment does" {
+    push_some
+    port=$(free_port)
+    "$E2E_DIR/s3_proxy.py" "$port" "${S3_ENDPOINT#http://}" 3>&- &
+    PIDS+=("$!")
+    wait_until "$TIMEOUT" answers "http://127.0.0.1:$port/"
+    unset NO_PROXY no_proxy
+    export http_proxy=http://127.0.0.1:$port HTTP_PROXY=http://127.0.0.1:$port all_proxy=http://127.0.0.1:$port
+    rs scan --json | jq -e '.complete'
+    curl -s --noproxy '*' "http://127.0.0.1:$port/" | jq -e '.by_proxy == null'
+    export no_proxy='*' NO_PROXY='*'
+    rs scan --s3-proxy "http://127.0.0.1:$port" --json | jq -e '.complete and .tags == 1'
+    curl -s --noproxy '*' "http://127.0.0.1:$port/" | jq -e '.by_proxy > 3'
+    run rs scan --s3-proxy "http://127.0.0.1:$(free_port)"
+    status_is 1
+    says "no answer"
 }
