@@ -49,7 +49,7 @@ struct rsw_s3_options {
 };
 
 /* Opens `s3://bucket/rootdirectory`, and asks the store for a key of it, so that what is wrong is told at
- * once. `options` may be NULL. 0 or -1, as above; RSW_EINVAL also for credentials that cannot be had;
+ * once. `options` may be NULL. 0 or -1, as above; RSW_EACCESS also for credentials that cannot be had;
  * RSW_EREFUSED if the store's clock and ours are more than 5 minutes apart, for ages are told by both. */
 RSW_API int rsw_storage_open_s3(struct rsw_storage **out, const char *url,
                                 const struct rsw_s3_options *options, struct rsw_error *err);

@@ -153,6 +153,18 @@ static void note_old(void *arg, const struct rsw_store_rule *rule) {
     old->move |= rule->old_moves && of_blobs;
 }
 
+static void pass_over(void *arg, const char *name, const char *text) {
+    (void)arg;
+    (void)name;
+    (void)text;
+}
+
+/* A store that does not know the question may answer with nothing, or with something else. */
+static bool is_whole(const struct rsw_buf *bytes) {
+    struct rsw_error err = RSW_ERROR_INIT;
+    return bytes->len == 0 || rsw_s3_xml_walk(bytes->data, bytes->len, pass_over, NULL, &err) == RSW_FOUND;
+}
+
 /* A bucket of which the store says that we may not know, or that it knows no such thing, or that keeps no
  * versions any more, is swept by copies, as one without is. */
 static int keeps_versions(struct rsw_s3 *s3, struct rsw_buf *said, struct rsw_error *err) {
@@ -162,6 +174,10 @@ static int keeps_versions(struct rsw_s3 *s3, struct rsw_buf *said, struct rsw_er
     if (request.errnum != 0 && request.again) {
         rsw_s3_fail(s3, &request, "ask for the versions of", "", err);
         return RSW_FAILED;
+    }
+    if (request.errnum == 0 && !is_whole(said)) {
+        return rsw_error_set(err, RSW_EIO, EIO, "cannot ask for the versions of %s: the answer is cut short",
+                             s3->base.url);
     }
     return request.errnum == 0 && is_enabled(said, "Status") ? RSW_FOUND : RSW_ABSENT;
 }

@@ -160,11 +160,17 @@ static int copy_or_none(char **out, const char *text, const char *fallback, stru
     return from != NULL && *out == NULL ? no_memory(err) : 0;
 }
 
+/* Where there are none now there may be some later, from whoever lends them: it is not how we were called. */
 static int take_credentials(struct rsw_s3 *s3, const struct rsw_s3_options *options, struct rsw_error *err) {
-    return options->access_key != NULL && options->secret_key != NULL
-               ? rsw_s3_credentials_set(&s3->credentials, options->access_key, options->secret_key,
-                                        options->session_token, err)
-               : rsw_s3_credentials_load(&s3->credentials, getenv, s3->region, err);
+    if (options->access_key != NULL && options->secret_key != NULL) {
+        return rsw_s3_credentials_set(&s3->credentials, options->access_key, options->secret_key,
+                                      options->session_token, err);
+    }
+    int rc = rsw_s3_credentials_load(&s3->credentials, getenv, s3->region, err);
+    if (rc != 0 && err->code == RSW_EINVAL) {
+        err->code = RSW_EACCESS;
+    }
+    return rc;
 }
 
 static int fill(struct rsw_s3 *s3, const char *url, const struct rsw_s3_options *options,

@@ -4,6 +4,7 @@
 load lib
 load online
 load soak
+load two
 load s3
 
 setup_file() { s3_setup_file; }
@@ -153,4 +154,41 @@ in_host() { echo $(($(s3_requests) - $(in_path))); }
     run rs scan --s3-proxy "http://127.0.0.1:$(free_port)"
     status_is 1
     says "no answer"
+}
+
+# How many pages of blobs were listed so far.
+lists_of_blobs() {
+    s3_requests "GET /[^ ]*prefix=${V2//\//%2F}%2Fblobs"
+}
+
+@test "a scan of links alone lists no blobs" {
+    push_some
+    rs scan
+    before=$(lists_of_blobs)
+    [ "$before" -gt 0 ]
+    rs scan --links-only --json | jq -e '.complete and .tags == 1'
+    [ "$(lists_of_blobs)" = "$before" ]
+    rs scan --quiet
+    [ "$(lists_of_blobs)" -gt "$before" ]
+}
+
+@test "two regsweep on one bucket take turns: while one sweeps the other is refused, and afterwards it sweeps" {
+    two_setup
+    start_two
+    push_garbage 1
+    sweep_of a --quarantine 15s
+    wait_until "$TIMEOUT" is_hidden a
+    run sweep_of b --quarantine 1s
+    status_is 3
+    says "another regsweep (index"
+    client check-all
+    [ -n "$(s3_keys_below regsweep/lease/)" ]
+    sweep_of a --quarantine 15s --wait
+    [ "$(generation_of a state)" = purged ]
+    client image team/app:1 --seed 5 --layers 2
+    wait_until "$TIMEOUT" garbage_is_old a
+    sweep_of b --quarantine 1s --wait
+    [ "$(generation_of b state)" = purged ]
+    [ "$(generations_of b)" = 1 ]
+    client check-all
 }

@@ -564,7 +564,7 @@ static void no_more_are_asked_a_second_than_is_allowed(void **state) {
                                            .access_key = "key",
                                            .secret_key = S3_MOCK_SECRET,
                                            .requests_per_second = 20};
-    SCRIPT(mock, LIST(LAST, KEY("a/link")), LOOK_FOUND);
+    SCRIPT(mock, LIST(LAST, KEY("a/link")), OK("<VersioningConfiguration/>"), LOOK_FOUND);
     assert_int_equal(rsw_storage_open_s3(&storage, "s3://bucket/root", &options, &err), 0);
     struct rsw_look looks[11];
     for (size_t i = 0; i < 11; i++) {

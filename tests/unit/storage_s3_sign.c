@@ -11,6 +11,9 @@
 
 #define EMPTY "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 #define TEXT "44ce7dd67c959e0d3524ffac1771dfbba87d2b6b4b4e99e42034a8b803f8b072"
+/* One literal each: clang-tidy takes two in a row for a forgotten comma. */
+#define SHA_OF_EMPTY "x-amz-content-sha256: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+#define SHA_OF_TEXT "x-amz-content-sha256: 44ce7dd67c959e0d3524ffac1771dfbba87d2b6b4b4e99e42034a8b803f8b072"
 #define HOST "Host: examplebucket.s3.amazonaws.com"
 #define DATE "x-amz-date: 20130524T000000Z"
 
@@ -32,8 +35,7 @@ static void signed_as(struct rsw_s3_signed what, const char *end) {
 }
 
 static void an_object_that_is_read(void **state) {
-    static const char *const headers[] = {HOST, "Range: bytes=0-9", "x-amz-content-sha256: " EMPTY, DATE,
-                                          NULL};
+    static const char *const headers[] = {HOST, "Range: bytes=0-9", SHA_OF_EMPTY, DATE, NULL};
     (void)state;
     signed_as(
         (struct rsw_s3_signed){.method = "GET", .path = "/test.txt", .headers = headers, .payload = EMPTY},
@@ -46,7 +48,7 @@ static void an_object_that_is_written(void **state) {
                                           "x-amz-storage-class: REDUCED_REDUNDANCY",
                                           "Date: Fri, 24 May 2013 00:00:00 GMT",
                                           HOST,
-                                          "x-amz-content-sha256: " TEXT,
+                                          SHA_OF_TEXT,
                                           NULL};
     char hash[65];
     (void)state;
@@ -60,7 +62,7 @@ static void an_object_that_is_written(void **state) {
 }
 
 static void a_list(void **state) {
-    static const char *const headers[] = {HOST, "x-amz-content-sha256: " EMPTY, DATE, NULL};
+    static const char *const headers[] = {HOST, SHA_OF_EMPTY, DATE, NULL};
     (void)state;
     signed_as((struct rsw_s3_signed){.method = "GET",
                                      .path = "/",
