@@ -9,6 +9,7 @@
 #define ENCRYPTION "x-amz-server-side-encryption"
 #define KEY "x-amz-server-side-encryption-aws-kms-key-id"
 #define ACL "x-amz-acl"
+#define OWNERS "bucket-owner-full-control"
 
 bool rsw_s3_is_archive(const char *name) {
     return strcmp(name, "GLACIER") == 0 || strcmp(name, "DEEP_ARCHIVE") == 0;
@@ -67,15 +68,14 @@ int rsw_s3_kept_set(struct rsw_s3 *s3, const struct rsw_s3_options *options, str
                              encryption);
     }
     s3->classless = storage_class != NULL && strcmp(storage_class, "NONE") == 0;
-    /* Where we are the bucket's owner the second is the same; where we are not, the registry could not read
-     * what is private to us. */
-    s3->acl_told = acl != NULL && acl[0] != 0 && strcmp(acl, "private") != 0;
+    /* Of a bucket of ours these two are the same; in another's, no registry could read what is private to us.
+     */
+    s3->acl_told = acl != NULL && acl[0] != 0 && strcmp(acl, "private") != 0 && strcmp(acl, OWNERS) != 0;
     return set(s3->kept.storage_class, sizeof s3->kept.storage_class, CLASS,
                s3->classless ? NULL : storage_class, err) != 0 ||
                    set(s3->kept.encryption, sizeof s3->kept.encryption, ENCRYPTION, encryption, err) != 0 ||
                    set(s3->kept.key, sizeof s3->kept.key, KEY, key, err) != 0 ||
-                   set(s3->acl, sizeof s3->acl, ACL, s3->acl_told ? acl : "bucket-owner-full-control", err) !=
-                       0
+                   set(s3->acl, sizeof s3->acl, ACL, s3->acl_told ? acl : OWNERS, err) != 0
                ? -1
                : 0;
 }

@@ -80,7 +80,12 @@ static void what_lies_in_an_archive_is_asked_for_once(void **state) {
     assert_int_equal(copy.errnum, RSW_EARCHIVED);
     assert_int_equal(mock->count, 1);
     assert_non_null(strstr(rsw_storage_reason(copy.errnum), "archive"));
-    assert_int_equal(help_look(mock->storage, "a").answer, RSW_FAILED); /* never absent */
+    SCRIPT(mock, ANSWER("403 Forbidden", ERROR("InvalidObjectState")),
+           "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 9000\r\n\r\n");
+    struct rsw_look look = help_look(mock->storage, "a"); /* it is there */
+    assert_int_equal(look.answer, RSW_FOUND);
+    assert_int_equal(look.size, 9000);
+    assert_int_equal(mock->count, 2);
 }
 
 /* ---- as we are told ---- */
