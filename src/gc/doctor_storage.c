@@ -270,6 +270,7 @@ struct missing {
 struct rights {
     size_t asked;
     struct missing refused, unknown;
+    bool needed; /* one that was refused is */
 };
 
 static void hear_right(void *arg, const struct rsw_right *right) {
@@ -280,6 +281,7 @@ static void hear_right(void *arg, const struct rsw_right *right) {
     if (right->answer == RSW_FOUND) {
         return;
     }
+    rights->needed |= right->answer == RSW_ABSENT && right->needed;
     snprintf(missing->names + len, sizeof missing->names - len, "%s%s", len > 0 ? ", " : "", right->name);
     if (len == 0) {
         snprintf(missing->first, sizeof missing->first, "%s: %s", right->purpose, right->reason);
@@ -291,7 +293,7 @@ static void judge_rights(struct rsw_diagnosis *out, struct rsw_storage *storage)
     struct rsw_rights rights = {.tell = hear_right, .arg = &told};
     rsw_storage_rights(storage, &rights);
     if (told.refused.names[0] != 0) {
-        rsw_say(out, RSW_HEALTH_ERROR,
+        rsw_say(out, told.needed ? RSW_HEALTH_ERROR : RSW_HEALTH_WARNING,
                 "allow it to whoever regsweep is for the store: docs/operation.md has a policy with all that "
                 "it needs",
                 "the store does not allow %s (%s)", told.refused.names, told.refused.first);

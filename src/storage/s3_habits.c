@@ -234,8 +234,10 @@ int rsw_s3_still_versions(struct rsw_storage *storage, struct rsw_error *err) {
                      storage->url);
 }
 
-bool rsw_s3_keeps_versions(struct rsw_s3 *s3) {
-    return ask_versions(s3) == RSW_FOUND;
+bool rsw_s3_frees_versions(struct rsw_s3 *s3) {
+    struct old_rules old = {.go = false};
+    struct rsw_store_habits habits = {.rule = note_old, .arg = &old};
+    return ask_versions(s3) == RSW_FOUND && (ask_rules(s3, &habits) == RSW_FAILED || !old.go);
 }
 
 void rsw_s3_habits(struct rsw_storage *storage, struct rsw_store_habits *habits) {

@@ -17,6 +17,7 @@
 struct asking {
     struct rsw_s3 *s3;
     struct rsw_rights *rights;
+    bool needed;
 };
 
 static void tell(const struct asking *asking, const char *name, const char *purpose, int errnum,
@@ -24,6 +25,7 @@ static void tell(const struct asking *asking, const char *name, const char *purp
     const struct rsw_right right = {
         .name = name,
         .purpose = purpose,
+        .needed = asking->needed,
         .answer = errnum == 0 || errnum == ENOENT         ? RSW_FOUND
                   : errnum == EACCES || errnum == ENOTSUP ? RSW_ABSENT
                                                           : RSW_FAILED,
@@ -193,12 +195,13 @@ static void ask_versions(const struct asking *asking) {
 }
 
 void rsw_s3_rights(struct rsw_storage *storage, struct rsw_rights *rights) {
-    const struct asking asking = {.s3 = (struct rsw_s3 *)storage, .rights = rights};
+    struct asking asking = {.s3 = (struct rsw_s3 *)storage, .rights = rights, .needed = true};
     ask_reading(&asking);
     ask_copying(&asking);
     ask_parts(&asking);
     ask_removing(&asking);
-    if (rsw_s3_keeps_versions(asking.s3)) {
+    asking.needed = false;
+    if (rsw_s3_frees_versions(asking.s3)) {
         ask_versions(&asking);
     }
 }

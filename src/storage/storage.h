@@ -179,6 +179,7 @@ struct rsw_store_habits {
 struct rsw_right {
     const char *name;    /* as whoever allows it knows it: "s3:PutObject" */
     const char *purpose; /* "to put aside what is taken" */
+    bool needed;         /* without it no sweep beside the registry works; else it frees nothing */
     int answer;          /* RSW_FOUND: we may; RSW_ABSENT: we may not; RSW_FAILED: nobody knows */
     const char *reason;  /* of the store, if it is not RSW_FOUND; else "" */
 };

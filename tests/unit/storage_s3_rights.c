@@ -64,6 +64,27 @@ static void what_is_refused_is_told_in_the_words_of_the_store(void **state) {
                "s3:PutObject no: AccessDenied: for a reason\ns3:DeleteObject no: Permission denied\n");
 }
 
+#define ENABLED OK("<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>")
+#define NO_RULES ANSWER("404 Not Found", ERROR("NoSuchLifecycleConfiguration"))
+#define RULES                                                                                                \
+    OK("<LifecycleConfiguration><Rule><ID>old</ID><Status>Enabled</Status><Prefix></Prefix>"                 \
+       "<NoncurrentVersionExpiration><NoncurrentDays>3</NoncurrentDays></NoncurrentVersionExpiration>"       \
+       "</Rule></LifecycleConfiguration>")
+#define USUAL                                                                                                \
+    "s3:ListBucket\ns3:GetObject\ns3:ListBucketMultipartUploads\ns3:PutObject\na\n"                          \
+    "s3:AbortMultipartUpload\ns3:DeleteObject\n"
+
+static void where_versions_are_kept_and_no_rule_deletes_them_we_must_be_able_to(void **state) {
+    struct s3_mock *mock = *state;
+    SCRIPT(mock, LIST_OF_ONE, BYTE, NO_UPLOADS, OK(""), COPIED, BEGUN, CALLED_OFF, REMOVED, ENABLED, NO_RULES,
+           DENIED);
+    told(mock, USUAL "s3:ListBucketVersions no: Permission denied\n"
+                     "s3:DeleteObjectVersion no: AccessDenied: for a reason\n");
+    SCRIPT(mock, LIST_OF_ONE, BYTE, NO_UPLOADS, OK(""), COPIED, BEGUN, CALLED_OFF, REMOVED, ENABLED, RULES,
+           DENIED);
+    told(mock, USUAL);
+}
+
 /* Nobody's word for a refusal. */
 static void a_store_that_is_overburdened_refuses_nothing(void **state) {
     struct s3_mock *mock = *state;
@@ -81,6 +102,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(what_is_allowed_is_done_below_regsweep_and_undone),
         TEST(what_is_refused_is_told_in_the_words_of_the_store),
+        TEST(where_versions_are_kept_and_no_rule_deletes_them_we_must_be_able_to),
         TEST(a_store_that_is_overburdened_refuses_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
