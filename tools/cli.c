@@ -143,12 +143,11 @@ static int read_sources(struct rsw_cli *cli, char **environment) {
 
 int rsw_cli_need_storage(struct rsw_cli *cli) {
     struct rsw_error err = RSW_ERROR_INIT;
-    bool told_where = cli->options.storage != NULL || cli->registry_config != NULL;
     if ((cli->index == NULL || rsw_cli_check_storage(cli, &err) == 0) &&
         rsw_cli_open_storage(cli, &err) == 0) {
         return RSW_EXIT_DONE;
     }
-    return told_where ? rsw_cli_fail(cli, &err) : rsw_cli_fail_usage(cli, &err);
+    return err.code == RSW_EINVAL ? rsw_cli_fail_usage(cli, &err) : rsw_cli_fail(cli, &err);
 }
 
 static int open_needs(struct rsw_cli *cli) {

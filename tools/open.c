@@ -33,6 +33,24 @@ int rsw_cli_state(struct rsw_cli *cli, struct rsw_state *out, struct rsw_error *
     return rsw_index_state(cli->index, out, err);
 }
 
+static const char *or_none(const char *text) {
+    return text != NULL && text[0] != 0 ? text : NULL;
+}
+
+/* As the driver keeps what it writes. */
+static void add_registry_kept(struct rsw_s3_options *out, const struct rsw_registry_config *config) {
+    if (out->storage_class == NULL) {
+        out->storage_class = or_none(config->s3_class);
+    }
+    if (out->encryption == NULL && out->kms_key == NULL && config->s3_encrypts) {
+        out->kms_key = or_none(config->s3->keyid);
+        out->encryption = out->kms_key != NULL ? "aws:kms" : "AES256";
+    }
+    if (out->acl == NULL) {
+        out->acl = or_none(config->s3->objectacl);
+    }
+}
+
 /* What --registry-config says of S3, where no option says it. `endpoint` is for the one with a scheme. */
 static int add_registry_s3(struct rsw_s3_options *out, const struct rsw_registry_config *config,
                            struct rsw_buf *endpoint, struct rsw_error *err) {
@@ -52,6 +70,7 @@ static int add_registry_s3(struct rsw_s3_options *out, const struct rsw_registry
         out->style = RSW_S3_STYLE_PATH;
     }
     out->insecure = config->s3_unverified;
+    add_registry_kept(out, config);
     bool told = getenv("AWS_ACCESS_KEY_ID") != NULL || getenv("AWS_PROFILE") != NULL;
     if (!told && s3->accesskey != NULL && *s3->accesskey != 0 && s3->secretkey != NULL) {
         out->access_key = s3->accesskey;
@@ -64,14 +83,19 @@ static int add_registry_s3(struct rsw_s3_options *out, const struct rsw_registry
 static int open_url(struct rsw_cli *cli, const char *url, struct rsw_error *err) {
     RSW_AUTO_BUF endpoint = RSW_BUF_INIT;
     const struct rsw_options *options = &cli->options;
-    struct rsw_s3_options s3 = {.endpoint = options->s3_endpoint,
-                                .region = options->s3_region,
-                                .style = strcmp(options->s3_style, "host") == 0   ? RSW_S3_STYLE_HOST
-                                         : strcmp(options->s3_style, "path") == 0 ? RSW_S3_STYLE_PATH
-                                                                                  : RSW_S3_STYLE_AUTO,
-                                .ca_file = options->s3_ca,
-                                .proxy = options->s3_proxy,
-                                .requests_per_second = (unsigned)options->s3_requests_per_second};
+    struct rsw_s3_options s3 = {
+        .endpoint = options->s3_endpoint,
+        .region = options->s3_region,
+        .style = strcmp(options->s3_style, "host") == 0   ? RSW_S3_STYLE_HOST
+                 : strcmp(options->s3_style, "path") == 0 ? RSW_S3_STYLE_PATH
+                                                          : RSW_S3_STYLE_AUTO,
+        .ca_file = options->s3_ca,
+        .proxy = options->s3_proxy,
+        .storage_class = options->s3_storage_class,
+        .encryption = strcmp(options->s3_encryption, "auto") == 0 ? NULL : options->s3_encryption,
+        .kms_key = options->s3_kms_key,
+        .acl = options->s3_acl,
+        .requests_per_second = (unsigned)options->s3_requests_per_second};
     if (strncmp(url, "s3://", strlen("s3://")) != 0) {
         return rsw_storage_open(&cli->storage, url, err);
     }

@@ -34,6 +34,20 @@ const struct rsw_option rsw_option_table[] = {
      "Authorities that the certificate of S3 is checked by, PEM, instead of the system's."},
     {"s3-proxy", 0, RSW_OPTION_STRING, RSW_FOR_ALL, RSW_IN_ALL, AT(s3_proxy), 0, NULL, "URL",
      "Proxy on the way to S3. Without it there is none, whatever the environment says."},
+    {"s3-storage-class", 0, RSW_OPTION_STRING, RSW_FOR_ALL, RSW_IN_ALL, AT(s3_storage_class), 0, NULL, "NAME",
+     "Storage class of what is written to S3. Without it, what --registry-config says, else of a copy that "
+     "of "
+     "its source. NONE: none is named."},
+    {"s3-encryption", 0, RSW_OPTION_CHOICE, RSW_FOR_ALL, RSW_IN_ALL, AT(s3_encryption), 0, "auto",
+     "auto|AES256|aws:kms|aws:kms:dsse",
+     "How S3 is to encrypt what is written. auto: as --registry-config says, else a copy as its source is, "
+     "and "
+     "all else as the bucket does by itself."},
+    {"s3-kms-key", 0, RSW_OPTION_STRING, RSW_FOR_ALL, RSW_IN_ALL, AT(s3_kms_key), 0, NULL, "ID",
+     "Key of KMS for that."},
+    {"s3-acl", 0, RSW_OPTION_STRING, RSW_FOR_ALL, RSW_IN_ALL, AT(s3_acl), 0, NULL, "NAME",
+     "Canned ACL of what is written to S3. Without it, what --registry-config says, else that the bucket's "
+     "owner has all rights, where the store takes that."},
     {"s3-requests-per-second", 0, RSW_OPTION_NUMBER, RSW_FOR_ALL, RSW_IN_ALL, AT(s3_requests_per_second),
      1000000, "0", "N",
      "Ask S3 no more often, all threads of this process together. 0: as often as it answers."},

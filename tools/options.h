@@ -51,6 +51,10 @@ struct rsw_options {
     char *s3_style; /* "auto", "host" or "path" */
     char *s3_ca;
     char *s3_proxy;
+    char *s3_storage_class;
+    char *s3_encryption; /* "auto", or as S3 names it */
+    char *s3_kms_key;
+    char *s3_acl;
     uint64_t s3_requests_per_second; /* 0: no limit */
     char *config;
     char *registry_config;

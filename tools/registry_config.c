@@ -7,6 +7,7 @@
 
 #include "util/text.h"
 
+#include <ctype.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -91,6 +92,21 @@ static const char *or_empty(const char *text) {
     return text != NULL ? text : "";
 }
 
+/* How the driver says that its objects are to be kept. */
+static int read_s3_kept(struct rsw_registry_config *config, struct rsw_yaml *yaml, yaml_node_t *node,
+                        struct rsw_error *err) {
+    const char *name = or_empty(config->s3->storageclass);
+    if (strlen(name) >= sizeof config->s3_class) {
+        return rsw_error_set(err, RSW_EINVAL, 0, "%s:%lu: storage.s3.storageclass is too long", config->name,
+                             rsw_yaml_line(rsw_yaml_key(yaml, node, "storageclass")));
+    }
+    for (size_t i = 0; name[i] != 0; i++) { /* the driver does that too */
+        config->s3_class[i] = (char)toupper((unsigned char)name[i]);
+    }
+    return read_bool(&config->s3_encrypts, false, config, rsw_yaml_line(rsw_yaml_key(yaml, node, "encrypt")),
+                     "storage.s3.encrypt", config->s3->encrypt, err);
+}
+
 static int read_s3(struct rsw_registry_config *config, struct rsw_yaml *yaml, struct rsw_error *err) {
     const struct rsw_raw_storage *storage = config->raw->storage;
     const struct rsw_raw_s3 *s3 = storage->s3 != NULL ? storage->s3 : storage->s3aws;
@@ -111,7 +127,7 @@ static int read_s3(struct rsw_registry_config *config, struct rsw_yaml *yaml, st
         return -1;
     }
     config->s3_plain = !secure;
-    return 0;
+    return read_s3_kept(config, yaml, node, err);
 }
 
 static int read_storage(struct rsw_registry_config *config, struct rsw_yaml *yaml, struct rsw_error *err) {

@@ -45,6 +45,8 @@ struct rsw_registry_config {
     bool s3_plain;               /* secure: false */
     bool s3_unverified;          /* skipverify: true */
     bool s3_path;                /* forcepathstyle: true */
+    bool s3_encrypts;            /* encrypt: true */
+    char s3_class[64];           /* storageclass, as the driver sends it; "": it is not said */
     unsigned long storage_line;
     bool delete_enabled;
     bool read_only;

@@ -32,6 +32,10 @@ static const cyaml_schema_field_t s3_fields[] = {TEXT("accesskey", struct rsw_ra
                                                  TEXT("rootdirectory", struct rsw_raw_s3, rootdirectory),
                                                  TEXT("secure", struct rsw_raw_s3, secure),
                                                  TEXT("skipverify", struct rsw_raw_s3, skipverify),
+                                                 TEXT("encrypt", struct rsw_raw_s3, encrypt),
+                                                 TEXT("keyid", struct rsw_raw_s3, keyid),
+                                                 TEXT("storageclass", struct rsw_raw_s3, storageclass),
+                                                 TEXT("objectacl", struct rsw_raw_s3, objectacl),
                                                  END};
 static const cyaml_schema_field_t enabled_fields[] = {TEXT("enabled", struct rsw_raw_enabled, enabled),
                                                       TEXT("age", struct rsw_raw_enabled, age), END};

@@ -34,6 +34,10 @@ struct rsw_raw_s3 {
     char *rootdirectory;
     char *secure;
     char *skipverify;
+    char *encrypt;
+    char *keyid;
+    char *storageclass;
+    char *objectacl;
 };
 struct rsw_raw_redirect {
     char *disable;

@@ -39,11 +39,17 @@ struct rsw_s3_options {
                                (AWS_SHARED_CREDENTIALS_FILE) */
     const char *secret_key;
     const char *session_token;
+    /* How what is written is kept. NULL: a copy as its source is, all else as the bucket has it. */
+    const char *storage_class; /* "NONE": the store knows none */
+    const char *encryption;    /* "AES256", "aws:kms", "aws:kms:dsse" */
+    const char *kms_key;       /* with the last two; alone: aws:kms */
+    const char *acl; /* a canned one; NULL or "private": for its writer and the bucket's owner, where the
+                        store lets us say so */
     unsigned requests_per_second; /* all threads together; 0: no limit */
 };
 
 /* Opens `s3://bucket/rootdirectory`, and asks the store for a key of it, so that what is wrong is told at
- * once. `options` may be NULL. 0 or -1, as above; RSW_EINVAL also for credentials that cannot be had;
+ * once. `options` may be NULL. 0 or -1, as above; RSW_EACCESS also for credentials that cannot be had;
  * RSW_EREFUSED if the store's clock and ours are more than 5 minutes apart, for ages are told by both. */
 RSW_API int rsw_storage_open_s3(struct rsw_storage **out, const char *url,
                                 const struct rsw_s3_options *options, struct rsw_error *err);

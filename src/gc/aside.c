@@ -133,7 +133,7 @@ static void tell_failed(const struct rsw_aside *aside, const struct rsw_removal_
     char name[RSW_REMOVAL_NAME_MAX];
     rsw_log(aside->options->log, RSW_LOG_WARNING, "%s stays, with all that it needs: %s",
             rsw_removal_name(item, name, sizeof name),
-            item->errnum == EBUSY ? "something links it by now" : strerror(item->errnum));
+            item->errnum == EBUSY ? "something links it by now" : rsw_storage_reason(item->errnum));
 }
 
 /* Whoever writes to it is no failure of storage. */

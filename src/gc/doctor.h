@@ -61,7 +61,8 @@ struct rsw_doctor {
 
 /* Asks all checks, in the order of the table; gives how many are warnings or errors. Changes nothing in the
  * registry and the index but what a fence does (replicas.h); writes a small file beside the quarantine, looks
- * at its time, and removes it. Pushes, serve and a sweep may run beside it. No transaction may be open. */
+ * at its time, and removes it (on an object store some more, rsw_storage_rights). Pushes, serve and a sweep
+ * may run beside it. No transaction may be open. */
 size_t rsw_doctor(const struct rsw_doctor *doctor);
 
 /* Must a sweep not begin? 0, or -1 with RSW_EREFUSED, what is wrong, and the remedy: clocks of a replica, of

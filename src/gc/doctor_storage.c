@@ -23,17 +23,6 @@ static bool has_storage(struct rsw_diagnosis *out, const struct rsw_doctor *doct
     return doctor->storage != NULL;
 }
 
-/* For checks that look at folders: an object store has none. */
-static bool has_folders(struct rsw_diagnosis *out, const struct rsw_doctor *doctor, const char *instead) {
-    if (!has_storage(out, doctor)) {
-        return false;
-    }
-    if (doctor->storage->flat) {
-        rsw_say(out, RSW_HEALTH_UNKNOWN, NULL, "%s", instead);
-    }
-    return !doctor->storage->flat;
-}
-
 static struct rsw_survey survey_of(struct rsw_storage *storage, const char *dir) {
     struct rsw_survey survey = {.dir = dir};
     rsw_storage_survey(storage, &survey, 1);
@@ -272,14 +261,63 @@ static void sample_folders(struct folders *folders, const struct rsw_doctor *doc
     }
 }
 
+/* What was told of the rights on an object store. */
+struct missing {
+    char names[RSW_MESSAGE_MAX / 2];
+    char first[RSW_MESSAGE_MAX / 2]; /* what for, and what the store says */
+};
+
+struct rights {
+    size_t asked;
+    struct missing refused, unknown;
+    bool needed; /* one that was refused is */
+};
+
+static void hear_right(void *arg, const struct rsw_right *right) {
+    struct rights *rights = arg;
+    struct missing *missing = right->answer == RSW_ABSENT ? &rights->refused : &rights->unknown;
+    size_t len = strlen(missing->names);
+    rights->asked++;
+    if (right->answer == RSW_FOUND) {
+        return;
+    }
+    rights->needed |= right->answer == RSW_ABSENT && right->needed;
+    snprintf(missing->names + len, sizeof missing->names - len, "%s%s", len > 0 ? ", " : "", right->name);
+    if (len == 0) {
+        snprintf(missing->first, sizeof missing->first, "%s: %s", right->purpose, right->reason);
+    }
+}
+
+static void judge_rights(struct rsw_diagnosis *out, struct rsw_storage *storage) {
+    struct rights told = {.asked = 0};
+    struct rsw_rights rights = {.tell = hear_right, .arg = &told};
+    rsw_storage_rights(storage, &rights);
+    if (told.refused.names[0] != 0) {
+        rsw_say(out, told.needed ? RSW_HEALTH_ERROR : RSW_HEALTH_WARNING,
+                "allow it to whoever regsweep is for the store: docs/operation.md has a policy with all that "
+                "it needs",
+                "the store does not allow %s (%s)", told.refused.names, told.refused.first);
+    }
+    if (told.unknown.names[0] != 0) {
+        rsw_say(out, RSW_HEALTH_UNKNOWN, NULL, "the store does not tell whether it allows %s (%s)",
+                told.unknown.names, told.unknown.first);
+    }
+    rsw_say(out, told.asked > 0 ? RSW_HEALTH_OK : RSW_HEALTH_UNKNOWN, NULL,
+            told.asked > 0 ? "what a sweep does is allowed below 'regsweep'"
+                           : "the store says only when something is done whether that is allowed");
+}
+
 void rsw_doctor_permissions(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
     struct folders *folders = calloc(1, sizeof *folders);
     size_t looked = 0;
     size_t refused = 0;
     char text[128];
     const struct rsw_survey *first = NULL;
-    if (!has_folders(out, doctor, "S3 says only when something is deleted whether that is allowed")) {
+    if (!has_storage(out, doctor) || doctor->storage->flat) {
         free(folders);
+        if (doctor->storage != NULL) {
+            judge_rights(out, doctor->storage);
+        }
         return;
     }
     if (folders == NULL) {

@@ -32,6 +32,15 @@ static void judge_rule(void *arg, const struct rsw_store_rule *rule) {
         rsw_say(store->out, RSW_HEALTH_ERROR, "leave the prefix 'regsweep/' out of it",
                 "the rule '%s' of the bucket's lifecycle deletes what may have to be put back", rule->name);
     }
+    if (rule->archive[0] != 0 && of_registry) {
+        rsw_say(store->out, RSW_HEALTH_ERROR,
+                "leave the registry's prefix out of it, and have what it moved restored and copied back "
+                "(docs/operation.md)",
+                "the rule '%s' of the bucket's lifecycle moves what images need to %s, where nobody can read "
+                "it until "
+                "it was asked for",
+                rule->name, rule->archive);
+    }
     if (rule->moves && (of_registry || is_for(rule->prefix, "regsweep/quarantine/"))) {
         rsw_say(
             store->out, RSW_HEALTH_WARNING,

@@ -267,7 +267,7 @@ static void hold(struct purge *purge, struct rsw_txn *txn, const struct rsw_item
 
 static void tell_stays(struct purge *purge, const char *key, int errnum) {
     rsw_log(purge->online->options->log, RSW_LOG_WARNING, "the copy of %s in quarantine is not removed: %s",
-            key, strerror(errnum));
+            key, rsw_storage_reason(errnum));
 }
 
 /* Does its copy go? */

@@ -13,7 +13,7 @@ static void note(struct rsw_revival *revival, struct rsw_touched *entry, const s
     if (setting->answer == RSW_FAILED) {
         entry->answer = RSW_FAILED;
         rsw_log(revival->log, RSW_LOG_ERROR, "%s was touched and cannot be put back, tried again later: %s",
-                setting->key, strerror(setting->errnum));
+                setting->key, rsw_storage_reason(setting->errnum));
     }
 }
 

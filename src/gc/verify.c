@@ -74,7 +74,7 @@ static int judge_blob(struct verifier *v, const struct rsw_blob *blob, const str
     if (look->answer == RSW_FAILED || look->kind != RSW_ENTRY_FILE) {
         rsw_bitmap_add(&v->unknown, blob->id);
         finding.kind = RSW_FINDING_UNREADABLE;
-        finding.problem = look->answer == RSW_FAILED ? strerror(look->errnum) : "not a file";
+        finding.problem = look->answer == RSW_FAILED ? rsw_storage_reason(look->errnum) : "not a file";
         return tell(v, &finding);
     }
     rsw_bitmap_add(&v->there, blob->id);
@@ -134,7 +134,7 @@ static int judge_member(struct verifier *v, const struct holding *holding, size_
     }
     if (look->answer == RSW_FAILED || look->kind != RSW_ENTRY_FILE || (member->flags & RSW_MEMBER_BAD) != 0) {
         finding.kind = RSW_FINDING_UNREADABLE;
-        finding.problem = look->answer == RSW_FAILED  ? strerror(look->errnum)
+        finding.problem = look->answer == RSW_FAILED  ? rsw_storage_reason(look->errnum)
                           : holding->kind == RSW_LINK ? "layer link damaged"
                                                       : "revision link damaged";
         return tell(v, &finding);

@@ -124,7 +124,7 @@ static int see(struct rsw_seen_manifest *seen, const struct rsw_read *read, stru
         seen->size = RSW_SIZE_UNKNOWN;
         say(seen, RSW_MANIFEST_UNREADABLE, "larger than any manifest");
     } else {
-        say(seen, RSW_MANIFEST_FAILED, strerror(read->errnum));
+        say(seen, RSW_MANIFEST_FAILED, rsw_storage_reason(read->errnum));
     }
     return 0;
 }

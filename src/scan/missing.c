@@ -82,7 +82,7 @@ static void settle(struct rsw_txn *txn, struct rsw_reading *reading, const struc
     } else {
         rsw_reading_problem(reading, "'%s' could not be looked at (%s): what the index knows of it stays",
                             look->key == NULL ? "?" : look->key,
-                            look->answer == RSW_FAILED ? strerror(look->errnum) : "not a file");
+                            look->answer == RSW_FAILED ? rsw_storage_reason(look->errnum) : "not a file");
         rsw_fact_blob_unknown(txn, page->ids[i]);
     }
 }

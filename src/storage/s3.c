@@ -32,11 +32,11 @@ static void take_look(struct rsw_look *look, const struct rsw_s3_request *reques
     }
 }
 
-/* An empty object has no first byte, but is there. */
-static void look_at_empty(struct rsw_s3 *s3, struct rsw_look *looks, struct rsw_s3_request *requests,
-                          size_t count) {
+/* An empty object has no first byte, and one in an archive shows none; both are there. */
+static void look_at_head(struct rsw_s3 *s3, struct rsw_look *looks, struct rsw_s3_request *requests,
+                         size_t count) {
     for (size_t i = 0; i < count; i++) {
-        if (requests[i].errnum == ERANGE) {
+        if (requests[i].errnum == ERANGE || requests[i].errnum == RSW_EARCHIVED) {
             struct rsw_s3_request head = {.method = "HEAD", .key = looks[i].key, .looks = true};
             rsw_s3_send(s3, &head, 1);
             take_look(&looks[i], &head);
@@ -61,7 +61,7 @@ void rsw_s3_look(struct rsw_storage *storage, struct rsw_look *looks, size_t cou
     for (size_t i = 0; i < count; i++) {
         take_look(&looks[i], &requests[i]);
     }
-    look_at_empty(s3, looks, requests, count);
+    look_at_head(s3, looks, requests, count);
     rsw_s3_requests_free(requests, count);
 }
 

@@ -22,9 +22,18 @@
 #define RSW_S3_AT_ONCE 64
 /* What the store takes in one DeleteObjects, and gives in one page of a list. */
 #define RSW_S3_KEYS_MAX 1000
-#define RSW_S3_HEADERS_MAX 4
+#define RSW_S3_HEADERS_MAX 8
+/* With those that all requests have. */
+#define RSW_S3_SIGNED_MAX 16
 /* Of an answer in XML. A page of a list has a thousand keys of at most 3 KiB, and some more about each. */
 #define RSW_S3_XML_MAX ((size_t)8 * 1024 * 1024)
+
+/* How the store keeps an object, as headers of whoever writes one; "" for what is not said. */
+struct rsw_s3_kept {
+    char storage_class[128];
+    char encryption[64];
+    char key[2112]; /* of KMS: an id has 2,048 characters at most */
+};
 
 struct rsw_s3_request {
     /* What is asked; borrowed until it is answered. */
@@ -38,9 +47,11 @@ struct rsw_s3_request {
     size_t max;                    /* of those bytes: more are not read, `cut` */
     rsw_s3_object_fn *object;      /* of that document, in the caller's thread; may be NULL */
     void *arg;
-    bool looks;   /* it is counted as a look */
-    bool patient; /* the store works for long before it answers */
-    bool once;    /* who asks decides whether it is asked again */
+    struct rsw_s3_kept *kept; /* borrowed, may be NULL. Of a read: takes what the store says of it; of a
+                                 write: how its source is kept */
+    bool looks;               /* it is counted as a look */
+    bool patient;             /* the store works for long before it answers */
+    bool once;                /* who asks decides whether it is asked again */
 
     /* What was answered. */
     int errnum; /* 0: it was done. ENOENT: the store says that there is no such key. EEXIST: it says that the
@@ -100,17 +111,20 @@ struct rsw_s3 {
     char *prefix;                          /* of every key, with a slash at its end; or "" */
     char *origin;                          /* "https://host:port": of the bucket, or of the endpoint */
     char *bucket_path;                     /* "/bucket", or "" where the host names it */
-    char *signing;                         /* "aws:amz:REGION:s3" */
     char *region;
     char *ca_file; /* NULL: the system's */
     char *proxy;   /* "" for none */
     bool insecure; /* the certificate is not looked at */
     unsigned tries;
-    int64_t pause_ms;   /* before the second try; then twice as long each time */
-    int64_t removal_ms; /* how long a removal is tried again: RSW_REMOVAL_SENT_MS */
-    atomic_bool no_acl; /* the store refuses what rsw_s3_send_owned says */
-    uint64_t copy_max;  /* larger objects are copied in parts … */
-    uint64_t part_size; /* … of so many bytes */
+    int64_t pause_ms;        /* before the second try; then twice as long each time */
+    int64_t removal_ms;      /* how long a removal is tried again: RSW_REMOVAL_SENT_MS */
+    struct rsw_s3_kept kept; /* what we were told to say of all that we write */
+    bool classless;          /* no class of storage is named */
+    char acl[64];            /* a header, of who may read what we write */
+    bool acl_told;           /* it is what we were told; else only useful */
+    atomic_bool no_acl;      /* the store refuses it */
+    uint64_t copy_max;       /* larger objects are copied in parts … */
+    uint64_t part_size;      /* … of so many bytes */
 };
 
 /* ---- asking (s3_send.c) ---- */
@@ -121,9 +135,6 @@ void rsw_s3_io_stop(struct rsw_s3_io *io);
  * s3->tries, unless the first of them says `once`, which is for all. Each has its answer when this returns.
  * For any number of threads. */
 void rsw_s3_send(struct rsw_s3 *s3, struct rsw_s3_request *requests, size_t count);
-/* The same for requests that write: what they write is for the bucket's owner too, as the registry must be
- * able to read it, whoever we are. Where the store refuses that word it is left out. */
-void rsw_s3_send_owned(struct rsw_s3 *s3, struct rsw_s3_request *requests, size_t count);
 /* Before try number `attempt`, 1 for the second. */
 void rsw_s3_pause(const struct rsw_s3 *s3, unsigned attempt);
 /* Sets "cannot <verb> '<key>': <what the store said>" and returns -1. */
@@ -144,6 +155,37 @@ void rsw_s3_request_judge(struct rsw_s3_request *request);
 /* What a code of S3's is as an errno, EIO if we know none; *again: another try may help. */
 int rsw_s3_errno_of(const char *code, bool *again);
 
+/* ---- writing (s3_kept.c) ---- */
+
+/* As rsw_s3_send, for requests that begin to write an object: says how it is to be kept, as the options have
+ * it, else as its source is; and that it is for the bucket's owner too, as the registry must be able to read
+ * it, whoever we are. Where the store refuses the latter it is left out. */
+void rsw_s3_send_writes(struct rsw_s3 *s3, struct rsw_s3_request *requests, size_t count);
+/* Takes what the options say of that. 0, or -1: RSW_EINVAL. */
+int rsw_s3_kept_set(struct rsw_s3 *s3, const struct rsw_s3_options *options, struct rsw_error *err);
+/* A class of storage where all must be asked for, hours before, until it can be read. */
+bool rsw_s3_is_archive(const char *name);
+/* What an answer says. Of an archive no class is taken: a copy there could not be read. */
+void rsw_s3_kept_take(struct rsw_s3_kept *out, CURL *curl);
+
+/* ---- signatures (s3_sign.c) ---- */
+
+struct rsw_s3_signed {
+    const char *method;
+    const char *path;  /* encoded, as it is sent */
+    const char *query; /* as in the request; NULL: none */
+    const char *const
+        *headers;        /* "Name: value", ended by NULL: all that are signed, at most RSW_S3_SIGNED_MAX */
+    const char *payload; /* sha256 of the body, in hex */
+    const char *region;
+    const char *time; /* as in x-amz-date: 20130524T000000Z */
+    const struct rsw_s3_credentials *credentials;
+};
+/* Appends the header Authorization. 0, or -1: out of memory, or too many headers. */
+int rsw_s3_sign(struct rsw_buf *out, const struct rsw_s3_signed *what);
+/* sha256, in hex. 0, or -1. */
+int rsw_s3_hash(char out[65], const void *bytes, size_t len);
+
 /* ---- deletions (s3_remove.c) ---- */
 
 /* A key to be deleted (where the bucket keeps versions a marker is put on it), or one version of it. */
@@ -163,9 +205,12 @@ void rsw_s3_remove_versions(struct rsw_s3 *s3, struct rsw_removal *removals, siz
 
 /* ---- the operations ---- */
 
-/* Copies an object of that size in parts (s3_parts.c). `source`: a header. 0, or an errno: then nothing of it
- * is left, as far as the store lets us. */
-int rsw_s3_copy_parts(struct rsw_s3 *s3, const char *to, const char *source, uint64_t size);
+/* Appends the header that names the source of a copy. 0, or -1: out of memory. */
+int rsw_s3_name_source(struct rsw_buf *out, const struct rsw_s3 *s3, const char *key);
+/* Copies an object of that size, which is kept like that, in parts (s3_parts.c). `source`: a header. 0, or an
+ * errno: then nothing of it is left, as far as the store lets us. */
+int rsw_s3_copy_parts(struct rsw_s3 *s3, const char *to, const char *source, uint64_t size,
+                      struct rsw_s3_kept *kept);
 
 int rsw_s3_list(struct rsw_storage *storage, const struct rsw_listing *listing, struct rsw_error *err);
 void rsw_s3_look(struct rsw_storage *storage, struct rsw_look *looks, size_t count);
@@ -180,6 +225,7 @@ int rsw_s3_call_off(struct rsw_storage *storage, struct rsw_unfinished *unfinish
 int rsw_s3_old_versions(struct rsw_storage *storage, struct rsw_old_versions *old, struct rsw_error *err);
 int rsw_s3_still_versions(struct rsw_storage *storage, struct rsw_error *err);
 void rsw_s3_habits(struct rsw_storage *storage, struct rsw_store_habits *habits);
+void rsw_s3_rights(struct rsw_storage *storage, struct rsw_rights *rights);
 void rsw_s3_write(struct rsw_storage *storage, struct rsw_write *writes, size_t count);
 void rsw_s3_note(struct rsw_storage *storage, struct rsw_hiding *hidings, size_t count);
 void rsw_s3_hide(struct rsw_storage *storage, struct rsw_hiding *hidings, size_t count);

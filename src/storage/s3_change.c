@@ -36,7 +36,7 @@ static bool try_to_write(struct rsw_s3 *s3, struct rsw_write *write) {
     }
     struct rsw_s3_request request = write_of(write->key, write->bytes, write->len);
     request.once = true;
-    rsw_s3_send_owned(s3, &request, 1);
+    rsw_s3_send_writes(s3, &request, 1);
     rsw_buf_release(&request.bytes);
     write->errnum = request.errnum;
     return request.again;
@@ -60,6 +60,7 @@ struct copying {
     struct rsw_move *copy;
     struct rsw_buf bytes; /* owned: all of a small object; else the header that names the source */
     uint64_t size;
+    struct rsw_s3_kept kept; /* as the source is */
 };
 
 static void end_copy(struct copying *copying, int errnum) {
@@ -82,8 +83,11 @@ static size_t keep(struct copying *all, size_t kept, size_t i, int errnum) {
 static size_t read_sources(struct rsw_s3 *s3, struct copying *all, struct rsw_s3_request *requests,
                            size_t count) {
     for (size_t i = 0; i < count; i++) {
-        requests[i] = (struct rsw_s3_request){
-            .method = "GET", .key = all[i].copy->from, .headers = {small_range}, .max = SMALL};
+        requests[i] = (struct rsw_s3_request){.method = "GET",
+                                              .key = all[i].copy->from,
+                                              .headers = {small_range},
+                                              .max = SMALL,
+                                              .kept = &all[i].kept};
     }
     rsw_s3_send(s3, requests, count);
     size_t kept = 0;
@@ -118,13 +122,17 @@ static size_t leave_taken(struct rsw_s3 *s3, struct copying *all, struct rsw_loo
     return kept;
 }
 
+int rsw_s3_name_source(struct rsw_buf *out, const struct rsw_s3 *s3, const char *key) {
+    return rsw_buf_addf(out, NULL, "x-amz-copy-source: /%s/", s3->bucket) != 0 ||
+                   rsw_s3_encode(out, s3->prefix, false, NULL) != 0 ||
+                   rsw_s3_encode(out, key, false, NULL) != 0
+               ? -1
+               : 0;
+}
+
 static int name_source(const struct rsw_s3 *s3, struct copying *copying) {
     rsw_buf_release(&copying->bytes);
-    return rsw_buf_addf(&copying->bytes, NULL, "x-amz-copy-source: /%s/", s3->bucket) != 0 ||
-                   rsw_s3_encode(&copying->bytes, s3->prefix, false, NULL) != 0 ||
-                   rsw_s3_encode(&copying->bytes, copying->copy->from, false, NULL) != 0
-               ? ENOMEM
-               : 0;
+    return rsw_s3_name_source(&copying->bytes, s3, copying->copy->from) == 0 ? 0 : ENOMEM;
 }
 
 /* One request each, all at once; those that are too large for that are copied before, in parts. */
@@ -135,8 +143,9 @@ static void copy_all(struct rsw_s3 *s3, struct copying *all, struct rsw_s3_reque
         int errnum = copying->size <= SMALL ? 0 : name_source(s3, copying);
         const char *text = (const char *)copying->bytes.data;
         if (errnum != 0 || copying->size > s3->copy_max) {
-            end_copy(copying,
-                     errnum != 0 ? errnum : rsw_s3_copy_parts(s3, copying->copy->to, text, copying->size));
+            end_copy(copying, errnum != 0 ? errnum
+                                          : rsw_s3_copy_parts(s3, copying->copy->to, text, copying->size,
+                                                              &copying->kept));
             continue;
         }
         requests[left] = copying->size <= SMALL ? write_of(copying->copy->to, text, copying->bytes.len)
@@ -145,9 +154,11 @@ static void copy_all(struct rsw_s3 *s3, struct copying *all, struct rsw_s3_reque
                                                                           .headers = {text},
                                                                           .expected = RSW_S3_COPIED,
                                                                           .patient = true};
-        all[left++] = *copying;
+        all[left] = *copying;
+        requests[left].kept = &all[left].kept;
+        left++;
     }
-    rsw_s3_send_owned(s3, requests, left);
+    rsw_s3_send_writes(s3, requests, left);
     for (size_t i = 0; i < left; i++) {
         rsw_buf_release(&requests[i].bytes);
         end_copy(&all[i], requests[i].errnum);

@@ -20,13 +20,30 @@ struct rsw_s3_credentials {
 typedef char *rsw_environment_fn(const char *name);
 
 /* AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, with AWS_SESSION_TOKEN; else what is lent for a token of web
- * identity; else the section of AWS_PROFILE (`default`) in AWS_SHARED_CREDENTIALS_FILE (~/.aws/credentials)
- * or AWS_CONFIG_FILE (~/.aws/config); else what is lent to the container, or to the instance. The tools of
- * AWS look in the same order. `get` as getenv. 0, or -1: RSW_EINVAL that says where was looked and that
- * nothing is there, or half of it; RSW_EIO, RSW_EACCESS for a file or who lends; RSW_ENOMEM. No message holds
- * a secret. */
+ * identity; else what the section of AWS_PROFILE (`default`) says in AWS_SHARED_CREDENTIALS_FILE
+ * (~/.aws/credentials) or AWS_CONFIG_FILE (~/.aws/config); else what is lent to the container, or to the
+ * instance. The tools of AWS look in the same order. `get` as getenv. 0, or -1: RSW_EINVAL that says where
+ * was looked and that nothing is there, or half of it, or something that we do not follow; RSW_EIO,
+ * RSW_EACCESS for a file or who lends; RSW_ENOMEM. No message holds a secret. */
 int rsw_s3_credentials_load(struct rsw_s3_credentials *out, rsw_environment_fn *get, const char *region,
                             struct rsw_error *err);
+/* Keys, or a role for a token of web identity, of the profile (s3_profile.c). RSW_FOUND; RSW_ABSENT: there is
+ * no such profile, or it says nothing of that; RSW_FAILED: also where it says something else, such as a role
+ * to take or a command to run. */
+int rsw_s3_profile_load(struct rsw_s3_credentials *out, rsw_environment_fn *get, const char *region,
+                        struct rsw_error *err);
+/* Borrowed from the environment, or static. */
+const char *rsw_s3_profile_name(rsw_environment_fn *get);
+
+/* Who is asked for a role, and what for; all borrowed. */
+struct rsw_s3_web_identity {
+    const char *token_file;
+    const char *role;    /* an ARN */
+    const char *session; /* NULL: a name of ours */
+};
+/* Asks AWS_ENDPOINT_URL_STS, or AWS in that region. RSW_FOUND or RSW_FAILED. */
+int rsw_s3_web_identity_ask(struct rsw_s3_credentials *out, const struct rsw_s3_web_identity *who,
+                            rsw_environment_fn *get, const char *region, struct rsw_error *err);
 /* The parts that are lent (s3_roles.c). RSW_FOUND; RSW_ABSENT: the environment does not speak of it, or, of
  * the instance, nobody lends; RSW_FAILED. */
 int rsw_s3_web_identity_load(struct rsw_s3_credentials *out, rsw_environment_fn *get, const char *region,

@@ -46,6 +46,7 @@ struct reader {
     enum { NOTHING, EXPIRES, MOVES, OLD, OLD_MOVES } within;
     char name[256];
     char prefix[RSW_S3_KEY_MAX + 1];
+    char archive[32];
 };
 
 /* Tells of it where it is for keys of the registry's root directory. */
@@ -59,6 +60,7 @@ static void tell(struct reader *reader) {
     }
     reader->rule.name = reader->name;
     reader->rule.prefix = reader->prefix + common;
+    reader->rule.archive = reader->archive;
     reader->habits->rules = RSW_FOUND;
     reader->habits->rule(reader->habits->arg, &reader->rule);
 }
@@ -67,7 +69,7 @@ static void begin(struct reader *reader, const char *name) {
     if (strcmp(name, "Rule") == 0) {
         reader->rule = (struct rsw_store_rule){.name = NULL};
         reader->disabled = reader->tagged = false;
-        reader->name[0] = reader->prefix[0] = 0;
+        reader->name[0] = reader->prefix[0] = reader->archive[0] = 0;
     } else if (strcmp(name, "Expiration") == 0) {
         reader->within = EXPIRES;
     } else if (strcmp(name, "Transition") == 0) {
@@ -99,6 +101,8 @@ static void on_element(void *arg, const char *name, const char *text) {
         keep(reader->prefix, sizeof reader->prefix, text);
     } else if (strcmp(name, "Status") == 0) {
         reader->disabled = strcmp(text, "Enabled") != 0;
+    } else if (strcmp(name, "StorageClass") == 0 && reader->within == MOVES && rsw_s3_is_archive(text)) {
+        keep(reader->archive, sizeof reader->archive, text);
     } else if (strcmp(name, "Days") == 0 || strcmp(name, "Date") == 0 ||
                strcmp(name, "NoncurrentDays") == 0 || strcmp(name, "NewerNoncurrentVersions") == 0) {
         reader->rule.deletes |= reader->within == EXPIRES;
@@ -127,23 +131,6 @@ static int ask_rules(struct rsw_s3 *s3, struct rsw_store_habits *habits) {
 
 /* ---- do we go by versions? ---- */
 
-/* A version that is not there, of a key that nobody writes: whoever may not delete versions is told so. */
-static bool may_delete_versions(struct rsw_s3 *s3) {
-    struct rsw_s3_request request = {
-        .method = "DELETE", .key = "regsweep/nothing", .query = "versionId=null"};
-    rsw_s3_send(s3, &request, 1);
-    rsw_buf_release(&request.bytes);
-    return request.errnum == 0 || request.errnum == ENOENT;
-}
-
-static bool may_list_versions(struct rsw_s3 *s3) {
-    struct rsw_s3_history history = {.key = "regsweep/nothing"};
-    rsw_s3_histories(s3, &history, 1);
-    bool may = history.errnum == 0;
-    rsw_s3_histories_release(&history, 1);
-    return may;
-}
-
 static bool is_enabled(const struct rsw_buf *bytes, const char *name) {
     RSW_AUTO_BUF text = RSW_BUF_INIT;
     struct rsw_error err = RSW_ERROR_INIT;
@@ -166,6 +153,18 @@ static void note_old(void *arg, const struct rsw_store_rule *rule) {
     old->move |= rule->old_moves && of_blobs;
 }
 
+static void pass_over(void *arg, const char *name, const char *text) {
+    (void)arg;
+    (void)name;
+    (void)text;
+}
+
+/* A store that does not know the question may answer with nothing, or with something else. */
+static bool is_whole(const struct rsw_buf *bytes) {
+    struct rsw_error err = RSW_ERROR_INIT;
+    return bytes->len == 0 || rsw_s3_xml_walk(bytes->data, bytes->len, pass_over, NULL, &err) == RSW_FOUND;
+}
+
 /* A bucket of which the store says that we may not know, or that it knows no such thing, or that keeps no
  * versions any more, is swept by copies, as one without is. */
 static int keeps_versions(struct rsw_s3 *s3, struct rsw_buf *said, struct rsw_error *err) {
@@ -175,6 +174,10 @@ static int keeps_versions(struct rsw_s3 *s3, struct rsw_buf *said, struct rsw_er
     if (request.errnum != 0 && request.again) {
         rsw_s3_fail(s3, &request, "ask for the versions of", "", err);
         return RSW_FAILED;
+    }
+    if (request.errnum == 0 && !is_whole(said)) {
+        return rsw_error_set(err, RSW_EIO, EIO, "cannot ask for the versions of %s: the answer is cut short",
+                             s3->base.url);
     }
     return request.errnum == 0 && is_enabled(said, "Status") ? RSW_FOUND : RSW_ABSENT;
 }
@@ -192,7 +195,7 @@ int rsw_s3_ask_versions(struct rsw_s3 *s3, struct rsw_error *err) {
         s3->base.remark =
             "the bucket keeps versions, and locks them or asks for more than a key before one is "
             "deleted: it is swept by copies, and that frees nothing by itself";
-    } else if (rules == RSW_FAILED || !may_list_versions(s3) || !may_delete_versions(s3)) {
+    } else if (rules == RSW_FAILED || !rsw_s3_may_list_versions(s3) || !rsw_s3_may_delete_versions(s3)) {
         s3->base.remark =
             "the bucket keeps versions, and we may not list or delete them, or see the rules of its "
             "lifecycle (s3:ListBucketVersions, s3:DeleteObjectVersion, "
@@ -229,6 +232,12 @@ int rsw_s3_still_versions(struct rsw_storage *storage, struct rsw_error *err) {
                      "the store does not say whether the bucket of %s keeps versions still: nothing more "
                      "is taken until it does",
                      storage->url);
+}
+
+bool rsw_s3_frees_versions(struct rsw_s3 *s3) {
+    struct old_rules old = {.go = false};
+    struct rsw_store_habits habits = {.rule = note_old, .arg = &old};
+    return ask_versions(s3) == RSW_FOUND && (ask_rules(s3, &habits) == RSW_FAILED || !old.go);
 }
 
 void rsw_s3_habits(struct rsw_storage *storage, struct rsw_store_habits *habits) {

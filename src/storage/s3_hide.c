@@ -137,7 +137,7 @@ void rsw_s3_note(struct rsw_storage *storage, struct rsw_hiding *hidings, size_t
                                                    .body = record->data,
                                                    .body_len = record->len};
     }
-    rsw_s3_send_owned(s3, requests, made);
+    rsw_s3_send_writes(s3, requests, made);
     for (size_t i = 0; i < made; i++) {
         rsw_buf_release(&requests[i].bytes);
         if (hidings[owners[i]].answer == RSW_FOUND) {

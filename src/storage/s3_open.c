@@ -28,7 +28,6 @@ static void s3_release(struct rsw_s3 *s3) {
     free(s3->prefix);
     free(s3->origin);
     free(s3->bucket_path);
-    free(s3->signing);
     free(s3->region);
     free(s3->ca_file);
     free(s3->proxy);
@@ -150,10 +149,6 @@ static int take_region(struct rsw_s3 *s3, const struct rsw_s3_options *options, 
     if (!is_region(s3->region)) {
         return rsw_error_set(err, RSW_EINVAL, 0, "\"%s\" is not the name of a region", s3->region);
     }
-    if (asprintf(&s3->signing, "aws:amz:%s:s3", s3->region) < 0) {
-        s3->signing = NULL;
-        return no_memory(err);
-    }
     return 0;
 }
 
@@ -165,11 +160,17 @@ static int copy_or_none(char **out, const char *text, const char *fallback, stru
     return from != NULL && *out == NULL ? no_memory(err) : 0;
 }
 
+/* Where there are none now there may be some later, from whoever lends them: it is not how we were called. */
 static int take_credentials(struct rsw_s3 *s3, const struct rsw_s3_options *options, struct rsw_error *err) {
-    return options->access_key != NULL && options->secret_key != NULL
-               ? rsw_s3_credentials_set(&s3->credentials, options->access_key, options->secret_key,
-                                        options->session_token, err)
-               : rsw_s3_credentials_load(&s3->credentials, getenv, s3->region, err);
+    if (options->access_key != NULL && options->secret_key != NULL) {
+        return rsw_s3_credentials_set(&s3->credentials, options->access_key, options->secret_key,
+                                      options->session_token, err);
+    }
+    int rc = rsw_s3_credentials_load(&s3->credentials, getenv, s3->region, err);
+    if (rc != 0 && err->code == RSW_EINVAL) {
+        err->code = RSW_EACCESS;
+    }
+    return rc;
 }
 
 static int fill(struct rsw_s3 *s3, const char *url, const struct rsw_s3_options *options,
@@ -180,8 +181,9 @@ static int fill(struct rsw_s3 *s3, const char *url, const struct rsw_s3_options 
     s3->removal_ms = RSW_REMOVAL_SENT_MS;
     s3->copy_max = COPY_MAX;
     s3->part_size = PART_SIZE;
-    if (take_url(s3, url, err) != 0 || take_region(s3, options, err) != 0 ||
-        take_place(s3, options, err) != 0 || take_credentials(s3, options, err) != 0 ||
+    if (take_url(s3, url, err) != 0 || rsw_s3_kept_set(s3, options, err) != 0 ||
+        take_region(s3, options, err) != 0 || take_place(s3, options, err) != 0 ||
+        take_credentials(s3, options, err) != 0 ||
         copy_or_none(&s3->ca_file, options->ca_file, NULL, err) != 0 ||
         copy_or_none(&s3->proxy, options->proxy, "", err) != 0 || rsw_crypto(err) == NULL) {
         return -1;
@@ -248,6 +250,7 @@ int rsw_storage_open_s3(struct rsw_storage **out, const char *url, const struct 
                                                .old_versions = rsw_s3_old_versions,
                                                .still_versions = rsw_s3_still_versions,
                                                .habits = rsw_s3_habits,
+                                               .rights = rsw_s3_rights,
                                                .ahead_ms = s3_ahead_ms,
                                                .requests = s3_requests,
                                                .free = s3_free};

@@ -19,9 +19,10 @@ struct part {
 struct parts {
     struct rsw_s3 *s3;
     const char *to;
-    struct rsw_buf upload; /* "uploadId=…", encoded */
-    struct rsw_buf list;   /* XML: the parts that there are */
-    struct part *each;     /* owned */
+    struct rsw_s3_kept *kept; /* of the source */
+    struct rsw_buf upload;    /* "uploadId=…", encoded */
+    struct rsw_buf list;      /* XML: the parts that there are */
+    struct part *each;        /* owned */
     size_t count;
 };
 
@@ -37,9 +38,12 @@ static void parts_release(struct parts *parts) {
 /* Each function returns 0 or an errno. */
 
 static int begin(struct parts *parts) {
-    struct rsw_s3_request request = {
-        .method = "POST", .key = parts->to, .query = "uploads=", .expected = RSW_S3_BEGUN};
-    rsw_s3_send_owned(parts->s3, &request, 1);
+    struct rsw_s3_request request = {.method = "POST",
+                                     .key = parts->to,
+                                     .query = "uploads=",
+                                     .kept = parts->kept,
+                                     .expected = RSW_S3_BEGUN};
+    rsw_s3_send_writes(parts->s3, &request, 1);
     rsw_buf_release(&request.bytes);
     if (request.errnum != 0) {
         return request.errnum;
@@ -136,8 +140,9 @@ static void call_off(struct parts *parts) {
     rsw_buf_release(&request.bytes);
 }
 
-int rsw_s3_copy_parts(struct rsw_s3 *s3, const char *to, const char *source, uint64_t size) {
-    __attribute__((cleanup(parts_release))) struct parts parts = {.s3 = s3, .to = to};
+int rsw_s3_copy_parts(struct rsw_s3 *s3, const char *to, const char *source, uint64_t size,
+                      struct rsw_s3_kept *kept) {
+    __attribute__((cleanup(parts_release))) struct parts parts = {.s3 = s3, .to = to, .kept = kept};
     int errnum = begin(&parts);
     if (errnum != 0) {
         return errnum;

@@ -2,10 +2,11 @@
 #include "storage/s3.h"
 
 #include "util/cleanup.h"
-#include "util/crypto.h"
+#include "util/clock.h"
 #include "util/text.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,31 +38,13 @@ int rsw_s3_encode(struct rsw_buf *out, const char *text, bool slash, struct rsw_
     return 0;
 }
 
-/* libcurl 7.88 signs path and query as they stand: so both are written as S3 reads them. */
-static int make_url(struct rsw_buf *out, const struct rsw_s3 *s3, const struct rsw_s3_request *request) {
-    int rc = rsw_buf_addf(out, NULL, "%s%s/", s3->origin, s3->bucket_path);
+static int make_path(struct rsw_buf *out, const struct rsw_s3 *s3, const struct rsw_s3_request *request) {
+    int rc = rsw_buf_addf(out, NULL, "%s/", s3->bucket_path);
     if (rc == 0 && request->key != NULL) {
         rc = rsw_s3_encode(out, s3->prefix, false, NULL) != 0 ||
              rsw_s3_encode(out, request->key, false, NULL) != 0;
     }
-    if (rc == 0 && request->query != NULL) {
-        rc = rsw_buf_addf(out, NULL, "?%s", request->query);
-    }
     return rc;
-}
-
-static int hash_payload(struct rsw_s3_request *request) {
-    const struct rsw_crypto *crypto = rsw_crypto(NULL);
-    unsigned char hash[EVP_MAX_MD_SIZE];
-    unsigned len = 0;
-    if (crypto == NULL || crypto->EVP_Digest(request->body == NULL ? "" : request->body, request->body_len,
-                                             hash, &len, crypto->EVP_sha256(), NULL) != 1) {
-        return -1;
-    }
-    for (unsigned i = 0; i < len && 2 * i + 2 < sizeof request->payload; i++) {
-        snprintf(request->payload + 2 * i, 3, "%02x", hash[i]);
-    }
-    return 0;
 }
 
 static int add_header(struct rsw_s3_request *request, const char *text) {
@@ -73,14 +56,54 @@ static int add_header(struct rsw_s3_request *request, const char *text) {
     return 0;
 }
 
-static int make_headers(const struct rsw_s3 *s3, struct rsw_s3_request *request) {
-    char line[128];
-    if (hash_payload(request) != 0) {
+static int addf_header(struct rsw_s3_request *request, const char *fmt, ...) RSW_PRINTF(2, 3);
+
+/* Wiped: it may be a secret. */
+static int addf_header(struct rsw_s3_request *request, const char *fmt, ...) {
+    char *line = NULL;
+    va_list args;
+    va_start(args, fmt);
+    int len = vasprintf(&line, fmt, args);
+    va_end(args);
+    if (len < 0) {
         return -1;
     }
-    snprintf(line, sizeof line, "x-amz-content-sha256: %s", request->payload);
-    if (add_header(request, line) !=
-        0) { /* none to be left out: libcurl 7.88 would sign it as if it were sent */
+    int rc = add_header(request, line);
+    explicit_bzero(line, (size_t)len);
+    free(line);
+    return rc;
+}
+
+/* All that are there are signed, so that nobody on the way can change one. */
+static int add_signature(const struct rsw_s3 *s3, struct rsw_s3_request *request, const char *path,
+                         const char *time) {
+    const char *headers[RSW_S3_SIGNED_MAX + 1];
+    size_t count = 0;
+    RSW_AUTO_BUF line = RSW_BUF_INIT;
+    for (struct curl_slist *header = request->list; header != NULL; header = header->next) {
+        headers[count++] = header->data;
+    }
+    headers[count] = NULL;
+    const struct rsw_s3_signed what = {.method = request->method,
+                                       .path = path,
+                                       .query = request->query,
+                                       .headers = headers,
+                                       .payload = request->payload,
+                                       .region = s3->region,
+                                       .time = time,
+                                       .credentials = &s3->credentials};
+    return rsw_s3_sign(&line, &what) == 0 ? add_header(request, (const char *)line.data) : -1;
+}
+
+static int make_headers(const struct rsw_s3 *s3, struct rsw_s3_request *request, const char *path) {
+    char date[32];
+    struct tm tm;
+    time_t now = (time_t)(rsw_clock_now_ms(NULL) / 1000);
+    if (gmtime_r(&now, &tm) == NULL || strftime(date, sizeof date, "%Y%m%dT%H%M%SZ", &tm) == 0 ||
+        rsw_s3_hash(request->payload, request->body, request->body_len) != 0 ||
+        addf_header(request, "Host: %s", strstr(s3->origin, "://") + 3) != 0 ||
+        addf_header(request, "x-amz-date: %s", date) != 0 ||
+        addf_header(request, "x-amz-content-sha256: %s", request->payload) != 0) {
         return -1;
     }
     for (const char *const *header = request->headers; *header != NULL; header++) {
@@ -88,16 +111,11 @@ static int make_headers(const struct rsw_s3 *s3, struct rsw_s3_request *request)
             return -1;
         }
     }
-    if (s3->credentials.token == NULL) {
-        return 0;
+    if (s3->credentials.token != NULL &&
+        addf_header(request, "x-amz-security-token: %s", s3->credentials.token) != 0) {
+        return -1;
     }
-    RSW_AUTO_BUF token = RSW_BUF_INIT;
-    int rc = rsw_buf_addf(&token, NULL, "x-amz-security-token: %s", s3->credentials.token);
-    if (rc == 0) {
-        rc = add_header(request, (const char *)token.data);
-        explicit_bzero(token.data, token.len);
-    }
-    return rc;
+    return add_signature(s3, request, path, date);
 }
 
 static size_t on_body(char *bytes, size_t size, size_t count, void *arg) {
@@ -141,14 +159,6 @@ static bool set_limits(CURL *curl, const struct rsw_s3 *s3, bool patient) {
     return ok;
 }
 
-static bool set_signature(CURL *curl, const struct rsw_s3 *s3) {
-    const struct rsw_curl *l = rsw_s3_curl();
-    bool ok = l->curl_easy_setopt(curl, CURLOPT_AWS_SIGV4, s3->signing) == CURLE_OK;
-    ok &= l->curl_easy_setopt(curl, CURLOPT_USERNAME, s3->credentials.access_key) == CURLE_OK;
-    ok &= l->curl_easy_setopt(curl, CURLOPT_PASSWORD, s3->credentials.secret_key) == CURLE_OK;
-    return ok;
-}
-
 static bool set_method(CURL *curl, const struct rsw_s3_request *request) {
     const struct rsw_curl *l = rsw_s3_curl();
     if (strcmp(request->method, "HEAD") == 0) {
@@ -166,17 +176,19 @@ static bool set_method(CURL *curl, const struct rsw_s3_request *request) {
 
 int rsw_s3_request_prepare(const struct rsw_s3 *s3, struct rsw_s3_request *request) {
     const struct rsw_curl *l = rsw_s3_curl();
+    RSW_AUTO_BUF path = RSW_BUF_INIT;
     RSW_AUTO_BUF url = RSW_BUF_INIT;
     request->list = NULL;
     request->errnum = 0;
     request->cut = false;
     request->said[0] = 0;
     rsw_buf_clear(&request->bytes);
-    if (make_url(&url, s3, request) != 0 || make_headers(s3, request) != 0) {
+    if (make_path(&path, s3, request) != 0 || make_headers(s3, request, (const char *)path.data) != 0 ||
+        rsw_buf_addf(&url, NULL, "%s%s%s%s", s3->origin, (const char *)path.data,
+                     request->query != NULL ? "?" : "", request->query != NULL ? request->query : "") != 0) {
         return ENOMEM;
     }
-    bool ok = set_limits(request->curl, s3, request->patient) && set_signature(request->curl, s3) &&
-              set_method(request->curl, request);
+    bool ok = set_limits(request->curl, s3, request->patient) && set_method(request->curl, request);
     ok &= l->curl_easy_setopt(request->curl, CURLOPT_URL, (const char *)url.data) == CURLE_OK;
     ok &= l->curl_easy_setopt(request->curl, CURLOPT_USERAGENT, "regsweep/" REGSWEEP_VERSION) == CURLE_OK;
     ok &= l->curl_easy_setopt(request->curl, CURLOPT_HTTPHEADER, request->list) == CURLE_OK;
@@ -241,6 +253,9 @@ void rsw_s3_request_take(struct rsw_s3_request *request, CURLcode rc) {
         time_t then = l->curl_getdate(date->value, NULL);
         request->date_ms = then > 0 ? (int64_t)then * 1000 : 0;
     }
+    if (request->kept != NULL && strcmp(request->method, "GET") == 0) {
+        rsw_s3_kept_take(request->kept, request->curl);
+    }
     request->region[0] = 0;
     if (l->curl_easy_header(request->curl, "x-amz-bucket-region", 0, CURLH_HEADER, -1, &region) ==
         CURLHE_OK) {
@@ -271,6 +286,9 @@ static const struct meaning meanings[] = {
     {"NoSuchBucket", ENODEV, false},
     {"PreconditionFailed", EEXIST, false},
     {"InvalidRange", ERANGE, false},
+    {"NotImplemented", ENOTSUP, false},
+    {"InvalidObjectState", RSW_EARCHIVED, false},
+    {"ObjectNotInActiveTierError", RSW_EARCHIVED, false},
     {"ConditionalRequestConflict", EAGAIN, true},
     {"OperationAborted", EAGAIN, true},
     {"RequestTimeout", ETIMEDOUT, true},

@@ -170,18 +170,12 @@ static int add_field(struct rsw_buf *form, const char *name, const char *value, 
     return rsw_buf_addf(form, err, "&%s=", name) == 0 ? rsw_s3_encode(form, value, true, err) : -1;
 }
 
-int rsw_s3_web_identity_load(struct rsw_s3_credentials *out, rsw_environment_fn *get, const char *region,
-                             struct rsw_error *err) {
-    const char *path = get("AWS_WEB_IDENTITY_TOKEN_FILE");
-    const char *role = get("AWS_ROLE_ARN");
-    const char *session = get("AWS_ROLE_SESSION_NAME");
+int rsw_s3_web_identity_ask(struct rsw_s3_credentials *out, const struct rsw_s3_web_identity *who,
+                            rsw_environment_fn *get, const char *region, struct rsw_error *err) {
     const char *said = get("AWS_ENDPOINT_URL_STS");
     RSW_AUTO_FREE char *url = NULL;
     RSW_AUTO_S3_SECRET token = RSW_BUF_INIT;
     RSW_AUTO_S3_SECRET form = RSW_BUF_INIT;
-    if (!is_set(path) || !is_set(role)) {
-        return RSW_ABSENT;
-    }
     if (asprintf(&url, "%s%s%s", is_set(said) ? said : "https://sts.", is_set(said) ? "" : region,
                  is_set(said)                     ? ""
                  : strncmp(region, "cn-", 3) == 0 ? ".amazonaws.com.cn"
@@ -189,15 +183,24 @@ int rsw_s3_web_identity_load(struct rsw_s3_credentials *out, rsw_environment_fn 
         url = NULL;
         return no_memory(err);
     }
-    if (read_token(&token, path, err) != RSW_FOUND ||
+    if (read_token(&token, who->token_file, err) != RSW_FOUND ||
         rsw_buf_addf(&form, err, "Action=AssumeRoleWithWebIdentity&Version=2011-06-15") != 0 ||
-        add_field(&form, "RoleArn", role, err) != 0 ||
-        add_field(&form, "RoleSessionName", is_set(session) ? session : "regsweep", err) != 0 ||
+        add_field(&form, "RoleArn", who->role, err) != 0 ||
+        add_field(&form, "RoleSessionName", is_set(who->session) ? who->session : "regsweep", err) != 0 ||
         add_field(&form, "WebIdentityToken", (const char *)token.data, err) != 0) {
         return RSW_FAILED;
     }
     AUTO_ASK ask = {.method = "POST", .url = url, .form = (const char *)form.data, .timeout_ms = FAR_MS};
     return ask_for(&ask, err) == RSW_FOUND ? take_xml(out, &ask, err) : RSW_FAILED;
+}
+
+int rsw_s3_web_identity_load(struct rsw_s3_credentials *out, rsw_environment_fn *get, const char *region,
+                             struct rsw_error *err) {
+    const struct rsw_s3_web_identity who = {.token_file = get("AWS_WEB_IDENTITY_TOKEN_FILE"),
+                                            .role = get("AWS_ROLE_ARN"),
+                                            .session = get("AWS_ROLE_SESSION_NAME")};
+    return is_set(who.token_file) && is_set(who.role) ? rsw_s3_web_identity_ask(out, &who, get, region, err)
+                                                      : RSW_ABSENT;
 }
 
 int rsw_s3_container_load(struct rsw_s3_credentials *out, rsw_environment_fn *get, struct rsw_error *err) {

@@ -334,36 +334,12 @@ void rsw_s3_send(struct rsw_s3 *s3, struct rsw_s3_request *requests, size_t coun
     }
 }
 
-/* A definite no, which may be meant for the header alone. */
-static bool is_refused(const struct rsw_s3_request *request) {
-    return request->errnum != 0 &&
-           (request->status == 400 || request->status == 403 || request->status == 501);
-}
-
-void rsw_s3_send_owned(struct rsw_s3 *s3, struct rsw_s3_request *requests, size_t count) {
-    static const char owned[] = "x-amz-acl: bucket-owner-full-control";
-    bool with = !atomic_load(&s3->no_acl);
-    for (size_t i = 0; i < count && with; i++) {
-        const char **header = requests[i].headers;
-        while (*header != NULL) {
-            header++;
-        }
-        *header = owned;
-    }
-    rsw_s3_send(s3, requests, count);
-    for (size_t i = 0; i < count && with; i++) {
-        if (is_refused(&requests[i])) {
-            const char **header = requests[i].headers;
-            while (*header != owned) {
-                header++;
-            }
-            *header = NULL;
-            rsw_s3_send(s3, &requests[i], 1);
-            if (requests[i].errnum == 0) {
-                atomic_store(&s3->no_acl, true);
-            }
-        }
-    }
+/* What those that nothing works without take. */
+static const char *action_of(const struct rsw_s3_request *request) {
+    return request->expected == RSW_S3_LIST ? "; allow s3:ListBucket on the bucket (docs/operation.md)"
+           : request->expected == RSW_S3_VERSIONS
+               ? "; allow s3:ListBucketVersions on the bucket (docs/operation.md)"
+               : "";
 }
 
 int rsw_s3_fail(const struct rsw_s3 *s3, const struct rsw_s3_request *request, const char *verb,
@@ -377,9 +353,10 @@ int rsw_s3_fail(const struct rsw_s3 *s3, const struct rsw_s3_request *request, c
         return rsw_error_set(err, code, ENOMEM, "out of memory");
     }
     if (request->status == 0) {
-        return rsw_error_set(err, code, request->errnum, "cannot %s '%s' of %s: no answer from %s: %s", verb,
-                             key, where, s3->origin,
-                             request->said[0] != 0 ? request->said : strerror(request->errnum));
+        return rsw_error_set(
+            err, code, request->errnum, "cannot %s '%s' of %s: no answer from %s: %s%s", verb, key, where,
+            s3->origin, request->said[0] != 0 ? request->said : strerror(request->errnum),
+            request->errnum == EACCES ? "; name the authorities that vouch for it with --s3-ca" : "");
     }
     if (request->region[0] != 0 && strcmp(request->region, s3->region) != 0) {
         return rsw_error_set(err, code, request->errnum,
@@ -387,8 +364,9 @@ int rsw_s3_fail(const struct rsw_s3 *s3, const struct rsw_s3_request *request, c
                              verb, key, where, request->region);
     }
     if (answer->kind == RSW_S3_ERROR) {
-        return rsw_error_set(err, code, request->errnum, "cannot %s '%s' of %s: %s%s%s", verb, key, where,
-                             answer->code, answer->message[0] != 0 ? ": " : "", answer->message);
+        return rsw_error_set(err, code, request->errnum, "cannot %s '%s' of %s: %s%s%s%s", verb, key, where,
+                             answer->code, answer->message[0] != 0 ? ": " : "", answer->message,
+                             strcmp(answer->code, "AccessDenied") == 0 ? action_of(request) : "");
     }
     bool success = request->status >= 200 && request->status < 300;
     return rsw_error_set(err, code, request->errnum, "cannot %s '%s' of %s: %s answered %d, %s", verb, key,

@@ -65,4 +65,12 @@ struct rsw_s3_erasure {
 };
 void rsw_s3_erase(struct rsw_s3 *s3, struct rsw_s3_erasure *erasures, size_t count);
 
+/* ---- what a bucket keeps, and we may (s3_habits.c, s3_rights.c) ---- */
+
+/* It keeps versions, or did, and no rule of its own deletes old ones of blobs. Whoever is not told that it
+ * does takes it for one that does not. */
+bool rsw_s3_frees_versions(struct rsw_s3 *s3);
+bool rsw_s3_may_list_versions(struct rsw_s3 *s3);
+bool rsw_s3_may_delete_versions(struct rsw_s3 *s3);
+
 #endif

@@ -46,6 +46,12 @@ enum rsw_code rsw_storage_code(int errnum) {
     }
 }
 
+const char *rsw_storage_reason(int errnum) {
+    return errnum == RSW_EARCHIVED
+               ? "the store keeps it in an archive: it must be restored there before it can be read"
+               : strerror(errnum);
+}
+
 int rsw_storage_fail(struct rsw_error *err, int errnum, const char *verb, const char *key) {
     char text[128];
     return rsw_error_set(err, rsw_storage_code(errnum), errnum, "cannot %s '%s': %s", verb, key,
@@ -295,6 +301,12 @@ void rsw_storage_habits(struct rsw_storage *storage, struct rsw_store_habits *ha
     habits->versions = habits->lock = habits->rules = RSW_ABSENT;
     if (storage->ops->habits != NULL) {
         storage->ops->habits(storage, habits);
+    }
+}
+
+void rsw_storage_rights(struct rsw_storage *storage, struct rsw_rights *rights) {
+    if (storage->ops->rights != NULL) {
+        storage->ops->rights(storage, rights);
     }
 }
 

@@ -24,9 +24,16 @@
 
 #include "util/buf.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+/* The errnum of an object that its store keeps in an archive: it is there, but can be neither read nor copied
+ * until somebody has asked for it. */
+#define RSW_EARCHIVED EREMOTE
+/* An errnum of storage in words. Static, or as strerror's. */
+const char *rsw_storage_reason(int errnum);
 
 enum rsw_entry_kind {
     RSW_ENTRY_FILE,  /* a file or object */
@@ -155,9 +162,10 @@ struct rsw_store_rule {
     const char *name;
     const char *prefix; /* of keys that it is for; "" for all of the registry's root directory */
     bool deletes;
-    bool moves;        /* to another class of storage, from where not all can be read at once */
-    bool old_versions; /* it deletes versions that are not the current ones … */
-    bool old_moves;    /* … or moves them, as above */
+    bool moves;          /* to another class of storage */
+    const char *archive; /* the class, if it must be asked for there before it can be read; else "" */
+    bool old_versions;   /* it deletes versions that are not the current ones … */
+    bool old_moves;      /* … or moves them, as above */
 };
 
 /* What a store keeps, deletes or moves by itself. Each of the answers: RSW_FOUND, RSW_ABSENT: it does not;
@@ -167,6 +175,20 @@ struct rsw_store_habits {
     int lock;     /* what is written cannot be deleted for a while */
     int rules;    /* there are some, and each was told of */
     void (*rule)(void *arg, const struct rsw_store_rule *rule);
+    void *arg;
+};
+
+/* One of the things that a sweep does, and whether we may. */
+struct rsw_right {
+    const char *name;    /* as whoever allows it knows it: "s3:PutObject" */
+    const char *purpose; /* "to put aside what is taken" */
+    bool needed;         /* without it no sweep beside the registry works; else it frees nothing */
+    int answer;          /* RSW_FOUND: we may; RSW_ABSENT: we may not; RSW_FAILED: nobody knows */
+    const char *reason;  /* of the store, if it is not RSW_FOUND; else "" */
+};
+
+struct rsw_rights {
+    void (*tell)(void *arg, const struct rsw_right *right); /* borrowed until it returns */
     void *arg;
 };
 
@@ -270,6 +292,9 @@ struct rsw_storage_ops {
     int (*still_versions)(struct rsw_storage *storage, struct rsw_error *err);
     /* NULL: it has none. */
     void (*habits)(struct rsw_storage *storage, struct rsw_store_habits *habits);
+    /* Tells of each. What it tries is below regsweep/, and removed again, but for reading. NULL: there is
+     * nothing to ask. */
+    void (*rights)(struct rsw_storage *storage, struct rsw_rights *rights);
     /* By so much storage's clock, which gives files their times, is ahead of ours, as of its last answer.
      * NULL: it is ours, as far as anybody knows. */
     int64_t (*ahead_ms)(const struct rsw_storage *storage);
@@ -312,6 +337,8 @@ int rsw_storage_old_versions(struct rsw_storage *storage, struct rsw_old_version
 int rsw_storage_still_versions(struct rsw_storage *storage, struct rsw_error *err);
 /* All RSW_ABSENT where storage has none. */
 void rsw_storage_habits(struct rsw_storage *storage, struct rsw_store_habits *habits);
+/* Nothing is told where storage has no such thing. */
+void rsw_storage_rights(struct rsw_storage *storage, struct rsw_rights *rights);
 /* The time on storage's clock, by ours. */
 int64_t rsw_storage_time_ms(const struct rsw_storage *storage, int64_t now_ms);
 void rsw_storage_survey(struct rsw_storage *storage, struct rsw_survey *surveys, size_t count);

@@ -9,6 +9,7 @@ static const struct rsw_function list[] = {
     RSW_FUNCTION(struct rsw_crypto, EVP_sha256),
     RSW_FUNCTION(struct rsw_crypto, EVP_sha384),
     RSW_FUNCTION(struct rsw_crypto, EVP_sha512),
+    RSW_FUNCTION(struct rsw_crypto, HMAC),
     RSW_FUNCTION(struct rsw_crypto, CRYPTO_memcmp),
     RSW_FUNCTION(struct rsw_crypto, BIO_new_mem_buf),
     RSW_FUNCTION(struct rsw_crypto, BIO_free),

@@ -6,6 +6,7 @@
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 
@@ -17,6 +18,7 @@ struct rsw_crypto {
     __typeof__(&EVP_sha256) EVP_sha256;
     __typeof__(&EVP_sha384) EVP_sha384;
     __typeof__(&EVP_sha512) EVP_sha512;
+    __typeof__(&HMAC) HMAC;
     __typeof__(&CRYPTO_memcmp) CRYPTO_memcmp;
     __typeof__(&BIO_new_mem_buf) BIO_new_mem_buf;
     __typeof__(&BIO_free) BIO_free;

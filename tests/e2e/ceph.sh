@@ -3,7 +3,9 @@
 # ports that are free. Twenty seconds.
 #
 #   ceph.sh up DIR            starts it with all that it writes in DIR (made anew). DIR/env then sets S3_ENDPOINT; S3_ACCESS and
-#                             S3_SECRET of who owns the buckets, S3_SWEEPER and S3_SWEEPER_SECRET of who may do nothing yet.
+#                             S3_SECRET of who owns the buckets, S3_SWEEPER and S3_SWEEPER_SECRET of who may do nothing yet; and
+#                             S3_TLS_ENDPOINT, the same over TLS, with the certificate S3_CA. Both are s3.localhost too, where a
+#                             bucket is BUCKET.s3.localhost.
 #                             CEPH_PAGE: of so many keys is a page of a list, at most (1000). CEPH_NODELAY: 0 as Ceph has it by
 #                             itself: most answers come 40 ms late (1)
 #   ceph.sh bucket DIR NAME   makes a bucket
@@ -42,7 +44,7 @@ PY
 }
 
 write_config() {
-    local dir=$1 mon=$2 gateway=$3
+    local dir=$1 mon=$2 gateway=$3 tls=$4
     cat >"$dir/ceph.conf" <<CONF
 [global]
 fsid = $(cat /proc/sys/kernel/random/uuid)
@@ -77,10 +79,14 @@ mgr data = $dir/mgr
 mgr initial modules =
 [client.rgw]
 rgw data = $dir/rgw
-rgw frontends = beast endpoint=127.0.0.1:$gateway tcp_nodelay=${CEPH_NODELAY:-1}
+rgw frontends = beast endpoint=127.0.0.1:$gateway ssl_endpoint=127.0.0.1:$tls ssl_certificate=$dir/tls.crt ssl_private_key=$dir/tls.key tcp_nodelay=${CEPH_NODELAY:-1}
+rgw dns name = s3.localhost
 rgw enable usage log = false
 rgw run sync thread = false
 rgw max listing results = ${CEPH_PAGE:-1000}
+rgw crypt require ssl = false
+rgw crypt s3 kms backend = testing
+rgw crypt s3 kms encryption keys = key-of-tests=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=
 CONF
 }
 
@@ -108,13 +114,15 @@ store_is_up() {
 }
 
 up() {
-    local dir=$1 mon gateway conf store
+    local dir=$1 mon gateway tls conf store
     have
     rm -rf "$dir"
     mkdir -p "$dir"/{mon,osd,mgr,run,log,rgw,crash}
     conf=$dir/ceph.conf
-    read -r mon gateway <<<"$(free_ports 2)"
-    write_config "$dir" "$mon" "$gateway"
+    read -r mon gateway tls <<<"$(free_ports 3)"
+    write_config "$dir" "$mon" "$gateway" "$tls"
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=s3 -keyout "$dir/tls.key" \
+        -addext 'subjectAltName=IP:127.0.0.1,DNS:s3.localhost,DNS:*.s3.localhost' -out "$dir/tls.crt"
     make_keys "$dir"
     monmaptool --create --addv a "[v2:127.0.0.1:$mon]" --fsid "$(sed -n 's/^fsid = //p' "$conf")" "$dir/monmap"
     ceph-mon -c "$conf" --mkfs -i a --monmap "$dir/monmap" --keyring "$dir/keyring"
@@ -126,12 +134,19 @@ up() {
     ceph-osd -c "$conf" -i 0 --mkfs --osd-uuid "$store"
     ceph-osd -c "$conf" -i 0
     wait_for 60 store_is_up "$conf"
-    radosgw -c "$conf" -n client.rgw
-    wait_for 90 curl -s --noproxy '*' "http://127.0.0.1:$gateway"
     timeout 60 radosgw-admin -c "$conf" user create --uid=reg --display-name=reg --access-key=REGACCESS --secret-key=REGSECRET
     timeout 60 radosgw-admin -c "$conf" user create --uid=sweeper --display-name=sweeper --access-key=SWEEPACCESS --secret-key=SWEEPSECRET
+    # Zone and zonegroup came with the users. A second class of storage:
+    timeout 60 radosgw-admin -c "$conf" zonegroup placement add --rgw-zonegroup default --placement-id default-placement \
+        --storage-class REDUCED_REDUNDANCY
+    timeout 60 radosgw-admin -c "$conf" zone placement add --rgw-zone default --placement-id default-placement \
+        --storage-class REDUCED_REDUNDANCY --data-pool default.rgw.reduced.data
+    radosgw -c "$conf" -n client.rgw
+    wait_for 90 curl -s --noproxy '*' "http://127.0.0.1:$gateway"
     cat >"$dir/env" <<ENV
 S3_ENDPOINT=http://127.0.0.1:$gateway
+S3_TLS_ENDPOINT=https://127.0.0.1:$tls
+S3_CA=$dir/tls.crt
 S3_ACCESS=REGACCESS
 S3_SECRET=REGSECRET
 S3_SWEEPER=SWEEPACCESS

@@ -17,8 +17,8 @@ revoke   the same, of deletions alone
 skew     each answer is dated ten minutes ahead
 
 A PUT to / says how many of the requests meet with it, from 0 to 1, and after how many: "busy=0.1 slow=0.2 after=5"; an empty
-one ends all trouble. GET / tells, since then, how many requests came, how often the one that came most often did, and what
-was done. Pages are lists of more than one key: the look at a bucket with which regsweep begins is not one.
+one ends all trouble. GET / tells, since then, how many requests came, how often the one that came most often did, how many
+came as to a proxy of HTTP, and what was done. Pages are lists of more than one key: the look at a bucket with which regsweep begins is not one.
 """
 
 import argparse
@@ -74,6 +74,10 @@ class Line:
         with self.lock:
             self.counts["requests"] += 1
             self.same[method, path, hashlib.sha256(body).digest()] += 1
+
+    def came_by_proxy(self):
+        with self.lock:
+            self.counts["by_proxy"] += 1
 
     def hits(self, name):
         with self.lock:
@@ -132,6 +136,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def take(self):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if self.path.startswith("http:"):  # it is asked as a proxy
+            self.path = re.sub("^http://[^/]*", "", self.path)
+            self.line.came_by_proxy()
         if self.path == "/":
             self.control(body)
             return

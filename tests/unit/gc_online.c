@@ -854,6 +854,32 @@ static void what_storage_does_not_let_go_is_told_as_failed_and_goes_later(void *
     assert_false(has_link(r, "app", &image.layers[0]) || has_blob(r, &image.layers[0]));
 }
 
+/* It can be seen there, and not be copied. */
+static void keep_in_archive(struct registry *r, const char *call, const char *key) {
+    bool at_it = strcmp(key, refused) == 0 && strcmp(call, "copy") == 0;
+    rsw_memory_fail_key(r->real, refused, at_it ? RSW_EARCHIVED : 0);
+}
+
+/* It is tried once a sweep, and what else that sweep took goes. */
+static void what_lies_in_an_archive_stays_and_holds_nothing_up(void **state) {
+    struct registry *r = *state;
+    struct tree_image image = tree_image(&r->tree, "app", NULL, "old", 2);
+    assert_non_null(rsw_key_blob(refused, &image.layers[0]));
+    scan_long_ago(r);
+    step(r, "unlinked");
+    later(r);
+    r->before_call = keep_in_archive;
+    sweep_in_part(r);
+    assert_int_equal(r->result.failed, 1);
+    assert_string_equal(r->result.state, "hidden");
+    revive(r);
+    later(r);
+    step(r, "unlinked"); /* the next one, which tries it again */
+    assert_int_equal(r->result.generation, 2);
+    assert_true(has_blob(r, &image.layers[0]));
+    assert_false(has_blob(r, &image.layers[1]) || has_blob(r, &image.manifest));
+}
+
 /* ---- caches ---- */
 
 static void what_a_cache_knew_again_begins_the_settle_anew(void **state) {
@@ -2177,6 +2203,7 @@ int main(void) {
         in_either(a_run_that_ends_anywhere_is_gone_on_with),
         in_store_alone(a_tag_that_is_written_while_it_is_removed_gets_what_was_written),
         in_store_alone(a_tag_gets_no_head_that_is_not_in_its_history),
+        in_store_alone(what_lies_in_an_archive_stays_and_holds_nothing_up),
         in_store_alone(a_removal_that_comes_late_takes_nothing_for_good),
         in_store_alone(a_run_that_loses_its_lease_while_it_copies_removes_nothing),
         cmocka_unit_test_prestate_setup_teardown(a_run_that_loses_its_lease_while_it_copies_removes_nothing,

@@ -21,6 +21,15 @@ target_link_libraries(storage_s3 PRIVATE regsweep_flags PkgConfig::CMOCKA regswe
 regsweep_unit_test(storage_s3_faults
     SOURCES storage_s3_faults.c s3_mock.c storage_help.c
     MODULES storage util)
+regsweep_unit_test(storage_s3_kept
+    SOURCES storage_s3_kept.c s3_mock.c storage_help.c
+    MODULES storage util)
+regsweep_unit_test(storage_s3_rights
+    SOURCES storage_s3_rights.c s3_mock.c storage_help.c
+    MODULES storage util)
+regsweep_unit_test(storage_s3_sign
+    SOURCES storage_s3_sign.c
+    MODULES storage util)
 regsweep_unit_test(storage_s3_versions
     SOURCES storage_s3_versions.c s3_mock.c storage_help.c
     MODULES storage util)

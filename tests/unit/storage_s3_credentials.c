@@ -123,6 +123,35 @@ static void the_files_can_lie_elsewhere(void **state) {
     expect_error("no credentials for S3");
 }
 
+/* Never passed over in silence for what comes after it. */
+static void what_is_not_followed_is_refused_by_name_with_a_remedy(void **state) {
+    static const char *const settings[] = {"role_arn", "sso_session", "sso_start_url", "login_session",
+                                           "credential_process"};
+    const char *const home[] = {"HOME", root, "AWS_PROFILE", "deep", NULL};
+    char text[256];
+    char words[512];
+    (void)state;
+    environment = home;
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
+        snprintf(text, sizeof text,
+                 "[profile deep]\n%s = hush\nsource_profile = default\naws_access_key_id=a\n"
+                 "aws_secret_access_key=b\n[default]\naws_access_key_id=c\naws_secret_access_key=d\n",
+                 settings[i]);
+        put(".aws/config", text);
+        snprintf(words, sizeof words, "%s/.aws/config: profile \"deep\" has %s,", root, settings[i]);
+        expect_error(words);
+        expect_error("eval \"$(aws configure export-credentials --profile deep --format env)\"");
+    }
+    /* A command comes behind the keys of the other file, all else before them. */
+    put(".aws/credentials", "[deep]\naws_access_key_id=e\naws_secret_access_key=f\n");
+    expect("e", "f", "none");
+    put(".aws/config", "[profile deep]\nrole_arn = r\ncredential_source = Environment\n");
+    expect_error("profile \"deep\" has role_arn");
+    put(".aws/credentials", "[deep]\naws_access_key_id=e\naws_secret_access_key=f\nrole_arn=r\n");
+    put(".aws/config", "[default]\nregion = eu-1\n");
+    expect_error(".aws/credentials: profile \"deep\" has role_arn");
+}
+
 static void expect_region(const char *region) {
     char *found = NULL;
     struct rsw_error err = RSW_ERROR_INIT;
@@ -159,6 +188,7 @@ int main(void) {
         TEST(half_of_a_pair_is_none),
         TEST(a_profile_is_found_in_either_file),
         TEST(the_files_can_lie_elsewhere),
+        TEST(what_is_not_followed_is_refused_by_name_with_a_remedy),
         TEST(the_region_is_told_by_the_environment_or_the_profile),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

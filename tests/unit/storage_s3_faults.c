@@ -425,9 +425,9 @@ struct heard {
 static void hear(void *arg, const struct rsw_store_rule *rule) {
     struct heard *heard = arg;
     size_t len = strlen(heard->text);
-    snprintf(heard->text + len, sizeof heard->text - len, "%s of '%s':%s%s%s%s\n", rule->name, rule->prefix,
-             rule->deletes ? " deletes" : "", rule->moves ? " moves" : "", rule->old_versions ? " old" : "",
-             rule->old_moves ? " moves old" : "");
+    snprintf(heard->text + len, sizeof heard->text - len, "%s of '%s':%s%s%s%s %s\n", rule->name,
+             rule->prefix, rule->deletes ? " deletes" : "", rule->moves ? " moves" : "",
+             rule->old_versions ? " old" : "", rule->old_moves ? " moves old" : "", rule->archive);
 }
 
 #define RULE(id, status, rest) "<Rule><ID>" id "</ID><Status>" status "</Status>" rest "</Rule>"
@@ -443,12 +443,17 @@ static void what_a_bucket_does_by_itself_is_told(void **state) {
         OK("<LifecycleConfiguration>" RULE(
             "all", "Enabled",
             PREFIX("") "<NoncurrentVersionExpiration><NoncurrentDays>3</NoncurrentDays>"
-                       "</NoncurrentVersionExpiration>")
-               RULE("own", "Enabled", PREFIX("root/regsweep/") "<Expiration><Days>1</Days></Expiration>")
-                   RULE("cold", "Enabled", "<Prefix>ro</Prefix><Transition><Days>9</Days></Transition>") RULE(
-                       "late", "Enabled",
-                       "<Prefix>root/</Prefix><NoncurrentVersionTransition>"
-                       "<NoncurrentDays>9</NoncurrentDays></NoncurrentVersionTransition>")
+                       "</NoncurrentVersionExpiration>") RULE("own", "Enabled",
+                                                              PREFIX("root/regsweep/") "<Expiration><Days>1</"
+                                                                                       "Days></Expiration>")
+               RULE("cold", "Enabled",
+                    "<Prefix>ro</Prefix><Transition><Days>9</Days><StorageClass>STANDARD_IA</StorageClass></"
+                    "Transition>") RULE("ice", "Enabled",
+                                        "<Prefix>root/docker/</Prefix><Transition><Days>9</"
+                                        "Days><StorageClass>DEEP_ARCHIVE</StorageClass></Transition>")
+                   RULE("late", "Enabled",
+                        "<Prefix>root/</Prefix><NoncurrentVersionTransition>"
+                        "<NoncurrentDays>9</NoncurrentDays></NoncurrentVersionTransition>")
                        RULE("other", "Enabled", PREFIX("rooms/") "<Expiration><Days>1</Days></Expiration>")
                            RULE("off", "Disabled", PREFIX("") "<Expiration><Days>1</Days></Expiration>")
                                RULE("tagged", "Enabled",
@@ -458,9 +463,8 @@ static void what_a_bucket_does_by_itself_is_told(void **state) {
     assert_int_equal(habits.versions, RSW_FOUND);
     assert_int_equal(habits.lock, RSW_ABSENT);
     assert_int_equal(habits.rules, RSW_FOUND);
-    assert_string_equal(
-        heard.text,
-        "all of '': old\nown of 'regsweep/': deletes\ncold of '': moves\nlate of '': moves old\n");
+    assert_string_equal(heard.text, "all of '': old \nown of 'regsweep/': deletes \ncold of '': moves \n"
+                                    "ice of 'docker/': moves DEEP_ARCHIVE\nlate of '': moves old \n");
     s3_mock_asked(mock, 0, "GET /bucket/?versioning= HTTP");
     s3_mock_asked(mock, 1, "GET /bucket/?object-lock= HTTP");
     s3_mock_asked(mock, 2, "GET /bucket/?lifecycle= HTTP");
@@ -583,7 +587,7 @@ static void no_more_are_asked_a_second_than_is_allowed(void **state) {
                                            .access_key = "key",
                                            .secret_key = S3_MOCK_SECRET,
                                            .requests_per_second = 20};
-    SCRIPT(mock, LIST(LAST, KEY("a/link")), LOOK_FOUND);
+    SCRIPT(mock, LIST(LAST, KEY("a/link")), OK("<VersioningConfiguration/>"), LOOK_FOUND);
     assert_int_equal(rsw_storage_open_s3(&storage, "s3://bucket/root", &options, &err), 0);
     struct rsw_look looks[11];
     for (size_t i = 0; i < 11; i++) {

@@ -105,17 +105,18 @@ static void a_container_has_one(void **state) {
     expect_error(mock, gone, "answered 404");
 }
 
+#define ASSUMED                                                                                              \
+    SAID("<AssumeRoleWithWebIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">"           \
+         "<AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>lent</AccessKeyId>"                     \
+         "<SecretAccessKey>hush</SecretAccessKey><SessionToken>brief</SessionToken>"                         \
+         "<Expiration>2026-11-28T08:00:00Z</Expiration></Credentials>"                                       \
+         "</AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>")
+
 static void a_token_of_web_identity_has_one(void **state) {
     struct s3_mock *mock = *state;
     const char *root = help_make_root();
     char path[256];
-    static const char *const script[] = {
-        SAID("<AssumeRoleWithWebIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">"
-             "<AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>lent</AccessKeyId>"
-             "<SecretAccessKey>hush</SecretAccessKey><SessionToken>brief</SessionToken>"
-             "<Expiration>2026-11-28T08:00:00Z</Expiration></Credentials>"
-             "</AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>"),
-        NULL};
+    static const char *const script[] = {ASSUMED, NULL};
     static const char *const cut[] = {SAID("<A><AccessKeyId>lent</AccessKeyId><SecretAccessKey>hush"), NULL};
     static const char *const denied[] = {"HTTP/1.1 403 Forbidden\r\nConnection: close\r\n\r\n", NULL};
     help_put(root, "token", "pa/per\n", 7, 0);
@@ -140,6 +141,26 @@ static void a_token_of_web_identity_has_one(void **state) {
                                    NULL};
     environment = missing;
     expect_error(mock, script, "there is no token in '/nowhere/token'");
+    help_remove_root(root);
+}
+
+static void a_profile_can_name_the_token_and_the_role(void **state) {
+    struct s3_mock *mock = *state;
+    const char *root = help_make_root();
+    char text[512];
+    static const char *const script[] = {ASSUMED, NULL};
+    help_put(root, "token", "pa/per\n", 7, 0);
+    snprintf(text, sizeof text,
+             "[profile pod]\nrole_arn = arn:of:the:profile\nweb_identity_token_file = %s/token\n"
+             "role_session_name = night\n",
+             root);
+    help_put(root, ".aws/config", text, strlen(text), 0);
+    const char *const here[] = {"HOME",         root, "AWS_PROFILE", "pod", "AWS_ENDPOINT_URL_STS",
+                                mock->endpoint, NULL};
+    environment = here;
+    expect_lent(mock, script);
+    s3_mock_asked(mock, 0,
+                  "&RoleArn=arn%3Aof%3Athe%3Aprofile&RoleSessionName=night&WebIdentityToken=pa%2Fper");
     help_remove_root(root);
 }
 
@@ -191,6 +212,7 @@ int main(void) {
         TEST(without_anybody_who_lends_it_is_said_what_to_do),
         TEST(a_container_has_one),
         TEST(a_token_of_web_identity_has_one),
+        TEST(a_profile_can_name_the_token_and_the_role),
         TEST(what_is_lent_is_asked_for_again_before_it_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

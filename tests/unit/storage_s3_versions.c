@@ -59,6 +59,30 @@ static void asked_not(const struct s3_mock *mock, const char *text) {
 
 /* ---- opening ---- */
 
+#define LISTED OK("<ListBucketResult>" LAST "</ListBucketResult>")
+
+/* Taken for one that keeps none it would be swept by copies, and nothing that goes would be freed. */
+static void where_nobody_knows_whether_a_bucket_keeps_versions_it_is_not_opened(void **state) {
+    struct s3_mock *mock = *state;
+    struct rsw_storage *storage = NULL;
+    struct rsw_error err = RSW_ERROR_INIT;
+    const struct rsw_s3_options options = {
+        .endpoint = mock->endpoint, .region = "here", .access_key = "key", .secret_key = S3_MOCK_SECRET};
+    SCRIPT(mock, LISTED, OK("<VersioningConfiguration><Status>Enab"));
+    assert_int_equal(rsw_storage_open_s3(&storage, "s3://bucket/root", &options, &err), -1);
+    assert_null(storage);
+    assert_non_null(strstr(err.message, "versions"));
+    rsw_error_clear(&err);
+    SCRIPT(mock, SLOW_DOWN);
+    assert_int_equal(rsw_s3_ask_versions((struct rsw_s3 *)mock->storage, &err), -1);
+    assert_int_equal(mock->count, 3);
+    assert_non_null(strstr(err.message, "versions"));
+    rsw_error_clear(&err);
+    SCRIPT(mock, "");
+    assert_int_equal(rsw_s3_ask_versions((struct rsw_s3 *)mock->storage, &err), -1);
+    assert_false(mock->storage->versions);
+}
+
 static struct rsw_storage *open_it(struct s3_mock *mock) {
     struct rsw_storage *storage = NULL;
     struct rsw_error err = RSW_ERROR_INIT;
@@ -70,7 +94,6 @@ static struct rsw_storage *open_it(struct s3_mock *mock) {
     return storage;
 }
 
-#define LISTED OK("<ListBucketResult>" LAST "</ListBucketResult>")
 #define STATUS(text) OK("<VersioningConfiguration>" text "</VersioningConfiguration>")
 #define ENABLED STATUS("<Status>Enabled</Status>")
 #define NO_LOCK ANSWER("404 Not Found", ERROR("ObjectLockConfigurationNotFoundError"))
@@ -552,6 +575,7 @@ static void old_versions_are_counted_without_a_deletion(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        TEST(where_nobody_knows_whether_a_bucket_keeps_versions_it_is_not_opened),
         TEST(versions_are_gone_by_only_where_they_are_kept_and_we_may),
         TEST(may_be_told_without_deleting_anything),
         TEST(it_is_asked_again_whether_versions_are_kept),

@@ -160,7 +160,15 @@ static void wrong_usage_ends_with_64_and_a_hint(void **state) {
     expect("sweep --confirm --grace 8d", RSW_EXIT_USAGE, "",
            "--upload-max-age 7d is shorter than --grace 8d");
     expect("scan --index /nowhere", RSW_EXIT_USAGE, "", "where is the registry's storage?");
-    expect("scan --storage ftp://x", RSW_EXIT_FAILED, "", "regsweep: ");
+    expect("scan --storage ftp://x", RSW_EXIT_USAGE, "", "storage 'ftp://x': write file:///");
+    expect("scan --storage registry", RSW_EXIT_USAGE, "", "storage 'registry': ");
+    expect("scan --storage s3:///images", RSW_EXIT_USAGE, "", "write s3://bucket or s3://bucket/path");
+    expect("scan --storage s3://bucket --s3-endpoint here:80", RSW_EXIT_USAGE, "", "the endpoint of S3");
+    expect("scan --storage s3://bucket --s3-region no/where", RSW_EXIT_USAGE, "",
+           "is not the name of a region");
+    expect("scan --storage s3://bucket --s3-storage-class GLACIER", RSW_EXIT_USAGE, "",
+           "no registry can read");
+    expect("scan --storage /nowhere", RSW_EXIT_FAILED, "", "regsweep: ");
     expect("sweep --config /nonexistent/regsweep.yml", RSW_EXIT_USAGE, "",
            "cannot read /nonexistent/regsweep.yml: No such file or directory");
 }

@@ -159,6 +159,26 @@ static void a_bucket_is_named_with_its_root_directory_and_how_to_get_there(void 
     rsw_registry_config_free(config);
 }
 
+static void how_the_driver_keeps_its_objects_is_read(void **state) {
+    (void)state;
+    static const char text[] = "storage:\n  s3:\n    bucket: b\n    encrypt: yes\n    keyid: k-1\n"
+                               "    storageclass: intelligent_tiering\n    objectacl: public-read\n";
+    static const char odd[] = "storage:\n  s3:\n    bucket: b\n    encrypt: perhaps\n";
+    struct rsw_error err = RSW_ERROR_INIT;
+    struct rsw_registry_config *config = load("s3.yml");
+    assert_true(config->s3_encrypts);
+    assert_string_equal(config->s3_class, "");
+    rsw_registry_config_free(config);
+    assert_int_equal(rsw_registry_config_parse(&config, "c.yml", text, sizeof text - 1, &err), 0);
+    assert_true(config->s3_encrypts);
+    assert_string_equal(config->s3_class, "INTELLIGENT_TIERING");
+    assert_string_equal(config->s3->keyid, "k-1");
+    assert_string_equal(config->s3->objectacl, "public-read");
+    rsw_registry_config_free(config);
+    assert_int_equal(rsw_registry_config_parse(&config, "c.yml", odd, sizeof odd - 1, &err), -1);
+    assert_non_null(strstr(err.message, "c.yml:4: storage.s3.encrypt: \"perhaps\" is not true or false"));
+}
+
 static void expect_no_bucket(const char *text) {
     struct rsw_error err = RSW_ERROR_INIT;
     struct rsw_registry_config *config = NULL;
@@ -271,6 +291,7 @@ int main(void) {
         cmocka_unit_test(repository_middleware_is_refused),
         cmocka_unit_test(storage_that_is_neither_filesystem_nor_s3_is_named_and_not_supported),
         cmocka_unit_test(a_bucket_is_named_with_its_root_directory_and_how_to_get_there),
+        cmocka_unit_test(how_the_driver_keeps_its_objects_is_read),
         cmocka_unit_test(a_bucket_that_is_not_named_is_missed),
         cmocka_unit_test(a_cache_in_redis_is_warned_of_with_its_address),
         cmocka_unit_test(a_read_only_registry_needs_no_delete_and_aliases_are_followed),
