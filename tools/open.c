@@ -123,7 +123,7 @@ void rsw_cli_close_index(struct rsw_cli *cli) {
 /* The storage that the index is of, before anybody has opened it; "" if there is no index yet, or none that
  * can be read: who needs it says so. */
 static void look_up_storage(struct rsw_cli *cli, struct rsw_state *state) {
-    const struct rsw_index_options look = {.read_only = true};
+    const struct rsw_index_options look = {.read_only = true, .older = true};
     state->storage_url[0] = 0;
     if (rsw_cli_open_index(cli, &look, NULL) == 0 && rsw_cli_state(cli, state, NULL) != 0) {
         state->storage_url[0] = 0;

@@ -38,7 +38,7 @@ static uint64_t count_deletions(struct rsw_txn *txn) {
 
 /* Writes to `to` who it is, and the pins, each as it is in memory, with one without text behind them. */
 static int read_old(struct rsw_cli *cli, FILE *to, struct rsw_error *err) {
-    const struct rsw_index_options look = {.read_only = true};
+    const struct rsw_index_options look = {.read_only = true, .older = true};
     const struct rsw_kept_pin end = {.text = ""};
     RSW_AUTO_TXN txn = NULL;
     RSW_AUTO_ITER iter = RSW_ITER_INIT;

@@ -15,9 +15,10 @@ struct rsw_index;
 
 struct rsw_index_options {
     bool read_only; /* open for reading alone; works on a read-only filesystem */
-    bool create;    /* make directory and index if there is none; without it that is RSW_EINVAL */
-    bool rebuild;   /* with create: throw an existing index away first (refused, RSW_EBUSY, while another
-                       process has it open) */
+    bool older; /* with read_only: one of an older schema too. Only what a rebuild carries over may be read */
+    bool create;  /* make directory and index if there is none; without it that is RSW_EINVAL */
+    bool rebuild; /* with create: throw an existing index away first (refused, RSW_EBUSY, while another
+                     process has it open) */
     uint64_t
         map_size; /* upper limit of the index in bytes, 0: grows by itself as long as the disk has room */
 };

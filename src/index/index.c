@@ -78,7 +78,8 @@ static int check_schema(struct rsw_txn *txn) {
         return rsw_txn_refuse(txn, RSW_ESCHEMA, "written by a newer regsweep (schema %u, this one reads %d)",
                               version, RSW_SCHEMA);
     }
-    if (version < RSW_SCHEMA) {
+    bool kept = txn->index->older && version >= RSW_SCHEMA_KEPT;
+    if (version < RSW_SCHEMA && !kept) {
         return rsw_txn_refuse(
             txn, RSW_ESCHEMA,
             "written by an older regsweep (schema %u, this one reads %d); build it anew with: "
@@ -222,6 +223,7 @@ int rsw_index_open(struct rsw_index **out, const char *dir, const struct rsw_ind
     }
     index->lock_fd = -1;
     index->read_only = options->read_only;
+    index->older = options->read_only && options->older;
     if (open_in(index, options, first) != 0) {
         rsw_index_close(index);
         return -1;

@@ -11,6 +11,8 @@
  * - Integers in values are little-endian at the offsets below, at no particular alignment.
  * - A value ends in a checksum of 4 bytes over table number, key and the bytes before it:
  *   low 32 bits of XXH3_64bits_withSeed(key, table) ^ XXH3_64bits(value). Pages of LMDB have none.
+ *   META, PIN and DELETION, which `scan --rebuild` reads out of an index of an older schema, have
+ *   XXH3_64bits_withSeed(value, XXH3_64bits_withSeed(key, table)), and stay as they are.
  *   Readers check the length first, then the checksum; a mismatch is RSW_ECORRUPT.
  * - Back tables have keys only. They are written with the record that they turn round, in one transaction.
  * - Times are milliseconds since 1970, signed. A seq is the number of the write transaction that claimed it.
@@ -24,7 +26,8 @@
 #include "index/index.h"
 
 #define RSW_SCHEMA 5
-#define RSW_KEY_MAX 511 /* LMDB's, as it is compiled everywhere */
+#define RSW_SCHEMA_KEPT 4 /* from this one on META, PIN and DELETION are as they are */
+#define RSW_KEY_MAX 511   /* LMDB's, as it is compiled everywhere */
 #define RSW_SUM_SIZE 4
 
 enum rsw_table {

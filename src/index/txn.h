@@ -16,6 +16,7 @@ struct rsw_index {
     char *dir;
     int lock_fd; /* -1: none */
     bool read_only;
+    bool older; /* may be of an older schema */
     bool fresh; /* made by this handle */
 };
 
@@ -116,7 +117,16 @@ size_t rsw_txn_name_len(struct rsw_txn *txn, const char *name, size_t max, const
 static inline struct rsw_span rsw_span_of(const void *data, size_t len) {
     return (struct rsw_span){.data = data, .len = len};
 }
+/* What outlives a rebuild stays readable from schema to schema: it has the checksum that all records once
+ * had. */
+static inline bool rsw_table_outlives(enum rsw_table table) {
+    return table == RSW_T_META || table == RSW_T_PIN || table == RSW_T_DELETION;
+}
 static inline uint32_t rsw_sum(enum rsw_table table, struct rsw_span key, struct rsw_span value) {
+    if (rsw_table_outlives(table)) {
+        XXH64_hash_t seed = XXH3_64bits_withSeed(key.data, key.len, (XXH64_hash_t)table);
+        return (uint32_t)XXH3_64bits_withSeed(value.data, value.len, seed);
+    }
     return (uint32_t)(XXH3_64bits_withSeed(key.data, key.len, (XXH64_hash_t)table) ^
                       XXH3_64bits(value.data, value.len));
 }

@@ -425,6 +425,24 @@ told_of() {
     says "pin again what is missing"
 }
 
+# tests/data/index/schema-4.tar.gz is one that a regsweep of that schema made: a pin, with a note, and a deletion.
+@test "an index of an older schema is named as such, and its pins and who it is outlive the rebuild" {
+    "$MAKE_TREE" "$ROOT" --pushes 6 --repositories 2 --seed 3 >/dev/null
+    rm -rf "$INDEX"
+    mkdir -p "$WORK/old"
+    tar -xzSf "$E2E_DIR/../data/index/schema-4.tar.gz" -C "$WORK/old"
+    mv "$WORK/old/index" "$INDEX"
+    run regsweep sweep --index "$INDEX"
+    status_is 1
+    says "written by an older regsweep (schema 4, this one reads"
+    says "regsweep scan --rebuild"
+    run rs scan --rebuild
+    status_is 0
+    says "1 deletions that were asked for go with the old index"
+    [[ $output != *"cannot be told"* ]]
+    [ "$(regsweep pin --index "$INDEX" --json | jq -c '[.pins[] | [.pin, .note]]')" = '[["team1/web:v1","the demo"]]' ]
+}
+
 @test "what is pinned while a sweep has it comes back" {
     start_online
     client image shop/web:v1 --seed 1 --layers 2

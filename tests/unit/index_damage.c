@@ -133,7 +133,7 @@ static void an_index_of_an_older_schema_is_refused_with_the_remedy(void **state)
 }
 
 static void a_schema_record_that_is_damaged_is_not_believed(void **state) {
-    set_schema(*state, 4, 0, false);
+    set_schema(*state, RSW_SCHEMA, 0, false);
     expect_open_fails(*state, &create, RSW_ECORRUPT, "regsweep scan --rebuild");
 }
 
