@@ -361,6 +361,9 @@ int rsw_lease_keep(struct rsw_lease *lease, struct rsw_error *err) {
 }
 
 int rsw_lease_open(struct rsw_lease **out, const struct rsw_lease_options *options, struct rsw_error *err) {
+    if (options->holder == NULL && options->index == NULL) {
+        return rsw_error_set(err, RSW_EINVAL, 0, "a lease needs somebody who holds it: an index, or a name");
+    }
     struct rsw_lease *lease = calloc(1, sizeof *lease);
     if (lease == NULL) {
         return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");

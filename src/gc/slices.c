@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 #define BLOBS_MIN 16384 /* with fewer a thread costs more than it saves */
-#define SLICES 64       /* so many, unless each would have more repositories than that */
-#define SLICE_MAX 8
+#define SLICE_MAX 8     /* repositories; of few repositories smaller ones, so that both have some */
+#define SLICES 64
 #define WORKERS 2
 
 /* What one worker let go of one slice: a part of its plan. */
@@ -83,7 +83,7 @@ static int plan_slice(struct worker *worker, size_t at) {
             return -1;
         }
     }
-    return 0;
+    return rsw_txn_failed(worker->marker->txn, &worker->err) ? -1 : 0;
 }
 
 /* Each has the slice of its number for certain. */

@@ -6,7 +6,8 @@
  * deleted before it was asked for. AWS promises that since December 2020 (Amazon S3 User Guide, "data
  * consistency model"), Ceph in docs.ceph.com, "Rados Bucket Index", "Consistency Guarantee". What is missing
  * from a page is taken for absent only if the page was read whole, in order, and the store repeats that it
- * answers this very question: one that is cut, or was meant for another question, tells nothing. */
+ * answers this very question: one that is cut, or was meant for another question, tells nothing. Then each
+ * key is asked about alone, so a page is asked for once only: who waits here may keep others waiting. */
 #include "storage/s3_versions.h"
 
 #include "util/cleanup.h"
@@ -17,9 +18,10 @@
 /* A page is worth so many questions of their own. As many looks: by their price lists AWS, Google and
  * Cloudflare charge 12.5 times as much for a list as for a look (5.00 or 4.50 against 0.40 or 0.36 dollars a
  * million). The versions of one key cost a list as well; but those of many keys are asked for at once, and
- * pages one after the other. */
+ * pages one after the other: of a few keys they would take longer. */
 #define LOOKS_OF_PAGE 13
 #define HISTORIES_OF_PAGE 4
+#define HISTORIES_MIN 64
 
 /* Lists that are gone through at once, and from how many wanted keys it is worth having another one. */
 #define LANES 8
@@ -67,22 +69,27 @@ static void set_after(struct lane *lane) {
     lane->after[len] = 0;
 }
 
+static int add(struct rsw_buf *out, const char *name, const char *value) {
+    return value[0] != 0 &&
+                   (rsw_buf_addf(out, NULL, "%s", name) != 0 || rsw_s3_encode(out, value, true, NULL) != 0)
+               ? -1
+               : 0;
+}
+
 static int make_query(struct lane *lane) {
     struct rsw_buf *out = &lane->query;
     set_prefix(lane);
     set_after(lane);
-    if (lane->kind == RSW_S3_VERSIONS) {
-        return rsw_s3_versions_query(out, lane->prefix, lane->after, "");
-    }
+    /* Names of parameters sorted, as the signature wants them. */
+    bool versions = lane->kind == RSW_S3_VERSIONS;
     rsw_buf_clear(out);
-    if (rsw_buf_addf(out, NULL, "list-type=2&max-keys=%d&prefix=", RSW_S3_KEYS_MAX) != 0 ||
-        rsw_s3_encode(out, lane->prefix, true, NULL) != 0) {
+    if (rsw_buf_addf(out, NULL, versions ? "encoding-type=url" : "encoding-type=url&list-type=2") != 0 ||
+        (versions && add(out, "&key-marker=", lane->after) != 0) ||
+        rsw_buf_addf(out, NULL, "&max-keys=%d", RSW_S3_KEYS_MAX) != 0 ||
+        add(out, "&prefix=", lane->prefix) != 0) {
         return -1;
     }
-    return lane->after[0] != 0 && (rsw_buf_addf(out, NULL, "&start-after=") != 0 ||
-                                   rsw_s3_encode(out, lane->after, true, NULL) != 0)
-               ? -1
-               : 0;
+    return versions ? rsw_buf_addf(out, NULL, "&versions=") : add(out, "&start-after=", lane->after);
 }
 
 /* Of those from `from` on nothing is known. */
@@ -107,10 +114,12 @@ static int gather(void *arg, const struct rsw_s3_object *object, struct rsw_erro
         lane->last[0] = 0;
         return 0;
     }
-    if (!is_in_order(lane, object->key)) {
+    char key[RSW_S3_KEY_MAX * 3 + 1];
+    strcpy(key, object->key);
+    if (!rsw_s3_decode(key) || !is_in_order(lane, key)) {
         return rsw_error_set(err, RSW_EIO, EIO, "a page of a list is out of order");
     }
-    strcpy(lane->last, object->key);
+    strcpy(lane->last, key);
     while (lane->next < lane->end && strcmp(lane->wanted[lane->next].key, lane->last) < 0) {
         lane->next++;
     }
@@ -132,16 +141,22 @@ static bool goes_on(const struct lane *lane) {
     return lane->end - lane->at >= lane->worth;
 }
 
+/* Not every store encodes these, as it encodes keys. */
+static bool repeats(char *said, const char *asked) {
+    return strcmp(said, asked) == 0 || (rsw_s3_decode(said) && strcmp(said, asked) == 0);
+}
+
 /* The store says once more what it was asked: a page that was meant for another question, or for none that
- * it understood, may leave out anything. */
-static bool is_answer(const struct lane *lane, const struct rsw_s3_request *request) {
-    const struct rsw_s3_answer *answer = &request->answer;
-    return request->errnum == 0 && !answer->encoded && strcmp(answer->prefix, lane->prefix) == 0 &&
-           strcmp(answer->after, lane->after) == 0;
+ * it understood, may leave out anything. So may one that says where the next begins, and that there is none.
+ */
+static bool is_answer(const struct lane *lane, struct rsw_s3_request *request) {
+    struct rsw_s3_answer *answer = &request->answer;
+    return request->errnum == 0 && answer->encoded && repeats(answer->prefix, lane->prefix) &&
+           repeats(answer->after, lane->after) && (answer->truncated || answer->token[0] == 0);
 }
 
 /* A page that is not the last one tells of what comes before its last key; of that there may be more. */
-static void take_page(struct lane *lane, const struct rsw_s3_request *request) {
+static void take_page(struct lane *lane, struct rsw_s3_request *request) {
     bool good = is_answer(lane, request);
     size_t upto = !good ? lane->at : request->answer.truncated ? lane->next : lane->end;
     size_t told = upto - lane->at;
@@ -169,6 +184,7 @@ static bool get_pages(struct rsw_s3 *s3, struct lane *lanes, size_t count) {
             requests[asked++] = (struct rsw_s3_request){.method = "GET",
                                                         .query = (const char *)lanes[i].query.data,
                                                         .expected = lanes[i].kind,
+                                                        .once = true,
                                                         .object = gather,
                                                         .arg = &lanes[i]};
         }
@@ -204,7 +220,7 @@ static size_t sort_wanted(struct wanted *wanted, struct rsw_s3_history *historie
 void rsw_s3_skim(struct rsw_s3 *s3, struct rsw_s3_history *histories, size_t count,
                  enum rsw_s3_document kind) {
     size_t worth = kind == RSW_S3_VERSIONS ? HISTORIES_OF_PAGE : LOOKS_OF_PAGE;
-    if (count < worth) {
+    if (count < (kind == RSW_S3_VERSIONS ? HISTORIES_MIN : worth)) {
         return;
     }
     RSW_AUTO_FREE struct wanted *wanted = calloc(count, sizeof *wanted);

@@ -69,7 +69,9 @@ int rsw_storage_list(struct rsw_storage *storage, const struct rsw_listing *list
     return storage->ops->list(storage, listing, err);
 }
 
-/* The calls below hand the backend runs of good keys, so that it never sees a bad one. */
+/* The calls below hand the backend runs of good keys, so that it never sees a bad one. Looks and reads not
+ * too many of them at once, for it needs memory for each. */
+#define AT_ONCE 4096
 
 /* Both kinds of look: `call` is the backend's. */
 static void look_runs(struct rsw_storage *storage, struct rsw_look *looks, size_t count,
@@ -80,6 +82,9 @@ static void look_runs(struct rsw_storage *storage, struct rsw_look *looks, size_
         if (!rsw_storage_key_valid(looks[i].key, false)) {
             call(storage, looks + run, i - run);
             run = i + 1;
+        } else if (i - run == AT_ONCE) {
+            call(storage, looks + run, i - run);
+            run = i;
         }
     }
     call(storage, looks + run, count - run);
@@ -106,6 +111,9 @@ void rsw_storage_read(struct rsw_storage *storage, struct rsw_read *reads, size_
         if (!rsw_storage_key_valid(reads[i].key, false)) {
             storage->ops->read(storage, reads + run, i - run);
             run = i + 1;
+        } else if (i - run == AT_ONCE) {
+            storage->ops->read(storage, reads + run, i - run);
+            run = i;
         }
     }
     storage->ops->read(storage, reads + run, count - run);

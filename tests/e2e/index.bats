@@ -104,7 +104,7 @@ size_of_index() {
 
 @test "an index of a newer schema is refused by every command and left as it is" {
     rs scan --quiet
-    set_schema "$INDEX/data.mdb" 4 99
+    set_schema "$INDEX/data.mdb" 5 99
     before=$(sha256sum "$INDEX/data.mdb")
     for command in "scan" "sweep" "sweep --offline --confirm --grace 0" "verify"; do
         # shellcheck disable=SC2086 # several words

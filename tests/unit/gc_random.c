@@ -920,10 +920,52 @@ static void the_mark_agrees_with_the_rules_in_rare_worlds(void **state) {
     }
 }
 
+static void compare_threads(struct world *w) {
+    struct rsw_error err = RSW_ERROR_INIT;
+    struct rsw_plan one;
+    struct rsw_plan two;
+    assert_int_equal(rsw_txn_commit(&w->txn, &err), 0);
+    assert_int_equal(rsw_txn_begin_read(&w->txn, w->index, &err), 0);
+    w->options.threads = 1;
+    assert_int_equal(rsw_mark(&one, w->txn, &w->options, &err), 0);
+    w->options.threads = 2;
+    assert_int_equal(rsw_mark(&two, w->txn, &w->options, &err), 0);
+    expect_same_plan(&one, &two);
+    rsw_plan_release(&one);
+    rsw_plan_release(&two);
+}
+
+/* More than there are slices, several in each, and the last slice is not full. */
+static void two_threads_make_the_plan_of_one_of_many_repositories(void **unused) {
+    (void)unused;
+    void *state = NULL;
+    world_open(&state);
+    world_begin(&state);
+    struct world *w = state;
+    w->options.untagged_remove = true;
+    for (unsigned i = 0; i < 701; i++) {
+        char name[16];
+        char own[16];
+        char all[32];
+        snprintf(name, sizeof name, "r%u", i);
+        snprintf(own, sizeof own, "m%u", i);
+        snprintf(all, sizeof all, "base l%u", i % 40);
+        image(w, name, i % 3 != 0 ? "v1" : NULL, own, all);
+        if (i % 5 == 0) {
+            tag_flags(w, name, "odd", RSW_TAG_BAD); /* with a warning */
+        }
+        if (i % 7 == 0) {
+            upload(w, name, "stale", LONG_AGO_MS);
+        }
+    }
+    compare_threads(w);
+    world_end(&state);
+    world_close(&state);
+}
+
 static void two_threads_make_the_plan_of_one(void **unused) {
     (void)unused;
     static struct small_world world;
-    struct rsw_error err = RSW_ERROR_INIT;
     for (seed_at_work = 1; seed_at_work <= 60; seed_at_work++) {
         void *state = NULL;
         world_open(&state);
@@ -931,17 +973,7 @@ static void two_threads_make_the_plan_of_one(void **unused) {
         struct world *w = state;
         make_world(&world, seed_at_work);
         put_world(w, &world);
-        assert_int_equal(rsw_txn_commit(&w->txn, &err), 0);
-        assert_int_equal(rsw_txn_begin_read(&w->txn, w->index, &err), 0);
-        struct rsw_plan one;
-        struct rsw_plan two;
-        w->options.threads = 1;
-        assert_int_equal(rsw_mark(&one, w->txn, &w->options, &err), 0);
-        w->options.threads = 2;
-        assert_int_equal(rsw_mark(&two, w->txn, &w->options, &err), 0);
-        expect_same_plan(&one, &two);
-        rsw_plan_release(&one);
-        rsw_plan_release(&two);
+        compare_threads(w);
         world_end(&state);
         world_close(&state);
     }
@@ -950,6 +982,7 @@ static void two_threads_make_the_plan_of_one(void **unused) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(two_threads_make_the_plan_of_one),
+        cmocka_unit_test(two_threads_make_the_plan_of_one_of_many_repositories),
         cmocka_unit_test_teardown(the_mark_agrees_with_the_rules_in_every_small_world, world_end),
         cmocka_unit_test_teardown(the_mark_agrees_with_the_rules_in_rare_worlds, world_end),
     };
