@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define SHOWN_MAX 400 /* bytes of a body, for people */
+
 /* The body as a text: it may hold anything, a NUL too, which ends no text here. */
 static char *body_text(const struct rsw_kept_event *event) {
     char *text = malloc(event->body_len + 1);
@@ -30,7 +32,8 @@ static void print(struct rsw_cli *cli, const struct rsw_kept_event *event, const
     char time[40];
     rsw_cli_line(cli, "%" PRIu64 "  %s  %s", event->number,
                  rsw_inspect_time(event->received_ms, time, sizeof time), event->reason);
-    rsw_cli_line(cli, "    %s", body);
+    rsw_cli_line(cli, strlen(body) > SHOWN_MAX ? "    %.*s... (--json has all of it)" : "    %.*s", SHOWN_MAX,
+                 body);
 }
 
 int rsw_inspect_events(struct rsw_cli *cli) {

@@ -321,7 +321,10 @@ static int serve(struct rsw_cli *cli, struct tokens *tokens) {
         (cli->options.schedule != NULL && rsw_cli_check_times(cli, &err) != 0)) {
         return rsw_cli_fail_options(cli, &err);
     }
-    if (rsw_cli_open_index(cli, &how, &err) != 0 || rsw_cli_check_storage(cli, &err) != 0) {
+    /* Two would mask each other's silence: a heart that beats says that all events were heard. */
+    RSW_AUTO_LOCK lock = RSW_LOCK_INIT;
+    if (rsw_cli_open_index(cli, &how, &err) != 0 || rsw_cli_check_storage(cli, &err) != 0 ||
+        rsw_lock_take(&lock, cli->index, "serve", &err) != 0) {
         return rsw_cli_fail(cli, &err);
     }
     return run(&server, tokens);

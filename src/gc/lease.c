@@ -139,8 +139,12 @@ static int write_record(struct rsw_lease *lease, uint64_t number, bool is_free, 
     return write.errnum == EEXIST
                ? rsw_error_set(err, RSW_EBUSY, 0,
                                "another regsweep was quicker to take the lease of this storage")
-               : rsw_error_set(err, RSW_EIO, write.errnum,
-                               "the lease of this storage cannot be taken: cannot write '%s'", key);
+               : rsw_error_set(
+                     err, RSW_EIO, write.errnum,
+                     "the lease of this storage cannot be taken: cannot write '%s' (%s); what regsweep "
+                     "makes there gets the owner and group of the folder, so run it as a user that "
+                     "may do that",
+                     key, rsw_storage_reason(write.errnum));
 }
 
 static void remove_old(struct rsw_lease *lease, const struct row *row, uint64_t last) {

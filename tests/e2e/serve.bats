@@ -178,3 +178,12 @@ PY
     status_is 64
     says '--grace 1m is shorter than --settle 10m'
 }
+
+@test "a second serve on the same index is refused, and the first one goes on" {
+    (umask 077 && printf 'secret\n' >"$WORK/token")
+    start_serve --token-file "$WORK/token"
+    run rs serve --listen 127.0.0.1:0 --token-file "$WORK/token"
+    status_is 3
+    says "serve.lock: another serve is running (process $SERVE_PID)"
+    answers "$SERVE/healthz"
+}
