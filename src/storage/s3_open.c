@@ -18,10 +18,6 @@
 #define REGION_DEFAULT "us-east-1"
 #define SCHEME "s3://"
 
-static int no_memory(struct rsw_error *err) {
-    return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
-}
-
 static void s3_release(struct rsw_s3 *s3) {
     rsw_s3_credentials_release(&s3->credentials);
     free(s3->bucket);
@@ -68,7 +64,7 @@ static int take_url(struct rsw_s3 *s3, const char *url, struct rsw_error *err) {
     if (made < 0) {
         s3->prefix = NULL;
     }
-    return s3->bucket == NULL || s3->prefix == NULL ? no_memory(err) : 0;
+    return s3->bucket == NULL || s3->prefix == NULL ? rsw_s3_no_memory(err) : 0;
 }
 
 /* ---- where it is ---- */
@@ -104,7 +100,7 @@ static int take_place(struct rsw_s3 *s3, const struct rsw_s3_options *options, s
     if (asprintf(&aws, "https://s3.%s.amazonaws.com%s", s3->region,
                  strncmp(s3->region, "cn-", 3) == 0 ? ".cn" : "") < 0) {
         aws = NULL;
-        return no_memory(err);
+        return rsw_s3_no_memory(err);
     }
     const char *endpoint = options->endpoint != NULL ? options->endpoint : aws;
     if (take_endpoint(endpoint, &host, &len, err) != 0) {
@@ -116,11 +112,11 @@ static int take_place(struct rsw_s3 *s3, const struct rsw_s3_options *options, s
     if (asprintf(&s3->origin, "%.*s%s%s%.*s", (int)(host - endpoint), endpoint, in_host ? s3->bucket : "",
                  in_host ? "." : "", (int)len, host) < 0) {
         s3->origin = NULL;
-        return no_memory(err);
+        return rsw_s3_no_memory(err);
     }
     if (asprintf(&s3->bucket_path, "%s%s", in_host ? "" : "/", in_host ? "" : s3->bucket) < 0) {
         s3->bucket_path = NULL;
-        return no_memory(err);
+        return rsw_s3_no_memory(err);
     }
     return 0;
 }
@@ -144,7 +140,7 @@ static int take_region(struct rsw_s3 *s3, const struct rsw_s3_options *options, 
         s3->region = strdup(options->region != NULL ? options->region : REGION_DEFAULT);
     }
     if (s3->region == NULL) {
-        return no_memory(err);
+        return rsw_s3_no_memory(err);
     }
     if (!is_region(s3->region)) {
         return rsw_error_set(err, RSW_EINVAL, 0, "\"%s\" is not the name of a region", s3->region);
@@ -157,7 +153,7 @@ static int take_region(struct rsw_s3 *s3, const struct rsw_s3_options *options, 
 static int copy_or_none(char **out, const char *text, const char *fallback, struct rsw_error *err) {
     const char *from = text != NULL ? text : fallback;
     *out = from == NULL ? NULL : strdup(from);
-    return from != NULL && *out == NULL ? no_memory(err) : 0;
+    return from != NULL && *out == NULL ? rsw_s3_no_memory(err) : 0;
 }
 
 /* Where there are none now there may be some later, from whoever lends them: it is not how we were called. */
@@ -263,7 +259,7 @@ int rsw_storage_open_s3(struct rsw_storage **out, const char *url, const struct 
     char *copy = s3 == NULL ? NULL : strdup(url);
     if (copy == NULL) {
         free(s3);
-        return no_memory(err);
+        return rsw_s3_no_memory(err);
     }
     s3->base = (struct rsw_storage){.ops = &ops, .url = copy, .flat = true, .loose = true};
     if (fill(s3, url, options != NULL ? options : &none, err) != 0) {

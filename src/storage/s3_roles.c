@@ -147,14 +147,6 @@ static int take_xml(struct rsw_s3_credentials *out, const struct ask *ask, struc
 
 /* ---- who lends ---- */
 
-static bool is_set(const char *text) {
-    return text != NULL && text[0] != 0;
-}
-
-static int no_memory(struct rsw_error *err) {
-    return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
-}
-
 /* A token stands in a file, with or without a newline. */
 static int read_token(struct rsw_buf *out, const char *path, struct rsw_error *err) {
     int answer = rsw_s3_secret_read(out, path, err);
@@ -176,31 +168,24 @@ int rsw_s3_web_identity_ask(struct rsw_s3_credentials *out, const struct rsw_s3_
     RSW_AUTO_FREE char *url = NULL;
     RSW_AUTO_S3_SECRET token = RSW_BUF_INIT;
     RSW_AUTO_S3_SECRET form = RSW_BUF_INIT;
-    if (asprintf(&url, "%s%s%s", is_set(said) ? said : "https://sts.", is_set(said) ? "" : region,
-                 is_set(said)                     ? ""
+    if (asprintf(&url, "%s%s%s", rsw_s3_is_set(said) ? said : "https://sts.",
+                 rsw_s3_is_set(said) ? "" : region,
+                 rsw_s3_is_set(said)              ? ""
                  : strncmp(region, "cn-", 3) == 0 ? ".amazonaws.com.cn"
                                                   : ".amazonaws.com") < 0) {
         url = NULL;
-        return no_memory(err);
+        return rsw_s3_no_memory(err);
     }
     if (read_token(&token, who->token_file, err) != RSW_FOUND ||
         rsw_buf_addf(&form, err, "Action=AssumeRoleWithWebIdentity&Version=2011-06-15") != 0 ||
         add_field(&form, "RoleArn", who->role, err) != 0 ||
-        add_field(&form, "RoleSessionName", is_set(who->session) ? who->session : "regsweep", err) != 0 ||
+        add_field(&form, "RoleSessionName", rsw_s3_is_set(who->session) ? who->session : "regsweep", err) !=
+            0 ||
         add_field(&form, "WebIdentityToken", (const char *)token.data, err) != 0) {
         return RSW_FAILED;
     }
     AUTO_ASK ask = {.method = "POST", .url = url, .form = (const char *)form.data, .timeout_ms = FAR_MS};
     return ask_for(&ask, err) == RSW_FOUND ? take_xml(out, &ask, err) : RSW_FAILED;
-}
-
-int rsw_s3_web_identity_load(struct rsw_s3_credentials *out, rsw_environment_fn *get, const char *region,
-                             struct rsw_error *err) {
-    const struct rsw_s3_web_identity who = {.token_file = get("AWS_WEB_IDENTITY_TOKEN_FILE"),
-                                            .role = get("AWS_ROLE_ARN"),
-                                            .session = get("AWS_ROLE_SESSION_NAME")};
-    return is_set(who.token_file) && is_set(who.role) ? rsw_s3_web_identity_ask(out, &who, get, region, err)
-                                                      : RSW_ABSENT;
 }
 
 int rsw_s3_container_load(struct rsw_s3_credentials *out, rsw_environment_fn *get, struct rsw_error *err) {
@@ -211,24 +196,24 @@ int rsw_s3_container_load(struct rsw_s3_credentials *out, rsw_environment_fn *ge
     RSW_AUTO_FREE char *url = NULL;
     RSW_AUTO_S3_SECRET token = RSW_BUF_INIT;
     RSW_AUTO_S3_SECRET header = RSW_BUF_INIT;
-    if (!is_set(relative) && !is_set(full)) {
+    if (!rsw_s3_is_set(relative) && !rsw_s3_is_set(full)) {
         return RSW_ABSENT;
     }
-    if (asprintf(&url, "%s%s", is_set(relative) ? CONTAINER_HOST : "", is_set(relative) ? relative : full) <
-        0) {
+    if (asprintf(&url, "%s%s", rsw_s3_is_set(relative) ? CONTAINER_HOST : "",
+                 rsw_s3_is_set(relative) ? relative : full) < 0) {
         url = NULL;
-        return no_memory(err);
+        return rsw_s3_no_memory(err);
     }
-    if (is_set(path) && read_token(&token, path, err) != RSW_FOUND) {
+    if (rsw_s3_is_set(path) && read_token(&token, path, err) != RSW_FOUND) {
         return RSW_FAILED;
     }
-    const char *text = is_set(path) ? (const char *)token.data : said;
-    if (is_set(text) && rsw_buf_addf(&header, err, "Authorization: %s", text) != 0) {
+    const char *text = rsw_s3_is_set(path) ? (const char *)token.data : said;
+    if (rsw_s3_is_set(text) && rsw_buf_addf(&header, err, "Authorization: %s", text) != 0) {
         return RSW_FAILED;
     }
     AUTO_ASK ask = {.method = "GET",
                     .url = url,
-                    .header = is_set(text) ? (const char *)header.data : NULL,
+                    .header = rsw_s3_is_set(text) ? (const char *)header.data : NULL,
                     .timeout_ms = NEAR_MS};
     return ask_for(&ask, err) == RSW_FOUND ? take_json(out, &ask, err) : RSW_FAILED;
 }
@@ -242,14 +227,14 @@ static int ask_instance(struct rsw_s3_credentials *out, const char *host, struct
     struct rsw_error nobody = RSW_ERROR_INIT;
     if (asprintf(&url, "%s/latest/api/token", host) < 0) {
         url = NULL;
-        return no_memory(err);
+        return rsw_s3_no_memory(err);
     }
     AUTO_ASK token = {.method = "PUT",
                       .url = url,
                       .header = "x-aws-ec2-metadata-token-ttl-seconds: 300",
                       .timeout_ms = NEAR_MS};
     if (ask_for(&token, &nobody) != RSW_FOUND) {
-        return nobody.code == RSW_ENOMEM ? no_memory(err)
+        return nobody.code == RSW_ENOMEM ? rsw_s3_no_memory(err)
                                          : RSW_ABSENT; /* other clouds have something there too */
     }
     if (rsw_buf_addf(&header, err, "x-aws-ec2-metadata-token: %s", (const char *)token.answer.data) != 0) {
@@ -257,7 +242,7 @@ static int ask_instance(struct rsw_s3_credentials *out, const char *host, struct
     }
     if (asprintf(&role_url, "%s" ROLE_PATH, host) < 0) {
         role_url = NULL;
-        return no_memory(err);
+        return rsw_s3_no_memory(err);
     }
     AUTO_ASK name = {
         .method = "GET", .url = role_url, .header = (const char *)header.data, .timeout_ms = NEAR_MS};
@@ -268,7 +253,7 @@ static int ask_instance(struct rsw_s3_credentials *out, const char *host, struct
     if (asprintf(&lender, "%s%.*s", role_url, (int)strcspn((const char *)name.answer.data, "\r\n"),
                  (const char *)name.answer.data) < 0) {
         lender = NULL;
-        return no_memory(err);
+        return rsw_s3_no_memory(err);
     }
     AUTO_ASK ask = {
         .method = "GET", .url = lender, .header = (const char *)header.data, .timeout_ms = NEAR_MS};
@@ -281,5 +266,5 @@ int rsw_s3_instance_load(struct rsw_s3_credentials *out, rsw_environment_fn *get
     if (disabled != NULL && strcasecmp(disabled, "true") == 0) {
         return RSW_ABSENT;
     }
-    return ask_instance(out, is_set(host) ? host : INSTANCE_HOST, err);
+    return ask_instance(out, rsw_s3_is_set(host) ? host : INSTANCE_HOST, err);
 }
