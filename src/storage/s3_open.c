@@ -79,7 +79,8 @@ static bool fits_host(const char *bucket) {
     return true;
 }
 
-/* Scheme and host, "http://" and what is behind it, of an endpoint. */
+/* Scheme and host, "http://" and what is behind it, of an endpoint; without the scheme's own port, which no
+ * other client names in what it signs, and which a proxy in between may leave out. */
 static int take_endpoint(const char *endpoint, const char **host, size_t *len, struct rsw_error *err) {
     bool plain = strncmp(endpoint, "http://", 7) == 0;
     *host = endpoint + (plain ? 7 : 8);
@@ -89,6 +90,11 @@ static int take_endpoint(const char *endpoint, const char **host, size_t *len, s
         return rsw_error_set(err, RSW_EINVAL, 0,
                              "the endpoint of S3 must be http://HOST:PORT or https://HOST:PORT%s",
                              known && strchr(*host, '@') != NULL ? ", without a user" : "");
+    }
+    const char *port = plain ? ":80" : ":443";
+    size_t port_len = strlen(port);
+    if (*len > port_len && memcmp(*host + *len - port_len, port, port_len) == 0) {
+        *len -= port_len;
     }
     return 0;
 }
@@ -159,6 +165,12 @@ static int copy_or_none(char **out, const char *text, const char *fallback, stru
 /* Where there are none now there may be some later, from whoever lends them: it is not how we were called. */
 static int take_credentials(struct rsw_s3 *s3, const struct rsw_s3_options *options, struct rsw_error *err) {
     if (options->access_key != NULL && options->secret_key != NULL) {
+        const char *token = options->session_token != NULL ? options->session_token : "";
+        if (rsw_s3_secret_check("the access key", options->access_key, err) != 0 ||
+            rsw_s3_secret_check("the secret key", options->secret_key, err) != 0 ||
+            rsw_s3_secret_check("the session token", token, err) != 0) {
+            return -1;
+        }
         return rsw_s3_credentials_set(&s3->credentials, options->access_key, options->secret_key,
                                       options->session_token, err);
     }
