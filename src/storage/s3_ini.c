@@ -178,6 +178,7 @@ int rsw_s3_ini_get(struct rsw_buf *out, const struct rsw_s3_ini *ini, const char
             found = here ? value : found;
         }
     }
+    found = trim(found); /* nothing but blanks may stand in its first line */
     if (found.len == 0) {
         return RSW_ABSENT;
     }
