@@ -138,9 +138,17 @@ static bool is_region(const char *text) {
     return len > 0 && len < 64;
 }
 
+/* What files and lenders do not say now they may say later: it is not how we were called. */
+static int is_untold(struct rsw_error *err) {
+    if (err != NULL && err->code == RSW_EINVAL) {
+        err->code = RSW_EACCESS;
+    }
+    return -1;
+}
+
 static int take_region(struct rsw_s3 *s3, const struct rsw_s3_options *options, struct rsw_error *err) {
     if (options->region == NULL && rsw_s3_region_load(&s3->region, getenv, err) != 0) {
-        return -1;
+        return is_untold(err);
     }
     if (s3->region == NULL) {
         s3->region = strdup(options->region != NULL ? options->region : REGION_DEFAULT);
@@ -162,7 +170,6 @@ static int copy_or_none(char **out, const char *text, const char *fallback, stru
     return from != NULL && *out == NULL ? rsw_s3_no_memory(err) : 0;
 }
 
-/* Where there are none now there may be some later, from whoever lends them: it is not how we were called. */
 static int take_credentials(struct rsw_s3 *s3, const struct rsw_s3_options *options, struct rsw_error *err) {
     if (options->access_key != NULL && options->secret_key != NULL) {
         const char *token = options->session_token != NULL ? options->session_token : "";
@@ -174,11 +181,7 @@ static int take_credentials(struct rsw_s3 *s3, const struct rsw_s3_options *opti
         return rsw_s3_credentials_set(&s3->credentials, options->access_key, options->secret_key,
                                       options->session_token, err);
     }
-    int rc = rsw_s3_credentials_load(&s3->credentials, getenv, s3->region, err);
-    if (rc != 0 && err->code == RSW_EINVAL) {
-        err->code = RSW_EACCESS;
-    }
-    return rc;
+    return rsw_s3_credentials_load(&s3->credentials, getenv, s3->region, err) == 0 ? 0 : is_untold(err);
 }
 
 static int fill(struct rsw_s3 *s3, const char *url, const struct rsw_s3_options *options,
