@@ -71,7 +71,8 @@ static int add_registry_s3(struct rsw_s3_options *out, const struct rsw_registry
     }
     out->insecure = config->s3_unverified;
     add_registry_kept(out, config);
-    bool told = getenv("AWS_ACCESS_KEY_ID") != NULL || getenv("AWS_PROFILE") != NULL;
+    bool told = or_none(getenv("AWS_ACCESS_KEY_ID")) != NULL || or_none(getenv("AWS_PROFILE")) != NULL ||
+                or_none(getenv("AWS_DEFAULT_PROFILE")) != NULL;
     if (!told && s3->accesskey != NULL && *s3->accesskey != 0 && s3->secretkey != NULL) {
         out->access_key = s3->accesskey;
         out->secret_key = s3->secretkey;

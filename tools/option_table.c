@@ -23,10 +23,12 @@ const struct rsw_option rsw_option_table[] = {
     {"s3-endpoint", 0, RSW_OPTION_STRING, RSW_FOR_ALL, RSW_IN_ALL, AT(s3_endpoint), 0, NULL, "URL",
      "Where S3 is: http://HOST:PORT or https://HOST:PORT. Without it, what --registry-config says, else AWS. "
      "Who we are to it is told as to the tools of AWS: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and "
-     "AWS_SESSION_TOKEN, AWS_PROFILE in ~/.aws/credentials, or a role of the pod, container or instance."},
+     "AWS_SESSION_TOKEN, AWS_PROFILE in ~/.aws/credentials or ~/.aws/config, or a role of the pod, container "
+     "or "
+     "instance."},
     {"s3-region", 0, RSW_OPTION_STRING, RSW_FOR_ALL, RSW_IN_ALL, AT(s3_region), 0, NULL, "NAME",
      "Region of the bucket. Without it, what --registry-config says, else AWS_REGION, AWS_DEFAULT_REGION, "
-     "~/.aws/config, us-east-1."},
+     "the profile of AWS_PROFILE, us-east-1."},
     {"s3-style", 0, RSW_OPTION_CHOICE, RSW_FOR_ALL, RSW_IN_ALL, AT(s3_style), 0, "auto", "auto|host|path",
      "Whether the bucket stands in the host's name or in the path. auto: in the path where --s3-endpoint is "
      "given or the name cannot stand in a host's."},

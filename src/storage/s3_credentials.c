@@ -10,10 +10,6 @@
 
 #define FILE_MAX ((size_t)1024 * 1024)
 
-static int no_memory(struct rsw_error *err) {
-    return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
-}
-
 static void free_secret(char **text) {
     if (*text != NULL) {
         explicit_bzero(*text, strlen(*text));
@@ -36,18 +32,24 @@ void rsw_s3_credentials_release(struct rsw_s3_credentials *credentials) {
     credentials->until_ms = 0;
 }
 
-static bool is_set(const char *text) {
-    return text != NULL && text[0] != 0;
-}
-
 int rsw_s3_credentials_set(struct rsw_s3_credentials *out, const char *access_key, const char *secret_key,
                            const char *token, struct rsw_error *err) {
     out->access_key = strdup(access_key);
     out->secret_key = strdup(secret_key);
-    out->token = is_set(token) ? strdup(token) : NULL;
+    out->token = rsw_s3_is_set(token) ? strdup(token) : NULL;
     out->until_ms = 0;
-    bool whole = out->access_key != NULL && out->secret_key != NULL && is_set(token) == (out->token != NULL);
-    return whole ? 0 : no_memory(err);
+    bool whole =
+        out->access_key != NULL && out->secret_key != NULL && rsw_s3_is_set(token) == (out->token != NULL);
+    return whole ? 0 : rsw_s3_no_memory(err);
+}
+
+int rsw_s3_secret_check(const char *name, const char *value, struct rsw_error *err) {
+    for (const char *at = value; *at != 0; at++) {
+        if ((unsigned char)*at <= ' ' || *at == 0x7f) {
+            return rsw_error_set(err, RSW_EINVAL, 0, "%s has a blank or a control character in it", name);
+        }
+    }
+    return 0;
 }
 
 int rsw_s3_secret_read(struct rsw_buf *out, const char *path, struct rsw_error *err) {
@@ -74,8 +76,7 @@ int rsw_s3_secret_read(struct rsw_buf *out, const char *path, struct rsw_error *
 
 static int take_lent_or_kept(struct rsw_s3_credentials *out, rsw_environment_fn *get, const char *region,
                              struct rsw_error *err) {
-    int answer = rsw_s3_web_identity_load(out, get, region, err);
-    answer = answer == RSW_ABSENT ? rsw_s3_profile_load(out, get, region, err) : answer;
+    int answer = rsw_s3_profile_load(out, get, region, err);
     answer = answer == RSW_ABSENT ? rsw_s3_container_load(out, get, err) : answer;
     answer = answer == RSW_ABSENT ? rsw_s3_instance_load(out, get, err) : answer;
     if (answer == RSW_ABSENT) {
@@ -92,16 +93,23 @@ static int take(struct rsw_s3_credentials *out, rsw_environment_fn *get, const c
                 struct rsw_error *err) {
     const char *access = get("AWS_ACCESS_KEY_ID");
     const char *secret = get("AWS_SECRET_ACCESS_KEY");
-    const char *token = get("AWS_SESSION_TOKEN");
-    if (!is_set(access) && !is_set(secret)) {
+    const char *old = get("AWS_SECURITY_TOKEN");
+    bool is_old = rsw_s3_is_set(old); /* the name before the next */
+    const char *token = is_old ? old : get("AWS_SESSION_TOKEN");
+    if (!rsw_s3_is_set(access) && !rsw_s3_is_set(secret)) {
         return take_lent_or_kept(out, get, region, err);
     }
-    if (!is_set(access) || !is_set(secret)) {
+    if (!rsw_s3_is_set(access) || !rsw_s3_is_set(secret)) {
         return rsw_error_set(err, RSW_EINVAL, 0, "%s is set, but %s is not",
-                             is_set(access) ? "AWS_ACCESS_KEY_ID" : "AWS_SECRET_ACCESS_KEY",
-                             is_set(access) ? "AWS_SECRET_ACCESS_KEY" : "AWS_ACCESS_KEY_ID");
+                             rsw_s3_is_set(access) ? "AWS_ACCESS_KEY_ID" : "AWS_SECRET_ACCESS_KEY",
+                             rsw_s3_is_set(access) ? "AWS_SECRET_ACCESS_KEY" : "AWS_ACCESS_KEY_ID");
     }
-    return rsw_s3_credentials_set(out, access, secret, token, err);
+    return rsw_s3_secret_check("AWS_ACCESS_KEY_ID", access, err) != 0 ||
+                   rsw_s3_secret_check("AWS_SECRET_ACCESS_KEY", secret, err) != 0 ||
+                   (token != NULL &&
+                    rsw_s3_secret_check(is_old ? "AWS_SECURITY_TOKEN" : "AWS_SESSION_TOKEN", token, err) != 0)
+               ? -1
+               : rsw_s3_credentials_set(out, access, secret, token, err);
 }
 
 int rsw_s3_credentials_load(struct rsw_s3_credentials *out, rsw_environment_fn *get, const char *region,

@@ -18,10 +18,6 @@
 #define REGION_DEFAULT "us-east-1"
 #define SCHEME "s3://"
 
-static int no_memory(struct rsw_error *err) {
-    return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
-}
-
 static void s3_release(struct rsw_s3 *s3) {
     rsw_s3_credentials_release(&s3->credentials);
     free(s3->bucket);
@@ -68,7 +64,7 @@ static int take_url(struct rsw_s3 *s3, const char *url, struct rsw_error *err) {
     if (made < 0) {
         s3->prefix = NULL;
     }
-    return s3->bucket == NULL || s3->prefix == NULL ? no_memory(err) : 0;
+    return s3->bucket == NULL || s3->prefix == NULL ? rsw_s3_no_memory(err) : 0;
 }
 
 /* ---- where it is ---- */
@@ -83,7 +79,8 @@ static bool fits_host(const char *bucket) {
     return true;
 }
 
-/* Scheme and host, "http://" and what is behind it, of an endpoint. */
+/* Scheme and host, "http://" and what is behind it, of an endpoint; without the scheme's own port, which no
+ * other client names in what it signs, and which a proxy in between may leave out. */
 static int take_endpoint(const char *endpoint, const char **host, size_t *len, struct rsw_error *err) {
     bool plain = strncmp(endpoint, "http://", 7) == 0;
     *host = endpoint + (plain ? 7 : 8);
@@ -93,6 +90,11 @@ static int take_endpoint(const char *endpoint, const char **host, size_t *len, s
         return rsw_error_set(err, RSW_EINVAL, 0,
                              "the endpoint of S3 must be http://HOST:PORT or https://HOST:PORT%s",
                              known && strchr(*host, '@') != NULL ? ", without a user" : "");
+    }
+    const char *port = plain ? ":80" : ":443";
+    size_t port_len = strlen(port);
+    if (*len > port_len && memcmp(*host + *len - port_len, port, port_len) == 0) {
+        *len -= port_len;
     }
     return 0;
 }
@@ -104,7 +106,7 @@ static int take_place(struct rsw_s3 *s3, const struct rsw_s3_options *options, s
     if (asprintf(&aws, "https://s3.%s.amazonaws.com%s", s3->region,
                  strncmp(s3->region, "cn-", 3) == 0 ? ".cn" : "") < 0) {
         aws = NULL;
-        return no_memory(err);
+        return rsw_s3_no_memory(err);
     }
     const char *endpoint = options->endpoint != NULL ? options->endpoint : aws;
     if (take_endpoint(endpoint, &host, &len, err) != 0) {
@@ -116,11 +118,11 @@ static int take_place(struct rsw_s3 *s3, const struct rsw_s3_options *options, s
     if (asprintf(&s3->origin, "%.*s%s%s%.*s", (int)(host - endpoint), endpoint, in_host ? s3->bucket : "",
                  in_host ? "." : "", (int)len, host) < 0) {
         s3->origin = NULL;
-        return no_memory(err);
+        return rsw_s3_no_memory(err);
     }
     if (asprintf(&s3->bucket_path, "%s%s", in_host ? "" : "/", in_host ? "" : s3->bucket) < 0) {
         s3->bucket_path = NULL;
-        return no_memory(err);
+        return rsw_s3_no_memory(err);
     }
     return 0;
 }
@@ -136,15 +138,23 @@ static bool is_region(const char *text) {
     return len > 0 && len < 64;
 }
 
+/* What files and lenders do not say now they may say later: it is not how we were called. */
+static int is_untold(struct rsw_error *err) {
+    if (err != NULL && err->code == RSW_EINVAL) {
+        err->code = RSW_EACCESS;
+    }
+    return -1;
+}
+
 static int take_region(struct rsw_s3 *s3, const struct rsw_s3_options *options, struct rsw_error *err) {
     if (options->region == NULL && rsw_s3_region_load(&s3->region, getenv, err) != 0) {
-        return -1;
+        return is_untold(err);
     }
     if (s3->region == NULL) {
         s3->region = strdup(options->region != NULL ? options->region : REGION_DEFAULT);
     }
     if (s3->region == NULL) {
-        return no_memory(err);
+        return rsw_s3_no_memory(err);
     }
     if (!is_region(s3->region)) {
         return rsw_error_set(err, RSW_EINVAL, 0, "\"%s\" is not the name of a region", s3->region);
@@ -157,20 +167,21 @@ static int take_region(struct rsw_s3 *s3, const struct rsw_s3_options *options, 
 static int copy_or_none(char **out, const char *text, const char *fallback, struct rsw_error *err) {
     const char *from = text != NULL ? text : fallback;
     *out = from == NULL ? NULL : strdup(from);
-    return from != NULL && *out == NULL ? no_memory(err) : 0;
+    return from != NULL && *out == NULL ? rsw_s3_no_memory(err) : 0;
 }
 
-/* Where there are none now there may be some later, from whoever lends them: it is not how we were called. */
 static int take_credentials(struct rsw_s3 *s3, const struct rsw_s3_options *options, struct rsw_error *err) {
     if (options->access_key != NULL && options->secret_key != NULL) {
+        const char *token = options->session_token != NULL ? options->session_token : "";
+        if (rsw_s3_secret_check("the access key", options->access_key, err) != 0 ||
+            rsw_s3_secret_check("the secret key", options->secret_key, err) != 0 ||
+            rsw_s3_secret_check("the session token", token, err) != 0) {
+            return -1;
+        }
         return rsw_s3_credentials_set(&s3->credentials, options->access_key, options->secret_key,
                                       options->session_token, err);
     }
-    int rc = rsw_s3_credentials_load(&s3->credentials, getenv, s3->region, err);
-    if (rc != 0 && err->code == RSW_EINVAL) {
-        err->code = RSW_EACCESS;
-    }
-    return rc;
+    return rsw_s3_credentials_load(&s3->credentials, getenv, s3->region, err) == 0 ? 0 : is_untold(err);
 }
 
 static int fill(struct rsw_s3 *s3, const char *url, const struct rsw_s3_options *options,
@@ -263,7 +274,7 @@ int rsw_storage_open_s3(struct rsw_storage **out, const char *url, const struct 
     char *copy = s3 == NULL ? NULL : strdup(url);
     if (copy == NULL) {
         free(s3);
-        return no_memory(err);
+        return rsw_s3_no_memory(err);
     }
     s3->base = (struct rsw_storage){.ops = &ops, .url = copy, .flat = true, .loose = true};
     if (fill(s3, url, options != NULL ? options : &none, err) != 0) {

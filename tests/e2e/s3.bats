@@ -250,6 +250,12 @@ unfinished() {
     [[ $output != *wrong-secret* ]]
     AWS_PROFILE=reg run rs scan
     status_is 0
+    AWS_PROFILE=rge run rs scan
+    status_is 1
+    says 'AWS_PROFILE names profile "rge", which is neither in'
+    AWS_PROFILE=rge run rs scan --s3-region us-east-1
+    status_is 1
+    says 'AWS_PROFILE names profile "rge", which is neither in'
     AWS_PROFILE=reg run regsweep scan --index "$INDEX.other" --storage s3://none-of-these/x
     status_is 1
     says NoSuchBucket

@@ -1,4 +1,5 @@
-/* rsw_s3_ini_get: what it finds stands in the file, without blanks at its ends. */
+/* rsw_s3_ini_get: what it finds stands in the file, without blanks at its ends. The first line of the input
+ * is the profile that is asked for. */
 #include "storage/s3_credentials.h"
 
 #include <stdbool.h>
@@ -14,16 +15,31 @@ static void require(bool fact) {
     }
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+static void look(const struct rsw_s3_ini *ini, const char *profile) {
     static const char *const names[] = {"aws_access_key_id", "aws_secret_access_key", "region"};
-    const char *text = size > 0 ? (const char *)data : "";
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    int there = rsw_s3_ini_check(ini, profile, NULL);
+    for (size_t i = 0; i < sizeof names / sizeof *names && there != RSW_FAILED; i++) {
         RSW_AUTO_BUF value = RSW_BUF_INIT;
-        int answer = rsw_s3_ini_get(&value, text, size, "default", names[i], NULL);
-        require((answer == RSW_FOUND) == (value.len > 0));
-        require(answer != RSW_FOUND || (memmem(text, size, value.data, value.len) != NULL &&
-                                        memchr(value.data, '\n', value.len) == NULL && value.data[0] != ' ' &&
-                                        value.data[value.len - 1] != ' '));
+        int answer = rsw_s3_ini_get(&value, ini, profile, names[i], NULL);
+        require((answer == RSW_FOUND) == (value.len > 0) && (answer != RSW_FOUND || there == RSW_FOUND));
+        require(answer != RSW_FOUND ||
+                (memmem(ini->bytes, ini->len, value.data, value.len) != NULL &&
+                 memchr(value.data, 0, value.len) == NULL && strchr(" \t\r", value.data[0]) == NULL &&
+                 strchr(" \t\r\n", value.data[value.len - 1]) == NULL));
     }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    const char *text = size > 0 ? (const char *)data : "";
+    const char *newline = memchr(text, '\n', size);
+    size_t len = newline == NULL ? size : (size_t)(newline - text);
+    size_t behind = newline == NULL ? size : len + 1;
+    char *profile = strndup(text, len);
+    struct rsw_s3_ini ini = {.bytes = text + behind, .len = size - behind};
+    require(profile != NULL);
+    look(&ini, profile);
+    ini.config = true;
+    look(&ini, profile);
+    free(profile);
     return 0;
 }

@@ -28,7 +28,7 @@ regsweep_unit_test(storage_s3_rights
     SOURCES storage_s3_rights.c s3_mock.c storage_help.c
     MODULES storage util)
 regsweep_unit_test(storage_s3_sign
-    SOURCES storage_s3_sign.c
+    SOURCES storage_s3_sign.c s3_mock.c storage_help.c
     MODULES storage util)
 regsweep_unit_test(storage_s3_versions
     SOURCES storage_s3_versions.c s3_mock.c storage_help.c

@@ -105,6 +105,83 @@ static void a_container_has_one(void **state) {
     expect_error(mock, gone, "answered 404");
 }
 
+static void a_container_is_lent_to_over_plain_http_from_near_alone(void **state) {
+    static const char *const far[] = {
+        "http://lender.example:80/hush?hush",
+        "http://169.254.170.3/hush",
+        "http://128.0.0.1/hush",
+        "http://127.0.0.1.example/hush",
+        "http://[fd00:ec2::24]/hush",
+        "http://[::2]/hush",
+        "HTTP://Example/hush",
+        "http:///127.example/hush",
+    };
+    struct s3_mock *mock = *state;
+    static const char *const script[] = {SAID(LENT), NULL};
+    char url[128];
+    for (size_t i = 0; i < sizeof far / sizeof *far; i++) {
+        const char *const there[] = {"AWS_CONTAINER_CREDENTIALS_FULL_URI", far[i],
+                                     "AWS_CONTAINER_AUTHORIZATION_TOKEN", "paper", NULL};
+        environment = there;
+        expect_error(mock, script, "credentials go over plain HTTP to loopback, 169.254.170.2");
+        assert_int_equal(mock->count, 0);
+    }
+    snprintf(url, sizeof url, "http://localhost%s/x", strrchr(mock->endpoint, ':'));
+    const char *const name[] = {"AWS_CONTAINER_CREDENTIALS_FULL_URI", url, NULL};
+    environment = name;
+    expect_lent(mock, script);
+    static const char *const odd[] = {"hush", "ftp://127.0.0.1/hush", "http://hush@127.0.0.1/hush",
+                                      "http://"};
+    for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
+        const char *const there[] = {"AWS_CONTAINER_CREDENTIALS_FULL_URI", odd[i], NULL};
+        environment = there;
+        expect_error(mock, script, "AWS_CONTAINER_CREDENTIALS_FULL_URI must be http://HOST or https://HOST");
+    }
+    static const char *const near[] = {"http://127.9.8.7:1/hush", "http://[::1]:1/hush",
+                                       "https://127.0.0.1:1/hush"};
+    for (size_t i = 0; i < sizeof near / sizeof *near; i++) {
+        const char *const there[] = {"AWS_CONTAINER_CREDENTIALS_FULL_URI", near[i], NULL};
+        environment = there;
+        expect_error(mock, script, "credentials for S3: no answer from http");
+    }
+}
+
+static void an_error_names_the_host_of_a_lender_and_no_more(void **state) {
+    struct s3_mock *mock = *state;
+    static const char *const refused[] = {"HTTP/1.1 403 Forbidden\r\nConnection: close\r\n\r\n", NULL};
+    static const char *const senseless[] = {SAID("hush"), NULL};
+    char url[128];
+    snprintf(url, sizeof url, "%s/hush/%%68?token=hush#hush", mock->endpoint);
+    const char *const full[] = {"AWS_CONTAINER_CREDENTIALS_FULL_URI", url, NULL};
+    environment = full;
+    expect_error(mock, refused, "credentials for S3: http://127.0.0.1 answered 403: ");
+    expect_error(mock, senseless, "credentials for S3: http://127.0.0.1 answered something else");
+    const char *const relative[] = {"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "hush", NULL};
+    environment = relative;
+    expect_error(mock, refused, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI must begin with '/'");
+    const char *const instance[] = {"AWS_EC2_METADATA_SERVICE_ENDPOINT", "hush://hush", NULL};
+    environment = instance;
+    expect_error(mock, refused, "AWS_EC2_METADATA_SERVICE_ENDPOINT must be http://HOST or https://HOST");
+}
+
+static void what_no_header_can_carry_is_refused_by_its_name(void **state) {
+    struct s3_mock *mock = *state;
+    char url[128];
+    static const char *const odd[] = {
+        SAID("{\"AccessKeyId\":\"lent\",\"SecretAccessKey\":\"hush\",\"Token\":\"brief\\r\\nx: hush\","
+             "\"Expiration\":\"2026-11-28T08:00:00Z\"}"),
+        NULL};
+    snprintf(url, sizeof url, "%s/x", mock->endpoint);
+    const char *const here[] = {"AWS_CONTAINER_CREDENTIALS_FULL_URI", url, NULL};
+    environment = here;
+    expect_error(mock, odd, "what http://127.0.0.1 answered: Token has a blank or a control character in it");
+    const char *const split[] = {"AWS_CONTAINER_CREDENTIALS_FULL_URI", url,
+                                 "AWS_CONTAINER_AUTHORIZATION_TOKEN", "paper\r\nx: y", NULL};
+    environment = split;
+    expect_error(mock, odd, "the token of AWS_CONTAINER_AUTHORIZATION_TOKEN has a control character in it");
+    assert_int_equal(mock->count, 0);
+}
+
 #define ASSUMED                                                                                              \
     SAID("<AssumeRoleWithWebIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">"           \
          "<AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>lent</AccessKeyId>"                     \
@@ -185,6 +262,7 @@ static void what_is_lent_is_asked_for_again_before_it_ends(void **state) {
     unsetenv("AWS_ACCESS_KEY_ID");
     unsetenv("AWS_SECRET_ACCESS_KEY");
     unsetenv("AWS_PROFILE");
+    unsetenv("AWS_DEFAULT_PROFILE");
     unsetenv("AWS_WEB_IDENTITY_TOKEN_FILE");
     s3_mock_answers(mock, script);
     const struct rsw_s3_options options = {.endpoint = mock->endpoint, .region = "eu-test-1"};
@@ -211,6 +289,9 @@ int main(void) {
         TEST(an_instance_has_a_role),
         TEST(without_anybody_who_lends_it_is_said_what_to_do),
         TEST(a_container_has_one),
+        TEST(a_container_is_lent_to_over_plain_http_from_near_alone),
+        TEST(an_error_names_the_host_of_a_lender_and_no_more),
+        TEST(what_no_header_can_carry_is_refused_by_its_name),
         TEST(a_token_of_web_identity_has_one),
         TEST(a_profile_can_name_the_token_and_the_role),
         TEST(what_is_lent_is_asked_for_again_before_it_ends),

@@ -1,12 +1,9 @@
-/* Signatures: the examples that AWS gives in "Authenticating Requests: Using the Authorization Header". */
+/* Signatures: the examples that AWS gives in "Authenticating Requests: Using the Authorization Header"; and
+ * what is sent with them. */
+#include "s3_mock.h"
+
 #include "storage/s3.h"
 
-#include <setjmp.h> /* cmocka.h wants these before it */
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
 #include <string.h>
 
 #define EMPTY "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
@@ -93,12 +90,48 @@ static void headers_stand_in_the_order_of_their_names_alone(void **state) {
                            "x-amz-server-side-encryption;x-amz-server-side-encryption-aws-kms-key-id,"));
 }
 
+/* The store stands behind a proxy, so it can have any name. */
+static int open_behind(const struct s3_mock *mock, const char *endpoint, const char *ca_file,
+                       struct rsw_error *err) {
+    struct rsw_storage *storage = NULL;
+    const struct rsw_s3_options options = {.endpoint = endpoint,
+                                           .region = "here",
+                                           .access_key = "key",
+                                           .secret_key = S3_MOCK_SECRET,
+                                           .proxy = mock->endpoint,
+                                           .ca_file = ca_file};
+    int rc = rsw_storage_open_s3(&storage, "s3://bucket/root", &options, err);
+    rsw_storage_close(storage);
+    return rc;
+}
+
+static void the_usual_port_is_not_in_the_name_of_the_host(void **state) {
+    struct s3_mock *mock = *state;
+    struct rsw_error err = RSW_ERROR_INIT;
+    SCRIPT(mock, OK("<ListBucketResult>" LAST "</ListBucketResult>"), OK("<VersioningConfiguration/>"));
+    if (open_behind(mock, "http://store.example:80/", NULL, &err) != 0) {
+        fail_msg("%s", err.message);
+    }
+    s3_mock_asked(mock, 0, "GET http://store.example/bucket/?");
+    s3_mock_asked(mock, 0, "\r\nHost: store.example\r\n");
+    SCRIPT(mock, OK("<ListBucketResult>" LAST "</ListBucketResult>"), OK("<VersioningConfiguration/>"));
+    if (open_behind(mock, "http://store.example:443", NULL, &err) != 0) {
+        fail_msg("%s", err.message);
+    }
+    s3_mock_asked(mock, 0, "\r\nHost: store.example:443\r\n");
+    SCRIPT(mock, "HTTP/1.1 200 OK\r\n\r\n");
+    assert_int_equal(open_behind(mock, "https://store.example:443", "/nowhere/ca", &err), -1);
+    assert_non_null(strstr(err.message, "no answer from https://store.example: "));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_object_that_is_read),
         cmocka_unit_test(an_object_that_is_written),
         cmocka_unit_test(a_list),
         cmocka_unit_test(headers_stand_in_the_order_of_their_names_alone),
+        cmocka_unit_test_setup_teardown(the_usual_port_is_not_in_the_name_of_the_host, s3_mock_setup,
+                                        s3_mock_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
 /* What the registry's own configuration tells, and what of it is warned of or refused. */
+#include "cli.h"
 #include "registry_config.h"
 #include "registry_schema.h"
 
@@ -10,6 +11,7 @@
 #include <cmocka.h>
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static struct rsw_registry_config *load(const char *name) {
@@ -281,6 +283,41 @@ static void a_root_with_a_percent_sign_is_that_directory(void **state) {
     rsw_registry_config_free(config);
 }
 
+/* Its key is one that cannot be sent, so that no store is asked. */
+static void expect_key_of_the_configuration(const char *variable, const char *value, const char *words) {
+    static const char text[] = "storage:\n  s3:\n    bucket: images\n    region: here\n    accesskey: a b\n"
+                               "    secretkey: c\n";
+    struct rsw_error err = RSW_ERROR_INIT;
+    struct rsw_cli cli;
+    rsw_cli_init(&cli);
+    cli.options.s3_style = strdup("auto");
+    cli.options.s3_encryption = strdup("auto");
+    assert_int_equal(rsw_registry_config_parse(&cli.registry_config, "c.yml", text, sizeof text - 1, &err),
+                     0);
+    setenv(variable, value, 1);
+    assert_int_equal(rsw_cli_open_storage(&cli, &err), -1);
+    unsetenv(variable);
+    rsw_cli_release(&cli);
+    if (strstr(err.message, words) == NULL) {
+        fail_msg("not \"%s\" but: %s", words, err.message);
+    }
+}
+
+static void its_key_counts_where_the_environment_names_neither_key_nor_profile(void **state) {
+    static const char *const names[] = {"AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_DEFAULT_PROFILE"};
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        unsetenv(names[i]);
+    }
+    setenv("HOME", "/nowhere", 1);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        expect_key_of_the_configuration(names[i], "", "the access key has a blank");
+    }
+    expect_key_of_the_configuration("AWS_ACCESS_KEY_ID", "key", "AWS_SECRET_ACCESS_KEY is not");
+    expect_key_of_the_configuration("AWS_PROFILE", "mine", "AWS_PROFILE names profile \"mine\"");
+    expect_key_of_the_configuration("AWS_DEFAULT_PROFILE", "mine", "AWS_DEFAULT_PROFILE names profile");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_shipped_configuration_is_read_and_its_traps_named),
@@ -299,6 +336,7 @@ int main(void) {
         cmocka_unit_test(a_merge_key_is_no_way_to_hide_a_proxy),
         cmocka_unit_test(a_root_that_depends_on_the_working_directory_is_not_guessed),
         cmocka_unit_test(a_root_with_a_percent_sign_is_that_directory),
+        cmocka_unit_test(its_key_counts_where_the_environment_names_neither_key_nor_profile),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
