@@ -95,6 +95,7 @@ static int open_url(struct rsw_cli *cli, const char *url, struct rsw_error *err)
         .encryption = strcmp(options->s3_encryption, "auto") == 0 ? NULL : options->s3_encryption,
         .kms_key = options->s3_kms_key,
         .acl = options->s3_acl,
+        .log = &cli->log,
         .requests_per_second = (unsigned)options->s3_requests_per_second};
     if (strncmp(url, "s3://", strlen("s3://")) != 0) {
         return rsw_storage_open(&cli->storage, url, err);

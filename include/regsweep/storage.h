@@ -2,7 +2,7 @@
 #ifndef REGSWEEP_STORAGE_H
 #define REGSWEEP_STORAGE_H
 
-#include <regsweep/error.h>
+#include <regsweep/log.h>
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -45,6 +45,7 @@ struct rsw_s3_options {
     const char *kms_key;       /* with the last two; alone: aws:kms */
     const char *acl; /* a canned one; NULL or "private": for its writer and the bucket's owner, where the
                         store lets us say so */
+    const struct rsw_log *log; /* of what is found out later; NULL: silence */
     unsigned requests_per_second; /* all threads together; 0: no limit */
 };
 

@@ -122,7 +122,8 @@ struct rsw_s3 {
     bool classless;          /* no class of storage is named */
     char acl[64];            /* a header, of who may read what we write */
     bool acl_told;           /* it is what we were told; else only useful */
-    atomic_bool no_acl;      /* the store refuses it */
+    atomic_bool no_acl;      /* the store refuses it, and takes what comes without it */
+    struct rsw_log log;      /* `write` NULL: silence */
     uint64_t copy_max;       /* larger objects are copied in parts … */
     uint64_t part_size;      /* … of so many bytes */
 };
@@ -159,7 +160,8 @@ int rsw_s3_errno_of(const char *code, bool *again);
 
 /* As rsw_s3_send, for requests that begin to write an object: says how it is to be kept, as the options have
  * it, else as its source is; and that it is for the bucket's owner too, as the registry must be able to read
- * it, whoever we are. Where the store refuses the latter it is left out. */
+ * it, whoever we are. What the store refuses over the latter is sent again without it; once that was taken
+ * nothing more is said of it. */
 void rsw_s3_send_writes(struct rsw_s3 *s3, struct rsw_s3_request *requests, size_t count);
 /* Takes what the options say of that. 0, or -1: RSW_EINVAL. */
 int rsw_s3_kept_set(struct rsw_s3 *s3, const struct rsw_s3_options *options, struct rsw_error *err);

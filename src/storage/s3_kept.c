@@ -2,7 +2,10 @@
  * its source has, so each write says it: as the registry would (options), else as the source has it. */
 #include "storage/s3.h"
 
+#include "util/log.h"
+
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define CLASS "x-amz-storage-class"
@@ -68,9 +71,8 @@ int rsw_s3_kept_set(struct rsw_s3 *s3, const struct rsw_s3_options *options, str
                              encryption);
     }
     s3->classless = storage_class != NULL && strcmp(storage_class, "NONE") == 0;
-    /* Of a bucket of ours these two are the same; in another's, no registry could read what is private to us.
-     */
-    s3->acl_told = acl != NULL && acl[0] != 0 && strcmp(acl, "private") != 0 && strcmp(acl, OWNERS) != 0;
+    /* In another's bucket no registry could read what is private to us. */
+    s3->acl_told = acl != NULL && acl[0] != 0 && strcmp(acl, "private") != 0;
     return set(s3->kept.storage_class, sizeof s3->kept.storage_class, CLASS,
                s3->classless ? NULL : storage_class, err) != 0 ||
                    set(s3->kept.encryption, sizeof s3->kept.encryption, ENCRYPTION, encryption, err) != 0 ||
@@ -107,14 +109,59 @@ static void say_kept(const struct rsw_s3 *s3, struct rsw_s3_request *request) {
     say(request, encrypted->key);
 }
 
-/* A definite no, which may be meant for that header alone. What we were told to say is left out only where
- * the bucket knows nothing of the kind. */
+/* S3's own word that it does not want that header, or may not: a status alone, or a word that passes, says
+ * nothing of it. What we were told to say is left out only where the bucket knows nothing of the kind. */
 static bool is_acl_refused(const struct rsw_s3 *s3, const struct rsw_s3_request *request) {
-    bool unknown =
-        request->status == 501 || (request->answer.kind == RSW_S3_ERROR &&
-                                   strcmp(request->answer.code, "AccessControlListNotSupported") == 0);
-    return request->errnum != 0 &&
-           (unknown || (!s3->acl_told && (request->status == 400 || request->status == 403)));
+    static const char *const refusals[] = {"AccessControlListNotSupported", "NotImplemented",
+                                           "InvalidArgument", "InvalidRequest", "AccessDenied"};
+    size_t count = s3->acl_told ? 2 : sizeof refusals / sizeof *refusals;
+    if (request->errnum == 0 || request->again || request->answer.kind != RSW_S3_ERROR) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(request->answer.code, refusals[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void learn(struct rsw_s3 *s3, const char *code) {
+    if (!atomic_exchange(&s3->no_acl, true)) {
+        rsw_log(&s3->log, strcmp(code, "AccessControlListNotSupported") == 0 ? RSW_LOG_INFO : RSW_LOG_WARNING,
+                "%s refuses the header %s (%s), and takes what is written without it: it is left out",
+                s3->base.url, s3->acl, code);
+    }
+}
+
+/* Those that were refused, as one batch. They stay refused if there is no memory for it. */
+static void send_without_acl(struct rsw_s3 *s3, struct rsw_s3_request *requests, size_t count) {
+    size_t refused = 0;
+    for (size_t i = 0; i < count; i++) {
+        refused += is_acl_refused(s3, &requests[i]);
+    }
+    struct rsw_s3_request *again = rsw_s3_requests_new(refused);
+    if (again == NULL) {
+        return;
+    }
+    size_t made = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (is_acl_refused(s3, &requests[i])) {
+            *(end_of(&requests[i]) - 1) = NULL;
+            again[made++] = requests[i];
+        }
+    }
+    rsw_s3_send(s3, again, made);
+    for (size_t i = count; i-- > 0;) { /* the answer that was refused is still in `requests` */
+        if (!is_acl_refused(s3, &requests[i])) {
+            continue;
+        }
+        if (again[--made].errnum == 0) {
+            learn(s3, requests[i].answer.code);
+        }
+        requests[i] = again[made];
+    }
+    free(again);
 }
 
 void rsw_s3_send_writes(struct rsw_s3 *s3, struct rsw_s3_request *requests, size_t count) {
@@ -126,13 +173,7 @@ void rsw_s3_send_writes(struct rsw_s3 *s3, struct rsw_s3_request *requests, size
         }
     }
     rsw_s3_send(s3, requests, count);
-    for (size_t i = 0; i < count && with; i++) {
-        if (is_acl_refused(s3, &requests[i])) {
-            *(end_of(&requests[i]) - 1) = NULL;
-            rsw_s3_send(s3, &requests[i], 1);
-            if (requests[i].errnum == 0) {
-                atomic_store(&s3->no_acl, true);
-            }
-        }
+    if (with) {
+        send_without_acl(s3, requests, count);
     }
 }
