@@ -109,28 +109,40 @@ static void say_kept(const struct rsw_s3 *s3, struct rsw_s3_request *request) {
     say(request, encrypted->key);
 }
 
-/* S3's own word that it does not want that header, or may not: a status alone, or a word that passes, says
- * nothing of it. What we were told to say is left out only where the bucket knows nothing of the kind. */
-static bool is_acl_refused(const struct rsw_s3 *s3, const struct rsw_s3_request *request) {
-    static const char *const refusals[] = {"AccessControlListNotSupported", "NotImplemented",
-                                           "InvalidArgument", "InvalidRequest", "AccessDenied"};
-    size_t count = s3->acl_told ? 2 : sizeof refusals / sizeof *refusals;
+#define NO_ACLS "AccessControlListNotSupported"
+#define NOT_KNOWN "NotImplemented"
+
+/* S3's own word that it does not want that header, or may not; else NULL. A status alone, or a word that
+ * passes, says nothing of it. What we were told to say is left out only where the bucket knows nothing of the
+ * kind. */
+static const char *refusal_of(const struct rsw_s3 *s3, const struct rsw_s3_request *request) {
+    static const char *const words[] = {NO_ACLS, NOT_KNOWN, "InvalidArgument", "InvalidRequest",
+                                        "AccessDenied"};
+    size_t count = s3->acl_told ? 2 : sizeof words / sizeof *words;
     if (request->errnum == 0 || request->again || request->answer.kind != RSW_S3_ERROR) {
-        return false;
+        return NULL;
     }
     for (size_t i = 0; i < count; i++) {
-        if (strcmp(request->answer.code, refusals[i]) == 0) {
-            return true;
+        if (strcmp(request->answer.code, words[i]) == 0) {
+            return words[i];
         }
     }
-    return false;
+    return NULL;
 }
 
-static void learn(struct rsw_s3 *s3, const char *code) {
-    if (!atomic_exchange(&s3->no_acl, true)) {
-        rsw_log(&s3->log, strcmp(code, "AccessControlListNotSupported") == 0 ? RSW_LOG_INFO : RSW_LOG_WARNING,
+/* Where there are no ACLs all is the owner's by itself. */
+const char *rsw_s3_acl_missed(const struct rsw_s3 *s3) {
+    const char *word = atomic_load(&s3->no_acl);
+    bool none = word != NULL && (strcmp(word, NO_ACLS) == 0 || strcmp(word, NOT_KNOWN) == 0);
+    return none && !s3->acl_told ? NULL : word;
+}
+
+static void learn(struct rsw_s3 *s3, const char *word) {
+    const char *unknown = NULL;
+    if (atomic_compare_exchange_strong(&s3->no_acl, &unknown, word)) {
+        rsw_log(&s3->log, rsw_s3_acl_missed(s3) != NULL ? RSW_LOG_WARNING : RSW_LOG_INFO,
                 "%s refuses the header %s (%s), and takes what is written without it: it is left out",
-                s3->base.url, s3->acl, code);
+                s3->base.url, s3->acl, word);
     }
 }
 
@@ -138,7 +150,7 @@ static void learn(struct rsw_s3 *s3, const char *code) {
 static void send_without_acl(struct rsw_s3 *s3, struct rsw_s3_request *requests, size_t count) {
     size_t refused = 0;
     for (size_t i = 0; i < count; i++) {
-        refused += is_acl_refused(s3, &requests[i]);
+        refused += refusal_of(s3, &requests[i]) != NULL;
     }
     struct rsw_s3_request *again = rsw_s3_requests_new(refused);
     if (again == NULL) {
@@ -146,18 +158,19 @@ static void send_without_acl(struct rsw_s3 *s3, struct rsw_s3_request *requests,
     }
     size_t made = 0;
     for (size_t i = 0; i < count; i++) {
-        if (is_acl_refused(s3, &requests[i])) {
+        if (refusal_of(s3, &requests[i]) != NULL) {
             *(end_of(&requests[i]) - 1) = NULL;
             again[made++] = requests[i];
         }
     }
     rsw_s3_send(s3, again, made);
     for (size_t i = count; i-- > 0;) { /* the answer that was refused is still in `requests` */
-        if (!is_acl_refused(s3, &requests[i])) {
+        const char *word = refusal_of(s3, &requests[i]);
+        if (word == NULL) {
             continue;
         }
         if (again[--made].errnum == 0) {
-            learn(s3, requests[i].answer.code);
+            learn(s3, word);
         }
         requests[i] = again[made];
     }
@@ -165,7 +178,7 @@ static void send_without_acl(struct rsw_s3 *s3, struct rsw_s3_request *requests,
 }
 
 void rsw_s3_send_writes(struct rsw_s3 *s3, struct rsw_s3_request *requests, size_t count) {
-    bool with = !atomic_load(&s3->no_acl);
+    bool with = atomic_load(&s3->no_acl) == NULL;
     for (size_t i = 0; i < count; i++) {
         say_kept(s3, &requests[i]);
         if (with) {

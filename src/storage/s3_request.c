@@ -249,6 +249,19 @@ static void take_whole_size(struct rsw_s3_request *request) {
     }
 }
 
+static void take_version(struct rsw_s3_request *request) {
+    struct curl_header *id = NULL;
+    if (request->version == NULL) {
+        return;
+    }
+    request->version[0] = 0;
+    if (rsw_s3_curl()->curl_easy_header(request->curl, "x-amz-version-id", 0, CURLH_HEADER, -1, &id) ==
+            CURLHE_OK &&
+        strlen(id->value) <= RSW_S3_KEY_MAX) {
+        strcpy(request->version, id->value);
+    }
+}
+
 void rsw_s3_request_take(struct rsw_s3_request *request, CURLcode rc) {
     const struct rsw_curl *l = rsw_s3_curl();
     long status = 0;
@@ -271,6 +284,7 @@ void rsw_s3_request_take(struct rsw_s3_request *request, CURLcode rc) {
     if (request->kept != NULL && strcmp(request->method, "GET") == 0) {
         rsw_s3_kept_take(request->kept, request->curl);
     }
+    take_version(request);
     request->region[0] = 0;
     if (l->curl_easy_header(request->curl, "x-amz-bucket-region", 0, CURLH_HEADER, -1, &region) ==
         CURLHE_OK) {
