@@ -45,6 +45,9 @@ static void add_registry_kept(struct rsw_s3_options *out, const struct rsw_regis
     if (out->encryption == NULL && out->kms_key == NULL && config->s3_encrypts) {
         out->kms_key = or_none(config->s3->keyid);
         out->encryption = out->kms_key != NULL ? "aws:kms" : "AES256";
+    } else if (out->kms_key == NULL && out->encryption != NULL &&
+               strncmp(out->encryption, "aws:kms", strlen("aws:kms")) == 0) {
+        out->kms_key = or_none(config->s3->keyid);
     }
     if (out->acl == NULL) {
         out->acl = or_none(config->s3->objectacl);
