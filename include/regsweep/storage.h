@@ -2,7 +2,7 @@
 #ifndef REGSWEEP_STORAGE_H
 #define REGSWEEP_STORAGE_H
 
-#include <regsweep/log.h>
+#include <regsweep/error.h>
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -11,6 +11,7 @@
 extern "C" {
 #endif
 
+struct rsw_log;
 struct rsw_storage;
 
 /* Opens `file:///absolute/rootdirectory`, the folder that contains `docker/registry/v2`. A plain absolute

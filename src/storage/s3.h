@@ -10,6 +10,7 @@
 #include "storage/s3_xml.h"
 #include "storage/storage.h"
 #include "util/curl.h"
+#include "util/log.h"
 
 #include <errno.h>
 #include <pthread.h>
