@@ -46,7 +46,7 @@ struct rsw_s3_options {
     const char *kms_key;       /* with the last two; alone: aws:kms */
     const char *acl; /* a canned one; NULL or "private": for its writer and the bucket's owner, where the
                         store lets us say so */
-    const struct rsw_log *log; /* of what is found out later; NULL: silence */
+    const struct rsw_log *log;    /* of what is found out later; NULL: silence */
     unsigned requests_per_second; /* all threads together; 0: no limit */
 };
 
