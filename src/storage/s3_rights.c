@@ -155,6 +155,17 @@ static void ask_writing(struct asking *asking) {
     }
 }
 
+/* Ceph does not name the version that a copy made; whoever reads it is told. */
+static void ask_version_of_copy(struct asking *asking) {
+    struct rsw_s3_request read = {.method = "GET",
+                                  .key = COPY,
+                                  .headers = {"Range: bytes=0-0"},
+                                  .max = 1,
+                                  .version = asking->copy.version};
+    rsw_s3_send(asking->s3, &read, 1);
+    rsw_buf_release(&read.bytes);
+}
+
 static void ask_copying(struct asking *asking) {
     RSW_AUTO_BUF source = RSW_BUF_INIT;
     static const char *const purpose = "to copy what is taken into the quarantine, and back";
@@ -175,6 +186,9 @@ static void ask_copying(struct asking *asking) {
         purpose);
     rsw_buf_release(&copy.bytes);
     asking->copy.there = copy.errnum == 0;
+    if (asking->copy.there && asking->copy.version[0] == 0 && asking->probe.version[0] != 0) {
+        ask_version_of_copy(asking);
+    }
 }
 
 static void ask_parts(const struct asking *asking) {

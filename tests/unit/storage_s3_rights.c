@@ -116,6 +116,16 @@ static void what_the_bucket_made_versions_of_goes_by_their_ids(void **state) {
         "<Object><Key>root/regsweep/rights-copied</Key><VersionId>v2</VersionId></Object></Delete>");
 }
 
+static void the_version_of_a_copy_is_read_where_the_copy_does_not_name_it(void **state) {
+    struct s3_mock *mock = *state;
+    SCRIPT(mock, LIST_OF_ONE, BYTE, NO_UPLOADS, WITH_VERSION("200 OK", "v1", ""), COPIED,
+           WITH_VERSION("206 Partial Content", "v2", "?"), BEGUN, CALLED_OFF,
+           WITH_VERSION("204 No Content", "m3", ""), VERSIONS_REMOVED, ENABLED, RULES);
+    told(mock, USUAL);
+    s3_mock_asked(mock, 5, "GET /bucket/root/regsweep/rights-copied HTTP");
+    s3_mock_asked(mock, 9, "<Key>root/regsweep/rights-copied</Key><VersionId>v2</VersionId>");
+}
+
 static void a_definite_no_is_one_whatever_its_word(void **state) {
     struct s3_mock *mock = *state;
     struct heard heard = {""};
@@ -161,6 +171,7 @@ int main(void) {
         TEST(what_is_refused_is_told_in_the_words_of_the_store),
         TEST(where_versions_are_kept_and_no_rule_deletes_them_we_must_be_able_to),
         TEST(what_the_bucket_made_versions_of_goes_by_their_ids),
+        TEST(the_version_of_a_copy_is_read_where_the_copy_does_not_name_it),
         TEST(a_definite_no_is_one_whatever_its_word),
         TEST(an_acl_that_is_left_out_is_told),
         TEST(a_store_that_is_overburdened_refuses_nothing),
