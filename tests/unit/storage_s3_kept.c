@@ -1,6 +1,7 @@
 /* How what we write is kept: as the registry would, or as the source of a copy is. */
 #include "s3_mock.h"
 
+#include "storage/backend.h"
 #include "storage/s3.h"
 
 #include <errno.h>
@@ -102,6 +103,9 @@ static void what_lies_in_an_archive_is_asked_for_once(void **state) {
     assert_int_equal(copy.errnum, RSW_EARCHIVED);
     assert_int_equal(mock->count, 1);
     assert_non_null(strstr(rsw_storage_reason(copy.errnum), "archive"));
+    struct rsw_error err = RSW_ERROR_INIT;
+    rsw_storage_fail(&err, copy.errnum, "copy", "a");
+    assert_non_null(strstr(err.message, "cannot copy 'a': the store keeps it in an archive"));
     SCRIPT(mock, ANSWER("403 Forbidden", ERROR("InvalidObjectState")),
            "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 9000\r\n\r\n");
     struct rsw_look look = help_look(mock->storage, "a"); /* it is there */
