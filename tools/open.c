@@ -45,6 +45,9 @@ static void add_registry_kept(struct rsw_s3_options *out, const struct rsw_regis
     if (out->encryption == NULL && out->kms_key == NULL && config->s3_encrypts) {
         out->kms_key = or_none(config->s3->keyid);
         out->encryption = out->kms_key != NULL ? "aws:kms" : "AES256";
+    } else if (out->kms_key == NULL && out->encryption != NULL &&
+               strncmp(out->encryption, "aws:kms", strlen("aws:kms")) == 0) {
+        out->kms_key = or_none(config->s3->keyid);
     }
     if (out->acl == NULL) {
         out->acl = or_none(config->s3->objectacl);
@@ -96,6 +99,7 @@ static int open_url(struct rsw_cli *cli, const char *url, struct rsw_error *err)
         .encryption = strcmp(options->s3_encryption, "auto") == 0 ? NULL : options->s3_encryption,
         .kms_key = options->s3_kms_key,
         .acl = options->s3_acl,
+        .log = &cli->log,
         .requests_per_second = (unsigned)options->s3_requests_per_second};
     if (strncmp(url, "s3://", strlen("s3://")) != 0) {
         return rsw_storage_open(&cli->storage, url, err);

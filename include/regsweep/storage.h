@@ -11,6 +11,7 @@
 extern "C" {
 #endif
 
+struct rsw_log;
 struct rsw_storage;
 
 /* Opens `file:///absolute/rootdirectory`, the folder that contains `docker/registry/v2`. A plain absolute
@@ -45,6 +46,7 @@ struct rsw_s3_options {
     const char *kms_key;       /* with the last two; alone: aws:kms */
     const char *acl; /* a canned one; NULL or "private": for its writer and the bucket's owner, where the
                         store lets us say so */
+    const struct rsw_log *log;    /* of what is found out later; NULL: silence */
     unsigned requests_per_second; /* all threads together; 0: no limit */
 };
 

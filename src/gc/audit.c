@@ -87,7 +87,7 @@ static json_t *item_to_json(const char *action, uint64_t generation, int64_t now
         rc |= json_object_set_new(root, "size", json_integer((json_int_t)item->size));
     }
     if (errnum != 0) {
-        rc |= json_object_set_new(root, "error", json_string(strerror(errnum)));
+        rc |= json_object_set_new(root, "error", json_string(rsw_storage_reason(errnum)));
     }
     if (rc != 0) {
         json_decref(root);

@@ -30,10 +30,9 @@ static struct rsw_survey survey_of(struct rsw_storage *storage, const char *dir)
 }
 
 static void cannot_look(struct rsw_diagnosis *out, const char *dir, int errnum) {
-    char text[128];
     rsw_say(out, RSW_HEALTH_ERROR,
             "let the user that runs regsweep into that folder; run it as the registry's user",
-            "'%s' cannot be looked at: %s", dir, strerror_r(errnum, text, sizeof text));
+            "'%s' cannot be looked at: %s", dir, rsw_storage_reason(errnum));
 }
 
 /* ---- is it there ---- */
@@ -97,7 +96,6 @@ void rsw_doctor_storage_room(struct rsw_diagnosis *out, const struct rsw_doctor 
 static int write_probe(struct rsw_storage *storage, int64_t *mtime_ms, struct rsw_error *err) {
     static const char key[] =
         "regsweep/probe"; /* always the same: what a killed run left goes with the next */
-    char text[128];
     int errnum = 0;
     if (rsw_quarantine_prepare(storage, err) != 0) {
         return RSW_FAILED;
@@ -128,7 +126,7 @@ static int write_probe(struct rsw_storage *storage, int64_t *mtime_ms, struct rs
         err, RSW_EIO, errnum,
         "a small file '%s' could not be written, seen and removed: %s; let the user that runs regsweep "
         "write in the folder 'regsweep'",
-        key, errnum != 0 ? strerror_r(errnum, text, sizeof text) : "it vanished");
+        key, errnum != 0 ? rsw_storage_reason(errnum) : "it vanished");
     return RSW_FAILED;
 }
 

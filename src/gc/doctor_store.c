@@ -23,12 +23,13 @@ static bool is_for(const char *prefix, const char *folder) {
 static void judge_rule(void *arg, const struct rsw_store_rule *rule) {
     struct store *store = arg;
     bool of_registry = is_for(rule->prefix, "docker/");
+    bool of_quarantine = is_for(rule->prefix, "regsweep/quarantine/");
     if (rule->deletes && of_registry) {
         rsw_say(store->out, RSW_HEALTH_ERROR,
                 "leave the registry's prefix out of it: what is old is not what nothing needs",
                 "the rule '%s' of the bucket's lifecycle deletes what images need", rule->name);
     }
-    if (rule->deletes && is_for(rule->prefix, "regsweep/quarantine/")) {
+    if (rule->deletes && of_quarantine) {
         rsw_say(store->out, RSW_HEALTH_ERROR, "leave the prefix 'regsweep/' out of it",
                 "the rule '%s' of the bucket's lifecycle deletes what may have to be put back", rule->name);
     }
@@ -41,7 +42,14 @@ static void judge_rule(void *arg, const struct rsw_store_rule *rule) {
                 "it was asked for",
                 rule->name, rule->archive);
     }
-    if (rule->moves && (of_registry || is_for(rule->prefix, "regsweep/quarantine/"))) {
+    if (rule->archive[0] != 0 && of_quarantine) {
+        rsw_say(
+            store->out, RSW_HEALTH_ERROR, "leave the prefix 'regsweep/' out of it",
+            "the rule '%s' of the bucket's lifecycle moves what may have to be put back to %s, where nobody "
+            "can copy it until it was asked for",
+            rule->name, rule->archive);
+    }
+    if (rule->moves && (of_registry || of_quarantine)) {
         rsw_say(
             store->out, RSW_HEALTH_WARNING,
             "see that it moves nothing to where it must be asked for before it can be read, and that what is "

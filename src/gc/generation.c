@@ -203,7 +203,8 @@ static int count_batch(struct rsw_run *run, const struct rsw_removal_batch *batc
         char name[RSW_REMOVAL_NAME_MAX];
         rsw_log(run->options->log, RSW_LOG_WARNING, "%s not removed: %s",
                 rsw_removal_name(item, name, sizeof name),
-                item->errnum == EBUSY ? "a link to it could not be removed" : strerror(item->errnum));
+                item->errnum == EBUSY ? "a link to it could not be removed"
+                                      : rsw_storage_reason(item->errnum));
     }
     return 0;
 }

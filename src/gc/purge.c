@@ -190,7 +190,7 @@ static bool is_in_place(struct purge *purge, const char *key) {
     rsw_quarantine_return(purge->online->storage, purge->generation->id, &setting, 1);
     if (setting.answer == RSW_FAILED) {
         rsw_log(purge->online->options->log, RSW_LOG_ERROR, "%s was touched and cannot be put back: %s", key,
-                strerror(setting.errnum));
+                rsw_storage_reason(setting.errnum));
     }
     return setting.answer != RSW_FAILED; /* absent at both places: somebody else removed it */
 }
@@ -242,7 +242,7 @@ static bool drop_older_copy(struct purge *purge, struct rsw_txn *txn, const stru
     if (has == RSW_FAILED || setting.answer == RSW_FAILED) {
         rsw_log(purge->online->options->log, RSW_LOG_WARNING,
                 "the older copy of %s in quarantine is not removed: %s", key,
-                strerror(has == RSW_FAILED ? EIO : setting.errnum));
+                rsw_storage_reason(has == RSW_FAILED ? EIO : setting.errnum));
         return false;
     }
     struct rsw_item gone = {.generation = older, .kind = RSW_ITEM_BLOB, .blob = item->blob};
@@ -520,7 +520,7 @@ static int record_removed(struct purge *purge, struct rsw_error *err) {
         if (failed && !spared) {
             char name[RSW_REMOVAL_NAME_MAX];
             rsw_log(purge->online->options->log, RSW_LOG_WARNING, "%s not removed: %s",
-                    rsw_removal_name(item, name, sizeof name), strerror(item->errnum));
+                    rsw_removal_name(item, name, sizeof name), rsw_storage_reason(item->errnum));
         }
     }
     if (rsw_txn_begin_write(&txn, purge->online->index, err) != 0) {

@@ -34,7 +34,6 @@ static enum rsw_code code_of(int errnum) {
 }
 
 int rsw_quarantine_prepare(struct rsw_storage *storage, struct rsw_error *err) {
-    char text[128];
     RSW_AUTO_BUF said = RSW_BUF_INIT;
     if (rsw_quarantine_readme(&said, storage, err) != 0) {
         return -1;
@@ -46,8 +45,7 @@ int rsw_quarantine_prepare(struct rsw_storage *storage, struct rsw_error *err) {
     }
     return rsw_error_set(err, code_of(write.errnum), write.errnum,
                          "cannot use the quarantine: cannot write '" README "' in %s: %s%s",
-                         rsw_storage_url(storage), strerror_r(write.errnum, text, sizeof text),
-                         remedy(write.errnum));
+                         rsw_storage_url(storage), rsw_storage_reason(write.errnum), remedy(write.errnum));
 }
 
 /* ---- clean ---- */
@@ -75,9 +73,8 @@ static bool is_record(const char *key) {
 }
 
 static int cannot_clean(const char *key, int errnum, struct rsw_error *err) {
-    char text[128];
     return rsw_error_set(err, code_of(errnum), errnum, "cannot clean the quarantine: '%s': %s%s", key,
-                         strerror_r(errnum, text, sizeof text), remedy(errnum));
+                         rsw_storage_reason(errnum), remedy(errnum));
 }
 
 /* The links of a page, at once. */

@@ -350,7 +350,7 @@ static int find_questions(struct recheck *recheck, struct rsw_item *last, bool *
 
 static void tell_doubt(const struct recheck *recheck, const char *key, int errnum) {
     rsw_log(recheck->log, RSW_LOG_WARNING, "%s: cannot be told (%s), so what it may need is kept", key,
-            strerror(errnum));
+            rsw_storage_reason(errnum));
 }
 
 /* The same key is asked for once: `asked` counts up at each other one. */

@@ -97,7 +97,7 @@ static void write_link(struct rsw_revival *revival, struct rsw_touched *entry,
     } else if (write.errnum != EEXIST) {
         entry->answer = RSW_FAILED;
         rsw_log(revival->log, RSW_LOG_ERROR, "%s was touched and cannot be written, tried again later: %s",
-                key, strerror(write.errnum));
+                key, rsw_storage_reason(write.errnum));
     }
 }
 

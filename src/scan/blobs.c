@@ -75,9 +75,9 @@ static int take_entry(struct blobs *b, const struct rsw_entry *entry) {
         return 0;
     }
     if (path.place == RSW_PLACE_BLOB_DATA || path.place == RSW_PLACE_BAD_DIGEST) {
-        rsw_reading_problem(b->reading, "'%s' is no blob's data, or cannot be looked at (%s): left alone",
-                            entry->key,
-                            entry->answer == RSW_FAILED ? strerror(entry->errnum) : "not what belongs there");
+        rsw_reading_problem(
+            b->reading, "'%s' is no blob's data, or cannot be looked at (%s): left alone", entry->key,
+            entry->answer == RSW_FAILED ? rsw_storage_reason(entry->errnum) : "not what belongs there");
     } else {
         rsw_reading_unseen(b->reading, entry);
     }

@@ -90,7 +90,7 @@ bool rsw_reading_unseen(struct rsw_reading *reading, const struct rsw_entry *ent
     }
     rsw_reading_unread(reading, entry->key,
                        other ? "a symbolic link or special file, which is not followed"
-                             : strerror(entry->errnum));
+                             : rsw_storage_reason(entry->errnum));
     return true;
 }
 

@@ -153,7 +153,7 @@ static int add_tag(struct repository *r, const struct rsw_path *path, const char
 static void tell_unlooked(struct repository *r, const char *key, const struct rsw_seen_link *link) {
     if (link->answer == RSW_FAILED) {
         rsw_reading_problem(r->reading, "%s: '%s' could not be looked at (%s): kept", r->name, key,
-                            strerror(link->errnum));
+                            rsw_storage_reason(link->errnum));
     }
 }
 
@@ -383,7 +383,7 @@ static void take_upload_file(struct repository *r, const struct rsw_entry *entry
         }
         if (read.answer == RSW_FAILED) {
             rsw_reading_problem(r->reading, "%s: '%s' cannot be read (%s): its upload counts as young",
-                                r->name, entry->key, strerror(read.errnum));
+                                r->name, entry->key, rsw_storage_reason(read.errnum));
         }
         if (bytes == NULL) {
             upload->started_ms = 0; /* of unknown age: kept */

@@ -169,7 +169,7 @@ static int find(struct scan *scan, struct rsw_error *err) {
     rsw_storage_look(scan->reading.storage, &look, 1);
     if (look.answer == RSW_FAILED) {
         return rsw_error_set(err, RSW_EIO, look.errnum, "cannot read '%s' of %s: %s", RSW_LAYOUT_ROOT,
-                             rsw_storage_url(scan->reading.storage), strerror(look.errnum));
+                             rsw_storage_url(scan->reading.storage), rsw_storage_reason(look.errnum));
     }
     /* Storage has just told its time. */
     scan->started_ms = rsw_storage_time_ms(scan->reading.storage, rsw_clock_now_ms(scan->reading.clock));

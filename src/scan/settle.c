@@ -57,7 +57,7 @@ static bool is_failed(struct rsw_reading *reading, const struct rsw_link_look *l
         return false;
     }
     rsw_reading_problem(reading, "'%s' could not be looked at (%s): what the index knows of it stays",
-                        look->key, strerror(look->seen.errnum));
+                        look->key, rsw_storage_reason(look->seen.errnum));
     return true;
 }
 

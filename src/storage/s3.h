@@ -10,6 +10,7 @@
 #include "storage/s3_xml.h"
 #include "storage/storage.h"
 #include "util/curl.h"
+#include "util/log.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -49,9 +50,11 @@ struct rsw_s3_request {
     void *arg;
     struct rsw_s3_kept *kept; /* borrowed, may be NULL. Of a read: takes what the store says of it; of a
                                  write: how its source is kept */
-    bool looks;               /* it is counted as a look */
-    bool patient;             /* the store works for long before it answers */
-    bool once;                /* who asks decides whether it is asked again */
+    char *version; /* borrowed, may be NULL: room for RSW_S3_KEY_MAX + 1. Takes the id of what was written, or
+                      of the marker that a deletion put; "" if none is said */
+    bool looks;    /* it is counted as a look */
+    bool patient;  /* the store works for long before it answers */
+    bool once;     /* who asks decides whether it is asked again */
 
     /* What was answered. */
     int errnum; /* 0: it was done. ENOENT: the store says that there is no such key. EEXIST: it says that the
@@ -116,15 +119,17 @@ struct rsw_s3 {
     char *proxy;   /* "" for none */
     bool insecure; /* the certificate is not looked at */
     unsigned tries;
-    int64_t pause_ms;        /* before the second try; then twice as long each time */
-    int64_t removal_ms;      /* how long a removal is tried again: RSW_REMOVAL_SENT_MS */
-    struct rsw_s3_kept kept; /* what we were told to say of all that we write */
-    bool classless;          /* no class of storage is named */
-    char acl[64];            /* a header, of who may read what we write */
-    bool acl_told;           /* it is what we were told; else only useful */
-    atomic_bool no_acl;      /* the store refuses it */
-    uint64_t copy_max;       /* larger objects are copied in parts … */
-    uint64_t part_size;      /* … of so many bytes */
+    int64_t pause_ms;             /* before the second try; then twice as long each time */
+    int64_t removal_ms;           /* how long a removal is tried again: RSW_REMOVAL_SENT_MS */
+    struct rsw_s3_kept kept;      /* what we were told to say of all that we write */
+    bool classless;               /* no class of storage is named */
+    char acl[64];                 /* a header, of who may read what we write */
+    bool acl_told;                /* it is what we were told; else only useful */
+    _Atomic(const char *) no_acl; /* static: the word with which the store refuses it, while it takes what
+                                     comes without; NULL: it does not */
+    struct rsw_log log;           /* `write` NULL: silence */
+    uint64_t copy_max;            /* larger objects are copied in parts … */
+    uint64_t part_size;           /* … of so many bytes */
 };
 
 /* ---- asking (s3_send.c) ---- */
@@ -159,10 +164,14 @@ int rsw_s3_errno_of(const char *code, bool *again);
 
 /* As rsw_s3_send, for requests that begin to write an object: says how it is to be kept, as the options have
  * it, else as its source is; and that it is for the bucket's owner too, as the registry must be able to read
- * it, whoever we are. Where the store refuses the latter it is left out. */
+ * it, whoever we are. What the store refuses over the latter is sent again without it; once that was taken
+ * nothing more is said of it. */
 void rsw_s3_send_writes(struct rsw_s3 *s3, struct rsw_s3_request *requests, size_t count);
 /* Takes what the options say of that. 0, or -1: RSW_EINVAL. */
 int rsw_s3_kept_set(struct rsw_s3 *s3, const struct rsw_s3_options *options, struct rsw_error *err);
+/* Who may read what we write is left to the store, which refuses to be told, and it matters: its word; else
+ * NULL. */
+const char *rsw_s3_acl_missed(const struct rsw_s3 *s3);
 /* A class of storage where all must be asked for, hours before, until it can be read. */
 bool rsw_s3_is_archive(const char *name);
 /* What an answer says. Of an archive no class is taken: a copy there could not be read. */

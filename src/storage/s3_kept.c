@@ -2,7 +2,10 @@
  * its source has, so each write says it: as the registry would (options), else as the source has it. */
 #include "storage/s3.h"
 
+#include "util/log.h"
+
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define CLASS "x-amz-storage-class"
@@ -68,9 +71,8 @@ int rsw_s3_kept_set(struct rsw_s3 *s3, const struct rsw_s3_options *options, str
                              encryption);
     }
     s3->classless = storage_class != NULL && strcmp(storage_class, "NONE") == 0;
-    /* Of a bucket of ours these two are the same; in another's, no registry could read what is private to us.
-     */
-    s3->acl_told = acl != NULL && acl[0] != 0 && strcmp(acl, "private") != 0 && strcmp(acl, OWNERS) != 0;
+    /* In another's bucket no registry could read what is private to us. */
+    s3->acl_told = acl != NULL && acl[0] != 0 && strcmp(acl, "private") != 0;
     return set(s3->kept.storage_class, sizeof s3->kept.storage_class, CLASS,
                s3->classless ? NULL : storage_class, err) != 0 ||
                    set(s3->kept.encryption, sizeof s3->kept.encryption, ENCRYPTION, encryption, err) != 0 ||
@@ -107,18 +109,76 @@ static void say_kept(const struct rsw_s3 *s3, struct rsw_s3_request *request) {
     say(request, encrypted->key);
 }
 
-/* A definite no, which may be meant for that header alone. What we were told to say is left out only where
- * the bucket knows nothing of the kind. */
-static bool is_acl_refused(const struct rsw_s3 *s3, const struct rsw_s3_request *request) {
-    bool unknown =
-        request->status == 501 || (request->answer.kind == RSW_S3_ERROR &&
-                                   strcmp(request->answer.code, "AccessControlListNotSupported") == 0);
-    return request->errnum != 0 &&
-           (unknown || (!s3->acl_told && (request->status == 400 || request->status == 403)));
+#define NO_ACLS "AccessControlListNotSupported"
+#define NOT_KNOWN "NotImplemented"
+
+/* S3's own word that it does not want that header, or may not; else NULL. A status alone, or a word that
+ * passes, says nothing of it. What we were told to say is left out only where the bucket knows nothing of the
+ * kind. */
+static const char *refusal_of(const struct rsw_s3 *s3, const struct rsw_s3_request *request) {
+    static const char *const words[] = {NO_ACLS, NOT_KNOWN, "InvalidArgument", "InvalidRequest",
+                                        "AccessDenied"};
+    size_t count = s3->acl_told ? 2 : sizeof words / sizeof *words;
+    if (request->errnum == 0 || request->again || request->answer.kind != RSW_S3_ERROR) {
+        return NULL;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(request->answer.code, words[i]) == 0) {
+            return words[i];
+        }
+    }
+    return NULL;
+}
+
+/* Where there are no ACLs all is the owner's by itself. */
+const char *rsw_s3_acl_missed(const struct rsw_s3 *s3) {
+    const char *word = atomic_load(&s3->no_acl);
+    bool none = word != NULL && (strcmp(word, NO_ACLS) == 0 || strcmp(word, NOT_KNOWN) == 0);
+    return none && !s3->acl_told ? NULL : word;
+}
+
+static void learn(struct rsw_s3 *s3, const char *word) {
+    const char *unknown = NULL;
+    if (atomic_compare_exchange_strong(&s3->no_acl, &unknown, word)) {
+        rsw_log(&s3->log, rsw_s3_acl_missed(s3) != NULL ? RSW_LOG_WARNING : RSW_LOG_INFO,
+                "%s refuses the header %s (%s), and takes what is written without it: it is left out",
+                s3->base.url, s3->acl, word);
+    }
+}
+
+/* Those that were refused, as one batch. They stay refused if there is no memory for it. */
+static void send_without_acl(struct rsw_s3 *s3, struct rsw_s3_request *requests, size_t count) {
+    size_t refused = 0;
+    for (size_t i = 0; i < count; i++) {
+        refused += refusal_of(s3, &requests[i]) != NULL;
+    }
+    struct rsw_s3_request *again = rsw_s3_requests_new(refused);
+    if (again == NULL) {
+        return;
+    }
+    size_t made = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (refusal_of(s3, &requests[i]) != NULL) {
+            *(end_of(&requests[i]) - 1) = NULL;
+            again[made++] = requests[i];
+        }
+    }
+    rsw_s3_send(s3, again, made);
+    for (size_t i = count; i-- > 0;) { /* the answer that was refused is still in `requests` */
+        const char *word = refusal_of(s3, &requests[i]);
+        if (word == NULL) {
+            continue;
+        }
+        if (again[--made].errnum == 0) {
+            learn(s3, word);
+        }
+        requests[i] = again[made];
+    }
+    free(again);
 }
 
 void rsw_s3_send_writes(struct rsw_s3 *s3, struct rsw_s3_request *requests, size_t count) {
-    bool with = !atomic_load(&s3->no_acl);
+    bool with = atomic_load(&s3->no_acl) == NULL;
     for (size_t i = 0; i < count; i++) {
         say_kept(s3, &requests[i]);
         if (with) {
@@ -126,13 +186,7 @@ void rsw_s3_send_writes(struct rsw_s3 *s3, struct rsw_s3_request *requests, size
         }
     }
     rsw_s3_send(s3, requests, count);
-    for (size_t i = 0; i < count && with; i++) {
-        if (is_acl_refused(s3, &requests[i])) {
-            *(end_of(&requests[i]) - 1) = NULL;
-            rsw_s3_send(s3, &requests[i], 1);
-            if (requests[i].errnum == 0) {
-                atomic_store(&s3->no_acl, true);
-            }
-        }
+    if (with) {
+        send_without_acl(s3, requests, count);
     }
 }

@@ -192,6 +192,7 @@ static int fill(struct rsw_s3 *s3, const char *url, const struct rsw_s3_options 
     s3->removal_ms = RSW_REMOVAL_SENT_MS;
     s3->copy_max = COPY_MAX;
     s3->part_size = PART_SIZE;
+    s3->log = options->log != NULL ? *options->log : (struct rsw_log){.write = NULL};
     if (take_url(s3, url, err) != 0 || rsw_s3_kept_set(s3, options, err) != 0 ||
         take_region(s3, options, err) != 0 || take_place(s3, options, err) != 0 ||
         take_credentials(s3, options, err) != 0 ||

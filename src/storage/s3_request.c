@@ -74,7 +74,8 @@ static int addf_header(struct rsw_s3_request *request, const char *fmt, ...) {
     return rc;
 }
 
-/* All that are there are signed, so that nobody on the way can change one. */
+/* All that are in the list are signed, so that nobody on the way can change one. libcurl adds what nothing
+ * depends on: User-Agent, Accept, and how long the body is. */
 static int add_signature(const struct rsw_s3 *s3, struct rsw_s3_request *request, const char *path,
                          const char *time) {
     const char *headers[RSW_S3_SIGNED_MAX + 1];
@@ -95,6 +96,17 @@ static int add_signature(const struct rsw_s3 *s3, struct rsw_s3_request *request
     return rsw_s3_sign(&line, &what) == 0 ? add_header(request, (const char *)line.data) : -1;
 }
 
+/* What has a body, an empty one too, has a type: libcurl would take it for a form, and S3 would keep an
+ * object that is begun in parts as one. */
+static int add_type(struct rsw_s3_request *request) {
+    static const char name[] = "Content-Type:";
+    bool said = strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0;
+    for (const char *const *header = request->headers; *header != NULL && !said; header++) {
+        said = strncmp(*header, name, strlen(name)) == 0;
+    }
+    return said ? 0 : addf_header(request, "%s application/octet-stream", name);
+}
+
 static int make_headers(const struct rsw_s3 *s3, struct rsw_s3_request *request, const char *path) {
     char date[32];
     struct tm tm;
@@ -110,6 +122,9 @@ static int make_headers(const struct rsw_s3 *s3, struct rsw_s3_request *request,
         if (add_header(request, *header) != 0) {
             return -1;
         }
+    }
+    if (add_type(request) != 0) {
+        return -1;
     }
     if (s3->credentials.token != NULL &&
         addf_header(request, "x-amz-security-token: %s", s3->credentials.token) != 0) {
@@ -234,6 +249,19 @@ static void take_whole_size(struct rsw_s3_request *request) {
     }
 }
 
+static void take_version(struct rsw_s3_request *request) {
+    struct curl_header *id = NULL;
+    if (request->version == NULL) {
+        return;
+    }
+    request->version[0] = 0;
+    if (rsw_s3_curl()->curl_easy_header(request->curl, "x-amz-version-id", 0, CURLH_HEADER, -1, &id) ==
+            CURLHE_OK &&
+        strlen(id->value) <= RSW_S3_KEY_MAX) {
+        strcpy(request->version, id->value);
+    }
+}
+
 void rsw_s3_request_take(struct rsw_s3_request *request, CURLcode rc) {
     const struct rsw_curl *l = rsw_s3_curl();
     long status = 0;
@@ -256,6 +284,7 @@ void rsw_s3_request_take(struct rsw_s3_request *request, CURLcode rc) {
     if (request->kept != NULL && strcmp(request->method, "GET") == 0) {
         rsw_s3_kept_take(request->kept, request->curl);
     }
+    take_version(request);
     request->region[0] = 0;
     if (l->curl_easy_header(request->curl, "x-amz-bucket-region", 0, CURLH_HEADER, -1, &region) ==
         CURLHE_OK) {

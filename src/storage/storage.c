@@ -53,9 +53,8 @@ const char *rsw_storage_reason(int errnum) {
 }
 
 int rsw_storage_fail(struct rsw_error *err, int errnum, const char *verb, const char *key) {
-    char text[128];
     return rsw_error_set(err, rsw_storage_code(errnum), errnum, "cannot %s '%s': %s", verb, key,
-                         strerror_r(errnum, text, sizeof text));
+                         rsw_storage_reason(errnum));
 }
 
 static int bad_key(const char *key, struct rsw_error *err) {

@@ -76,6 +76,10 @@ doctor_says() {
     [ "$(s3_keys_below regsweep/)" = regsweep/quarantine/README ]
     s3 GET '?prefix=images%2F&uploads=' >"$WORK/uploads"
     [[ $(cat "$WORK/uploads") == *ListMultipartUploadsResult* && $(cat "$WORK/uploads") != *'<Upload>'* ]]
+    allow_sweeper s3:AbortMultipartUpload
+    doctor_says permissions error "does not allow s3:AbortMultipartUpload (to call off"
+    s3 GET '?prefix=images%2F&uploads=' >"$WORK/uploads"
+    [[ $(cat "$WORK/uploads") == *"<Key>$S3_ROOT/regsweep/quarantine/"* ]]
     allow_sweeper s3:GetObject
     doctor_says permissions error "does not allow s3:GetObject (to read tags and manifests"
     allow_sweeper s3:PutObject
@@ -86,6 +90,14 @@ doctor_says() {
     doctor_says permissions error "does not allow s3:ListBucketMultipartUploads (to call off"
     allow_sweeper s3:ListBucket
     doctor_says storage error "allow s3:ListBucket on the bucket"
+}
+
+@test "doctor leaves neither versions nor markers of what it tries" {
+    s3_with_versions
+    s3 PUT "$V2/repositories/a/_manifests/tags/t/current/link" sha256:odd
+    doctor_says permissions ok "is allowed"
+    s3 GET "?max-keys=1000&prefix=$(s3_encoded "$S3_ROOT/regsweep/rights")&versions=" >"$WORK/versions"
+    [[ $(cat "$WORK/versions") == *ListVersionsResult* && $(cat "$WORK/versions") != *"<Key>"* ]] || fail "$(cat "$WORK/versions")"
 }
 
 # Images of which one is garbage, with the registry stopped.

@@ -39,6 +39,7 @@ struct clinic {
     const char *elsewhere; /* a folder on another filesystem */
     const char *closed;    /* a folder that nothing can be taken out of */
     uint64_t room;
+    struct rsw_store_rule rule; /* of the store's lifecycle; `name` NULL: there is none */
     /* What doctor said. */
     struct rsw_diagnosis diagnoses[DIAGNOSES_MAX];
     size_t count;
@@ -76,6 +77,14 @@ static void clinic_survey(struct rsw_storage *storage, struct rsw_survey *survey
         surveys[i].owner = 65534;
         surveys[i].mode = 0755;
         surveys[i].room = c->room;
+    }
+}
+
+static void clinic_habits(struct rsw_storage *storage, struct rsw_store_habits *habits) {
+    (void)storage;
+    if (c->rule.name != NULL) {
+        habits->rules = RSW_FOUND;
+        habits->rule(habits->arg, &c->rule);
     }
 }
 
@@ -177,6 +186,7 @@ static void make_storage(void) {
     c->storage_ops = *memory_ops;
     c->storage_ops.look = clinic_look;
     c->storage_ops.survey = clinic_survey;
+    c->storage_ops.habits = clinic_habits;
     c->storage->ops = &c->storage_ops;
     c->room = UINT64_C(1) << 40;
 }
@@ -793,6 +803,21 @@ static void bytes_that_are_held_for_long_are_found(void **unused) {
     finds("held", RSW_HEALTH_WARNING, "restart every replica");
 }
 
+/* What nobody can read until it was asked for can neither be pulled nor put back. */
+static void a_rule_that_archives_what_may_be_needed_is_found(void **unused) {
+    (void)unused;
+    c->rule = (struct rsw_store_rule){
+        .name = "cold", .prefix = "regsweep/quarantine/", .moves = true, .archive = "DEEP_ARCHIVE"};
+    finds("store", RSW_HEALTH_ERROR, "moves what may have to be put back to DEEP_ARCHIVE");
+    c->rule.prefix = "docker/registry/v2/blobs/";
+    finds("store", RSW_HEALTH_ERROR, "moves what images need to DEEP_ARCHIVE");
+    c->rule.prefix = "regsweep/";
+    c->rule.archive = "";
+    finds("store", RSW_HEALTH_WARNING, "to another class");
+    c->rule.prefix = "backup/";
+    finds_nothing();
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, clinic_setup, clinic_teardown)
 
 int main(void) {
@@ -833,6 +858,7 @@ int main(void) {
         TEST(no_more_than_so_many_generations_are_begun),
         TEST(what_clients_wait_for_is_found),
         TEST(bytes_that_are_held_for_long_are_found),
+        TEST(a_rule_that_archives_what_may_be_needed_is_found),
     };
     return cmocka_run_group_tests_name("doctor", tests, NULL, NULL);
 }

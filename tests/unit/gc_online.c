@@ -854,6 +854,16 @@ static void what_storage_does_not_let_go_is_told_as_failed_and_goes_later(void *
     assert_false(has_link(r, "app", &image.layers[0]) || has_blob(r, &image.layers[0]));
 }
 
+static char said[4096];
+
+static void listen(void *arg, enum rsw_log_level level, const char *line) {
+    size_t len = strlen(said);
+    (void)arg;
+    if (level == RSW_LOG_WARNING) {
+        snprintf(said + len, sizeof said - len, "%s\n", line);
+    }
+}
+
 /* It can be seen there, and not be copied. */
 static void keep_in_archive(struct registry *r, const char *call, const char *key) {
     bool at_it = strcmp(key, refused) == 0 && strcmp(call, "copy") == 0;
@@ -865,11 +875,16 @@ static void what_lies_in_an_archive_stays_and_holds_nothing_up(void **state) {
     struct registry *r = *state;
     struct tree_image image = tree_image(&r->tree, "app", NULL, "old", 2);
     assert_non_null(rsw_key_blob(refused, &image.layers[0]));
+    const struct rsw_log log = {.level = RSW_LOG_INFO, .write = listen};
     scan_long_ago(r);
     step(r, "unlinked");
     later(r);
     r->before_call = keep_in_archive;
+    r->options.log = &log;
+    said[0] = 0;
     sweep_in_part(r);
+    r->options.log = NULL;
+    assert_non_null(strstr(said, "keeps it in an archive"));
     assert_int_equal(r->result.failed, 1);
     assert_string_equal(r->result.state, "hidden");
     revive(r);
@@ -900,16 +915,6 @@ static void what_a_cache_knew_again_begins_the_settle_anew(void **state) {
     int before = fake.forgotten;
     step(r, "purged");
     assert_int_equal(fake.forgotten, before); /* nothing is unlinked in the second settle */
-}
-
-static char said[4096];
-
-static void listen(void *arg, enum rsw_log_level level, const char *line) {
-    size_t len = strlen(said);
-    (void)arg;
-    if (level == RSW_LOG_WARNING) {
-        snprintf(said + len, sizeof said - len, "%s\n", line);
-    }
 }
 
 static void what_caches_learn_of_again_and_again_is_named(void **state) {

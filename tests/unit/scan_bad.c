@@ -231,6 +231,26 @@ static void known_data_and_links_that_cannot_be_looked_at_stay(void **state) {
     expect(w, "history app 1: %s", text(&image.manifest));
 }
 
+/* As what it is, not as the errno that stands for it. */
+static void what_lies_in_an_archive_is_told_as_such(void **state) {
+    struct world *w = *state;
+    char key[5][RSW_KEY_MAX];
+    struct tree_image image = tree_image(&w->tree, "app", "1", "seed", 1);
+    scan(w);
+    rsw_key_blob(key[0], &image.layers[0]);
+    rsw_key_layer_link(key[1], "app", &image.layers[0]);
+    rsw_key_revision_link(key[2], "app", &image.manifest);
+    rsw_key_tag_current(key[3], "app", "1");
+    rsw_key_tag_history(key[4], "app", "1", &image.manifest);
+    for (size_t i = 0; i < 5; i++) {
+        rsw_memory_fail_key(w->storage, key[i], RSW_EARCHIVED);
+    }
+    w->said[0] = 0;
+    scan(w);
+    assert_non_null(strstr(w->said, "keeps it in an archive"));
+    assert_null(strstr(w->said, strerror(RSW_EARCHIVED)));
+}
+
 static void symbolic_links_are_not_followed_and_make_the_scan_incomplete(void **state) {
     struct world *w = *state;
     char target[400];
@@ -480,6 +500,7 @@ int main(void) {
         test_memory(an_unreadable_manifest_is_neither_parsed_nor_damaged),
         test_memory(known_data_and_links_that_cannot_be_looked_at_stay),
         test_in(known_data_and_links_that_cannot_be_looked_at_stay, in_flat_memory),
+        test_memory(what_lies_in_an_archive_is_told_as_such),
         test_in(symbolic_links_are_not_followed_and_make_the_scan_incomplete, in_directory),
         test_in(what_hides_signatures_makes_the_scan_incomplete, in_directory),
         test_memory(an_unreadable_folder_of_signatures_makes_the_scan_incomplete),

@@ -1,8 +1,10 @@
 /* How what we write is kept: as the registry would, or as the source of a copy is. */
 #include "s3_mock.h"
 
+#include "storage/backend.h"
 #include "storage/s3.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -55,6 +57,27 @@ static void a_copy_is_kept_as_its_source_is(void **state) {
     assert_false(says(mock, 3, "x-amz-storage-class")); /* of parts nothing is said */
 }
 
+/* S3 keeps it with the object; the registry writes the same. */
+static void is_said_of_bytes(const struct s3_mock *mock, size_t number) {
+    s3_mock_asked(mock, number, "\r\nContent-Type: application/octet-stream\r\n");
+    assert_false(says(mock, number, "x-www-form-urlencoded"));
+    s3_mock_asked(mock, number, "SignedHeaders=content-type;");
+}
+
+static void what_is_written_is_of_the_type_that_bytes_have(void **state) {
+    struct s3_mock *mock = *state;
+    struct rsw_s3 *s3 = (struct rsw_s3 *)mock->storage;
+    SCRIPT(mock, KEPT_PART("0-4095/9000", "", "beginning"), FREE, COPIED);
+    assert_int_equal(copy_one(mock->storage).answer, RSW_FOUND);
+    is_said_of_bytes(mock, 2);
+    SCRIPT(mock, KEPT_PART("0-4095/9000", "", "beginning"), FREE, BEGUN, PART_COPIED, JOINED);
+    s3->copy_max = 8999;
+    assert_int_equal(copy_one(mock->storage).answer, RSW_FOUND);
+    for (size_t i = 2; i < 4; i++) {
+        is_said_of_bytes(mock, i);
+    }
+}
+
 /* Each of many has its own. */
 static void neighbours_are_kept_apart(void **state) {
     struct s3_mock *mock = *state;
@@ -80,6 +103,9 @@ static void what_lies_in_an_archive_is_asked_for_once(void **state) {
     assert_int_equal(copy.errnum, RSW_EARCHIVED);
     assert_int_equal(mock->count, 1);
     assert_non_null(strstr(rsw_storage_reason(copy.errnum), "archive"));
+    struct rsw_error err = RSW_ERROR_INIT;
+    rsw_storage_fail(&err, copy.errnum, "copy", "a");
+    assert_non_null(strstr(err.message, "cannot copy 'a': the store keeps it in an archive"));
     SCRIPT(mock, ANSWER("403 Forbidden", ERROR("InvalidObjectState")),
            "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 9000\r\n\r\n");
     struct rsw_look look = help_look(mock->storage, "a"); /* it is there */
@@ -160,6 +186,103 @@ static void an_acl_that_we_are_told_is_left_out_only_where_there_is_none(void **
     rsw_storage_close(storage);
 }
 
+#define REFUSED(code) ANSWER("400 Bad Request", ERROR(code))
+
+static void the_owners_acl_that_we_are_told_is_told(void **state) {
+    struct s3_mock *mock = *state;
+    struct rsw_error err = RSW_ERROR_INIT;
+    struct rsw_storage *storage =
+        open_told(mock, (struct rsw_s3_options){.acl = "bucket-owner-full-control"}, &err);
+    assert_non_null(storage);
+    SCRIPT(mock, KEPT_PART("0-8/9", "", "sha256:ab"), FREE, ANSWER("403 Forbidden", ERROR("AccessDenied")),
+           OK(""));
+    assert_int_equal(copy_one(storage).errnum, EACCES);
+    assert_int_equal(mock->count, 3);
+    SCRIPT(mock, KEPT_PART("0-8/9", "", "sha256:ab"), FREE, REFUSED("AccessControlListNotSupported"), OK(""));
+    assert_int_equal(copy_one(storage).answer, RSW_FOUND);
+    rsw_storage_close(storage);
+}
+
+/* In another account's bucket the registry could read nothing of what follows. */
+static void what_passes_does_not_end_the_owners_acl(void **state) {
+    struct s3_mock *mock = *state;
+    static const char *const passing[] = {
+        ANSWER("403 Forbidden", ERROR("ExpiredToken")),
+        ANSWER("403 Forbidden", ERROR("RequestTimeTooSkewed")),
+        ANSWER("403 Forbidden", "<html>ask your administrator</html>"),
+        ANSWER("400 Bad Request", ""),
+        ANSWER("501 Not Implemented", "<html>what?</html>"),
+        ANSWER("400 Bad Request", ERROR("RequestTimeout")),
+    };
+    for (size_t i = 0; i < sizeof passing / sizeof *passing; i++) {
+        const char *answers[] = {KEPT_PART("0-8/9", "", "sha256:ab"), FREE, passing[i], OK(""), NULL};
+        struct rsw_move copy;
+        s3_mock_answers(mock, answers);
+        copy = copy_one(mock->storage);
+        if (mock->count > 3) { /* it was asked again */
+            s3_mock_asked(mock, 3, "\r\nx-amz-acl: bucket-owner-full-control\r\n");
+        } else {
+            assert_int_equal(copy.answer, RSW_FAILED);
+        }
+        SCRIPT(mock, KEPT_PART("0-8/9", "", "sha256:ab"), FREE, OK(""));
+        assert_int_equal(copy_one(mock->storage).answer, RSW_FOUND);
+        s3_mock_asked(mock, 2, "\r\nx-amz-acl: bucket-owner-full-control\r\n");
+    }
+}
+
+static void a_refusal_that_stands_without_the_acl_was_not_about_it(void **state) {
+    struct s3_mock *mock = *state;
+    SCRIPT(mock, KEPT_PART("0-8/9", "", "sha256:ab"), FREE, ANSWER("403 Forbidden", ERROR("AccessDenied")));
+    assert_int_equal(copy_one(mock->storage).errnum, EACCES);
+    assert_int_equal(mock->count, 4);
+    assert_false(says(mock, 3, "x-amz-acl"));
+    SCRIPT(mock, KEPT_PART("0-8/9", "", "sha256:ab"), FREE, OK(""));
+    assert_int_equal(copy_one(mock->storage).answer, RSW_FOUND);
+    s3_mock_asked(mock, 2, "\r\nx-amz-acl: bucket-owner-full-control\r\n");
+}
+
+struct talk {
+    char line[512];
+    int count;
+};
+
+static void take_line(void *arg, enum rsw_log_level level, const char *line) {
+    struct talk *talk = arg;
+    (void)level;
+    snprintf(talk->line, sizeof talk->line, "%s", line);
+    talk->count++;
+}
+
+static const char *key_of(const struct s3_mock *mock, size_t number) {
+    return strstr(mock->notes[number], "/bucket/root/") + strlen("/bucket/root/");
+}
+
+static void what_is_refused_over_the_acl_is_sent_again_together_and_told_once(void **state) {
+    struct s3_mock *mock = *state;
+    struct rsw_error err = RSW_ERROR_INIT;
+    struct talk talk = {.count = 0};
+    const struct rsw_log log = {RSW_LOG_INFO, take_line, &talk};
+    struct rsw_storage *storage = open_told(mock, (struct rsw_s3_options){.log = &log}, &err);
+    struct rsw_move copies[] = {{.from = "a", .to = "x"}, {.from = "b", .to = "y"}};
+    assert_non_null(storage);
+    rsw_s3_set_patience(storage, 3, 1, 1000);
+    SCRIPT(mock, KEPT_PART("0-8/9", "", "sha256:ab"), KEPT_PART("0-8/9", "", "sha256:ab"), FREE, FREE,
+           REFUSED("InvalidArgument"), REFUSED("InvalidArgument"), SLOW_DOWN, SLOW_DOWN, OK(""));
+    rsw_storage_copy(storage, copies, 2);
+    assert_int_equal(copies[0].answer, RSW_FOUND);
+    assert_int_equal(copies[1].answer, RSW_FOUND);
+    assert_int_equal(mock->count, 10);
+    assert_int_not_equal(key_of(mock, 6)[0], key_of(mock, 7)[0]);
+    assert_int_equal(talk.count, 1);
+    assert_non_null(strstr(talk.line, "bucket-owner-full-control"));
+    assert_non_null(strstr(talk.line, "InvalidArgument"));
+    SCRIPT(mock, KEPT_PART("0-8/9", "", "sha256:ab"), FREE, OK(""));
+    assert_int_equal(copy_one(storage).answer, RSW_FOUND);
+    assert_false(says(mock, 2, "x-amz-acl"));
+    assert_int_equal(talk.count, 1);
+    rsw_storage_close(storage);
+}
+
 static void what_cannot_be_is_refused_at_once(void **state) {
     struct s3_mock *mock = *state;
     static const struct rsw_s3_options bad[] = {{.storage_class = "DEEP_ARCHIVE"},
@@ -179,12 +302,17 @@ static void what_cannot_be_is_refused_at_once(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(a_copy_is_kept_as_its_source_is),
+        TEST(what_is_written_is_of_the_type_that_bytes_have),
         TEST(neighbours_are_kept_apart),
         TEST(what_came_out_of_an_archive_is_not_copied_into_it),
         TEST(what_lies_in_an_archive_is_asked_for_once),
         TEST(what_we_are_told_is_said_of_all_that_we_write),
         TEST(a_key_of_the_source_is_not_said_with_another_encryption),
         TEST(an_acl_that_we_are_told_is_left_out_only_where_there_is_none),
+        TEST(the_owners_acl_that_we_are_told_is_told),
+        TEST(what_passes_does_not_end_the_owners_acl),
+        TEST(a_refusal_that_stands_without_the_acl_was_not_about_it),
+        TEST(what_is_refused_over_the_acl_is_sent_again_together_and_told_once),
         TEST(what_cannot_be_is_refused_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

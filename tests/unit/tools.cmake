@@ -4,3 +4,4 @@ foreach(name IN ITEMS options registry_config cli service inspect sweep schedule
     target_compile_definitions(unit_tools_${name} PRIVATE ${tools_data})
 endforeach()
 regsweep_unit_test(tools_registry SOURCES tools_registry.c registry_mock.c LIBS regsweep_cli PkgConfig::MICROHTTPD)
+regsweep_unit_test(tools_s3 SOURCES ${CMAKE_CURRENT_LIST_DIR}/tools_s3.c s3_mock.c storage_help.c LIBS regsweep_cli)
