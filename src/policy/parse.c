@@ -201,9 +201,12 @@ static size_t measure(struct measure *m) {
     return total;
 }
 
-static bool grows_too_large(const char *expression) {
+/* To the C library a ')' without its '(' is a character like others: what stands behind would not be
+ * measured, and between "^(" and ")$" it would be another expression. */
+static bool closes_too_much(const char *expression, bool *too_large) {
     struct measure m = {.at = expression};
-    return measure(&m) > SIZE_LIMIT; /* a ')' without its '(' is where compiling ends, too */
+    *too_large = measure(&m) > SIZE_LIMIT;
+    return !*too_large && *m.at == ')';
 }
 
 static bool has_back_reference(const char *expression) {
@@ -219,7 +222,11 @@ static int compile(const struct reader *reader, const yaml_node_t *node, struct 
                    const char *expression) {
     char whole[RSW_PATTERN_MAX + 8];
     char why[128];
-    if (grows_too_large(expression)) {
+    bool too_large;
+    if (closes_too_much(expression, &too_large)) {
+        return wrong(reader, node, "a ')' without its '(': write \\) for the character");
+    }
+    if (too_large) {
         return wrong(reader, node,
                      "this expression repeats too much: {m,n} can stand behind a character or "
                      "bracket, and up to %d in all; no repetition behind another",
