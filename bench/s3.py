@@ -44,7 +44,7 @@ class Requests:
         self.of_regsweep = of_regsweep
         self.kinds, self.others = collections.Counter(), 0
         self.heads = self.scans = 0  # of tags; a scan begins with a look at what is no key: both are GETs
-        self.pages = 0  # of lists, for keys that are wanted: a scan's begin further up
+        self.pages = 0  # of lists, for keys that are wanted: they begin just before one
         self.sample = 0  # looks at blobs in their place, by the guards: one byte is asked for
 
     def add(self, line):
@@ -59,7 +59,7 @@ class Requests:
             self.heads += method == "GET" and target.endswith("/current/link")
             self.scans += method == "GET" and target.endswith("/" + V2)
             self.sample += method == "GET" and sent == "1" and f"/{V2}/blobs/" in target and "/quarantine/" not in target
-            self.pages += method == "GET" and bool(re.search("list-type=2.*prefix=[^ &]*(_layers|_manifests|quarantine%2F[0-9])|key-marker=.*versions=", target))
+            self.pages += method == "GET" and bool(re.search("list-type=2.*start-after=.*(lin|dat|versio)$|key-marker=.*versions=", target))
         else:
             self.others += 1
 

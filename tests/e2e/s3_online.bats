@@ -193,7 +193,7 @@ requests_of_sweep() {
     sleep 1.1
     before=$(wc -l <"$S3_LOG")
     online_sweep
-    for kind in PUT POST 'GET [^ ]*/repositories/[^ ]*/link' 'GET [^ ]*/quarantine/[^ ]*/data' 'GET [^ ]*list-type=2[^ ]*prefix=[^ ]*\(_layers\|_manifests\|quarantine%2F[0-9]\)'; do
+    for kind in PUT POST 'GET [^ ]*/repositories/[^ ]*/link' 'GET [^ ]*/quarantine/[^ ]*/data' 'GET [^ ]*list-type=2[^ ]*start-after=[^ ]*\(lin\|dat\|versio\) '; do
         echo "$kind $(tail -n "+$before" "$S3_LOG" | grep 'beast: .*"regsweep/' | grep -v '/current/link' | grep -c "\"$kind" || true)"
     done
 }

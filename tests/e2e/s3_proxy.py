@@ -41,6 +41,8 @@ import zlib
 
 LATE = 600  # seconds
 PIECES, PAUSE = 10, 0.02
+# A list for wanted keys begins just before one of them: the last letter of a link, of data or of a record's version is cut off.
+WANTED = ("/lin", "/dat", "/versio")
 OWN_HEADERS = ("connection", "transfer-encoding", "content-length", "keep-alive")
 
 
@@ -105,7 +107,7 @@ class Line:
         query = urllib.parse.parse_qs(split.query)
         if "list-type" not in query or query["max-keys"] == ["1"]:
             return given
-        if "encoding-type" not in query:
+        if query.get("start-after", [""])[0].endswith(WANTED):
             before, self.wanted = self.wanted, given
             given = before if before is not None and self.hits("stray") else given
             return self.cut(given)
