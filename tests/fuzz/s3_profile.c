@@ -34,9 +34,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     const char *newline = memchr(text, '\n', size);
     size_t len = newline == NULL ? size : (size_t)(newline - text);
     size_t behind = newline == NULL ? size : len + 1;
-    char *profile = strndup(text, len);
+    char *profile = malloc(len + 1); /* strndup would look for an end that is not there */
     struct rsw_s3_ini ini = {.bytes = text + behind, .len = size - behind};
     require(profile != NULL);
+    memcpy(profile, text, len);
+    profile[len] = 0;
     look(&ini, profile);
     ini.config = true;
     look(&ini, profile);
