@@ -34,7 +34,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SEEDS 60
+#define SEEDS 30
 #define MUTANT_SEEDS 2000 /* some show in one of some hundreds */
 #define STEPS 4000
 
