@@ -23,9 +23,8 @@ const struct rsw_option rsw_option_table[] = {
     {"s3-endpoint", 0, RSW_OPTION_STRING, RSW_FOR_ALL, RSW_IN_ALL, AT(s3_endpoint), 0, NULL, "URL",
      "Where S3 is: http://HOST:PORT or https://HOST:PORT. Without it, what --registry-config says, else AWS. "
      "Who we are to it is told as to the tools of AWS: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and "
-     "AWS_SESSION_TOKEN, AWS_PROFILE in ~/.aws/credentials or ~/.aws/config, or a role of the pod, container "
-     "or "
-     "instance."},
+     "AWS_SESSION_TOKEN, AWS_PROFILE in ~/.aws/credentials or ~/.aws/config, or a role of the pod, "
+     "container or instance."},
     {"s3-region", 0, RSW_OPTION_STRING, RSW_FOR_ALL, RSW_IN_ALL, AT(s3_region), 0, NULL, "NAME",
      "Region of the bucket. Without it, what --registry-config says, else AWS_REGION, AWS_DEFAULT_REGION, "
      "the profile of AWS_PROFILE, us-east-1."},
@@ -37,14 +36,12 @@ const struct rsw_option rsw_option_table[] = {
     {"s3-proxy", 0, RSW_OPTION_STRING, RSW_FOR_ALL, RSW_IN_ALL, AT(s3_proxy), 0, NULL, "URL",
      "Proxy on the way to S3. Without it there is none, whatever the environment says."},
     {"s3-storage-class", 0, RSW_OPTION_STRING, RSW_FOR_ALL, RSW_IN_ALL, AT(s3_storage_class), 0, NULL, "NAME",
-     "Storage class of what is written to S3. Without it, what --registry-config says, else of a copy that "
-     "of "
-     "its source. NONE: none is named."},
+     "Storage class of what is written to S3. Without it, what --registry-config says, else of a "
+     "copy that of its source. NONE: none is named."},
     {"s3-encryption", 0, RSW_OPTION_CHOICE, RSW_FOR_ALL, RSW_IN_ALL, AT(s3_encryption), 0, "auto",
      "auto|AES256|aws:kms|aws:kms:dsse",
-     "How S3 is to encrypt what is written. auto: as --registry-config says, else a copy as its source is, "
-     "and "
-     "all else as the bucket does by itself."},
+     "How S3 is to encrypt what is written. auto: as --registry-config says, else a copy as its "
+     "source is, and all else as the bucket does by itself."},
     {"s3-kms-key", 0, RSW_OPTION_STRING, RSW_FOR_ALL, RSW_IN_ALL, AT(s3_kms_key), 0, NULL, "ID",
      "Key of KMS for that."},
     {"s3-acl", 0, RSW_OPTION_STRING, RSW_FOR_ALL, RSW_IN_ALL, AT(s3_acl), 0, NULL, "NAME",

@@ -53,21 +53,19 @@ static inline void put_bytes(struct line *line, const char *text, size_t len) {
     }
 }
 
-/* Byte by byte: most are short. */
+/* Byte by byte: most are short. All of it, or nothing. */
 static inline void put(struct line *line, const char *text) {
     size_t len = line->len;
     while (*text != 0 && len + 1 < sizeof line->text) {
         line->text[len++] = *text++;
     }
-    line->len = len;
+    line->len = *text == 0 ? len : line->len;
 }
 
 static void put_digest(struct line *line, const struct rsw_digest *digest) {
-    put(line, rsw_alg_name(digest->alg));
-    put_bytes(line, ":", 1);
     if (RSW_DIGEST_TEXT_MAX < sizeof line->text - line->len) {
-        rsw_digest_hex(digest, line->text + line->len);
-        line->len += 2 * rsw_alg_size(digest->alg);
+        rsw_digest_format(digest, line->text + line->len);
+        line->len += strlen(rsw_alg_name(digest->alg)) + 1 + 2 * rsw_alg_size(digest->alg);
     }
 }
 

@@ -25,6 +25,7 @@ bool rsw_lease_is_held(struct rsw_lease *lease);
 int64_t rsw_lease_swept_ms(struct rsw_lease *lease);
 /* To be written with the next record. */
 void rsw_lease_set_swept(struct rsw_lease *lease, int64_t now_ms);
+
 #define RSW_AUTO_LEASE __attribute__((cleanup(rsw_lease_cleanup))) struct rsw_lease *
 static inline void rsw_lease_cleanup(struct rsw_lease **lease) {
     rsw_lease_close(*lease);

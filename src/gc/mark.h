@@ -66,10 +66,13 @@ struct rsw_plan {
 int rsw_mark(struct rsw_plan *out, struct rsw_txn *txn, const struct rsw_mark_options *options,
              struct rsw_error *err);
 void rsw_plan_release(struct rsw_plan *plan);
-/* Of a tag or upload; "" for others. */
+/* A tag or upload. */
+static inline bool rsw_condemned_is_named(const struct rsw_condemned *item) {
+    return item->kind == RSW_ITEM_TAG || item->kind == RSW_ITEM_UPLOAD;
+}
+/* Of one that is named; "" for others. */
 static inline const char *rsw_plan_name(const struct rsw_plan *plan, const struct rsw_condemned *item) {
-    bool named = item->kind == RSW_ITEM_TAG || item->kind == RSW_ITEM_UPLOAD;
-    return named ? plan->names + item->name : "";
+    return rsw_condemned_is_named(item) ? plan->names + item->name : "";
 }
 #define RSW_AUTO_PLAN __attribute__((cleanup(rsw_plan_release))) struct rsw_plan
 

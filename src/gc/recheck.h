@@ -18,7 +18,7 @@
  * - a tag that points elsewhere now, or whose subject is there;
  * - what was forgotten, and was written anew before it was taken, as its copy shows.
  * Each key is asked for once, and on an object store those that lie close together by pages of a list
- * (rsw_storage_look_listed): so it costs neither more than a look at each nor more than a list of everything.
+ * (rsw_storage_look_listed): so many cost little more than a list of everything, and few than a look at each.
  * Answers are of different moments, in no order, listed or not. That is enough, for each question is about
  * one key, and touches its item or not by itself; nothing is concluded from two answers together. Each is of
  * a moment after the call began, so behind whatever was taken before, and the settle and the fence. What is

@@ -182,8 +182,7 @@ static int gather(struct rsw_plan *plan, const struct work *work, struct rsw_err
         for (size_t item = slice->from; item < slice->to; item++) {
             struct rsw_condemned *to = &plan->condemned[at[from->condemned[item].kind]++];
             *to = from->condemned[item];
-            bool named = to->kind == RSW_ITEM_TAG || to->kind == RSW_ITEM_UPLOAD;
-            to->name += named ? (uint32_t)names : 0;
+            to->name += rsw_condemned_is_named(to) ? (uint32_t)names : 0;
         }
         for (size_t warning = slice->warnings_from; warning < slice->warnings_to; warning++) {
             const struct rsw_warning *told = &from->warnings[warning];

@@ -31,9 +31,7 @@ static int tell_items(struct rsw_txn *txn, const struct rsw_plan *plan,
             .reason = (enum rsw_reason)from->reason,
             .repo = from->repo != 0 ? repo.name : NULL,
             .digest = from->blob != 0 ? &digest : NULL,
-            .name = from->name != 0 || from->kind == RSW_ITEM_TAG || from->kind == RSW_ITEM_UPLOAD
-                        ? rsw_plan_name(plan, from)
-                        : NULL,
+            .name = rsw_condemned_is_named(from) ? rsw_plan_name(plan, from) : NULL,
             .types = from->types,
             .size = from->size,
         };

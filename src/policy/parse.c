@@ -201,14 +201,6 @@ static size_t measure(struct measure *m) {
     return total;
 }
 
-/* To the C library a ')' without its '(' is a character like others: what stands behind would not be
- * measured, and between "^(" and ")$" it would be another expression. */
-static bool closes_too_much(const char *expression, bool *too_large) {
-    struct measure m = {.at = expression};
-    *too_large = measure(&m) > SIZE_LIMIT;
-    return !*too_large && *m.at == ')';
-}
-
 static bool has_back_reference(const char *expression) {
     for (const char *at = strchr(expression, '\\'); at != NULL && at[1] != 0; at = strchr(at + 2, '\\')) {
         if (at[1] >= '1' && at[1] <= '9') {
@@ -222,15 +214,18 @@ static int compile(const struct reader *reader, const yaml_node_t *node, struct 
                    const char *expression) {
     char whole[RSW_PATTERN_MAX + 8];
     char why[128];
-    bool too_large;
-    if (closes_too_much(expression, &too_large)) {
-        return wrong(reader, node, "a ')' without its '(': write \\) for the character");
-    }
-    if (too_large) {
+    struct measure m = {.at = expression};
+    if (measure(&m) > SIZE_LIMIT) {
         return wrong(reader, node,
                      "this expression repeats too much: {m,n} can stand behind a character or "
                      "bracket, and up to %d in all; no repetition behind another",
                      SIZE_LIMIT);
+    }
+    /* To the C library it is a character like others: what stands behind was not measured, and between "^("
+     * and
+     * ")$" it would be another expression. */
+    if (*m.at == ')') {
+        return wrong(reader, node, "a ')' without its '(': write \\) for the character");
     }
     if (has_back_reference(expression)) {
         return wrong(reader, node, "back references are not taken");

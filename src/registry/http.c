@@ -217,16 +217,10 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *arg) {
     return to->ended ? 0 : len;
 }
 
-static const char *header(CURL *curl, const char *name, size_t index) {
-    struct curl_header *found = NULL;
-    return lib()->curl_easy_header(curl, name, index, CURLH_HEADER, -1, &found) == CURLHE_OK ? found->value
-                                                                                             : NULL;
-}
-
 /* Bearer wins; a header that cannot be read is as if it were not there. */
 static void take_challenge(struct rsw_http_response *out, CURL *curl) {
     const char *text;
-    for (size_t i = 0; (text = header(curl, "WWW-Authenticate", i)) != NULL; i++) {
+    for (size_t i = 0; (text = rsw_curl_header(curl, "WWW-Authenticate", i)) != NULL; i++) {
         struct rsw_challenge_reader reader = {text, text + strlen(text)};
         struct rsw_challenge next;
         while (rsw_challenge_next(&next, &reader, NULL) == RSW_FOUND) {
@@ -242,11 +236,11 @@ static int take_answer(struct rsw_http_response *out, CURL *curl, struct rsw_err
     long status = 0;
     lib()->curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
     out->status = (int)status;
-    const char *version = header(curl, "Docker-Distribution-Api-Version", 0);
-    const char *type = header(curl, "Content-Type", 0);
-    const char *location = header(curl, "Location", 0);
-    const char *date = header(curl, "Date", 0);
-    const char *retry = header(curl, "Retry-After", 0);
+    const char *version = rsw_curl_header(curl, "Docker-Distribution-Api-Version", 0);
+    const char *type = rsw_curl_header(curl, "Content-Type", 0);
+    const char *location = rsw_curl_header(curl, "Location", 0);
+    const char *date = rsw_curl_header(curl, "Date", 0);
+    const char *retry = rsw_curl_header(curl, "Retry-After", 0);
     uint64_t retry_s;
     time_t seconds = date != NULL ? lib()->curl_getdate(date, NULL) : -1;
     out->date_ms = seconds > 0 ? (int64_t)seconds * 1000 : 0;

@@ -21,13 +21,12 @@ bool rsw_s3_is_archive(const char *name) {
 /* ---- as the store says ---- */
 
 static void take(CURL *curl, char *out, size_t size, const char *name) {
-    struct curl_header *header = NULL;
+    const char *value = rsw_curl_header(curl, name, 0);
     out[0] = 0;
-    if (rsw_s3_curl()->curl_easy_header(curl, name, 0, CURLH_HEADER, -1, &header) != CURLHE_OK ||
-        (strcmp(name, CLASS) == 0 && rsw_s3_is_archive(header->value))) {
+    if (value == NULL || (strcmp(name, CLASS) == 0 && rsw_s3_is_archive(value))) {
         return;
     }
-    int len = snprintf(out, size, "%s: %s", name, header->value);
+    int len = snprintf(out, size, "%s: %s", name, value);
     if (len < 0 || (size_t)len >= size) {
         out[0] = 0;
     }

@@ -237,12 +237,8 @@ static int errno_of_curl(CURL *curl, CURLcode rc) {
 
 /* "bytes 0-0/1234": of which the answer is a part. */
 static void take_whole_size(struct rsw_s3_request *request) {
-    struct curl_header *range = NULL;
-    if (rsw_s3_curl()->curl_easy_header(request->curl, "content-range", 0, CURLH_HEADER, -1, &range) !=
-        CURLHE_OK) {
-        return;
-    }
-    const char *slash = strchr(range->value, '/');
+    const char *range = rsw_curl_header(request->curl, "content-range", 0);
+    const char *slash = range != NULL ? strchr(range, '/') : NULL;
     uint64_t whole;
     if (slash != NULL && rsw_number_parse(&whole, slash + 1, INT64_MAX)) {
         request->size = whole;
@@ -250,15 +246,9 @@ static void take_whole_size(struct rsw_s3_request *request) {
 }
 
 static void take_version(struct rsw_s3_request *request) {
-    struct curl_header *id = NULL;
-    if (request->version == NULL) {
-        return;
-    }
-    request->version[0] = 0;
-    if (rsw_s3_curl()->curl_easy_header(request->curl, "x-amz-version-id", 0, CURLH_HEADER, -1, &id) ==
-            CURLHE_OK &&
-        strlen(id->value) <= RSW_S3_KEY_MAX) {
-        strcpy(request->version, id->value);
+    const char *id = rsw_curl_header(request->curl, "x-amz-version-id", 0);
+    if (request->version != NULL) {
+        strcpy(request->version, id != NULL && strlen(id) <= RSW_S3_KEY_MAX ? id : "");
     }
 }
 
@@ -267,8 +257,8 @@ void rsw_s3_request_take(struct rsw_s3_request *request, CURLcode rc) {
     long status = 0;
     curl_off_t size = -1;
     curl_off_t seconds = -1;
-    struct curl_header *region = NULL;
-    struct curl_header *date = NULL;
+    const char *region = rsw_curl_header(request->curl, "x-amz-bucket-region", 0);
+    const char *date = rsw_curl_header(request->curl, "date", 0);
     l->curl_easy_getinfo(request->curl, CURLINFO_RESPONSE_CODE, &status);
     l->curl_easy_getinfo(request->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &size);
     l->curl_easy_getinfo(request->curl, CURLINFO_FILETIME_T, &seconds);
@@ -276,20 +266,13 @@ void rsw_s3_request_take(struct rsw_s3_request *request, CURLcode rc) {
     request->size = size >= 0 ? (uint64_t)size : 0;
     take_whole_size(request);
     request->mtime_ms = seconds >= 0 ? (int64_t)seconds * 1000 : 0;
-    request->date_ms = 0;
-    if (l->curl_easy_header(request->curl, "date", 0, CURLH_HEADER, -1, &date) == CURLHE_OK) {
-        time_t then = l->curl_getdate(date->value, NULL);
-        request->date_ms = then > 0 ? (int64_t)then * 1000 : 0;
-    }
+    time_t then = date != NULL ? l->curl_getdate(date, NULL) : 0;
+    request->date_ms = then > 0 ? (int64_t)then * 1000 : 0;
     if (request->kept != NULL && strcmp(request->method, "GET") == 0) {
         rsw_s3_kept_take(request->kept, request->curl);
     }
     take_version(request);
-    request->region[0] = 0;
-    if (l->curl_easy_header(request->curl, "x-amz-bucket-region", 0, CURLH_HEADER, -1, &region) ==
-        CURLHE_OK) {
-        snprintf(request->region, sizeof request->region, "%s", region->value);
-    }
+    snprintf(request->region, sizeof request->region, "%s", region != NULL ? region : "");
     if (rc == CURLE_OK || (rc == CURLE_WRITE_ERROR && request->cut)) {
         return;
     }

@@ -40,3 +40,9 @@ static struct rsw_library library = RSW_LIBRARY(REGSWEEP_LIBCURL, curl, list);
 const struct rsw_curl *rsw_curl(struct rsw_error *err) {
     return rsw_library_load(&library, err) == 0 ? &curl : NULL;
 }
+
+const char *rsw_curl_header(CURL *handle, const char *name, size_t index) {
+    struct curl_header *found = NULL;
+    return curl.curl_easy_header(handle, name, index, CURLH_HEADER, -1, &found) == CURLHE_OK ? found->value
+                                                                                             : NULL;
+}

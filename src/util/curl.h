@@ -43,5 +43,8 @@ struct rsw_curl {
 /* NULL, and the error: it cannot be loaded. For any number of threads; once it gave a library it always does.
  */
 const struct rsw_curl *rsw_curl(struct rsw_error *err);
+/* A header of the answer, the first of that name with index 0; NULL: there is none. Good until the next
+ * request. The handle is of a library that was loaded. */
+const char *rsw_curl_header(CURL *handle, const char *name, size_t index);
 
 #endif
