@@ -168,9 +168,9 @@ heads_read() {
     [ -z "$(heads_read)" ] || fail "$(heads_read)"
     for tag in 1 2 3 4 5; do
         digest=$(s3 GET "$V2/repositories/shop/web/_manifests/tags/$tag/current/link")
-        run rs inspect why "shop/web@$digest"
+        run rs inspect why "shop/web:$tag"
         status_is 0
-        says "shop/web:$tag"
+        says "$digest"
     done
     s3 PUT "$V2/repositories/old/thing/_manifests/tags/other/current/link" "$digest"
     s3 PUT "$V2/repositories/old/thing/_manifests/tags/odd/current/link" "$digest "
