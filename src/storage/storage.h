@@ -118,8 +118,6 @@ struct rsw_removal {
 struct rsw_move {
     const char *from;
     const char *to;
-    bool free;  /* in: whoever asks has just seen that nothing is at `to`, so that a backend whose copies
-                   do not tell need not look */
     int answer; /* RSW_FOUND: done; RSW_ABSENT: there is nothing at `from`, and nothing happened; RSW_FAILED:
                    EEXIST: something is at `to`, and both stay; EISDIR, ELOOP or ENXIO: `from` is no file;
                    EXDEV: `to` is on another filesystem. Of a copy likewise, but EXDEV is no obstacle to it */

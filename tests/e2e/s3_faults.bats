@@ -259,7 +259,7 @@ versions_by_key() {
 # Of what a sweep took no version stays.
 no_version_is_left() {
     versions_by_key >"$WORK/versions"
-    [ -z "$(sed 's|^sha256:\(..\)|/\1/\1|' "$GARBAGE" | grep -Ff - "$WORK/versions")" ]
+    ! sed 's|^sha256:\(..\)|/\1/\1|' "$GARBAGE" | grep -qFf - "$WORK/versions"
 }
 
 @test "lists of versions that break off, or answer another question, are asked for anew or key by key" {
