@@ -229,7 +229,8 @@ static bool is_told_by_key(const struct repository *r, struct rsw_seen_link *lin
 }
 
 /* A list tells of revisions before it does of tags ("revisions/" sorts before "tags/"). What it says of a tag
- * is what a read at that moment would have: it shows all that was written before (see s3_skim.c). */
+ * a read at that moment would have said: it shows all that was written before (storage/s3_skim.c). What is
+ * claimed after `looked` counts for more than either. */
 static bool is_told_by_sum(struct repository *r, struct rsw_seen_link *link, const struct rsw_entry *entry,
                            const struct rsw_path *path) {
     if (path->place != RSW_PLACE_TAG_CURRENT || !rsw_sums_find(&link->target, &r->revisions, entry)) {

@@ -1,14 +1,15 @@
-/* What a tag points at, told by the MD5 of its link: that of a revision of its repository, whose link would
- * have the same bytes. Stores of S3 tell it in a list, as the ETag.
+/* What a tag points at, told by the MD5 of its link: the revision of its repository whose digest that is
+ * the MD5 of. Stores of S3 tell it in a list, as the ETag.
  *
- * Nothing is believed of an ETag but that: a head is told by it only where it is the very MD5 that we compute
- * of the text of a digest, and the object has as many bytes. Whatever else stands there (the end of an upload
- * in parts, of what KMS encrypts, of a store with a way of its own) is none of these but by a chance of one
- * in 2^128 for each revision, and then the link is read. To deceive, somebody needs two texts "sha256:<64 hex
- * digits>" with one MD5, of which one is the digest of a manifest in that repository. The ways to make
- * collisions of MD5 do not lead there, for they choose the bytes, and here these are another digest: so it
- * takes some 2^64 manifests of one's own to find two, and what they confuse is one's own tag; another's takes
- * 2^128. */
+ * Of an ETag nothing else is believed: it must be the very MD5 that we compute of the text of a digest, and
+ * the object must have as many bytes. Whatever else stands there (of an upload in parts, of what KMS
+ * encrypts, of a store with a way of its own) meets one of these by a chance of one in 2^128 for each
+ * revision; so the link is read, as it is where MD5 cannot be computed.
+ *
+ * To deceive, somebody needs two texts "sha256:<64 hex digits>" with one MD5, of which one is the digest of
+ * a manifest in that repository. The ways to make collisions of MD5 do not lead there, for they choose the
+ * bytes, and these are digests themselves: it takes some 2^64 manifests of one's own to find two, and then
+ * a tag of one's own is mistaken; another's takes 2^128. */
 #ifndef REGSWEEP_SCAN_SUMS_H
 #define REGSWEEP_SCAN_SUMS_H
 
