@@ -314,12 +314,12 @@ def measure_online(bench):
         asked, taken = row.requests, json.loads(row.said)["done"]["removed"]
         kinds = asked.kinds
         reads = kinds["GET"] - asked.heads - asked.scans - asked.sample
-        sums.append((asked.pages + reads + kinds["PUT"] + kinds["DeleteObjects"], taken))
+        sums.append((asked.pages + asked.heads + reads + kinds["PUT"] + kinds["DeleteObjects"], taken))
         lines.append(f"| {of['images'] + of['indexes']:,} manifests, {of['links']:,} links, {where} | {seconds(row.median)} | {taken:,} | "
-                     f"{asked.scans} | {kinds['LIST'] - asked.pages:,} | **{asked.pages:,}** | {asked.heads:,} | {asked.sample} | **{reads:,}** | "
+                     f"{asked.scans} | {kinds['LIST'] - asked.pages:,} | **{asked.pages:,}** | **{asked.heads:,}** | {asked.sample} | **{reads:,}** | "
                      f"**{kinds['PUT']:,}** | **{kinds['DeleteObjects']:,}** | {kinds['HEAD'] + kinds['other']:,} | {asked.others:,} |")
-    return lines + ["", "- Other lists and heads of tags are those of the scans, and of repositories that are to lose something; heads are read as "
-                    "long as they are younger than a quarter of an hour, as all are here. The guards look at a sample of up to 256 blobs.",
+    return lines + ["", "- Other lists are those of the scans, and of repositories that are to lose something. They tell what tags point at, by "
+                    "ETags; the heads that are read are those under which something was that goes. The guards look at a sample of up to 256 blobs.",
                     "- **" + ", ".join(f"{asked / taken:.1f}" for asked, taken in sums) + " other requests for each object taken** (goal: what "
                     "stays adds none).", ""]
 

@@ -193,14 +193,8 @@ static void take_chunk(struct chunk *chunk) {
 
 static void copy_chunk(struct chunk *chunk) {
     struct rsw_move copies[CHUNK];
-    struct rsw_look looks[CHUNK];
     for (size_t i = 0; i < chunk->count; i++) {
-        looks[i] = (struct rsw_look){.key = chunk->copies[i]};
-    }
-    rsw_storage_look_listed(chunk->storage, looks, chunk->count);
-    for (size_t i = 0; i < chunk->count; i++) {
-        copies[i] = (struct rsw_move){
-            .from = chunk->settings[i]->key, .to = chunk->copies[i], .free = looks[i].answer == RSW_ABSENT};
+        copies[i] = (struct rsw_move){.from = chunk->settings[i]->key, .to = chunk->copies[i]};
     }
     rsw_storage_copy(chunk->storage, copies, chunk->count);
     for (size_t i = 0; i < chunk->count; i++) {

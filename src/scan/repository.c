@@ -2,6 +2,7 @@
 
 #include "oci/reference.h"
 #include "scan/manifests.h"
+#include "scan/sums.h"
 #include "storage/layout.h"
 #include "util/grow.h"
 #include "util/text.h"
@@ -19,6 +20,7 @@ struct repository {
     struct rsw_manifest_queue manifests;
     struct rsw_link_look *looks; /* owned: links whose content did not come with the listing */
     size_t look_count, look_room;
+    struct rsw_sums revisions; /* those listed so far, where a list can tell of tags by them */
     struct rsw_error *err;
     int failed; /* in a callback that cannot say so */
     bool unread;
@@ -223,6 +225,19 @@ static bool is_told_by_key(const struct repository *r, struct rsw_seen_link *lin
     link->answer = RSW_FOUND;
     link->state = RSW_LINK_GOOD;
     link->target = path->digest;
+    return true;
+}
+
+/* A list tells of revisions before it does of tags ("revisions/" sorts before "tags/"). What it says of a tag
+ * a read at that moment would have said: it shows all that was written before (storage/s3_skim.c). What is
+ * claimed after `looked` counts for more than either. */
+static bool is_told_by_sum(struct repository *r, struct rsw_seen_link *link, const struct rsw_entry *entry,
+                           const struct rsw_path *path) {
+    if (path->place != RSW_PLACE_TAG_CURRENT || !rsw_sums_find(&link->target, &r->revisions, entry)) {
+        return false;
+    }
+    link->answer = RSW_FOUND;
+    link->state = RSW_LINK_GOOD;
     return true;
 }
 
@@ -446,10 +461,14 @@ static int take_entry(struct repository *r, const struct rsw_entry *entry) {
         rsw_reading_leftovers(r->reading, entry->key, &r->leftover, r->err) != 0) {
         return -1;
     }
+    if (path.place == RSW_PLACE_REVISION_LINK && r->reading->storage->flat &&
+        rsw_sums_add(&r->revisions, &path.digest, r->err) != 0) {
+        return -1;
+    }
     if (is_place_of_link(path.place)) {
         struct rsw_seen_link link;
         bool at_hand = (rsw_link_of_entry(&link, entry) && !may_be_half_written(r, entry, &link)) ||
-                       is_told_by_key(r, &link, entry, &path);
+                       is_told_by_key(r, &link, entry, &path) || is_told_by_sum(r, &link, entry, &path);
         return at_hand || !says_more_than_its_name(path.place) ? take_link(r, entry->key, &path, &link)
                                                                : look_later(r, entry->key, entry->mtime_ms);
     }
@@ -554,6 +573,7 @@ int rsw_repository_read(struct rsw_reading *reading, const char *name, uint64_t 
     }
     rsw_batch_free(r->batch);
     rsw_manifest_queue_release(&r->manifests);
+    rsw_sums_release(&r->revisions);
     free(r->looks);
     free(r);
     return rc;

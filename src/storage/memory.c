@@ -442,6 +442,13 @@ void rsw_memory_flat(struct rsw_storage *storage, bool flat) {
     unlock(memory);
 }
 
+void rsw_memory_sums(struct rsw_storage *storage) {
+    struct rsw_memory *memory = lock(storage);
+    memory->base.flat = true;
+    memory->sums = true;
+    unlock(memory);
+}
+
 void rsw_memory_loose(struct rsw_storage *storage) {
     struct rsw_memory *memory = lock(storage);
     memory->base.flat = true;

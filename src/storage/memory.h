@@ -29,6 +29,7 @@ struct rsw_memory {
     struct rsw_memory_file *files; /* owned, in the byte order of their keys */
     size_t count;
     size_t room;
+    bool sums; /* lists tell them */
     uint64_t next_version;
     struct rsw_memory_file *hidden; /* owned; of one key the newest last */
     size_t hidden_count;

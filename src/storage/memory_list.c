@@ -58,8 +58,11 @@ static int describe(struct tour *tour, const struct rsw_memory_file *file, struc
     entry->answer = RSW_FOUND;
     entry->size = file->len;
     entry->mtime_ms = file->mtime_ms;
-    if (tour->listing->content_max > 0 && file->len <= tour->listing->content_max &&
-        !tour->memory->base.flat) {
+    bool small = tour->listing->content_max > 0 && file->len <= tour->listing->content_max;
+    if (small && tour->memory->sums) {
+        entry->md5 = rsw_md5_of(file->bytes, file->len);
+    }
+    if (small && !tour->memory->base.flat) {
         uint8_t *bytes = rsw_page_alloc(tour->page, file->len + 1, tour->err);
         if (bytes == NULL) {
             return -1;

@@ -107,17 +107,15 @@ static size_t read_sources(struct rsw_s3 *s3, struct copying *all, struct rsw_s3
     return kept;
 }
 
+/* Of many keys that lie close together, as below one folder of the quarantine, pages of a list tell. */
 static size_t leave_taken(struct rsw_s3 *s3, struct copying *all, struct rsw_look *looks, size_t count) {
     size_t kept = 0;
-    size_t made = 0;
     for (size_t i = 0; i < count; i++) {
-        if (!all[i].copy->free) {
-            looks[made++] = (struct rsw_look){.key = all[i].copy->to};
-        }
+        looks[i] = (struct rsw_look){.key = all[i].copy->to};
     }
-    rsw_s3_look(&s3->base, looks, made);
+    rsw_s3_look_listed(&s3->base, looks, count);
     for (size_t i = 0; i < count; i++) {
-        kept = keep(all, kept, i, all[i].copy->free ? 0 : errnum_of_look(looks++));
+        kept = keep(all, kept, i, errnum_of_look(&looks[i]));
     }
     return kept;
 }

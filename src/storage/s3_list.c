@@ -16,6 +16,7 @@ struct found {
     size_t key; /* place in tour.keys */
     uint64_t size;
     int64_t mtime_ms;
+    struct rsw_md5 md5;
 };
 
 struct tour {
@@ -60,8 +61,8 @@ static int gather(void *arg, const struct rsw_s3_object *object, struct rsw_erro
         return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
     }
     tour->found = grown;
-    grown[tour->found_count++] =
-        (struct found){.key = tour->keys.len, .size = object->size, .mtime_ms = object->mtime_ms};
+    grown[tour->found_count++] = (struct found){
+        .key = tour->keys.len, .size = object->size, .mtime_ms = object->mtime_ms, .md5 = object->md5};
     return rsw_buf_add(&tour->keys, object->key, strlen(object->key) + 1, err);
 }
 
@@ -163,8 +164,11 @@ static int take_key(struct tour *tour, const struct found *found, const char *ke
     if (skip > 0) { /* "0" is what follows "/": behind all that is below the folder */
         return set_text(&tour->after, key, tour->own + skip, "0", tour->err);
     }
-    const struct rsw_entry entry = {
-        .kind = RSW_ENTRY_FILE, .answer = RSW_FOUND, .size = found->size, .mtime_ms = found->mtime_ms};
+    const struct rsw_entry entry = {.kind = RSW_ENTRY_FILE,
+                                    .answer = RSW_FOUND,
+                                    .size = found->size,
+                                    .mtime_ms = found->mtime_ms,
+                                    .md5 = found->md5};
     return add(tour, &entry, own);
 }
 

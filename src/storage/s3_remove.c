@@ -3,6 +3,7 @@
 
 #include "util/clock.h"
 #include "util/crypto.h"
+#include "util/md5.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,16 +58,12 @@ static int make_body(struct batch *batch) {
 
 /* The store wants to see that nothing was lost of the list. */
 static int make_md5(struct batch *batch) {
-    const struct rsw_crypto *crypto = rsw_crypto(NULL);
-    unsigned char hash[EVP_MAX_MD_SIZE];
+    struct rsw_md5 md5 = rsw_md5_of(batch->body.data, batch->body.len);
     unsigned char text[25]; /* 16 bytes in base64 */
-    unsigned len = 0;
-    if (crypto == NULL ||
-        crypto->EVP_Digest(batch->body.data, batch->body.len, hash, &len, crypto->EVP_md5(), NULL) != 1 ||
-        len != 16) {
+    if (!md5.known) {
         return -1;
     }
-    crypto->EVP_EncodeBlock(text, hash, (int)len);
+    rsw_crypto(NULL)->EVP_EncodeBlock(text, md5.bytes, RSW_MD5_BYTES);
     snprintf(batch->md5, sizeof batch->md5, "Content-MD5: %s", (const char *)text);
     return 0;
 }

@@ -193,6 +193,15 @@ static bool copy(char *to, size_t room, const struct reader *reader) {
     return fits;
 }
 
+/* In quotes, as HTTP has it, or as some stores do without. */
+static void take_etag(struct reader *reader) {
+    struct rsw_md5 *md5 = &reader->found.md5;
+    const char *text = reader->text;
+    size_t len = reader->text_len;
+    bool quoted = len >= 2 && text[0] == '"' && text[len - 1] == '"';
+    md5->known = rsw_hex_parse(md5->bytes, sizeof md5->bytes, text + quoted, quoted ? len - 2 : len);
+}
+
 static void end_part_of_object(struct reader *reader, const char *name) {
     const char *text = reader->text;
     bool good = true;
@@ -205,6 +214,8 @@ static void end_part_of_object(struct reader *reader, const char *name) {
     } else if (strcmp(name, "LastModified") == 0) {
         good = rsw_time_parse(&reader->found.mtime_ms, text, reader->text_len);
         reader->seen |= SEEN_TIME;
+    } else if (strcmp(name, "ETag") == 0) {
+        take_etag(reader);
     } else if (strcmp(name, "VersionId") == 0) {
         good = copy(reader->version, sizeof reader->version, reader) && reader->text_len > 0;
         reader->seen |= SEEN_VERSION;

@@ -6,6 +6,7 @@
 #include <regsweep/error.h>
 
 #include "util/buf.h"
+#include "util/md5.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -31,6 +32,7 @@ struct rsw_s3_object {
     const char *key; /* borrowed until the callback returns, as it stands there */
     uint64_t size;
     int64_t mtime_ms;
+    struct rsw_md5 md5;  /* what its ETag is, if it looks like one */
     const char *version; /* likewise; "" if none is named */
     bool latest;         /* of a version: it is the newest of its key */
     bool marker;         /* of a version: it says that the key is deleted, and has no bytes */

@@ -23,6 +23,7 @@
 #include <regsweep/storage.h>
 
 #include "util/buf.h"
+#include "util/md5.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -55,6 +56,8 @@ struct rsw_entry {
                                this backend has it at hand without another request (filesystem,
                                memory), not NULL even for an empty file; NULL otherwise: use read */
     size_t content_len;
+    struct rsw_md5 md5; /* of a file's bytes, where the store's list tells it. Some tell something else that
+                           looks the same, so only one that is that of known bytes means anything */
 };
 
 enum rsw_descend {
@@ -115,8 +118,6 @@ struct rsw_removal {
 struct rsw_move {
     const char *from;
     const char *to;
-    bool free;  /* in: whoever asks has just seen that nothing is at `to`, so that a backend whose copies
-                   do not tell need not look */
     int answer; /* RSW_FOUND: done; RSW_ABSENT: there is nothing at `from`, and nothing happened; RSW_FAILED:
                    EEXIST: something is at `to`, and both stay; EISDIR, ELOOP or ENXIO: `from` is no file;
                    EXDEV: `to` is on another filesystem. Of a copy likewise, but EXDEV is no obstacle to it */
@@ -363,7 +364,9 @@ void rsw_memory_fail_key(struct rsw_storage *storage, const char *key, int errnu
 void rsw_memory_fail_after(struct rsw_storage *storage, int countdown, int errnum);
 /* Behaves as an object store: no directories, no probes, listings bring no content. */
 void rsw_memory_flat(struct rsw_storage *storage, bool flat);
-/* The same, and `loose`. */
+/* Flat, and lists tell the MD5 of what is small enough to come along. */
+void rsw_memory_sums(struct rsw_storage *storage);
+/* Flat, and `loose`. */
 void rsw_memory_loose(struct rsw_storage *storage);
 /* The same, and `versions`: what is hidden stays under its key. */
 void rsw_memory_versions(struct rsw_storage *storage);

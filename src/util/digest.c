@@ -2,6 +2,7 @@
 
 #include "util/bytes.h"
 #include "util/crypto.h"
+#include "util/text.h"
 
 #include <string.h>
 
@@ -29,28 +30,13 @@ static uint8_t alg_by_name(const char *name, size_t len) {
     return 0;
 }
 
-/* Upper-case digits are no digest (OCI image specification 1.1). */
-static int hex_value(char c) {
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 bool rsw_digest_parse_parts(struct rsw_digest *out, const char *alg, size_t alg_len, const char *hex,
                             size_t hex_len) {
     struct rsw_digest digest = {.alg = alg_by_name(alg, alg_len)};
     size_t size = rsw_alg_size(digest.alg);
-    if (size == 0 || hex_len != size * 2) {
+    /* Upper-case digits are no digest (OCI image specification 1.1). */
+    if (size == 0 || !rsw_hex_parse(digest.bytes, size, hex, hex_len)) {
         return false;
-    }
-    for (size_t i = 0; i < size; i++) {
-        int high = hex_value(hex[i * 2]);
-        int low = hex_value(hex[i * 2 + 1]);
-        if (high < 0 || low < 0) {
-            return false;
-        }
-        digest.bytes[i] = (uint8_t)(high << 4 | low);
     }
     *out = digest;
     return true;

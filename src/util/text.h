@@ -32,6 +32,9 @@ const char *rsw_size_format(uint64_t bytes, char *text, size_t size);
 /* "64M", "1GiB", "4096": powers of 1024. */
 bool rsw_size_parse(uint64_t *out, const char *text);
 
+/* Exactly twice as many digits, of which none is upper-case. What is in *out otherwise is of no use. */
+bool rsw_hex_parse(uint8_t *out, size_t size, const char *text, size_t len);
+
 /* Decimal digits only, no sign, no blank, at most `max`. */
 bool rsw_number_parse(uint64_t *out, const char *text, uint64_t max);
 

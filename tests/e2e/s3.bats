@@ -150,6 +150,36 @@ old_versions() {
     [ "$sweep" -le $((scan + 16)) ] || fail "$sweep requests for a sweep, $scan for the scan in it"
 }
 
+# Heads of tags that regsweep has read in this test, one a line.
+heads_read() {
+    grep -oE "beast: .*\"GET /$S3_BUCKET/$S3_ROOT/[^ ]*/current/link HTTP.*\"regsweep/" "$BATS_FILE_TMPDIR/ceph/log/client.rgw.log" |
+        sed -E 's|.*/tags/(.*)/current/link.*|\1|' | sort -u
+}
+
+@test "lists tell a scan what tags point at: it reads no head, but for what is no image of its repository" {
+    start_registry
+    push_and_delete
+    for tag in 2 3 4 5; do
+        client image shop/web:$tag --seed $tag
+    done
+    stop_registry
+    rs scan --json | jq -e '.complete and .problems == 0 and .tags >= 6'
+    sleep 1 # the log is not written at once
+    [ -z "$(heads_read)" ] || fail "$(heads_read)"
+    for tag in 1 2 3 4 5; do
+        digest=$(s3 GET "$V2/repositories/shop/web/_manifests/tags/$tag/current/link")
+        run rs inspect why "shop/web:$tag"
+        status_is 0
+        says "$digest"
+    done
+    s3 PUT "$V2/repositories/old/thing/_manifests/tags/other/current/link" "$digest"
+    s3 PUT "$V2/repositories/old/thing/_manifests/tags/odd/current/link" "$digest "
+    rs scan --json | jq -e '.complete'
+    wait_until "$TIMEOUT" read_two
+}
+
+read_two() { [ "$(heads_read)" = $'odd\nother' ]; }
+
 @test "the index that events made is that of a scan" {
     EVENTS=http://127.0.0.1:$(free_port)/events
     SERVE_PORT=${EVENTS#http://127.0.0.1:}

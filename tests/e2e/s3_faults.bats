@@ -227,6 +227,83 @@ refuses() {
     next_run_sweeps_clean
 }
 
+# A registry of its own in a bucket that keeps versions, with images that must stay, garbage, and old versions.
+start_with_versions() {
+    s3_with_versions
+    REGSWEEP_S3_ENDPOINT=$LINE
+    trouble
+    start_registry
+    client storm 5 --seed 40 >"$WORK/expected.json"
+    EXPECTED=$WORK/expected.json
+    client image old/thing:1 --seed 42 # whose tag is written once more
+    client image old/thing:1 --seed 43
+    client delete gone/thing "$(client image gone/thing:1 --seed 41 --layers 80)" # enough to list the versions of many keys
+    REGSWEEP_S3_ENDPOINT=$S3_ENDPOINT regsweep scan --quiet --index "$WORK/good" --storage "$ROOT"
+    GARBAGE=$WORK/garbage
+    garbage_of "$WORK/good" >"$GARBAGE"
+    [ "$(wc -l <"$GARBAGE")" -gt 80 ]
+}
+
+# Keys of all versions and markers that there are of this registry, however many.
+versions_by_key() {
+    local key='' id='' said
+    while :; do
+        said=$(s3 GET "?key-marker=$(s3_encoded "$key")&max-keys=1000&prefix=$(s3_encoded "$V2/")&version-id-marker=$id&versions=")
+        grep -oE '<Key>[^<]*' <<<"$said" | sed "s|<Key>$V2/||" || true
+        [[ $said == *'<IsTruncated>true'* ]] || return 0
+        key=$(grep -oE '<NextKeyMarker>[^<]*' <<<"$said" | cut -d'>' -f2)
+        id=$(grep -oE '<NextVersionIdMarker>[^<]*' <<<"$said" | cut -d'>' -f2)
+    done
+}
+
+# Of what a sweep took no version stays.
+no_version_is_left() {
+    versions_by_key >"$WORK/versions"
+    ! sed 's|^sha256:\(..\)|/\1/\1|' "$GARBAGE" | grep -qFf - "$WORK/versions"
+}
+
+@test "lists of versions that break off, or answer another question, are asked for anew or key by key" {
+    start_with_versions
+    stop_registry
+    trouble cut_versions=0.1 stray_versions=0.5 repeat_versions=0.5
+    run sweep_all --confirm
+    status_is 0
+    for word in cut_versions stray_versions; do
+        [ "$(told "$word")" -gt 0 ] || fail "no trouble: $word"
+    done
+    trouble
+    start_registry
+    swept_clean
+    no_version_is_left
+}
+
+@test "lists of versions that always break off, or begin again, lose nothing, and the next run deletes what they are of" {
+    start_with_versions
+    stop_registry
+    versions_by_key | sort >"$WORK/before"
+    trouble cut_versions=1 after=8 # it knows by then that it may list them
+    hasten 20
+    run sweep_all --confirm
+    status_is 2
+    says "objects could not be removed"
+    same_lines "$(<"$WORK/before")" "$(versions_by_key | sort)"
+    hasten 1
+    trouble repeat_versions=1
+    run sweep_all --confirm --settle 1s --version-max-age 1s
+    status_is 2
+    says "old versions stay: "
+    says "the store does not say where the list goes on"
+    [ "$(told repeat_versions)" -gt 0 ]
+    no_version_is_left
+    [ "$(versions_by_key | wc -l)" -gt "$(s3_keys | wc -l)" ]
+    trouble
+    run sweep_all --confirm --settle 1s --version-max-age 1s
+    status_is 0
+    same_lines "$(versions_by_key | sort)" "$(s3_keys)"
+    start_registry
+    swept_clean
+}
+
 @test "a sweep beside the registry over a bad line loses nothing, and leaves nothing over a good one" {
     REGSWEEP=$PROGRAM # serve is there all the while
     s3_setup

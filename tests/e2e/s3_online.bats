@@ -182,8 +182,7 @@ hidden_blobs() {
     [ ! -s "$WORK/left" ] || fail "left over: $(cat "$WORK/left")"
 }
 
-# What a sweep asks of the store, by kind, one a line. Without what any scan does: it lists the bucket and reads the heads of
-# tags that are young, as all are here; and without the doctor's sample of data.
+# What a sweep asks of the store, by kind, one a line, but for what a scan lists and the doctor's sample of data.
 requests_of_sweep() {
     local before kind seed
     for seed in $(seq "$1" $(($1 + 3))); do
@@ -194,7 +193,7 @@ requests_of_sweep() {
     before=$(wc -l <"$S3_LOG")
     online_sweep
     for kind in PUT POST 'GET [^ ]*/repositories/[^ ]*/link' 'GET [^ ]*/quarantine/[^ ]*/data' 'GET [^ ]*list-type=2[^ ]*start-after=[^ ]*\(lin\|dat\|versio\) '; do
-        echo "$kind $(tail -n "+$before" "$S3_LOG" | grep 'beast: .*"regsweep/' | grep -v '/current/link' | grep -c "\"$kind" || true)"
+        echo "$kind $(tail -n "+$before" "$S3_LOG" | grep 'beast: .*"regsweep/' | grep -c "\"$kind" || true)"
     done
 }
 

@@ -11,6 +11,8 @@ slow     the answer comes in small pieces
 cut      a page of a list is whole, as HTTP tells, but its XML ends in the middle
 repeat   the next page of a list is the one before once more, with the same word about where it goes on
 stray    a list for some keys that are wanted, which no scan makes, is answered by what was the answer to the one before
+cut_versions, repeat_versions, stray_versions
+         the same three, of lists of versions
 keys     of what is to be deleted every other key is refused, and nothing is said of the others
 forge    403 SignatureDoesNotMatch, and not handed on
 revoke   the same, of deletions alone
@@ -65,7 +67,7 @@ class Line:
             self.due = collections.Counter()  # at 1 it is time for one more
             self.same = collections.Counter()
             self.pages = {}  # of each list the one that was given last
-            self.wanted = None  # of all lists for wanted keys, likewise
+            self.wanted = {}  # of all lists for wanted keys, of each kind, likewise
             self.in_a_row = 0
 
     def told(self):
@@ -104,22 +106,24 @@ class Line:
     def page(self, path, given):
         """The page of a list to be given, of that which the store has given."""
         split = urllib.parse.urlsplit(path)
-        query = urllib.parse.parse_qs(split.query)
-        if "list-type" not in query or query["max-keys"] == ["1"]:
+        query = urllib.parse.parse_qs(split.query, keep_blank_values=True)
+        kind = "_versions" if "versions" in query else ""
+        if not (kind or "list-type" in query) or query["max-keys"] == ["1"]:
             return given
-        if query.get("start-after", [""])[0].endswith(WANTED):
-            before, self.wanted = self.wanted, given
-            given = before if before is not None and self.hits("stray") else given
-            return self.cut(given)
-        which = query["prefix"][0]
-        goes_on = "continuation-token" in query or "start-after" in query
-        if goes_on and which in self.pages and self.hits("repeat"):
+        after = query.get("key-marker" if kind else "start-after")
+        if after and after[0].endswith(WANTED):
+            before, self.wanted[kind] = self.wanted.get(kind), given
+            given = before if before is not None and self.hits("stray" + kind) else given
+            return self.cut(given, kind)
+        which = kind, query["prefix"][0]
+        goes_on = "continuation-token" in query or after
+        if goes_on and which in self.pages and self.hits("repeat" + kind):
             return self.pages[which]
         self.pages[which] = given
-        return self.cut(given)
+        return self.cut(given, kind)
 
-    def cut(self, given):
-        return given[:len(given) * 2 // 3] if self.hits("cut") else given
+    def cut(self, given, kind):
+        return given[:len(given) * 2 // 3] if self.hits("cut" + kind) else given
 
 
 class Handler(http.server.BaseHTTPRequestHandler):

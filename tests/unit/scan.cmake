@@ -1,7 +1,7 @@
 set(scan_modules util index oci storage scan)
 set(scan_libs PkgConfig::LMDB PkgConfig::JANSSON PkgConfig::CRYPTO)
 
-foreach(part IN ITEMS build bad reconcile faults beside checker)
+foreach(part IN ITEMS build bad reconcile faults beside checker sums)
     regsweep_unit_test(scan_${part}
         SOURCES scan_${part}.c scan_help.c tree.c compare.c
         MODULES ${scan_modules} LIBS ${scan_libs})

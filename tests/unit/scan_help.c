@@ -7,7 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum backend in_memory = IN_MEMORY, in_flat_memory = IN_FLAT_MEMORY, in_directory = IN_DIRECTORY;
+enum backend in_memory = IN_MEMORY, in_flat_memory = IN_FLAT_MEMORY, in_summed_memory = IN_SUMMED_MEMORY,
+             in_directory = IN_DIRECTORY;
 
 static int64_t now_ms(void *arg) {
     return *(int64_t *)arg;
@@ -51,6 +52,8 @@ static void open_storage(struct world *world, enum backend backend) {
     }
     if (backend == IN_FLAT_MEMORY) {
         rsw_memory_flat(world->storage, true);
+    } else if (backend == IN_SUMMED_MEMORY) {
+        rsw_memory_sums(world->storage);
     }
 }
 

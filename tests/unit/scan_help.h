@@ -21,7 +21,8 @@
 #include "storage/layout.h"
 #include "storage/storage.h"
 
-enum backend { IN_MEMORY, IN_FLAT_MEMORY, IN_DIRECTORY };
+/* Of the two that are flat the second tells MD5s in its lists. */
+enum backend { IN_MEMORY, IN_FLAT_MEMORY, IN_SUMMED_MEMORY, IN_DIRECTORY };
 
 struct world {
     struct rsw_storage *storage;
@@ -43,7 +44,7 @@ struct world {
 #define MINUTE INT64_C(60000)
 
 /* cmocka setup and teardown; the backend is in the test's initial state (&in_memory, …; NULL: memory). */
-extern enum backend in_memory, in_flat_memory, in_directory;
+extern enum backend in_memory, in_flat_memory, in_summed_memory, in_directory;
 int world_setup(void **state);
 int world_teardown(void **state);
 
@@ -51,7 +52,8 @@ int world_teardown(void **state);
     cmocka_unit_test_prestate_setup_teardown(test, world_setup, world_teardown, &(backend))
 #define test_memory(test) test_in(test, in_memory)
 #define test_everywhere(test)                                                                                \
-    test_in(test, in_memory), test_in(test, in_flat_memory), test_in(test, in_directory)
+    test_in(test, in_memory), test_in(test, in_flat_memory), test_in(test, in_summed_memory),                \
+        test_in(test, in_directory)
 
 /* Scans and expects success; the result is in world->result. */
 void scan(struct world *world);

@@ -33,6 +33,9 @@ regsweep_unit_test(storage_s3_sign
 regsweep_unit_test(storage_s3_versions
     SOURCES storage_s3_versions.c s3_mock.c storage_help.c
     MODULES storage util)
+regsweep_unit_test(storage_s3_list
+    SOURCES storage_s3_list.c s3_mock.c storage_help.c
+    MODULES storage util)
 regsweep_unit_test(storage_s3_skim
     SOURCES storage_s3_skim.c s3_mock.c storage_help.c
     MODULES storage util)

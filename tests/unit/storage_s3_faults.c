@@ -335,29 +335,6 @@ static void a_small_copy_overwrites_nothing_and_is_for_the_buckets_owner(void **
     assert_int_equal(copy_one(mock).answer, RSW_FAILED);
 }
 
-/* And is not looked for again by whoever has just seen that nothing is there. */
-static void a_copy_to_a_key_that_was_seen_to_be_free_is_made_at_once(void **state) {
-    struct s3_mock *mock = *state;
-    SCRIPT(mock, PART("0-8/9", "sha256:ab"), OK(""));
-    struct rsw_move copies[] = {{.from = "a", .to = "b", .free = true},
-                                {.from = "a", .to = "c"},
-                                {.from = "a", .to = "d", .free = true}};
-    rsw_storage_copy(mock->storage, copies, 1);
-    assert_int_equal(mock->count, 2);
-    SCRIPT(mock, PART("0-8/9", "sha256:ab"), PART("0-8/9", "sha256:ab"), PART("0-8/9", "sha256:ab"),
-           PART("0-0/9", "s"), OK(""));
-    rsw_storage_copy(mock->storage, copies, 3);
-    assert_int_equal(mock->count, 3 + 1 + 2);
-    s3_mock_asked(mock, 3, "GET /bucket/root/c HTTP");
-    assert_int_equal(copies[0].answer, RSW_FOUND);
-    assert_int_equal(copies[1].errnum, EEXIST);
-    assert_int_equal(copies[2].answer, RSW_FOUND);
-    for (size_t i = 4; i < 6; i++) {
-        s3_mock_asked(mock, i, "If-None-Match: *");
-        assert_null(strstr(mock->notes[i], "/root/c HTTP"));
-    }
-}
-
 static void where_nothing_can_be_said_of_owners_it_is_left_out(void **state) {
     struct s3_mock *mock = *state;
     SCRIPT(mock, PART("0-8/9", "sha256:ab"), FREE, ANSWER("403 Forbidden", ERROR("AccessDenied")), OK(""));
@@ -671,7 +648,6 @@ int main(void) {
         TEST(a_write_that_got_no_answer_is_looked_at_before_it_is_tried_again),
         TEST(a_copy_that_fails_after_its_200_failed),
         TEST(a_small_copy_overwrites_nothing_and_is_for_the_buckets_owner),
-        TEST(a_copy_to_a_key_that_was_seen_to_be_free_is_made_at_once),
         TEST(where_nothing_can_be_said_of_owners_it_is_left_out),
         TEST(what_is_too_large_for_one_copy_is_copied_in_parts),
         TEST(a_copy_in_parts_that_fails_is_called_off),

@@ -18,6 +18,8 @@
 #define LOOK_FOUND                                                                                           \
     "HTTP/1.1 206 Partial Content\r\nConnection: close\r\nContent-Range: bytes 0-0/9\r\n"                    \
     "Last-Modified: Sat, 28 Nov 2026 02:20:41 GMT\r\n\r\ns"
+#define SOURCE                                                                                               \
+    "HTTP/1.1 206 Partial Content\r\nConnection: close\r\nContent-Range: bytes 0-8/9\r\n\r\nsha256:ab"
 #define NO_SUCH_KEY ANSWER("404 Not Found", ERROR("NoSuchKey"))
 #define DENIED ANSWER("403 Forbidden", ERROR("AccessDenied"))
 
@@ -276,6 +278,33 @@ static void nothing_goes_by_a_page_of_versions_that_nobody_can_trust(void **stat
     }
 }
 
+/* ---- copies ---- */
+
+/* Each source is read; one page tells which keys are free, and the others are left alone. */
+static void where_many_copies_go_a_page_tells_what_is_there(void **state) {
+    enum { COUNT = 14, TAKEN = 2 };
+    struct s3_mock *mock = *state;
+    struct rsw_move copies[COUNT];
+    SCRIPT(mock, SOURCE, SOURCE, SOURCE, SOURCE, SOURCE, SOURCE, SOURCE, SOURCE, SOURCE, SOURCE, SOURCE,
+           SOURCE, SOURCE, SOURCE, FIRST(LAST KEY("a/03/link") KEY("a/13/link") KEY("a/14/link")), OK(""));
+    for (size_t i = 0; i < COUNT; i++) {
+        snprintf(keys[i], sizeof keys[i], "a/%02zu/link", i);
+        copies[i] = (struct rsw_move){.from = "source", .to = keys[i]};
+    }
+    rsw_storage_copy(mock->storage, copies, COUNT);
+    assert_int_equal(mock->count, COUNT + 1 + COUNT - TAKEN);
+    for (size_t i = 0; i < COUNT; i++) {
+        bool taken = i == 3 || i == 13;
+        assert_int_equal(copies[i].answer, taken ? RSW_FAILED : RSW_FOUND);
+        assert_int_equal(copies[i].errnum, taken ? EEXIST : 0);
+    }
+    for (size_t i = COUNT + 1; i < mock->count; i++) {
+        s3_mock_asked(mock, i, "If-None-Match: *");
+        assert_null(strstr(mock->notes[i], "a/03/link"));
+        assert_null(strstr(mock->notes[i], "a/13/link"));
+    }
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, s3_mock_setup, s3_mock_teardown)
     const struct CMUnitTest tests[] = {
@@ -290,6 +319,7 @@ int main(void) {
         TEST(a_page_of_versions_tells_which_go),
         TEST(a_page_that_ends_within_a_key_does_not_tell_of_it),
         TEST(nothing_goes_by_a_page_of_versions_that_nobody_can_trust),
+        TEST(where_many_copies_go_a_page_tells_what_is_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
