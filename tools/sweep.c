@@ -116,30 +116,31 @@ static int open_lease_of_others(struct rsw_cli *cli, struct rsw_sweep_options *o
 }
 
 /* Who says that the registry is stopped, and was heard of a moment ago, may be mistaken. */
-static int warn_unasked(struct rsw_cli *cli, struct rsw_error *err) {
+static int check_silence(struct rsw_cli *cli, struct rsw_error *err) {
     struct rsw_state state;
     char age[32];
-    if (rsw_cli_has_registry(cli)) {
-        return 0;
-    }
+    char silence[32];
     if (rsw_cli_state(cli, &state, err) != 0) {
         return -1;
     }
     int64_t age_ms = rsw_clock_now_ms(cli->clock) - state.last_event_ms;
-    if (state.last_event_ms != 0 && age_ms < HEARD_MS) {
-        rsw_log(
-            &cli->log, RSW_LOG_WARNING,
-            "the registry was heard %s ago, and nobody was asked whether it runs still: if it takes pushes, "
-            "images break. --registry or --registry-config say where it is",
-            rsw_duration_format(age_ms / 1000 * 1000, age, sizeof age));
+    if (state.last_event_ms == 0 || age_ms >= HEARD_MS) {
+        return 0;
     }
-    return 0;
+    return rsw_error_set(
+        err, RSW_EREFUSED, 0,
+        "nothing was removed: the registry was heard %s ago, and nobody asked whether it has been stopped "
+        "since: say where it is, with --registry URL or --registry-config FILE, so that it is asked; or wait "
+        "until it has not been heard for %s",
+        rsw_duration_format(age_ms > 0 ? age_ms / 1000 * 1000 : 0, age, sizeof age),
+        rsw_duration_format(HEARD_MS, silence, sizeof silence));
 }
 
 /* Nobody pushes, as far as can be asked. */
 static int sweep_stopped(struct rsw_cli *cli, struct rsw_sweep_options *options,
                          const struct rsw_sweep_watch *watch, struct rsw_error *err) {
-    if (rsw_cli_check_stopped(cli, err) != 0 || warn_unasked(cli, err) != 0) {
+    bool asked;
+    if (rsw_cli_check_stopped(cli, &asked, err) != 0 || (!asked && check_silence(cli, err) != 0)) {
         return err->code == RSW_EINVAL ? RSW_EXIT_USAGE : rsw_cli_exit_of(err);
     }
     return open_lease_of_others(cli, options, err) == 0 ? sweep(cli, options, watch, err)
