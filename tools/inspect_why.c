@@ -383,7 +383,7 @@ int rsw_inspect_why(struct rsw_cli *cli) {
     static struct answer answer; /* large, and there is one question a run */
     struct rsw_mark_options mark;
     if (rsw_cli_mark_options(cli, &mark, &err) != 0) {
-        return rsw_cli_fail_usage(cli, &err);
+        return rsw_cli_fail_options(cli, &err);
     }
     if (rsw_in_use_read(cli, &err) != 0) {
         return rsw_cli_fail(cli, &err);

@@ -231,7 +231,7 @@ int rsw_command_sweep(struct rsw_cli *cli) {
     struct rsw_error err = RSW_ERROR_INIT;
     struct rsw_sweep_options options;
     if (rsw_sweep_read_options(&options, cli, &err) != 0) {
-        return rsw_cli_fail_usage(cli, &err);
+        return rsw_cli_fail_options(cli, &err);
     }
     if (cli->options.server != NULL) {
         for (size_t i = 0; i < sizeof of_server / sizeof *of_server; i++) {

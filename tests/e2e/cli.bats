@@ -193,3 +193,25 @@ END
     run -64 --separate-stderr "$REGSWEEP" serve --index "$index" --storage "$root" --token-file nowhere
     [[ $stderr == *"cannot read nowhere"* ]]
 }
+
+@test "a library that cannot be loaded is a failure, and no wrong command line" {
+    mkdir lib
+    # The loader takes the first of that name, and these are none.
+    for name in $(grep -aoE 'lib(curl|crypto|cyaml|yaml|microhttpd|expat|hiredis)[-0-9.]*\.so\.[.0-9]+' "$REGSWEEP" | sort -u); do
+        : >"lib/$name"
+    done
+    ls lib/libcurl.so.* lib/libyaml* lib/libcyaml* lib/libcrypto*
+    scan
+    echo 'grace: 1h' >options.yml
+    printf 'version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: %s\n' "$root" >registry.yml
+    export AWS_ACCESS_KEY_ID=a AWS_SECRET_ACCESS_KEY=b
+    export REGSWEEP_INDEX=$index
+    for command in "scan --config options.yml" "scan --registry-config registry.yml" "sweep --policy options.yml" \
+        "inspect garbage --policy options.yml" "serve --policy options.yml --listen 127.0.0.1:0" "serve --listen 127.0.0.1:0" \
+        "sweep --confirm --registry http://127.0.0.1:1" "scan --index other --storage s3://bucket-b --s3-endpoint http://127.0.0.1:1"; do
+        # shellcheck disable=SC2086 # several words
+        run -1 --separate-stderr env LD_LIBRARY_PATH="$PWD/lib" "$REGSWEEP" $command
+        [[ $stderr == *"cannot load lib"*"install it"* ]]
+        [[ $stderr != *"--help"* ]]
+    done
+}
