@@ -1,6 +1,7 @@
-/* "Did you mean": the closest name by edit distance. */
+/* "Did you mean": the closest name by edit distance. And what a remedy leaves out. */
 #include "help.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define NAME_MAX_BYTES 40
@@ -61,4 +62,29 @@ const char *rsw_closest_command(const struct rsw_command *table, const char *ask
         rsw_closest_consider(&closest, table->name);
     }
     return closest.best;
+}
+
+/* Where a command in it ends; NULL if there is none. What only talks of `regsweep scan` is none. */
+static const char *end_of_scan(const char *text) {
+    static const char *const commands[] = {"with: regsweep scan", "run regsweep scan"};
+    static const char rebuild[] = " --rebuild";
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        const char *at = strstr(text, commands[i]);
+        if (at != NULL) {
+            at += strlen(commands[i]);
+            return strncmp(at, rebuild, sizeof rebuild - 1) == 0 ? at + sizeof rebuild - 1 : at;
+        }
+    }
+    return NULL;
+}
+
+const char *rsw_hint_index(char *to, size_t size, const char *text, const struct rsw_options *options) {
+    const char *end = end_of_scan(text);
+    if (end == NULL || strncmp(end, " --index", 8) == 0 || options->index == NULL ||
+        strcmp(options->index, rsw_option_find("index")->fallback) == 0) {
+        snprintf(to, size, "%s", text);
+    } else {
+        snprintf(to, size, "%.*s --index %s%s", (int)(end - text), text, options->index, end);
+    }
+    return to;
 }

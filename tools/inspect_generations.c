@@ -209,7 +209,8 @@ static void print_item(struct rsw_cli *cli, const struct item *item) {
 /* The record of a blob or repository goes with the last that needed it, and all items of an old generation go
  * with its age: then the audit alone has the names. */
 static bool is_named(const struct item *item) {
-    return (item->record.blob == 0 || item->digest.alg != 0) && (item->record.repo == 0 || item->repo[0] != '?');
+    return (item->record.blob == 0 || item->digest.alg != 0) &&
+           (item->record.repo == 0 || item->repo[0] != '?');
 }
 
 static uint64_t condemned_of(const struct rsw_generation *generation) {
@@ -224,7 +225,8 @@ static void print_audit(struct rsw_cli *cli, uint64_t id, uint64_t unnamed) {
     char *audit = rsw_cli_audit_file(cli);
     if (unnamed > 0 && audit != NULL) {
         rsw_cli_line(cli,
-                     "  %" PRIu64 " more: the index has their names no longer; each that was deleted has a line in the "
+                     "  %" PRIu64
+                     " more: the index has their names no longer; each that was deleted has a line in the "
                      "audit, here or where --audit said",
                      unnamed);
         rsw_cli_line(cli, "  grep '\"generation\":%" PRIu64 ",' %s", id, audit);
