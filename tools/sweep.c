@@ -1,6 +1,7 @@
 /* regsweep sweep: shows what nothing needs; with --confirm removes it. */
 #include "sweep.h"
 
+#include "forget.h"
 #include "in_use.h"
 #include "progress.h"
 #include "registry.h"
@@ -95,7 +96,11 @@ static int sweep(struct rsw_cli *cli, struct rsw_sweep_options *options, const s
     options->stopped = on_stopped;
     options->pins_again = on_pins_again;
     options->arg = &talk;
+    int64_t begun_ms = rsw_clock_now_ms(cli->clock);
     int rc = rsw_sweep(&result, cli->index, cli->storage, options, err);
+    if (options->confirm) {
+        rsw_deletions_tell_spared(cli->index, begun_ms, watch->log, NULL);
+    }
     if (rc == 0 || result.generation != 0 || result.guard[0] != 0) {
         status = rsw_sweep_print_result(&talk.print, &result, options);
     }
