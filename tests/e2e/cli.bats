@@ -138,6 +138,14 @@ END
     [[ $stderr == *"does not know a repository no/body"* ]]
     run -1 --separate-stderr "$REGSWEEP" inspect image no/body:latest --index "$index"
     [[ $stderr == *"does not know a repository no/body"* ]]
+    for what in "$digest" "no/body@$digest" no/body:latest; do
+        run -1 --separate-stderr "$REGSWEEP" inspect why "$what" --index "$index"
+        [ -z "$output" ]
+        run -1 --separate-stderr "$REGSWEEP" inspect why "$what" --index "$index" --json
+        [ "$(jq -r .verdict <<<"$output")" = unknown ]
+    done
+    run -1 --separate-stderr "$REGSWEEP" inspect why no/body:latest --index "$index"
+    [[ $stderr == *"does not know a repository no/body"* ]]
     run -1 --separate-stderr "$REGSWEEP" inspect generations 12 --index "$index"
     [[ $stderr == *"there is no generation 12"* ]]
 }
@@ -147,6 +155,10 @@ END
     run -64 --separate-stderr "$REGSWEEP" inspect blob sha256:12 --index "$index"
     run -64 --separate-stderr "$REGSWEEP" inspect image UPPER:tag --index "$index"
     run -64 --separate-stderr "$REGSWEEP" inspect image some/name --index "$index"
+    run -64 --separate-stderr "$REGSWEEP" inspect why some/name --index "$index"
+    [[ $stderr == *"names a repository; say NAME:TAG, NAME@DIGEST or DIGEST"* ]]
+    run -64 --separate-stderr "$REGSWEEP" inspect why NOSUCH --index "$index"
+    run -64 --separate-stderr "$REGSWEEP" inspect why sha256:12 --index "$index"
     run -64 --separate-stderr "$REGSWEEP" inspect generations first --index "$index"
     run -64 --separate-stderr "$REGSWEEP" serve --index "$index" --storage "$root" --tls-cert x.pem
     [[ $stderr == *"--tls-cert and --tls-key go together"* ]]
