@@ -37,7 +37,7 @@ void rsw_closest_consider(struct rsw_closest *closest, const char *name) {
     unsigned here = distance(closest->asked, name);
     size_t len = strlen(closest->asked);
     /* A word that someone began to write counts as close. */
-    if (len >= 3 && strncmp(closest->asked, name, len) == 0) {
+    if (!closest->whole && len >= 3 && strncmp(closest->asked, name, len) == 0) {
         here = 0;
     }
     if (here <= 1 + len / 4 && (closest->best == NULL || here < closest->distance)) {
@@ -46,14 +46,22 @@ void rsw_closest_consider(struct rsw_closest *closest, const char *name) {
     }
 }
 
-const char *rsw_closest_option(const char *asked) {
-    struct rsw_closest closest = {.asked = asked};
+static const char *closest_option(const char *asked, bool whole, unsigned places) {
+    struct rsw_closest closest = {.asked = asked, .whole = whole};
     for (const struct rsw_option *option = rsw_option_table; option->name != NULL; option++) {
-        if ((option->places & RSW_IN_FLAG) != 0) {
+        if ((option->places & places) != 0) {
             rsw_closest_consider(&closest, option->name);
         }
     }
     return closest.best;
+}
+
+const char *rsw_closest_option(const char *asked) {
+    return closest_option(asked, false, RSW_IN_FLAG);
+}
+
+const char *rsw_closest_variable(const char *asked) {
+    return closest_option(asked, true, RSW_IN_FLAG | RSW_IN_ENVIRONMENT);
 }
 
 const char *rsw_closest_command(const struct rsw_command *table, const char *asked) {

@@ -103,6 +103,18 @@ END
     [ -z "$stderr" ]
 }
 
+@test "a variable that is nearly called as an option is told once, what others set is not" {
+    scan
+    export REGSWEEP_INDX=$index REGSWEEP_MAX_DELTE=80 REGSWEEP_CONFRIM=1
+    export REGSWEEP_SERVICE_HOST=10.0.0.1 REGSWEEP_PORT=tcp://10.0.0.1:5050 REGSWEEP_SERVER_PORT_5050_TCP_ADDR=10.0.0.1 \
+        REGSWEEP_VERSION=1 REGSWEEP_IMAGE=regsweep:1 REGSWEEP_LISTEN=127.0.0.1:1 REGSWEEP_STROAGE=
+    run -0 --separate-stderr "$REGSWEEP" inspect stats --index "$index" --quiet
+    same=$(sort <<<"$stderr")
+    [ "$same" = "regsweep: warning: REGSWEEP_CONFRIM counts for nothing: there is no such option; did you mean REGSWEEP_CONFIRM?
+regsweep: warning: REGSWEEP_INDX counts for nothing: there is no such option; did you mean REGSWEEP_INDEX?
+regsweep: warning: REGSWEEP_MAX_DELTE counts for nothing: there is no such option; did you mean REGSWEEP_MAX_DELETE?" ]
+}
+
 @test "nothing but the command line lets a sweep delete" {
     REGSWEEP_CONFIRM=1 run -64 --separate-stderr "$REGSWEEP" sweep --index "$index"
     [[ $stderr == *"REGSWEEP_CONFIRM: --confirm cannot be set in the environment"* ]]
