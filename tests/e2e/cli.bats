@@ -239,3 +239,13 @@ regsweep: warning: REGSWEEP_MAX_DELTE counts for nothing: there is no such optio
         [[ $stderr != *"--help"* ]]
     done
 }
+
+@test "a store that does not answer is told of before it is given up" {
+    export AWS_ACCESS_KEY_ID=a AWS_SECRET_ACCESS_KEY=b
+    nobody=(scan --index other --storage s3://bucket-b --s3-endpoint http://127.0.0.1:1)
+    run -1 --separate-stderr "$REGSWEEP" "${nobody[@]}"
+    [[ ${stderr_lines[0]} == "regsweep: still trying to reach s3://bucket-b at http://127.0.0.1:1" ]]
+    [[ ${stderr_lines[1]} == *"no answer from http://127.0.0.1:1"* ]]
+    run -1 --separate-stderr "$REGSWEEP" "${nobody[@]}" --quiet
+    [[ $stderr != *"still trying"* ]]
+}
