@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # The command line as a user meets it, without a registry.
-# shellcheck disable=SC2154,SC2016 # bats sets status, output and stderr; bash -c gets its own arguments
+# shellcheck disable=SC2154,SC2016,SC2030,SC2031 # bats sets status, output and stderr; bash -c gets its own arguments;
+# each test is a subshell
 
 bats_require_minimum_version 1.5.0
 
@@ -221,9 +222,8 @@ regsweep: warning: REGSWEEP_MAX_DELTE counts for nothing: there is no such optio
 @test "a library that cannot be loaded is a failure, and no wrong command line" {
     mkdir lib
     # The loader takes the first of that name, and these are none.
-    for name in $(grep -aoE 'lib(curl|crypto|cyaml|yaml|microhttpd|expat|hiredis)[-0-9.]*\.so\.[.0-9]+' "$REGSWEEP" | sort -u); do
-        : >"lib/$name"
-    done
+    grep -aoE 'lib(curl|crypto|cyaml|yaml|microhttpd|expat|hiredis)[-0-9.]*\.so\.[.0-9]+' "$REGSWEEP" |
+        while read -r name; do : >"lib/$name"; done
     ls lib/libcurl.so.* lib/libyaml* lib/libcyaml* lib/libcrypto*
     scan
     echo 'grace: 1h' >options.yml
