@@ -210,7 +210,7 @@ static void print_item(struct rsw_cli *cli, const struct item *item) {
  * with its age: then the audit alone has the names. */
 static bool is_named(const struct item *item) {
     return (item->record.blob == 0 || item->digest.alg != 0) &&
-           (item->record.repo == 0 || item->repo[0] != '?');
+           (item->record.repo == 0 || strcmp(item->repo, "?") != 0);
 }
 
 static uint64_t condemned_of(const struct rsw_generation *generation) {

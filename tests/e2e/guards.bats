@@ -32,7 +32,7 @@ refuses_and_touches_nothing() {
     stop_serve
     run rs sweep
     status_is 3
-    says scan
+    says "run regsweep scan --index $INDEX first"
 }
 
 @test "without any index a sweep fails with a clear word" {
