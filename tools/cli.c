@@ -128,6 +128,7 @@ static int read_sources(struct rsw_cli *cli, char **environment) {
         return rsw_cli_fail_options(cli, &err);
     }
     cli->log.level = options->verbose ? RSW_LOG_DEBUG : options->quiet ? RSW_LOG_WARNING : RSW_LOG_INFO;
+    rsw_warn_environment(environment, &cli->log);
     /* Looking at the index hurts nobody, and doctor tells all in its own way; whatever works towards a
      * deletion says, or refuses, what is wrong. */
     unsigned looks = RSW_FOR_INSPECT | RSW_FOR_WHY | RSW_FOR_GARBAGE | RSW_FOR_DOCTOR;

@@ -1,10 +1,13 @@
 /* regsweep doctor: what would make sweeping unsafe, or the feed deaf. */
 #include "cli.h"
 
+#include "help.h"
 #include "registry.h"
 #include "registry_config.h"
 
 #include "gc/doctor.h"
+
+#include <limits.h>
 
 /* Everything that is looked at, and why it could not be opened. */
 struct patient {
@@ -72,19 +75,22 @@ static void tell(void *arg, const struct rsw_diagnosis *diagnosis) {
     struct patient *patient = arg;
     struct rsw_cli *cli = patient->cli;
     const char *level = rsw_health_name(diagnosis->level);
+    char message[sizeof diagnosis->message + PATH_MAX];
+    char remedy[sizeof diagnosis->remedy + PATH_MAX];
+    rsw_hint_index(message, sizeof message, diagnosis->message, &cli->options);
+    rsw_hint_index(remedy, sizeof remedy, diagnosis->remedy, &cli->options);
     if (cli->options.json) {
         json_t *check = json_object();
         rsw_json_set(&check, "name", json_string(diagnosis->name));
         rsw_json_set(&check, "level", json_string(level));
-        rsw_json_set(&check, "message", rsw_json_text(diagnosis->message));
-        rsw_json_set(&check, "remedy",
-                     diagnosis->remedy[0] != 0 ? rsw_json_text(diagnosis->remedy) : json_null());
+        rsw_json_set(&check, "message", rsw_json_text(message));
+        rsw_json_set(&check, "remedy", remedy[0] != 0 ? rsw_json_text(remedy) : json_null());
         rsw_json_append(&patient->checks, check);
         return;
     }
-    rsw_cli_line(cli, "%-8s %-18s %s", level, diagnosis->name, diagnosis->message);
-    if (diagnosis->remedy[0] != 0) {
-        rsw_cli_line(cli, "%27s remedy: %s", "", diagnosis->remedy);
+    rsw_cli_line(cli, "%-8s %-18s %s", level, diagnosis->name, message);
+    if (remedy[0] != 0) {
+        rsw_cli_line(cli, "%27s remedy: %s", "", remedy);
     }
 }
 

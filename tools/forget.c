@@ -88,12 +88,64 @@ void rsw_deletion_print(struct rsw_cli *cli, const struct rsw_deletion *deletion
     char created[40];
     rsw_cli_line(cli,
                  "%6" PRIu64 "  %s  %-9s  %-5s %s: %" PRIu64 " objects, %" PRIu64 " gone, %" PRIu64
-                 " written anew%s%s%s",
+                 " stay, written since%s%s%s",
                  deletion->id, rsw_inspect_time(deletion->created_ms, created, sizeof created),
                  rsw_deletion_state_name(deletion->state), rsw_deletion_kind_name(deletion->kind),
                  deletion->target, deletion->named, deletion->gone, deletion->spared,
-                 deletion->needed ? "; the rest is still needed, or too young" : "",
+                 deletion->needed ? "; the rest is still needed, or pinned, or too young" : "",
                  deletion->note[0] != 0 ? "  # " : "", deletion->note);
+}
+
+void rsw_stays_to_json(json_t **deletion, const struct rsw_stays *stays) {
+    rsw_json_set(deletion, "pinned", rsw_json_number(stays->pinned));
+    rsw_json_set(deletion, "pin", stays->pin[0] != 0 ? rsw_json_text(stays->pin) : json_null());
+    rsw_json_set(deletion, "young", rsw_json_number(stays->young));
+}
+
+void rsw_stays_from_json(struct rsw_stays *out, const json_t *deletion) {
+    read_number(&out->pinned, deletion, "pinned");
+    read_number(&out->young, deletion, "young");
+    read_text(out->pin, sizeof out->pin, deletion, "pin");
+}
+
+void rsw_stays_warn(const struct rsw_stays *stays, const struct rsw_deletion *deletion,
+                    const struct rsw_log *log) {
+    if (stays->pinned > 0) {
+        rsw_log(log, RSW_LOG_WARNING,
+                "%s: %" PRIu64 " of %" PRIu64
+                " objects are pinned, and stay with what they need: regsweep unpin %s",
+                deletion->target, stays->pinned, deletion->named, stays->pin);
+    }
+    if (stays->young > 0) {
+        rsw_log(log, RSW_LOG_WARNING,
+                "%s: %" PRIu64 " of %" PRIu64
+                " objects were written so shortly before that a sweep is going to "
+                "take them for written since, and they stay: regsweep forget cancel %" PRIu64
+                ", and forget them again in five minutes",
+                deletion->target, stays->young, deletion->named, deletion->id);
+    }
+}
+
+int rsw_deletions_tell_spared(struct rsw_index *index, int64_t since_ms, const struct rsw_log *log,
+                              struct rsw_error *err) {
+    RSW_AUTO_TXN txn = NULL;
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    struct rsw_deletion deletion;
+    if (rsw_txn_begin_read(&txn, index, err) != 0) {
+        return -1;
+    }
+    rsw_iter_deletions(&iter, txn);
+    while (rsw_deletion_next(&iter, &deletion) == RSW_FOUND) {
+        if (deletion.state == RSW_DELETION_DONE && deletion.changed_ms >= since_ms && deletion.spared > 0) {
+            rsw_log(
+                log, RSW_LOG_WARNING,
+                "deletion %" PRIu64 " of %s is done, but %" PRIu64 " of its %" PRIu64
+                " objects stay: they were written after it was asked for, or so shortly before that nobody "
+                "can tell; if they are to go, forget them again",
+                deletion.id, deletion.target, deletion.spared, deletion.named);
+        }
+    }
+    return rsw_txn_failed(txn, err) ? -1 : 0;
 }
 
 static int tell(struct rsw_cli *cli, const struct rsw_deletion *deletion) {
@@ -131,8 +183,18 @@ static int forget(struct rsw_cli *cli, enum rsw_deletion_kind kind) {
     if (status != RSW_EXIT_DONE) {
         return status;
     }
-    return rsw_deletion_make(&deletion, cli->index, &request, cli->clock, &err) != 0 ? rsw_cli_fail(cli, &err)
-                                                                                     : tell(cli, &deletion);
+    struct rsw_stays stays;
+    if (rsw_deletion_make(&deletion, cli->index, &request, cli->clock, &err) != 0 ||
+        rsw_stays_find(&stays, cli->index, deletion.id, cli->clock, &err) != 0) {
+        return rsw_cli_fail(cli, &err);
+    }
+    rsw_stays_warn(&stays, &deletion, &cli->log);
+    if (!cli->options.json) {
+        return tell(cli, &deletion);
+    }
+    json_t *made = rsw_deletion_to_json(&deletion);
+    rsw_stays_to_json(&made, &stays);
+    return rsw_cli_json(cli, made);
 }
 
 int rsw_forget_repo(struct rsw_cli *cli) {

@@ -36,10 +36,13 @@ static int tell(struct rsw_cli *cli, json_t *answer) {
         return rsw_cli_json(cli, answer);
     }
     bool read = rsw_deletion_from_json(&deletion, answer);
+    struct rsw_stays stays = {.pinned = 0};
+    rsw_stays_from_json(&stays, answer);
     json_decref(answer);
     if (!read) {
         return rsw_cli_failf(cli, "the server answers something else: is another version there?");
     }
+    rsw_stays_warn(&stays, &deletion, &cli->log);
     rsw_deletion_print(cli, &deletion);
     return RSW_EXIT_DONE;
 }

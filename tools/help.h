@@ -17,9 +17,16 @@ struct rsw_closest {
     const char *asked;
     const char *best; /* NULL: nothing is close enough to be meant */
     unsigned distance;
+    bool whole; /* a word that was only begun is not close */
 };
 void rsw_closest_consider(struct rsw_closest *closest, const char *name);
 const char *rsw_closest_option(const char *asked);
+/* The same among those that may be set in the environment as well, whose names there are like flags here. */
+const char *rsw_closest_variable(const char *asked);
 const char *rsw_closest_command(const struct rsw_command *table, const char *asked);
+
+/* The library knows no options: where a message of it says to run `regsweep scan`, and the index is not where
+ * it is without --index, that is added. Gives `to`. */
+const char *rsw_hint_index(char *to, size_t size, const char *text, const struct rsw_options *options);
 
 #endif

@@ -1,6 +1,7 @@
-/* "Did you mean": the closest name by edit distance. */
+/* "Did you mean": the closest name by edit distance. And what a remedy leaves out. */
 #include "help.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define NAME_MAX_BYTES 40
@@ -36,7 +37,7 @@ void rsw_closest_consider(struct rsw_closest *closest, const char *name) {
     unsigned here = distance(closest->asked, name);
     size_t len = strlen(closest->asked);
     /* A word that someone began to write counts as close. */
-    if (len >= 3 && strncmp(closest->asked, name, len) == 0) {
+    if (!closest->whole && len >= 3 && strncmp(closest->asked, name, len) == 0) {
         here = 0;
     }
     if (here <= 1 + len / 4 && (closest->best == NULL || here < closest->distance)) {
@@ -45,14 +46,22 @@ void rsw_closest_consider(struct rsw_closest *closest, const char *name) {
     }
 }
 
-const char *rsw_closest_option(const char *asked) {
-    struct rsw_closest closest = {.asked = asked};
+static const char *closest_option(const char *asked, bool whole, unsigned places) {
+    struct rsw_closest closest = {.asked = asked, .whole = whole};
     for (const struct rsw_option *option = rsw_option_table; option->name != NULL; option++) {
-        if ((option->places & RSW_IN_FLAG) != 0) {
+        if ((option->places & places) != 0) {
             rsw_closest_consider(&closest, option->name);
         }
     }
     return closest.best;
+}
+
+const char *rsw_closest_option(const char *asked) {
+    return closest_option(asked, false, RSW_IN_FLAG);
+}
+
+const char *rsw_closest_variable(const char *asked) {
+    return closest_option(asked, true, RSW_IN_FLAG | RSW_IN_ENVIRONMENT);
 }
 
 const char *rsw_closest_command(const struct rsw_command *table, const char *asked) {
@@ -61,4 +70,29 @@ const char *rsw_closest_command(const struct rsw_command *table, const char *ask
         rsw_closest_consider(&closest, table->name);
     }
     return closest.best;
+}
+
+/* Where a command in it ends; NULL if there is none. What only talks of `regsweep scan` is none. */
+static const char *end_of_scan(const char *text) {
+    static const char *const commands[] = {"with: regsweep scan", "run regsweep scan"};
+    static const char rebuild[] = " --rebuild";
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        const char *at = strstr(text, commands[i]);
+        if (at != NULL) {
+            at += strlen(commands[i]);
+            return strncmp(at, rebuild, sizeof rebuild - 1) == 0 ? at + sizeof rebuild - 1 : at;
+        }
+    }
+    return NULL;
+}
+
+const char *rsw_hint_index(char *to, size_t size, const char *text, const struct rsw_options *options) {
+    const char *end = end_of_scan(text);
+    if (end == NULL || strncmp(end, " --index", 8) == 0 || options->index == NULL ||
+        strcmp(options->index, rsw_option_find("index")->fallback) == 0) {
+        snprintf(to, size, "%s", text);
+    } else {
+        snprintf(to, size, "%.*s --index %s%s", (int)(end - text), text, options->index, end);
+    }
+    return to;
 }

@@ -142,7 +142,7 @@ int rsw_inspect_garbage(struct rsw_cli *cli) {
     struct rsw_error err = RSW_ERROR_INIT;
     struct rsw_mark_options mark;
     if (rsw_cli_mark_options(cli, &mark, &err) != 0) {
-        return rsw_cli_fail_usage(cli, &err);
+        return rsw_cli_fail_options(cli, &err);
     }
     if (rsw_in_use_read(cli, &err) != 0) {
         return rsw_cli_fail(cli, &err);

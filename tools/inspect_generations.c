@@ -7,6 +7,7 @@
 #include "util/text.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct generations {
@@ -205,6 +206,34 @@ static void print_item(struct rsw_cli *cli, const struct item *item) {
                  digest[0] != 0 && item->repo[0] != 0 ? "@" : "", digest);
 }
 
+/* The record of a blob or repository goes with the last that needed it, and all items of an old generation go
+ * with its age: then the audit alone has the names. */
+static bool is_named(const struct item *item) {
+    return (item->record.blob == 0 || item->digest.alg != 0) &&
+           (item->record.repo == 0 || strcmp(item->repo, "?") != 0);
+}
+
+static uint64_t condemned_of(const struct rsw_generation *generation) {
+    uint64_t sum = 0;
+    for (unsigned kind = 0; kind < RSW_ITEM_KINDS; kind++) {
+        sum += generation->counts[kind];
+    }
+    return sum;
+}
+
+static void print_audit(struct rsw_cli *cli, uint64_t id, uint64_t unnamed) {
+    char *audit = rsw_cli_audit_file(cli);
+    if (unnamed > 0 && audit != NULL) {
+        rsw_cli_line(cli,
+                     "  %" PRIu64
+                     " more: the index has their names no longer; each that was deleted has a line in the "
+                     "audit, here or where --audit said",
+                     unnamed);
+        rsw_cli_line(cli, "  grep '\"generation\":%" PRIu64 ",' %s", id, audit);
+    }
+    free(audit);
+}
+
 /* Item by item: there can be millions. */
 static int show_one(struct rsw_cli *cli, struct rsw_txn *txn, uint64_t id) {
     struct rsw_error err = RSW_ERROR_INIT;
@@ -215,6 +244,7 @@ static int show_one(struct rsw_cli *cli, struct rsw_txn *txn, uint64_t id) {
     if (answer == RSW_ABSENT) {
         return rsw_cli_failf(cli, "there is no generation %" PRIu64, id);
     }
+    uint64_t named = 0;
     json_t *items = json_array();
     if (answer == RSW_FOUND && !cli->options.json) {
         print_generation(cli, &generation);
@@ -222,11 +252,18 @@ static int show_one(struct rsw_cli *cli, struct rsw_txn *txn, uint64_t id) {
     }
     for (rsw_iter_items(&iter, txn, id, 0); rsw_item_next(&iter, &item.record) == RSW_FOUND;) {
         name_item(&item, txn);
+        bool known = is_named(&item);
+        named += known;
         if (cli->options.json) {
             rsw_json_append(&items, item_to_json(&item));
-        } else {
+        } else if (known) {
             print_item(cli, &item);
         }
+    }
+    uint64_t condemned = answer == RSW_FOUND ? condemned_of(&generation) : 0;
+    uint64_t unnamed = condemned > named ? condemned - named : 0;
+    if (!cli->options.json) {
+        print_audit(cli, id, unnamed);
     }
     json_t *root =
         cli->options.json && answer == RSW_FOUND ? generation_to_json(cli, txn, &generation) : NULL;
@@ -234,6 +271,7 @@ static int show_one(struct rsw_cli *cli, struct rsw_txn *txn, uint64_t id) {
         json_decref(items);
     } else {
         rsw_json_set(&root, "items", items);
+        rsw_json_set(&root, "unnamed", rsw_json_number(unnamed));
     }
     if (!rsw_inspect_good(txn, 0, &err)) {
         json_decref(root);

@@ -171,17 +171,36 @@ static json_t *step_to_json(const struct step *step) {
 /* ---- gathering ---- */
 
 struct answer {
-    struct rsw_reference tag; /* what was asked for, if that is a tag; else tag.tag is "" */
+    struct rsw_reference asked; /* repository "": a digest, wherever it is */
+    bool of_tag;
+    bool repo_known;
     struct rsw_why_tag why_tag;
     struct rsw_why why; /* of the digest, or of what the tag points at */
     struct rsw_digest digest;
     struct step steps[RSW_WHY_STEPS_MAX];
 };
 
+static int parse(struct answer *answer, const char *text, struct rsw_error *err) {
+    struct rsw_reference *asked = &answer->asked;
+    if (rsw_digest_parse(&answer->digest, text, strlen(text))) {
+        return 0;
+    }
+    if (rsw_reference_parse(asked, text, err) != 0) {
+        return -1;
+    }
+    if (asked->tag[0] == 0 && !asked->has_digest) {
+        return rsw_error_set(err, RSW_EINVAL, 0,
+                             "'%s' names a repository; say NAME:TAG, NAME@DIGEST or DIGEST", text);
+    }
+    answer->of_tag = !asked->has_digest;
+    answer->digest = asked->digest;
+    return 0;
+}
+
 /* Answers for the tag, and says what it points at: RSW_FOUND; RSW_ABSENT: the index has no such tag. */
 static int ask_tag(struct answer *answer, struct rsw_txn *txn, const struct rsw_mark_options *mark,
                    struct rsw_error *err) {
-    const struct rsw_reference *tag = &answer->tag;
+    const struct rsw_reference *tag = &answer->asked;
     struct rsw_blob blob;
     if (rsw_why_tag(&answer->why_tag, txn, mark, tag->repository, tag->tag, err) != 0) {
         return RSW_FAILED;
@@ -199,31 +218,6 @@ static int ask_tag(struct answer *answer, struct rsw_txn *txn, const struct rsw_
     }
     answer->digest = blob.digest;
     return RSW_FOUND;
-}
-
-/* What is asked for: a digest anywhere (*repo NULL), or a tag or digest in one repository. RSW_FOUND and
- * answer->digest; RSW_ABSENT: a tag that the index does not have. */
-static int asked_for(struct answer *answer, const char **repo, struct rsw_reference *reference,
-                     struct rsw_txn *txn, const struct rsw_mark_options *mark, const char *text,
-                     struct rsw_error *err) {
-    *repo = NULL;
-    if (rsw_digest_parse(&answer->digest, text, strlen(text))) {
-        return RSW_FOUND;
-    }
-    if (rsw_reference_parse(reference, text, err) != 0) {
-        return RSW_FAILED;
-    }
-    *repo = reference->repository;
-    if (reference->has_digest) {
-        answer->digest = reference->digest;
-        return RSW_FOUND;
-    }
-    if (reference->tag[0] == 0) {
-        return rsw_error_set(err, RSW_EINVAL, 0,
-                             "'%s' names a repository; say NAME:TAG, NAME@DIGEST or DIGEST", text);
-    }
-    answer->tag = *reference;
-    return ask_tag(answer, txn, mark, err);
 }
 
 static int name_steps(struct rsw_txn *txn, struct answer *answer, struct rsw_error *err) {
@@ -248,19 +242,21 @@ static int name_steps(struct rsw_txn *txn, struct answer *answer, struct rsw_err
 
 static int gather(struct rsw_cli *cli, const struct rsw_mark_options *mark, struct answer *answer,
                   struct rsw_error *err) {
-    struct rsw_reference reference;
-    const char *repo;
+    const char *name = answer->asked.repository;
+    struct rsw_repo repo;
     RSW_AUTO_TXN txn = NULL;
     if (rsw_txn_begin_read(&txn, cli->index, err) != 0) {
         return -1;
     }
-    int found = asked_for(answer, &repo, &reference, txn, mark, cli->arguments[0], err);
+    answer->repo_known = name[0] != 0 && rsw_repo_find(txn, name, &repo) == RSW_FOUND;
+    int found = answer->of_tag ? ask_tag(answer, txn, mark, err) : RSW_FOUND;
     if (found != RSW_FOUND) {
         answer->why.verdict = RSW_WHY_UNKNOWN;
         return found == RSW_ABSENT ? 0 : -1;
     }
-    return rsw_why(&answer->why, txn, mark, repo, &answer->digest, err) == 0 ? name_steps(txn, answer, err)
-                                                                             : -1;
+    return rsw_why(&answer->why, txn, mark, name[0] != 0 ? name : NULL, &answer->digest, err) == 0
+               ? name_steps(txn, answer, err)
+               : -1;
 }
 
 /* ---- telling ---- */
@@ -288,39 +284,47 @@ static void print_aside(struct rsw_cli *cli, const struct rsw_why *why) {
     }
 }
 
-/* False: there is no more to tell. */
-static bool print_tag(struct rsw_cli *cli, const struct answer *answer) {
-    const struct rsw_reference *tag = &answer->tag;
-    switch (answer->why_tag.verdict) {
-    case RSW_WHY_KEPT:
-        rsw_cli_line(cli, "%s:%s: kept", tag->repository, tag->tag);
-        return true;
-    case RSW_WHY_LET_GO:
+static void print_tag(struct rsw_cli *cli, const struct answer *answer) {
+    const struct rsw_reference *tag = &answer->asked;
+    if (answer->why_tag.verdict == RSW_WHY_LET_GO) {
         rsw_cli_line(cli, "%s:%s: let go: %s", tag->repository, tag->tag,
                      rsw_reason_name(answer->why_tag.reason));
-        return true;
-    default:
-        break;
+    } else {
+        rsw_cli_line(cli, "%s:%s: kept", tag->repository, tag->tag);
     }
-    bool alg = strcmp(tag->repository, "sha256") == 0 || strcmp(tag->repository, "sha512") == 0;
-    rsw_cli_line(cli, "%s:%s: unknown; the index has no such tag%s", tag->repository, tag->tag,
-                 alg ? " (a digest by sha256 has 64 hex digits, by sha512 128)" : "");
-    return false;
+}
+
+/* There is nothing to tell of it: as of every name that the index does not know. */
+static int fail_unknown(struct rsw_cli *cli, const struct answer *answer) {
+    const struct rsw_reference *asked = &answer->asked;
+    char digest[RSW_DIGEST_TEXT_MAX];
+    if (asked->repository[0] != 0 && !answer->repo_known) {
+        return rsw_cli_failf(cli, "the index does not know a repository %s", asked->repository);
+    }
+    if (answer->of_tag) {
+        return rsw_cli_failf(cli, "the index does not know a tag %s:%s", asked->repository, asked->tag);
+    }
+    rsw_digest_format(&answer->digest, digest);
+    return asked->repository[0] != 0
+               ? rsw_cli_failf(cli, "the index has never seen %s in %s", digest, asked->repository)
+               : rsw_cli_failf(cli, "the index does not know %s", digest);
 }
 
 static int print_text(struct rsw_cli *cli, const struct answer *answer) {
     const struct rsw_why *why = &answer->why;
-    if (answer->tag.tag[0] != 0 && !print_tag(cli, answer)) {
-        return RSW_EXIT_DONE;
-    }
     char digest[RSW_DIGEST_TEXT_MAX];
     char types[96];
+    if (why->verdict == RSW_WHY_UNKNOWN) {
+        return fail_unknown(cli, answer);
+    }
+    if (answer->of_tag) {
+        print_tag(cli, answer);
+    }
     rsw_digest_format(&answer->digest, digest);
     rsw_types_format(why->blob.types, types, sizeof types);
     switch (why->verdict) {
     case RSW_WHY_UNKNOWN:
-        rsw_cli_line(cli, "%s: unknown; the index has never seen it there", digest);
-        return RSW_EXIT_DONE;
+        break;
     case RSW_WHY_KEPT:
         rsw_cli_line(cli, "%s (%s): kept, because", digest, types);
         break;
@@ -346,8 +350,8 @@ static int print_text(struct rsw_cli *cli, const struct answer *answer) {
 static json_t *tag_to_json(const struct answer *answer) {
     const struct rsw_why_tag *why = &answer->why_tag;
     json_t *tag = json_object();
-    rsw_json_set(&tag, "repo", rsw_json_text(answer->tag.repository));
-    rsw_json_set(&tag, "tag", rsw_json_text(answer->tag.tag));
+    rsw_json_set(&tag, "repo", rsw_json_text(answer->asked.repository));
+    rsw_json_set(&tag, "tag", rsw_json_text(answer->asked.tag));
     rsw_json_set(&tag, "verdict", json_string(verdict_name(why->verdict)));
     rsw_json_set(&tag, "reason",
                  why->verdict == RSW_WHY_LET_GO ? json_string(rsw_reason_name(why->reason)) : json_null());
@@ -361,9 +365,8 @@ static json_t *to_json(const struct answer *answer) {
     for (size_t i = 0; i < why->step_count; i++) {
         rsw_json_append(&path, step_to_json(&answer->steps[i]));
     }
-    bool of_tag = answer->tag.tag[0] != 0;
-    bool no_digest = of_tag && answer->why_tag.verdict == RSW_WHY_UNKNOWN;
-    rsw_json_set(&root, "tag", of_tag ? tag_to_json(answer) : json_null());
+    bool no_digest = answer->of_tag && answer->why_tag.verdict == RSW_WHY_UNKNOWN;
+    rsw_json_set(&root, "tag", answer->of_tag ? tag_to_json(answer) : json_null());
     rsw_json_set(&root, "digest", no_digest ? json_null() : rsw_json_digest(&answer->digest));
     rsw_json_set(&root, "types", rsw_json_types(why->blob.types));
     rsw_json_set(&root, "verdict", json_string(verdict_name(why->verdict)));
@@ -382,8 +385,12 @@ int rsw_inspect_why(struct rsw_cli *cli) {
     struct rsw_error err = RSW_ERROR_INIT;
     static struct answer answer; /* large, and there is one question a run */
     struct rsw_mark_options mark;
-    if (rsw_cli_mark_options(cli, &mark, &err) != 0) {
+    memset(&answer, 0, sizeof answer);
+    if (parse(&answer, cli->arguments[0], &err) != 0) {
         return rsw_cli_fail_usage(cli, &err);
+    }
+    if (rsw_cli_mark_options(cli, &mark, &err) != 0) {
+        return rsw_cli_fail_options(cli, &err);
     }
     if (rsw_in_use_read(cli, &err) != 0) {
         return rsw_cli_fail(cli, &err);
@@ -393,5 +400,9 @@ int rsw_inspect_why(struct rsw_cli *cli) {
     if (gather(cli, &mark, &answer, &err) != 0) {
         return rsw_cli_fail(cli, &err);
     }
-    return cli->options.json ? rsw_cli_json(cli, to_json(&answer)) : print_text(cli, &answer);
+    if (!cli->options.json) {
+        return print_text(cli, &answer);
+    }
+    int status = rsw_cli_json(cli, to_json(&answer));
+    return answer.why.verdict == RSW_WHY_UNKNOWN ? RSW_EXIT_FAILED : status;
 }

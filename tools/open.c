@@ -13,6 +13,8 @@
 #include "storage/storage.h"
 #include "util/log.h"
 #include "util/text.h"
+#include "util/worker.h"
+
 #include <regsweep/policy.h>
 
 #include <stdlib.h>
@@ -84,6 +86,37 @@ static int add_registry_s3(struct rsw_s3_options *out, const struct rsw_registry
     return 0;
 }
 
+#define TRYING_MS 2000
+
+/* A store that does not answer is asked again for a while, and people should not wonder what is going on. */
+struct trying {
+    struct rsw_worker worker;
+    const struct rsw_log *log;
+    const char *url;
+    const char *endpoint; /* NULL: that of AWS */
+};
+
+static void *tell_trying(void *arg) {
+    struct trying *trying = arg;
+    if (!rsw_worker_pause(&trying->worker, TRYING_MS)) {
+        rsw_log(trying->log, RSW_LOG_INFO, "still trying to reach %s%s%s", trying->url,
+                trying->endpoint != NULL ? " at " : "", trying->endpoint != NULL ? trying->endpoint : "");
+    }
+    return NULL;
+}
+
+static int open_s3(struct rsw_cli *cli, const char *url, const struct rsw_s3_options *s3,
+                   struct rsw_error *err) {
+    struct trying trying = {.log = &cli->log, .url = url, .endpoint = s3->endpoint};
+    bool told = rsw_worker_start(&trying.worker, tell_trying, &trying, NULL) == 0; /* else nobody is told */
+    int rc = rsw_storage_open_s3(&cli->storage, url, s3, err);
+    if (told) {
+        rsw_worker_stop(&trying.worker);
+        rsw_worker_release(&trying.worker);
+    }
+    return rc;
+}
+
 static int open_url(struct rsw_cli *cli, const char *url, struct rsw_error *err) {
     RSW_AUTO_BUF endpoint = RSW_BUF_INIT;
     const struct rsw_options *options = &cli->options;
@@ -108,7 +141,7 @@ static int open_url(struct rsw_cli *cli, const char *url, struct rsw_error *err)
         add_registry_s3(&s3, cli->registry_config, &endpoint, err) != 0) {
         return -1;
     }
-    if (rsw_storage_open_s3(&cli->storage, url, &s3, err) != 0) {
+    if (open_s3(cli, url, &s3, err) != 0) {
         return -1;
     }
     if (cli->storage->remark != NULL) {

@@ -24,7 +24,7 @@ const struct rsw_option *rsw_option_find(const char *name) {
 }
 
 const char *rsw_option_variable(const struct rsw_option *option, char *text, size_t size) {
-    static const char prefix[] = "REGSWEEP_";
+    static const char prefix[] = RSW_VARIABLE_PREFIX;
     size_t at = 0;
     for (const char *c = prefix; *c != 0 && at + 1 < size; c++) {
         text[at++] = *c;

@@ -147,6 +147,7 @@ struct rsw_option {
 extern const struct rsw_option rsw_option_table[];
 size_t rsw_option_count(void);
 const struct rsw_option *rsw_option_find(const char *name);
+#define RSW_VARIABLE_PREFIX "REGSWEEP_"
 /* REGSWEEP_MAX_DELETE for "max-delete". Returns `text`. */
 const char *rsw_option_variable(const struct rsw_option *option, char *text, size_t size);
 

@@ -2,6 +2,7 @@
 
 #include "help.h"
 
+#include <ctype.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -174,6 +175,40 @@ int rsw_parse_environment(struct rsw_options *options, unsigned bit, char **envi
         }
     }
     return 0;
+}
+
+/* As the option would be called; "" if it is no variable of ours, or Kubernetes puts it into every pod beside
+ * a service of our name. */
+static const char *option_of(char *to, size_t size, const char *entry) {
+    size_t len = strcspn(entry, "=");
+    size_t at = 0;
+    if (strncmp(entry, RSW_VARIABLE_PREFIX, sizeof RSW_VARIABLE_PREFIX - 1) == 0 && entry[len] == '=' &&
+        entry[len + 1] != 0) {
+        for (size_t i = sizeof RSW_VARIABLE_PREFIX - 1; i < len && at + 1 < size; i++) {
+            to[at++] = entry[i] == '_' ? '-' : (char)tolower((unsigned char)entry[i]);
+        }
+    }
+    to[at] = 0;
+    if (strstr(to, "service-") != NULL || strstr(to, "port") != NULL) {
+        to[0] = 0;
+    }
+    return to;
+}
+
+void rsw_warn_environment(char **environment, const struct rsw_log *log) {
+    for (; environment != NULL && *environment != NULL; environment++) {
+        char asked[64];
+        char name[64];
+        option_of(asked, sizeof asked, *environment);
+        const char *best =
+            asked[0] != 0 && rsw_option_find(asked) == NULL ? rsw_closest_variable(asked) : NULL;
+        if (best != NULL) {
+            rsw_log(log, RSW_LOG_WARNING,
+                    "%.*s counts for nothing: there is no such option; did you mean %s?",
+                    (int)strcspn(*environment, "="), *environment,
+                    rsw_option_variable(rsw_option_find(best), name, sizeof name));
+        }
+    }
 }
 
 void rsw_words_release(struct rsw_words *words) {

@@ -5,6 +5,8 @@
 #include "commands.h"
 #include "options.h"
 
+#include "util/log.h"
+
 struct rsw_words {
     char **items; /* owned; the words are argv's */
     int count;
@@ -21,6 +23,8 @@ int rsw_check_flags(const struct rsw_options *options, const char *command, unsi
  * puts REGSWEEP_SERVICE_HOST and the like into every pod beside a service of our name. */
 int rsw_parse_environment(struct rsw_options *options, unsigned bit, char **environment,
                           struct rsw_error *err);
+/* Tells of unknown ones that look like a slip: they are nearly called as an option is. */
+void rsw_warn_environment(char **environment, const struct rsw_log *log);
 void rsw_words_release(struct rsw_words *words);
 
 #define RSW_AUTO_WORDS __attribute__((cleanup(rsw_words_release))) struct rsw_words

@@ -244,12 +244,13 @@ static int check_url(struct rsw_cli *cli, const char *url, const struct rsw_regi
     return check_answer(cli, rsw_registry_url(registry), answer, &why, err);
 }
 
-int rsw_cli_check_stopped(struct rsw_cli *cli, struct rsw_error *err) {
+int rsw_cli_check_stopped(struct rsw_cli *cli, bool *asked, struct rsw_error *err) {
     RSW_AUTO_BUF url = RSW_BUF_INIT;
     RSW_AUTO_SECRET *password = NULL;
     RSW_AUTO_SECRET *redis_password = NULL;
     const struct rsw_options *options = &cli->options;
     char nonce[RSW_RUN_MAX];
+    *asked = false;
     if (!rsw_cli_has_registry(cli)) {
         return 0;
     }
@@ -265,11 +266,13 @@ int rsw_cli_check_stopped(struct rsw_cli *cli, struct rsw_error *err) {
     if (options->registry.count == 0) {
         struct rsw_error why = RSW_ERROR_INIT;
         if (url_of_config(&url, cli->registry_config, &why) == 0) {
+            *asked = true;
             return check_url(cli, (const char *)url.data, &how, err);
         }
         rsw_log(&cli->log, RSW_LOG_INFO, "nobody asks whether the registry is stopped: %s", why.message);
     }
     for (size_t i = 0; i < options->registry.count; i++) {
+        *asked = true;
         if (check_url(cli, options->registry.items[i], &how, err) != 0) {
             return -1;
         }

@@ -1,6 +1,7 @@
 /* regsweep scan: storage into the index. */
 #include "cli.h"
 
+#include "forget.h"
 #include "progress.h"
 #include "rebuild.h"
 
@@ -121,7 +122,9 @@ int rsw_command_scan(struct rsw_cli *cli) {
         .arg = &progress,
     };
     rsw_cli_catch_stop();
+    int64_t begun_ms = rsw_clock_now_ms(cli->clock);
     int failed = rsw_scan(&result, cli->index, cli->storage, &options, &err);
+    rsw_deletions_tell_spared(cli->index, begun_ms, &progress.log, NULL);
     rsw_progress_end(&progress);
     if (failed != 0 && err.code == RSW_ESTOPPED) {
         return rsw_cli_failf(cli, "stopped; run it again");

@@ -65,13 +65,17 @@ static void post(struct rsw_index *index, const struct rsw_clock *clock,
     struct rsw_error err = RSW_ERROR_INIT;
     struct rsw_deletion_request asked = {.target = NULL};
     struct rsw_deletion deletion;
+    struct rsw_stays stays;
     json_t *body = json_loadb(request->body, request->body_len, JSON_REJECT_DUPLICATES, NULL);
     if (read_request(&asked, body, &err) != 0 ||
-        rsw_deletion_make(&deletion, index, &asked, clock, &err) != 0) {
+        rsw_deletion_make(&deletion, index, &asked, clock, &err) != 0 ||
+        rsw_stays_find(&stays, index, deletion.id, clock, &err) != 0) {
         answer_failure(reply, 400, &err);
     } else {
         snprintf(reply->location, sizeof reply->location, RSW_DELETIONS_PATH "/%" PRIu64, deletion.id);
-        rsw_reply_json(reply, 201, rsw_deletion_to_json(&deletion));
+        json_t *made = rsw_deletion_to_json(&deletion);
+        rsw_stays_to_json(&made, &stays);
+        rsw_reply_json(reply, 201, made);
     }
     json_decref(body);
 }

@@ -1,6 +1,7 @@
 /* regsweep sweep: shows what nothing needs; with --confirm removes it. */
 #include "sweep.h"
 
+#include "forget.h"
 #include "in_use.h"
 #include "progress.h"
 #include "registry.h"
@@ -95,7 +96,11 @@ static int sweep(struct rsw_cli *cli, struct rsw_sweep_options *options, const s
     options->stopped = on_stopped;
     options->pins_again = on_pins_again;
     options->arg = &talk;
+    int64_t begun_ms = rsw_clock_now_ms(cli->clock);
     int rc = rsw_sweep(&result, cli->index, cli->storage, options, err);
+    if (options->confirm) {
+        rsw_deletions_tell_spared(cli->index, begun_ms, watch->log, NULL);
+    }
     if (rc == 0 || result.generation != 0 || result.guard[0] != 0) {
         status = rsw_sweep_print_result(&talk.print, &result, options);
     }
@@ -116,30 +121,31 @@ static int open_lease_of_others(struct rsw_cli *cli, struct rsw_sweep_options *o
 }
 
 /* Who says that the registry is stopped, and was heard of a moment ago, may be mistaken. */
-static int warn_unasked(struct rsw_cli *cli, struct rsw_error *err) {
+static int check_silence(struct rsw_cli *cli, struct rsw_error *err) {
     struct rsw_state state;
     char age[32];
-    if (rsw_cli_has_registry(cli)) {
-        return 0;
-    }
+    char silence[32];
     if (rsw_cli_state(cli, &state, err) != 0) {
         return -1;
     }
     int64_t age_ms = rsw_clock_now_ms(cli->clock) - state.last_event_ms;
-    if (state.last_event_ms != 0 && age_ms < HEARD_MS) {
-        rsw_log(
-            &cli->log, RSW_LOG_WARNING,
-            "the registry was heard %s ago, and nobody was asked whether it runs still: if it takes pushes, "
-            "images break. --registry or --registry-config say where it is",
-            rsw_duration_format(age_ms / 1000 * 1000, age, sizeof age));
+    if (state.last_event_ms == 0 || age_ms >= HEARD_MS) {
+        return 0;
     }
-    return 0;
+    return rsw_error_set(
+        err, RSW_EREFUSED, 0,
+        "nothing was removed: the registry was heard %s ago, and nobody asked whether it has been stopped "
+        "since: say where it is, with --registry URL or --registry-config FILE, so that it is asked; or wait "
+        "until it has not been heard for %s",
+        rsw_duration_format(age_ms > 0 ? age_ms / 1000 * 1000 : 0, age, sizeof age),
+        rsw_duration_format(HEARD_MS, silence, sizeof silence));
 }
 
 /* Nobody pushes, as far as can be asked. */
 static int sweep_stopped(struct rsw_cli *cli, struct rsw_sweep_options *options,
                          const struct rsw_sweep_watch *watch, struct rsw_error *err) {
-    if (rsw_cli_check_stopped(cli, err) != 0 || warn_unasked(cli, err) != 0) {
+    bool asked;
+    if (rsw_cli_check_stopped(cli, &asked, err) != 0 || (!asked && check_silence(cli, err) != 0)) {
         return err->code == RSW_EINVAL ? RSW_EXIT_USAGE : rsw_cli_exit_of(err);
     }
     return open_lease_of_others(cli, options, err) == 0 ? sweep(cli, options, watch, err)
@@ -230,7 +236,7 @@ int rsw_command_sweep(struct rsw_cli *cli) {
     struct rsw_error err = RSW_ERROR_INIT;
     struct rsw_sweep_options options;
     if (rsw_sweep_read_options(&options, cli, &err) != 0) {
-        return rsw_cli_fail_usage(cli, &err);
+        return rsw_cli_fail_options(cli, &err);
     }
     if (cli->options.server != NULL) {
         for (size_t i = 0; i < sizeof of_server / sizeof *of_server; i++) {

@@ -1,6 +1,8 @@
 /* How commands talk: results to cli->out, everything else to cli->talk. */
 #include "cli.h"
 
+#include "help.h"
+
 #include "util/text.h"
 
 #include <stdarg.h>
@@ -9,9 +11,11 @@
 
 static void say(struct rsw_cli *cli, const char *fmt, va_list args) {
     char text[RSW_MESSAGE_MAX * 2];
+    char hinted[RSW_MESSAGE_MAX * 3];
     vsnprintf(text, sizeof text, fmt, args);
-    rsw_text_clean(text);
-    fprintf(cli->talk, "regsweep: %s\n", text);
+    rsw_hint_index(hinted, sizeof hinted, text, &cli->options);
+    rsw_text_clean(hinted);
+    fprintf(cli->talk, "regsweep: %s\n", hinted);
 }
 
 static void sayf(struct rsw_cli *cli, const char *fmt, ...) RSW_PRINTF(2, 3);

@@ -41,7 +41,7 @@ enum rsw_code {
     RSW_EREFUSED,     /* refused for safety: nothing was touched */
     RSW_ESTOPPED,     /* the caller asked to stop */
     RSW_EPARTIAL,     /* done, but some deletions failed; the next run retries them */
-    RSW_EUNSUPPORTED, /* valid, but not something regsweep can do */
+    RSW_EUNSUPPORTED, /* valid, but not something regsweep can do, or not without a library that is missing */
 };
 
 #define RSW_MESSAGE_MAX 512

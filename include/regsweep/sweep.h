@@ -60,7 +60,7 @@ struct rsw_sweep_progress {
 
 struct rsw_sweep_options {
     bool confirm;         /* remove; else change nothing at all */
-    bool offline;         /* the registry is stopped or read-only */
+    bool offline;         /* the registry is stopped or read-only: that is the caller's to know */
     bool untagged_remove; /* let revisions go that no tag keeps */
     int64_t grace_ms;     /* below 0: the default of 24 hours */
     int64_t
@@ -102,6 +102,14 @@ struct rsw_sweep_options {
         void *arg); /* true ends the run between two batches with RSW_ESTOPPED; the next goes on */
     void *arg;
 };
+
+/* The defaults: a dry run, as careful as the command. What is left out of an initialiser without it is zero,
+ * and zero is no time at all. In C++ from C++20 on. */
+#define RSW_SWEEP_OPTIONS_INIT                                                                               \
+    {                                                                                                        \
+        .grace_ms = -1, .upload_max_age_ms = -1, .settle_ms = -1, .max_delete = 30, .quarantine_ms = -1,     \
+        .fence_timeout_ms = -1                                                                               \
+    }
 
 /* What a store keeps of what was written over or deleted; with version_max_age_ms alone. */
 struct rsw_old_result {

@@ -147,6 +147,12 @@ void rsw_doctor_fence(struct rsw_diagnosis *out, const struct rsw_doctor *doctor
     if (!has_replicas(out, doctor)) {
         return;
     }
+    struct rsw_diagnosis serve = {.name = "serve"};
+    rsw_doctor_serve(&serve, doctor);
+    if (serve.level == RSW_HEALTH_ERROR) { /* a finding of its own */
+        rsw_say(out, RSW_HEALTH_UNKNOWN, NULL, "nobody takes in events: %s", serve.message);
+        return;
+    }
     switch (rsw_fence(doctor->index, doctor->replicas, &how, &err)) {
     case RSW_FENCE_HELD:
         rsw_say(

@@ -317,7 +317,7 @@ int rsw_blob_find(struct rsw_txn *txn, const struct rsw_digest *digest, struct r
 }
 
 uint32_t rsw_blob_intern(struct rsw_txn *txn, const struct rsw_digest *digest, int64_t now_ms) {
-    uint32_t id;
+    uint32_t id = 0;
     int answer = find_id(txn, digest, &id);
     if (answer != RSW_ABSENT) {
         return answer == RSW_FOUND ? id : 0;

@@ -318,7 +318,7 @@ int rsw_member_of_next(struct rsw_iter *iter, uint32_t *repo) {
 int rsw_member_anywhere(struct rsw_txn *txn, enum rsw_member_kind kind, uint32_t blob, uint32_t flags) {
     RSW_AUTO_ITER iter = RSW_ITER_INIT;
     struct rsw_member member;
-    uint32_t repo;
+    uint32_t repo = 0;
     int answer;
     rsw_iter_members_of(&iter, txn, kind, blob);
     while ((answer = rsw_member_of_next(&iter, &repo)) == RSW_FOUND) {

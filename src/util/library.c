@@ -9,12 +9,13 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* only one thread load
 static int load(const struct rsw_library *library, struct rsw_error *err) {
     void *handle = dlopen(library->soname, RTLD_NOW | RTLD_LOCAL);
     if (handle == NULL) {
-        return rsw_error_set(err, RSW_EIO, 0, "cannot load %s: install it (%s)", library->soname, dlerror());
+        return rsw_error_set(err, RSW_EUNSUPPORTED, 0, "cannot load %s: install it (%s)", library->soname,
+                             dlerror());
     }
     for (size_t i = 0; i < library->count; i++) {
         void *function = dlsym(handle, library->list[i].name);
         if (function == NULL) {
-            return rsw_error_set(err, RSW_EIO, 0,
+            return rsw_error_set(err, RSW_EUNSUPPORTED, 0,
                                  "%s has no %s: install the release that regsweep was built for",
                                  library->soname, library->list[i].name);
         }

@@ -29,8 +29,8 @@ struct rsw_library {
 #define RSW_LIBRARY(soname, functions, list)                                                                 \
     { soname, &(functions), list, sizeof(list) / sizeof *(list), false }
 
-/* Loads it where nobody has yet. For any number of threads, cheap once it is loaded. 0; or -1 with RSW_EIO
- * and what to install: it is not there, or is another release. */
+/* Loads it where nobody has yet. For any number of threads, cheap once it is loaded. 0; or -1 with
+ * RSW_EUNSUPPORTED and what to install: it is not there, or is another release. */
 int rsw_library_load(struct rsw_library *library, struct rsw_error *err);
 
 #endif

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # The command line as a user meets it, without a registry.
-# shellcheck disable=SC2154,SC2016 # bats sets status, output and stderr; bash -c gets its own arguments
+# shellcheck disable=SC2154,SC2016,SC2030,SC2031 # bats sets status, output and stderr; bash -c gets its own arguments;
+# each test is a subshell
 
 bats_require_minimum_version 1.5.0
 
@@ -103,6 +104,18 @@ END
     [ -z "$stderr" ]
 }
 
+@test "a variable that is nearly called as an option is told once, what others set is not" {
+    scan
+    export REGSWEEP_INDX=$index REGSWEEP_MAX_DELTE=80 REGSWEEP_CONFRIM=1
+    export REGSWEEP_SERVICE_HOST=10.0.0.1 REGSWEEP_PORT=tcp://10.0.0.1:5050 REGSWEEP_SERVER_PORT_5050_TCP_ADDR=10.0.0.1 \
+        REGSWEEP_VERSION=1 REGSWEEP_IMAGE=regsweep:1 REGSWEEP_LISTEN=127.0.0.1:1 REGSWEEP_STROAGE=
+    run -0 --separate-stderr "$REGSWEEP" inspect stats --index "$index" --quiet
+    same=$(sort <<<"$stderr")
+    [ "$same" = "regsweep: warning: REGSWEEP_CONFRIM counts for nothing: there is no such option; did you mean REGSWEEP_CONFIRM?
+regsweep: warning: REGSWEEP_INDX counts for nothing: there is no such option; did you mean REGSWEEP_INDEX?
+regsweep: warning: REGSWEEP_MAX_DELTE counts for nothing: there is no such option; did you mean REGSWEEP_MAX_DELETE?" ]
+}
+
 @test "nothing but the command line lets a sweep delete" {
     REGSWEEP_CONFIRM=1 run -64 --separate-stderr "$REGSWEEP" sweep --index "$index"
     [[ $stderr == *"REGSWEEP_CONFIRM: --confirm cannot be set in the environment"* ]]
@@ -138,6 +151,14 @@ END
     [[ $stderr == *"does not know a repository no/body"* ]]
     run -1 --separate-stderr "$REGSWEEP" inspect image no/body:latest --index "$index"
     [[ $stderr == *"does not know a repository no/body"* ]]
+    for what in "$digest" "no/body@$digest" no/body:latest; do
+        run -1 --separate-stderr "$REGSWEEP" inspect why "$what" --index "$index"
+        [ -z "$output" ]
+        run -1 --separate-stderr "$REGSWEEP" inspect why "$what" --index "$index" --json
+        [ "$(jq -r .verdict <<<"$output")" = unknown ]
+    done
+    run -1 --separate-stderr "$REGSWEEP" inspect why no/body:latest --index "$index"
+    [[ $stderr == *"does not know a repository no/body"* ]]
     run -1 --separate-stderr "$REGSWEEP" inspect generations 12 --index "$index"
     [[ $stderr == *"there is no generation 12"* ]]
 }
@@ -147,6 +168,10 @@ END
     run -64 --separate-stderr "$REGSWEEP" inspect blob sha256:12 --index "$index"
     run -64 --separate-stderr "$REGSWEEP" inspect image UPPER:tag --index "$index"
     run -64 --separate-stderr "$REGSWEEP" inspect image some/name --index "$index"
+    run -64 --separate-stderr "$REGSWEEP" inspect why some/name --index "$index"
+    [[ $stderr == *"names a repository; say NAME:TAG, NAME@DIGEST or DIGEST"* ]]
+    run -64 --separate-stderr "$REGSWEEP" inspect why NOSUCH --index "$index"
+    run -64 --separate-stderr "$REGSWEEP" inspect why sha256:12 --index "$index"
     run -64 --separate-stderr "$REGSWEEP" inspect generations first --index "$index"
     run -64 --separate-stderr "$REGSWEEP" serve --index "$index" --storage "$root" --tls-cert x.pem
     [[ $stderr == *"--tls-cert and --tls-key go together"* ]]
@@ -192,4 +217,35 @@ END
     [[ $stderr == *"token: the token is empty"* ]]
     run -64 --separate-stderr "$REGSWEEP" serve --index "$index" --storage "$root" --token-file nowhere
     [[ $stderr == *"cannot read nowhere"* ]]
+}
+
+@test "a library that cannot be loaded is a failure, and no wrong command line" {
+    mkdir lib
+    # The loader takes the first of that name, and these are none.
+    grep -aoE 'lib(curl|crypto|cyaml|yaml|microhttpd|expat|hiredis)[-0-9.]*\.so\.[.0-9]+' "$REGSWEEP" |
+        while read -r name; do : >"lib/$name"; done
+    ls lib/libcurl.so.* lib/libyaml* lib/libcyaml* lib/libcrypto*
+    scan
+    echo 'grace: 1h' >options.yml
+    printf 'version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: %s\n' "$root" >registry.yml
+    export AWS_ACCESS_KEY_ID=a AWS_SECRET_ACCESS_KEY=b
+    export REGSWEEP_INDEX=$index
+    for command in "scan --config options.yml" "scan --registry-config registry.yml" "sweep --policy options.yml" \
+        "inspect garbage --policy options.yml" "serve --policy options.yml --listen 127.0.0.1:0" "serve --listen 127.0.0.1:0" \
+        "sweep --confirm --registry http://127.0.0.1:1" "scan --index other --storage s3://bucket-b --s3-endpoint http://127.0.0.1:1"; do
+        # shellcheck disable=SC2086 # several words
+        run -1 --separate-stderr env LD_LIBRARY_PATH="$PWD/lib" "$REGSWEEP" $command
+        [[ $stderr == *"cannot load lib"*"install it"* ]]
+        [[ $stderr != *"--help"* ]]
+    done
+}
+
+@test "a store that does not answer is told of before it is given up" {
+    export AWS_ACCESS_KEY_ID=a AWS_SECRET_ACCESS_KEY=b
+    nobody=(scan --index other --storage s3://bucket-b --s3-endpoint http://127.0.0.1:1)
+    run -1 --separate-stderr "$REGSWEEP" "${nobody[@]}"
+    [[ ${stderr_lines[0]} == "regsweep: still trying to reach s3://bucket-b at http://127.0.0.1:1" ]]
+    [[ ${stderr_lines[1]} == *"no answer from http://127.0.0.1:1"* ]]
+    run -1 --separate-stderr "$REGSWEEP" "${nobody[@]}" --quiet
+    [[ $stderr != *"still trying"* ]]
 }

@@ -86,7 +86,7 @@ expect "storage is untouched by the dry run" [ "$tree" = "$(disk hash "$ROOT")" 
 
 step "Stop the registry and sweep for good"
 stop_registry
-show "$REGSWEEP" sweep --index "$INDEX" --storage "$ROOT" --offline --confirm --grace 0
+show "$REGSWEEP" sweep --index "$INDEX" --storage "$ROOT" --offline --confirm --grace 0 --registry "$REGISTRY"
 
 step "Start the registry again and pull what remains, whole"
 start_registry

@@ -75,7 +75,9 @@ size_of_index() {
     head -c 8192 /dev/zero | tr '\0' 'x' | dd of="$INDEX/data.mdb" conv=notrunc status=none
     run rs sweep
     status_is 1
-    says --rebuild
+    says "build it anew with: regsweep scan --rebuild --index $INDEX"
+    run rs doctor
+    says "build it anew with: regsweep scan --rebuild --index $INDEX"
     rs scan --rebuild --quiet
     run rs verify
     status_is 0

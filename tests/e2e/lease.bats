@@ -43,7 +43,7 @@ nothing_is_left_aside() {
     kill -KILL "$PID_a" "$PID_b"
     stop_registry
     rm -r "$WORK/a" "$WORK/b"
-    run regsweep sweep --offline --confirm --index "$WORK/c" --storage "$ROOT" --max-delete 100 --settle 1s --lease 4s
+    run sweep_stopped c
     status_is 0
     says "is of another index"
     nothing_is_left_aside
@@ -67,13 +67,13 @@ more_garbage() {
     sweep_of a --quarantine 1h
     wait_until "$TIMEOUT" is_hidden a
     stop_registry
-    run regsweep sweep --offline --confirm --index "$WORK/b" --storage "$ROOT" --max-delete 100 --settle 1s --lease 4s
+    run sweep_stopped b
     status_is 3
     says "another regsweep (index"
     is_hidden a
-    run regsweep sweep --offline --confirm --index "$WORK/a" --storage "$ROOT" --max-delete 100 --settle 1s --lease 4s
+    run sweep_stopped a
     status_is 0
-    run regsweep sweep --offline --confirm --index "$WORK/b" --storage "$ROOT" --max-delete 100 --settle 1s --lease 4s
+    run sweep_stopped b
     status_is 0 # it was given back
 }
 

@@ -208,7 +208,7 @@ read_two() { [ "$(heads_read)" = $'odd\nother' ]; }
     regsweep sweep --offline --grace 0 --index "$WORK/again" --json | condemned blobs digest >"$WORK/by-scan"
     [ -s "$WORK/by-scan" ]
     [ -z "$(comm -13 "$WORK/by-events" "$WORK/by-scan")" ]
-    sweep_all --confirm --quiet
+    sweep_all --confirm --quiet --registry "$REGISTRY"
     start_registry
     client check "$WORK/expected.json"
     client check-all

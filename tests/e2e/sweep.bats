@@ -129,6 +129,21 @@ push_and_delete() {
     [ "$(jq .totals.bytes "$WORK/plan.json")" -eq $((bytes - left)) ]
 }
 
+@test "what a sweep took and the index has forgotten is looked up as inspect generations says" {
+    "$MAKE_TREE" "$ROOT" --pushes 210 --repositories 6 --seed 3
+    rs scan --quiet
+    sweep_all --confirm --json >"$WORK/done.json"
+    removed=$(jq '.done.removed' "$WORK/done.json")
+    rs inspect generations 1 >"$WORK/told"
+    listed=$(grep -c '^  done .*@sha256:' "$WORK/told")
+    grep -F "$((removed - listed)) more: the index has their names no longer" "$WORK/told"
+    bash -c "$(tail -n 1 "$WORK/told")" >"$WORK/looked-up"
+    same_lines "$(jq -r 'select(.kind == "blob") | .digest' "$WORK/looked-up" | sort)" \
+        "$(condemned blobs digest <"$WORK/done.json")"
+    rs inspect generations 1 --json | jq -e --argjson listed "$listed" --argjson removed "$removed" \
+        '.unnamed == $removed - $listed and (.items | length) == $removed'
+}
+
 @test "a stale upload goes, a young one and one without startedat stay" {
     start_registry
     client image up/load:1

@@ -40,6 +40,12 @@ sweep_of() {
         --max-delete 100 --registry-config "$WORK/registry.yml" --registry "$REGISTRY" --lease 4s "$@" 2>&1
 }
 
+# sweep_stopped NAME: with the registry stopped, which is asked whether it is.
+sweep_stopped() {
+    regsweep sweep --index "$WORK/$1" --storage "$ROOT" --offline --confirm --settle 1s --max-delete 100 \
+        --registry "$REGISTRY" --lease 4s 2>&1
+}
+
 # How many generations of that index took anything.
 generations_of() {
     regsweep inspect generations --index "$WORK/$1" --json | jq '[.generations[] | select(.offline | not)] | length'

@@ -391,7 +391,9 @@ static void what_could_not_be_opened_is_an_error_with_its_reason(void **unused) 
 static void a_serve_that_does_not_run_is_found(void **unused) {
     (void)unused;
     with_state(state.beat_ms = MINUTE(50));
+    c->silent = true; /* and nobody waits for its events */
     finds("serve", RSW_HEALTH_ERROR, "heard of last 10m ago");
+    says("fence", RSW_HEALTH_UNKNOWN, "nobody takes in events: regsweep serve does not run");
     with_state(state.beat_ms = 0);
     finds("serve", RSW_HEALTH_ERROR, "never ran");
 }

@@ -222,6 +222,7 @@ static void realms_that_look_like_the_own_host_and_are_not_are_refused(void **st
         assert_true(err.code == RSW_EREFUSED || err.code == RSW_EINVAL || err.code == RSW_EIO);
         assert_int_equal(mock_count(mock, "GET"), 0);
     }
+    mock->challenge = NULL;
 }
 
 static void token_servers_that_do_not_help_are_told(void **state) {

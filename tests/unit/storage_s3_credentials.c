@@ -192,6 +192,7 @@ static void a_title_is_read_as_the_tools_do(void **state) {
         put(".aws/config", text);
         expect_error("AWS_PROFILE names profile \"prod\"");
     }
+    environment = NULL;
 }
 
 static void a_setting_is_read_as_the_tools_do(void **state) {

@@ -1,5 +1,6 @@
 /* Where an option's value comes from, and what a bad one is told. */
 #include "config.h"
+#include "help.h"
 #include "parse.h"
 
 #include <setjmp.h>
@@ -227,6 +228,30 @@ static void words_keep_their_order_among_flags_and_behind_two_dashes(void **stat
     assert_string_equal(options.index, "d");
 }
 
+static void expect_hint(const struct rsw_options *options, const char *text, const char *expected) {
+    char hinted[128];
+    assert_string_equal(rsw_hint_index(hinted, sizeof hinted, text, options), expected);
+}
+
+static void a_remedy_names_the_index_where_it_is_not_in_its_usual_place(void **state) {
+    (void)state;
+    static const char *const others[] = {"run regsweep scan --index e", "name it as regsweep scan was told",
+                                         "with: regsweep scan --rebuild --index e", ""};
+    struct rsw_error err = RSW_ERROR_INIT;
+    RSW_AUTO_OPTIONS options = {.sources = NULL};
+    assert_int_equal(read_all(&options, &(struct given){NULL, NULL, NULL}, &err), 0);
+    expect_hint(&options, "build it with: regsweep scan --rebuild", "build it with: regsweep scan --rebuild");
+    rsw_options_release(&options);
+    assert_int_equal(read_all(&options, &(struct given){"--index d", NULL, NULL}, &err), 0);
+    expect_hint(&options, "build it with: regsweep scan --rebuild",
+                "build it with: regsweep scan --rebuild --index d");
+    expect_hint(&options, "run regsweep scan, which closes it",
+                "run regsweep scan --index d, which closes it");
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        expect_hint(&options, others[i], others[i]);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(flag_wins_over_environment_over_file_over_default),
@@ -238,6 +263,7 @@ int main(void) {
         cmocka_unit_test(variables_of_others_do_not_disturb),
         cmocka_unit_test(a_flag_can_switch_off_what_the_file_switches_on),
         cmocka_unit_test(repeated_options_add_up_and_a_greater_source_replaces_them),
+        cmocka_unit_test(a_remedy_names_the_index_where_it_is_not_in_its_usual_place),
         cmocka_unit_test(words_keep_their_order_among_flags_and_behind_two_dashes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
