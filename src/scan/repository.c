@@ -14,8 +14,7 @@
 struct repository {
     struct rsw_reading *reading;
     const char *name;
-    const char *sub; /* what is being listed: "_layers", "_manifests", "_uploads" */
-    char prefix[RSW_KEY_MAX];
+    char key[RSW_KEY_MAX];
     struct rsw_batch *batch; /* owned */
     struct rsw_manifest_queue manifests;
     struct rsw_link_look *looks; /* owned: links whose content did not come with the listing */
@@ -23,13 +22,27 @@ struct repository {
     struct rsw_sums revisions; /* those listed so far, where a list can tell of tags by them */
     struct rsw_error *err;
     int failed; /* in a callback that cannot say so */
+    bool any;   /* there is something in a part */
     bool unread;
     bool uploads_unknown;
     bool leftover; /* as RSW_REPO_LEFTOVER */
 };
 
-static const char *below(const struct repository *r, const char *key) {
-    return key + strlen(r->prefix) + 1;
+enum part { PART_NONE, PART_LAYERS, PART_MANIFESTS, PART_UPLOADS };
+static const char *const part_names[] = {"", "_layers", "_manifests", "_uploads"};
+
+/* Of the repository that a key below it is in, and the path in there, "" for the part's own folder. */
+static enum part part_of(const struct repository *r, const char *key, const char **path) {
+    const char *sub = key + strlen(r->key) + 1;
+    for (unsigned part = PART_LAYERS; part <= PART_UPLOADS; part++) {
+        size_t len = strlen(part_names[part]);
+        if (strncmp(sub, part_names[part], len) == 0 && (sub[len] == 0 || sub[len] == '/')) {
+            *path = sub + len + (sub[len] != 0);
+            return (enum part)part;
+        }
+    }
+    *path = sub;
+    return PART_NONE;
 }
 
 static size_t depth_of(const char *path) {
@@ -63,12 +76,15 @@ static enum rsw_descend descend_manifests(const char *path, size_t depth, const 
     return !starts_with(path, "revisions/") ? RSW_DESCEND_SKIP : depth == 2 ? RSW_DESCEND : RSW_DESCEND_PROBE;
 }
 
-static enum rsw_descend descend_to(const struct repository *r, const char *path, const char **leaf) {
+static enum rsw_descend descend_to(enum part part, const char *path, const char **leaf) {
     size_t depth = depth_of(path);
-    if (strcmp(r->sub, "_uploads") == 0) {
+    if (part == PART_NONE) {
+        return RSW_DESCEND_SKIP; /* a folder with a '_' that is none of the registry's */
+    }
+    if (part == PART_UPLOADS || path[0] == 0) {
         return RSW_DESCEND;
     }
-    if (strcmp(r->sub, "_layers") == 0) {
+    if (part == PART_LAYERS) {
         *leaf = "link";
         return depth == 1 ? RSW_DESCEND : RSW_DESCEND_PROBE;
     }
@@ -79,11 +95,12 @@ static struct rsw_seen_upload *upload_of(struct repository *r, const char *id, s
 
 static enum rsw_descend descend(void *arg, const char *dir_key, const char **leaf) {
     struct repository *r = arg;
-    const char *path = below(r, dir_key);
-    if (strcmp(r->sub, "_uploads") == 0 && strchr(path, '/') == NULL) {
+    const char *path;
+    enum part part = part_of(r, dir_key, &path);
+    if (part == PART_UPLOADS && path[0] != 0 && strchr(path, '/') == NULL) {
         upload_of(r, path, strlen(path)); /* an empty upload folder shows nowhere else */
     }
-    return descend_to(r, path, leaf);
+    return descend_to(part, path, leaf);
 }
 
 /* ---- what the entries say ---- */
@@ -413,8 +430,9 @@ static void take_upload_file(struct repository *r, const struct rsw_entry *entry
 
 static void take_unread(struct repository *r, const struct rsw_entry *entry) {
     const char *leaf = NULL;
-    const char *path = below(r, entry->key);
-    if (entry->kind == RSW_ENTRY_OTHER && descend_to(r, path, &leaf) == RSW_DESCEND_SKIP) {
+    const char *path;
+    enum part part = part_of(r, entry->key, &path);
+    if (entry->kind == RSW_ENTRY_OTHER && descend_to(part, path, &leaf) == RSW_DESCEND_SKIP) {
         return; /* a symbolic link or the like where the registry has nothing */
     }
     r->unread = rsw_reading_unseen(r->reading, entry) || r->unread;
@@ -436,11 +454,11 @@ static bool says_more_than_its_name(enum rsw_place place) {
  */
 static bool is_odd_tag(const struct repository *r, const struct rsw_entry *entry,
                        const struct rsw_path *path) {
-    const char *rest = below(r, entry->key);
+    const char *rest;
+    bool in_manifests = part_of(r, entry->key, &rest) == PART_MANIFESTS;
     size_t len = strlen(rest);
-    return path->place == RSW_PLACE_OTHER && strcmp(r->sub, "_manifests") == 0 &&
-           starts_with(rest, "tags/") && len > 13 && strcmp(rest + len - 13, "/current/link") == 0 &&
-           depth_of(rest) == 4;
+    return path->place == RSW_PLACE_OTHER && in_manifests && starts_with(rest, "tags/") && len > 13 &&
+           strcmp(rest + len - 13, "/current/link") == 0 && depth_of(rest) == 4;
 }
 
 /* 2.8 writes a link over in place, so that it is empty for a moment. */
@@ -452,10 +470,16 @@ static bool may_be_half_written(const struct repository *r, const struct rsw_ent
 
 static int take_entry(struct repository *r, const struct rsw_entry *entry) {
     struct rsw_path path;
+    const char *in_part;
+    enum part part = part_of(r, entry->key, &in_part);
     rsw_path_parse(&path, entry->key);
-    if (strcmp(r->sub, "_uploads") == 0) {
+    r->any = r->any || part != PART_NONE;
+    if (part == PART_UPLOADS) {
         take_upload_file(r, entry, &path);
         return r->failed;
+    }
+    if (part == PART_NONE) {
+        return 0; /* a file with a '_' beside the folders */
     }
     if (entry->answer == RSW_ABSENT &&
         rsw_reading_leftovers(r->reading, entry->key, &r->leftover, r->err) != 0) {
@@ -503,44 +527,68 @@ static int page(void *arg, const struct rsw_entry *entries, size_t count, struct
     /* Uploads stay together in one batch, for their files come in any order. */
     if (take_looks(r) != 0 ||
         rsw_manifests_read(r->reading, &r->manifests, &r->batch, r->name, r->err) != 0 ||
-        (strcmp(r->sub, "_uploads") != 0 && rsw_batch_hand_on(r->reading, &r->batch, false, r->err) != 0)) {
+        (r->batch->upload_count == 0 && rsw_batch_hand_on(r->reading, &r->batch, false, r->err) != 0)) {
         return r->failed = -1;
     }
     return 0;
 }
 
-/* 0, or -1 if the reading must end. */
-static int list(struct repository *r, const char *sub, bool *found) {
-    r->sub = sub;
-    if (rsw_key_repository_sub(r->prefix, r->name, sub) == NULL) {
+/* What is below could not be listed, or not to its end. */
+static void lose(struct repository *r, enum part part, const char *key, const char *why) {
+    if (part == PART_UPLOADS || part == PART_NONE) {
+        r->uploads_unknown = true;
+        rsw_reading_problem(r->reading, "%s: its uploads count as young: %s", r->name, why);
+    }
+    if (part != PART_UPLOADS) {
+        r->unread = true;
+        rsw_reading_unread(r->reading, key, why);
+    }
+}
+
+/* One part; or all of them, for PART_NONE. 0, or -1 if the reading must end. */
+static int list(struct repository *r, enum part part, bool *found) {
+    char key[RSW_KEY_MAX];
+    if (rsw_key_repository(r->key, r->name) == NULL ||
+        rsw_key_repository_sub(key, r->name, part_names[PART_MANIFESTS]) == NULL) {
         r->unread = true;
         rsw_reading_unread(r->reading, r->name, "its name breaks every rule");
         return 0;
     }
     struct rsw_error why = RSW_ERROR_INIT;
-    struct rsw_listing listing = {.prefix = r->prefix, .descend = descend, .page = page, .arg = r};
+    struct rsw_listing listing = {.descend = descend, .page = page, .arg = r};
     listing.content_max = RSW_LINK_MAX;
+    if (part == PART_NONE) {
+        listing.prefix = r->key;
+        listing.start = "_";
+    } else {
+        listing.prefix = rsw_key_repository_sub(key, r->name, part_names[part]);
+    }
     int answer = rsw_storage_list(r->reading->storage, &listing, &why);
-    *found = *found || answer != RSW_ABSENT;
+    *found = *found || answer == RSW_FAILED || (part == PART_NONE ? r->any : answer == RSW_FOUND);
     if (answer != RSW_FAILED || r->failed != 0) {
         return r->failed;
     }
     if (why.code == RSW_ENOMEM) {
         return rsw_error_set(r->err, RSW_ENOMEM, 0, "out of memory");
     }
-    if (strcmp(sub, "_uploads") == 0) {
-        r->uploads_unknown = true;
-        rsw_reading_problem(r->reading, "%s: its uploads count as young: %s", r->name, why.message);
-    } else {
-        r->unread = true;
-        rsw_reading_unread(r->reading, r->prefix, why.message);
-    }
+    lose(r, part, listing.prefix, why.message);
     return 0;
 }
 
+/* For a store without folders the parts are neighbours in one list; those of repositories below this one
+ * come before and behind. */
+static int list_all(struct repository *r, bool *found) {
+    if (r->reading->storage->flat) {
+        return list(r, PART_NONE, found);
+    }
+    return list(r, PART_LAYERS, found) != 0 || list(r, PART_MANIFESTS, found) != 0 ||
+                   list(r, PART_UPLOADS, found) != 0
+               ? -1
+               : 0;
+}
+
 static int read_all(struct repository *r, struct rsw_repository_seen *seen) {
-    if (list(r, "_layers", &seen->found) != 0 || list(r, "_manifests", &seen->found) != 0 ||
-        list(r, "_uploads", &seen->found) != 0) {
+    if (list_all(r, &seen->found) != 0) {
         return -1;
     }
     join_uploads(r);

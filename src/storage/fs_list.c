@@ -283,6 +283,11 @@ static bool is_dot(const char *name) {
     return name[0] == '.' && (name[1] == 0 || (name[1] == '.' && name[2] == 0));
 }
 
+static bool is_wanted(const struct walk *walk, const char *name) {
+    const char *start = walk->depth == 1 ? walk->listing->start : NULL;
+    return !is_dot(name) && (start == NULL || strncmp(name, start, strlen(start)) == 0);
+}
+
 /* The next batch of names. 1, 0 at the end of the directory, or -1 with errno set. */
 static int refill(struct frame *frame) {
     ssize_t got;
@@ -323,7 +328,7 @@ static int run(struct walk *walk) {
         }
         const struct dirent64 *name = (const struct dirent64 *)(const void *)(frame->names + frame->at);
         frame->at += name->d_reclen;
-        if (!is_dot(name->d_name) && visit(walk, frame, name) != 0) {
+        if (is_wanted(walk, name->d_name) && visit(walk, frame, name) != 0) {
             return -1;
         }
     }

@@ -14,7 +14,7 @@ struct tour {
     const struct rsw_listing *listing;
     struct rsw_page *page; /* owned */
     struct rsw_error *err;
-    size_t prefix_len;  /* with the slash, if any */
+    size_t prefix_len;  /* with the slash, if any, and the start */
     struct rsw_buf at;  /* where to go on, NUL-ended: files from this key on */
     struct rsw_buf dir; /* the directory entered last, with its slash; a file in it needs no question */
 };
@@ -227,7 +227,9 @@ int rsw_memory_list(struct rsw_storage *storage, const struct rsw_listing *listi
         return RSW_ABSENT;
     }
     RSW_AUTO_BUF at = RSW_BUF_INIT;
-    if (set_text(&at, listing->prefix, strlen(listing->prefix), is_root ? "" : "/", err) != 0) {
+    const char *start = listing->start != NULL ? listing->start : "";
+    if (set_text(&at, listing->prefix, strlen(listing->prefix), is_root ? "" : "/", err) != 0 ||
+        rsw_buf_add(&at, start, strlen(start), err) != 0) {
         return RSW_FAILED;
     }
     RSW_AUTO_PAGE page = rsw_page_new(listing, err);

@@ -24,7 +24,7 @@ struct tour {
     const struct rsw_listing *listing;
     struct rsw_page *page; /* owned */
     struct rsw_error *err;
-    struct rsw_buf prefix; /* of the bucket's keys: that of the registry, the listing's, and a slash */
+    struct rsw_buf prefix; /* of the bucket's keys: that of the registry, the listing's, a slash, its start */
     size_t own;            /* bytes of it that are the registry's */
     struct rsw_buf last;   /* the bucket's key seen last, "" at first; they only go up */
     struct rsw_buf after;  /* where the next page begins, if a folder is passed over; else empty */
@@ -215,7 +215,8 @@ static int tour_init(struct tour *tour, struct rsw_s3 *s3, const struct rsw_list
                      struct rsw_error *err) {
     *tour = (struct tour){.s3 = s3, .listing = listing, .err = err, .own = strlen(s3->prefix)};
     const char *slash = listing->prefix[0] != 0 ? "/" : "";
-    return rsw_buf_addf(&tour->prefix, err, "%s%s%s", s3->prefix, listing->prefix, slash);
+    const char *start = listing->start != NULL ? listing->start : "";
+    return rsw_buf_addf(&tour->prefix, err, "%s%s%s%s", s3->prefix, listing->prefix, slash, start);
 }
 
 static void tour_release(struct tour *tour) {

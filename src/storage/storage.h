@@ -72,6 +72,8 @@ enum rsw_descend {
  * RSW_DESCEND. So a caller must draw the same conclusions from keys alone. */
 struct rsw_listing {
     const char *prefix; /* a directory; everything below it, in any order. "" is the root */
+    const char *start;  /* only what is in it under a name that begins so; NULL: all. For an object store
+                           several directories are one list in this way */
     size_t content_max; /* bring the content of files up to this size along; 0: no content */
     /* Asked for every directory below the prefix before it is read (not for the prefix itself). NULL: all.
      * For PROBE, set *leaf to a static string. */

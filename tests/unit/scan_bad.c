@@ -195,6 +195,31 @@ static void unreadable_uploads_count_as_young_and_no_more(void **state) {
     assert_true((repo.flags & RSW_REPO_UPLOADS_UNKNOWN) == 0);
 }
 
+/* A bucket has its folders in one list: what cannot be listed may be any of them. */
+static void of_a_bucket_a_list_that_fails_leaves_all_as_it_was_and_uploads_young(void **state) {
+    struct world *w = *state;
+    struct tree_image image = tree_image(&w->tree, "group/app", "1", "seed", 1);
+    tree_image(&w->tree, "group/app/below", "1", "seed", 2);
+    tree_put_text(&w->tree, RSW_LAYOUT_REPOSITORIES "/group/_none/of/ours", "x");
+    tree_put_text(&w->tree, RSW_LAYOUT_REPOSITORIES "/group/app/_none", "x");
+    scan(w);
+    assert_true(w->result.complete);
+    expect(w, "repository group/app");
+    expect(w, "repository group/app/below");
+    expect_not(w, "repository group");
+    rsw_memory_fail_key(w->storage, RSW_LAYOUT_REPOSITORIES "/group/app", EACCES);
+    scan(w);
+    assert_false(w->result.complete);
+    assert_int_equal(w->result.vanished, 0);
+    expect(w, "tag group/app 1 = %s", text(&image.manifest));
+    expect(w, "link group/app %s present", text(&image.config));
+    RSW_AUTO_TXN txn = NULL;
+    struct rsw_repo repo;
+    assert_int_equal(rsw_txn_begin_read(&txn, w->index, &w->err), 0);
+    assert_int_equal(rsw_repo_find(txn, "group/app", &repo), RSW_FOUND);
+    assert_true((repo.flags & RSW_REPO_UPLOADS_UNKNOWN) != 0);
+}
+
 static void an_unreadable_manifest_is_neither_parsed_nor_damaged(void **state) {
     struct world *w = *state;
     char key[RSW_KEY_MAX];
@@ -497,6 +522,7 @@ int main(void) {
         test_everywhere(a_name_too_long_for_the_index_makes_the_scan_incomplete),
         test_memory(an_unreadable_folder_makes_the_scan_incomplete_and_is_named),
         test_memory(unreadable_uploads_count_as_young_and_no_more),
+        test_in(of_a_bucket_a_list_that_fails_leaves_all_as_it_was_and_uploads_young, in_flat_memory),
         test_memory(an_unreadable_manifest_is_neither_parsed_nor_damaged),
         test_memory(known_data_and_links_that_cannot_be_looked_at_stay),
         test_in(known_data_and_links_that_cannot_be_looked_at_stay, in_flat_memory),

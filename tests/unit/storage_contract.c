@@ -347,6 +347,28 @@ static void a_listing_shows_what_is_below_its_prefix_and_nothing_else(void **sta
     assert_int_equal(seen.pages, 0);
 }
 
+static void a_listing_can_be_of_names_that_begin_alike(void **state) {
+    struct rsw_storage *s = *state;
+    put(s, "a/_b/link", "in");
+    put(s, "a/_c/d/_e/link", "in");
+    put(s, "a/_f", "in");
+    put(s, "a/b/_b/link", "beside");
+    put(s, "a/z", "beside");
+    put(s, "a_/link", "beside");
+    struct seen seen = {.start = "_"};
+    assert_int_equal(help_list(&seen, s, "a", 0), RSW_FOUND);
+    assert_int_equal(seen.count, 3);
+    assert_int_equal(seen.dirs, 4); /* _b, _c, _c/d, _c/d/_e */
+    assert_non_null(help_find(&seen, "a/_b/link"));
+    assert_non_null(help_find(&seen, "a/_c/d/_e/link"));
+    assert_non_null(help_find(&seen, "a/_f"));
+    help_forget(&seen);
+    seen.start = "none";
+    assert_int_not_equal(help_list(&seen, s, "a", 0), RSW_FAILED);
+    assert_int_equal(seen.count, 0);
+    help_forget(&seen);
+}
+
 static void an_empty_root_lists_as_found_and_empty(void **state) {
     struct seen seen = {.count = 0};
     assert_int_equal(help_list(&seen, *state, "", 0), RSW_FOUND);
@@ -808,6 +830,7 @@ int contract_run(const struct contract_backend *over) {
         TEST(a_survey_tells_of_folders_where_there_are_some),
         TEST(of_two_writers_one_wins_and_the_file_is_whole),
         TEST(a_listing_shows_what_is_below_its_prefix_and_nothing_else),
+        TEST(a_listing_can_be_of_names_that_begin_alike),
         TEST(an_empty_root_lists_as_found_and_empty),
         TEST(a_listing_brings_contents_that_are_small_enough),
         TEST(a_long_listing_comes_in_pages_with_every_file_once),

@@ -123,8 +123,12 @@ static int on_page(void *arg, const struct rsw_entry *entries, size_t count, str
 int help_list(struct seen *seen, struct rsw_storage *storage, const char *prefix, size_t content_max) {
     seen->storage = storage;
     rsw_error_clear(&seen->err);
-    struct rsw_listing listing = {
-        .prefix = prefix, .content_max = content_max, .descend = on_dir, .page = on_page, .arg = seen};
+    struct rsw_listing listing = {.prefix = prefix,
+                                  .start = seen->start,
+                                  .content_max = content_max,
+                                  .descend = on_dir,
+                                  .page = on_page,
+                                  .arg = seen};
     return rsw_storage_list(storage, &listing, &seen->err);
 }
 

@@ -41,6 +41,7 @@ struct seen {
     size_t largest_page;
     size_t dirs;       /* how often `descend` asked */
     const char *skip;  /* a directory's key to pass over, or NULL */
+    const char *start; /* as a listing has it */
     const char *probe; /* a directory's key to probe, or NULL */
     const char *leaf;
     size_t stop_after; /* ends the listing after this many pages; 0: never */
