@@ -95,7 +95,8 @@ void rsw_doctor_storage_room(struct rsw_diagnosis *out, const struct rsw_doctor 
 /* Writes a small file and removes it. RSW_FOUND, and what time storage gave it; RSW_FAILED. */
 static int write_probe(struct rsw_storage *storage, int64_t *mtime_ms, struct rsw_error *err) {
     static const char key[] =
-        "regsweep/probe"; /* always the same: what a killed run left goes with the next */
+        "regsweep/probe"; /* always the same: what a killed run left goes with the next. Removed only where
+                             it is, for a bucket that keeps versions keeps a marker of each removal */
     int errnum = 0;
     if (rsw_quarantine_prepare(storage, err) != 0) {
         return RSW_FAILED;
@@ -104,23 +105,24 @@ static int write_probe(struct rsw_storage *storage, int64_t *mtime_ms, struct rs
         struct rsw_removal removal = {.key = key};
         struct rsw_write write = {.key = key, .bytes = "?", .len = 1};
         struct rsw_look look = {.key = key};
-        rsw_storage_remove(storage, &removal, 1);
         rsw_storage_write(storage, &write, 1);
         if (write.answer == RSW_FOUND) {
             rsw_storage_look(storage, &look, 1);
+        }
+        if (write.answer == RSW_FOUND || write.errnum == EEXIST) {
             rsw_storage_remove(storage, &removal, 1);
         }
-        errnum = write.answer != RSW_FOUND      ? write.errnum
-                 : look.answer == RSW_FAILED    ? look.errnum
-                 : removal.answer == RSW_FAILED ? removal.errnum
-                                                : 0;
+        errnum = removal.answer == RSW_FAILED ? removal.errnum
+                 : write.answer != RSW_FOUND  ? write.errnum
+                 : look.answer == RSW_FAILED  ? look.errnum
+                                              : 0;
         *mtime_ms = look.mtime_ms;
         if (errnum == 0 && look.answer == RSW_FOUND) {
             return RSW_FOUND;
         }
         if (errnum != 0 && errnum != EEXIST) {
             break;
-        } /* else another one writes and removes it at this moment */
+        } /* else a killed run left it, or another one writes and removes it at this moment */
     }
     rsw_error_set(
         err, RSW_EIO, errnum,

@@ -334,15 +334,27 @@ static int list_key(void *arg, const struct rsw_entry *entries, size_t count, st
     return 0;
 }
 
+/* What was written to look at its time is gone. */
+static void nothing_is_left(void) {
+    size_t files = 0;
+    const struct rsw_listing listing = {.prefix = "regsweep", .page = list_key, .arg = &files};
+    assert_int_equal(rsw_storage_list(c->storage, &listing, NULL), RSW_FOUND);
+    assert_int_equal(files, 1);
+}
+
 static void a_healthy_registry_has_no_finding(void **unused) {
     (void)unused;
     finds_nothing();
     assert_true(c->count > 20);
     sweeping_may_begin();
-    size_t files = 0; /* what was written to look at its time is gone */
-    const struct rsw_listing listing = {.prefix = "regsweep", .page = list_key, .arg = &files};
-    assert_int_equal(rsw_storage_list(c->storage, &listing, NULL), RSW_FOUND);
-    assert_int_equal(files, 1);
+    nothing_is_left();
+}
+
+static void what_a_doctor_that_was_killed_left_is_no_finding_and_goes(void **unused) {
+    (void)unused;
+    assert_int_equal(rsw_memory_put(c->storage, "regsweep/probe", "?", 1, 1, NULL), 0);
+    finds_nothing();
+    nothing_is_left();
 }
 
 static void what_was_not_given_is_unknown_and_no_finding(void **unused) {
@@ -825,6 +837,7 @@ static void a_rule_that_archives_what_may_be_needed_is_found(void **unused) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(a_healthy_registry_has_no_finding),
+        TEST(what_a_doctor_that_was_killed_left_is_no_finding_and_goes),
         TEST(what_was_not_given_is_unknown_and_no_finding),
         TEST(what_could_not_be_opened_is_an_error_with_its_reason),
         TEST(a_serve_that_does_not_run_is_found),

@@ -285,12 +285,15 @@ static void where_many_copies_go_a_page_tells_what_is_there(void **state) {
     enum { COUNT = 14, TAKEN = 2 };
     struct s3_mock *mock = *state;
     struct rsw_move copies[COUNT];
-    SCRIPT(mock, SOURCE, SOURCE, SOURCE, SOURCE, SOURCE, SOURCE, SOURCE, SOURCE, SOURCE, SOURCE, SOURCE,
-           SOURCE, SOURCE, SOURCE, FIRST(LAST KEY("a/03/link") KEY("a/13/link") KEY("a/14/link")), OK(""));
+    static const char *script[COUNT + 3];
     for (size_t i = 0; i < COUNT; i++) {
         snprintf(keys[i], sizeof keys[i], "a/%02zu/link", i);
         copies[i] = (struct rsw_move){.from = "source", .to = keys[i]};
+        script[i] = SOURCE;
     }
+    script[COUNT] = FIRST(LAST KEY("a/03/link") KEY("a/13/link") KEY("a/14/link"));
+    script[COUNT + 1] = OK("");
+    s3_mock_answers(mock, script);
     rsw_storage_copy(mock->storage, copies, COUNT);
     assert_int_equal(mock->count, COUNT + 1 + COUNT - TAKEN);
     for (size_t i = 0; i < COUNT; i++) {
