@@ -3,6 +3,7 @@
 #include "oci/reference.h"
 #include "scan/manifests.h"
 #include "scan/sums.h"
+#include "scan/uploads.h"
 #include "storage/layout.h"
 #include "util/grow.h"
 #include "util/text.h"
@@ -19,12 +20,12 @@ struct repository {
     struct rsw_manifest_queue manifests;
     struct rsw_link_look *looks; /* owned: links whose content did not come with the listing */
     size_t look_count, look_room;
+    struct rsw_uploads uploads;
     struct rsw_sums revisions; /* those listed so far, where a list can tell of tags by them */
     struct rsw_error *err;
     int failed; /* in a callback that cannot say so */
     bool any;   /* there is something in a part */
     bool unread;
-    bool uploads_unknown;
     bool leftover; /* as RSW_REPO_LEFTOVER */
 };
 
@@ -91,14 +92,13 @@ static enum rsw_descend descend_to(enum part part, const char *path, const char 
     return descend_manifests(path, depth, leaf);
 }
 
-static struct rsw_seen_upload *upload_of(struct repository *r, const char *id, size_t len);
-
 static enum rsw_descend descend(void *arg, const char *dir_key, const char **leaf) {
     struct repository *r = arg;
     const char *path;
     enum part part = part_of(r, dir_key, &path);
-    if (part == PART_UPLOADS && path[0] != 0 && strchr(path, '/') == NULL) {
-        upload_of(r, path, strlen(path)); /* an empty upload folder shows nowhere else */
+    if (part == PART_UPLOADS && path[0] != 0 && strchr(path, '/') == NULL &&
+        rsw_uploads_folder(&r->uploads, r->batch, path, r->err) != 0) {
+        r->failed = -1;
     }
     return descend_to(part, path, leaf);
 }
@@ -335,97 +335,6 @@ static int take_looks(struct repository *r) {
     return 0;
 }
 
-/* ---- uploads ---- */
-
-/* A part of this upload: files of one upload mostly come one after the other, but need not, and its folder is
- * met before them. The parts become one in the end. */
-static struct rsw_seen_upload *upload_of(struct repository *r, const char *id, size_t len) {
-    if (r->batch->upload_count > 0) {
-        struct rsw_seen_upload *last = &r->batch->uploads[r->batch->upload_count - 1];
-        if (strlen(last->id) == len && memcmp(last->id, id, len) == 0) {
-            return last;
-        }
-    }
-    if (len > RSW_UPLOAD_ID_MAX) {
-        r->uploads_unknown = true;
-        rsw_reading_problem(r->reading, "%s: an upload has a name of %zu bytes: left alone", r->name, len);
-        return NULL;
-    }
-    struct rsw_seen_upload *upload = rsw_batch_upload(r->batch, r->err);
-    if (upload == NULL) {
-        r->failed = -1;
-        return NULL;
-    }
-    memcpy(upload->id, id, len);
-    return upload;
-}
-
-static int compare_uploads(const void *a, const void *b) {
-    return strcmp(((const struct rsw_seen_upload *)a)->id, ((const struct rsw_seen_upload *)b)->id);
-}
-
-/* One record an upload. At most one of its parts has seen when it began. */
-static void join_uploads(struct repository *r) {
-    struct rsw_seen_upload *uploads = r->batch->uploads;
-    size_t kept = 0;
-    if (r->batch->upload_count == 0) {
-        return;
-    }
-    qsort(uploads, r->batch->upload_count, sizeof *uploads, compare_uploads);
-    for (size_t i = 1; i < r->batch->upload_count; i++) {
-        if (strcmp(uploads[i].id, uploads[kept].id) != 0) {
-            uploads[++kept] = uploads[i];
-            continue;
-        }
-        uploads[kept].size += uploads[i].size;
-        if (uploads[i].started_ms != 0) {
-            uploads[kept].started_ms = uploads[i].started_ms;
-        }
-    }
-    r->batch->upload_count = kept + 1;
-    rsw_count(&r->reading->uploads, r->batch->upload_count);
-}
-
-static void take_upload_file(struct repository *r, const struct rsw_entry *entry,
-                             const struct rsw_path *path) {
-    if (entry->answer == RSW_FAILED || entry->kind != RSW_ENTRY_FILE) {
-        r->uploads_unknown = true;
-        rsw_reading_problem(r->reading, "%s: '%s' cannot be read: its uploads count as young", r->name,
-                            entry->key);
-        return;
-    }
-    if (path->place != RSW_PLACE_UPLOAD) {
-        r->leftover = true;
-        rsw_reading_leftover(r->reading, entry->key);
-        return;
-    }
-    struct rsw_seen_upload *upload = upload_of(r, path->upload, path->upload_len);
-    if (upload == NULL) {
-        return;
-    }
-    upload->size += entry->size;
-    if (strcmp(path->rest, "startedat") == 0) {
-        struct rsw_read read = {.key = entry->key, .max = 128};
-        const void *bytes = entry->content;
-        size_t len = entry->content_len;
-        if (bytes == NULL) {
-            rsw_storage_read(r->reading->storage, &read, 1);
-            bytes = read.content.data;
-            len = read.content.len;
-        }
-        if (read.answer == RSW_FAILED) {
-            rsw_reading_problem(r->reading, "%s: '%s' cannot be read (%s): its upload counts as young",
-                                r->name, entry->key, rsw_storage_reason(read.errnum));
-        }
-        if (bytes == NULL) {
-            upload->started_ms = 0; /* of unknown age: kept */
-        } else if (!rsw_time_parse(&upload->started_ms, bytes, len)) {
-            upload->started_ms = entry->mtime_ms; /* the registry was killed while it wrote this */
-        }
-        rsw_buf_release(&read.content);
-    }
-}
-
 /* ---- listing ---- */
 
 static void take_unread(struct repository *r, const struct rsw_entry *entry) {
@@ -475,8 +384,7 @@ static int take_entry(struct repository *r, const struct rsw_entry *entry) {
     rsw_path_parse(&path, entry->key);
     r->any = r->any || part != PART_NONE;
     if (part == PART_UPLOADS) {
-        take_upload_file(r, entry, &path);
-        return r->failed;
+        return rsw_uploads_take(&r->uploads, r->batch, entry, &path, r->err);
     }
     if (part == PART_NONE) {
         return 0; /* a file with a '_' beside the folders */
@@ -536,7 +444,7 @@ static int page(void *arg, const struct rsw_entry *entries, size_t count, struct
 /* What is below could not be listed, or not to its end. */
 static void lose(struct repository *r, enum part part, const char *key, const char *why) {
     if (part == PART_UPLOADS || part == PART_NONE) {
-        r->uploads_unknown = true;
+        r->uploads.unknown = true;
         rsw_reading_problem(r->reading, "%s: its uploads count as young: %s", r->name, why);
     }
     if (part != PART_UPLOADS) {
@@ -591,14 +499,14 @@ static int read_all(struct repository *r, struct rsw_repository_seen *seen) {
     if (list_all(r, &seen->found) != 0) {
         return -1;
     }
-    join_uploads(r);
+    rsw_uploads_join(r->reading, r->batch);
     seen->unread = r->unread;
-    seen->leftover = r->leftover;
+    seen->leftover = r->leftover || r->uploads.leftover;
     if (!seen->found) {
         return 0;
     }
     r->batch->uploads_listed = true;
-    r->batch->uploads_unknown = r->uploads_unknown;
+    r->batch->uploads_unknown = r->uploads.unknown;
     r->batch->weight++; /* that the repository is there is a fact too, with nothing in it */
     return rsw_batch_hand_on(r->reading, &r->batch, true, r->err);
 }
@@ -612,6 +520,7 @@ int rsw_repository_read(struct rsw_reading *reading, const char *name, uint64_t 
     }
     r->reading = reading;
     r->name = name;
+    r->uploads = (struct rsw_uploads){.reading = reading, .repo = name};
     r->err = err;
     r->batch = rsw_batch_new(name, looked, err);
     int rc = -1;
