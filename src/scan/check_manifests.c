@@ -176,7 +176,7 @@ static int add_extra(struct extra *extra, enum rsw_member_kind kind, uint32_t re
         return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
     }
     of[extra->member_count] = extra->at;
-    members[extra->member_count++] = (struct rsw_member_item){kind, repo, blob, false};
+    members[extra->member_count++] = (struct rsw_member_item){.kind = kind, .repo = repo, .blob = blob};
     return 0;
 }
 

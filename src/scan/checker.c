@@ -183,8 +183,9 @@ static int check_objects(struct run *run) {
             continue;
         }
         of[count] = of[count + 1] = i;
-        items[count++] = (struct rsw_member_item){RSW_LINK, check->repo, check->blob, false};
-        items[count++] = (struct rsw_member_item){RSW_REVISION, check->repo, check->blob, false};
+        items[count++] = (struct rsw_member_item){.kind = RSW_LINK, .repo = check->repo, .blob = check->blob};
+        items[count++] =
+            (struct rsw_member_item){.kind = RSW_REVISION, .repo = check->repo, .blob = check->blob};
     }
     int rc = settle_members(run, items, count);
     for (size_t i = 0; rc == 0 && i < count; i++) {
@@ -345,8 +346,13 @@ static int check_repository(struct run *run, struct rsw_check_item *item) {
     if (seen.unread) {
         return 0;
     }
-    if (rsw_reconcile_repository(run->reading, repo.name, noted, run->err) != 0 ||
-        rsw_reconcile_leftover(run->reading, repo.name, seen.leftover, run->err) != 0) {
+    if (rsw_reconcile_repository(run->reading, repo.name, noted, &item->failed, run->err) != 0) {
+        return -1;
+    }
+    if (item->failed) {
+        return 0;
+    }
+    if (rsw_reconcile_leftover(run->reading, repo.name, seen.leftover, run->err) != 0) {
         return -1;
     }
     return seen.found ? 0 : rsw_reconcile_gone(run->reading, repo.name, noted, run->err);
@@ -390,6 +396,7 @@ int rsw_check_run(struct rsw_check_result *result, struct rsw_index *index, stru
     do {
         rsw_reading_init(&reading, index, storage);
         reading.clock = options->clock;
+        reading.began_ms = rsw_storage_time_ms(storage, rsw_clock_now_ms(options->clock));
         reading.log = options->log;
         reading.settle_ms = options->settle_ms > 0 ? options->settle_ms : reading.settle_ms;
         reading.emit = write_batch;

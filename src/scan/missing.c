@@ -13,6 +13,7 @@ struct page {
     uint64_t looked;
     uint32_t ids[RSW_READING_PAGE];
     struct rsw_digest digests[RSW_READING_PAGE];
+    bool unseen[RSW_READING_PAGE]; /* known before, and not in the list */
     struct rsw_look looks[RSW_READING_PAGE];
     char keys[RSW_READING_PAGE][RSW_KEY_MAX];
 };
@@ -61,6 +62,7 @@ static int gather(struct rsw_reading *reading, struct page *page, uint32_t *at, 
         size_t i = page->count++;
         page->ids[i] = blob.id;
         page->digests[i] = blob.digest;
+        page->unseen[i] = (blob.flags & RSW_BLOB_PRESENT) != 0 && blob.seq <= noted;
         memset(&page->looks[i], 0, sizeof page->looks[i]);
         page->looks[i].key = rsw_key_blob(page->keys[i], &blob.digest);
     }
@@ -94,8 +96,14 @@ static int settle_page(struct rsw_reading *reading, struct page *page, struct rs
         return -1;
     }
     struct rsw_apply apply = rsw_reading_apply(reading);
+    bool lacked = false;
     for (size_t i = 0; i < page->count; i++) {
+        const struct rsw_look *look = &page->looks[i];
+        lacked = lacked || (page->unseen[i] && rsw_reading_lacks(reading, look->answer, look->mtime_ms));
         settle(txn, reading, page, i, &apply);
+    }
+    if (lacked) {
+        rsw_reading_lacked(reading, RSW_LAYOUT_BLOBS);
     }
     return rsw_txn_commit(&txn, err);
 }

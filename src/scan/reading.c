@@ -7,6 +7,9 @@
 /* A store rounds its times, its clock may be set a little, and a scan takes its time. */
 #define UNCHANGED_MARGIN_MS (15 * 60 * INT64_C(1000))
 
+/* So much may storage's time be off, as its answers tell it. */
+#define BEGAN_MARGIN_MS (5 * INT64_C(1000))
+
 void rsw_reading_init(struct rsw_reading *reading, struct rsw_index *index, struct rsw_storage *storage) {
     memset(reading, 0, sizeof *reading);
     reading->index = index;
@@ -80,6 +83,22 @@ void rsw_reading_unread(struct rsw_reading *reading, const char *folder, const c
             "folder '%s' could not be read (%s): what is in it is unknown, so the scan is not complete; make "
             "it readable (in place of a link put the folder itself, or a bind mount) and scan again",
             folder, why == NULL ? "unknown" : why);
+    }
+}
+
+bool rsw_reading_lacks(const struct rsw_reading *reading, int answer, int64_t mtime_ms) {
+    return reading->storage->flat && answer == RSW_FOUND && mtime_ms != 0 &&
+           mtime_ms < reading->began_ms - BEGAN_MARGIN_MS;
+}
+
+void rsw_reading_lacked(struct rsw_reading *reading, const char *folder) {
+    uint64_t before = atomic_fetch_add(&reading->folders_unread, 1);
+    if (before < RSW_PROBLEM_LINES_MAX) {
+        rsw_log(reading->log, RSW_LOG_WARNING,
+                "a list of '%s' left out what is there since before it was asked for: so nobody knows what "
+                "else it left out, and the scan is not complete; scan again, and if this comes again, the "
+                "store's lists cannot be relied on",
+                folder);
     }
 }
 

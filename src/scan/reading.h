@@ -29,6 +29,8 @@ struct rsw_reading {
     int64_t settle_ms;
     int64_t
         unchanged_ms; /* tags that storage says are older than this are as the index has them; 0: none is */
+    int64_t began_ms; /* by storage's time. What was there before is in every list of an object store that is
+                         asked for from then on */
     bool (*stopped)(void *arg); /* may be NULL */
     void *stopped_arg;
     /* Takes the batch over, whatever it returns. */
@@ -56,6 +58,11 @@ bool rsw_reading_stopped(struct rsw_reading *reading, struct rsw_error *err);
 void rsw_reading_problem(struct rsw_reading *reading, const char *fmt, ...) RSW_PRINTF(2, 3);
 /* The same for a folder: the reading is not complete. `why` may be NULL. */
 void rsw_reading_unread(struct rsw_reading *reading, const char *folder, const char *why);
+/* Is this one that should have been in a list, and was not, though it is there since before? Only of an
+ * object store, where a list that lacks one object may lack any. */
+bool rsw_reading_lacks(const struct rsw_reading *reading, int answer, int64_t mtime_ms);
+/* The list of this folder did: the reading is not complete. */
+void rsw_reading_lacked(struct rsw_reading *reading, const char *folder);
 /* An entry of a listing behind which nobody can look: a folder that could not be read, or what is never
  * followed. True: it is one, and counts as a folder that was not read. */
 bool rsw_reading_unseen(struct rsw_reading *reading, const struct rsw_entry *entry);

@@ -21,6 +21,7 @@ struct doubts {
     struct rsw_upload *uploads; /* owned */
     size_t upload_count, upload_room;
     uint64_t noted;
+    bool lacked;
     struct rsw_txn *txn; /* while gathering */
     struct rsw_error *err;
 };
@@ -40,14 +41,15 @@ static int out_of_memory(struct rsw_error *err) {
     return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
 }
 
-static int add_member(struct doubts *d, enum rsw_member_kind kind, uint32_t blob) {
+static int add_member(struct doubts *d, enum rsw_member_kind kind, uint32_t blob, bool unseen) {
     struct rsw_member_item *grown =
         rsw_grown(d->members, &d->member_room, d->member_count + 1, sizeof *grown);
     if (grown == NULL) {
         return out_of_memory(d->err);
     }
     d->members = grown;
-    d->members[d->member_count++] = (struct rsw_member_item){kind, d->repo.id, blob, false};
+    d->members[d->member_count++] =
+        (struct rsw_member_item){.kind = kind, .repo = d->repo.id, .blob = blob, .unseen = unseen};
     return 0;
 }
 
@@ -73,8 +75,9 @@ static int gather_members(struct doubts *d, enum rsw_member_kind kind) {
         if ((member.flags & RSW_MEMBER_PRESENT) == 0) {
             continue;
         }
-        if ((member.seq <= d->noted || (member.flags & RSW_MEMBER_BAD) != 0) &&
-            add_member(d, kind, member.blob) != 0) {
+        bool unseen = member.seq <= d->noted;
+        if ((unseen || (member.flags & RSW_MEMBER_BAD) != 0) &&
+            add_member(d, kind, member.blob, unseen) != 0) {
             return -1;
         }
         if (kind == RSW_REVISION && rsw_may_have_signatures(d->txn, member.blob) &&
@@ -85,7 +88,7 @@ static int gather_members(struct doubts *d, enum rsw_member_kind kind) {
     return 0;
 }
 
-static int add_tag(struct doubts *d, const char *name) {
+static int add_tag(struct doubts *d, const char *name, bool unseen) {
     struct rsw_tag_item *grown = rsw_grown(d->tags, &d->tag_room, d->tag_count + 1, sizeof *grown);
     if (grown == NULL) {
         return out_of_memory(d->err);
@@ -94,6 +97,7 @@ static int add_tag(struct doubts *d, const char *name) {
     struct rsw_tag_item *item = &d->tags[d->tag_count++];
     memset(item, 0, sizeof *item);
     item->repo = d->repo.id;
+    item->unseen = unseen;
     memcpy(item->name, name, strlen(name) + 1);
     return 0;
 }
@@ -118,8 +122,9 @@ static int gather_tags(struct doubts *d) {
     struct rsw_tag tag;
     rsw_iter_tags(&iter, d->txn, d->repo.id);
     while (rsw_tag_next(&iter, &tag) == RSW_FOUND) {
-        bool doubtful = tag.seq <= d->noted || tag.head == 0 || (tag.flags & RSW_TAG_BAD) != 0;
-        if (doubtful && add_tag(d, tag.name) != 0) {
+        bool unseen = tag.seq <= d->noted;
+        bool doubtful = unseen || tag.head == 0 || (tag.flags & RSW_TAG_BAD) != 0;
+        if (doubtful && add_tag(d, tag.name, unseen && tag.head != 0) != 0) {
             return -1;
         }
     }
@@ -136,7 +141,7 @@ static int gather_history(struct doubts *d) {
         struct rsw_tag tag;
         if (strcmp(last, history.tag) != 0) {
             memcpy(last, history.tag, sizeof last);
-            if (rsw_tag_get(d->txn, d->repo.id, last, &tag) == RSW_ABSENT && add_tag(d, last) != 0) {
+            if (rsw_tag_get(d->txn, d->repo.id, last, &tag) == RSW_ABSENT && add_tag(d, last, false) != 0) {
                 return -1;
             }
         }
@@ -193,6 +198,9 @@ static int settle_members(struct rsw_reading *reading, struct doubts *d) {
             return -1;
         }
     }
+    for (size_t i = 0; i < d->member_count; i++) {
+        d->lacked = d->lacked || d->members[i].lacked;
+    }
     return 0;
 }
 
@@ -209,6 +217,9 @@ static int settle_tags(struct rsw_reading *reading, struct doubts *d) {
             rsw_settle_tags(reading, d->tags + at, page_of(at, d->tag_count), d->err) != 0) {
             return -1;
         }
+    }
+    for (size_t i = 0; i < d->tag_count; i++) {
+        d->lacked = d->lacked || d->tags[i].lacked;
     }
     return 0;
 }
@@ -256,7 +267,7 @@ static int work_off(struct rsw_reading *reading, struct doubts *d) {
     return 0;
 }
 
-int rsw_reconcile_repository(struct rsw_reading *reading, const char *name, uint64_t noted,
+int rsw_reconcile_repository(struct rsw_reading *reading, const char *name, uint64_t noted, bool *lacked,
                              struct rsw_error *err) {
     struct doubts *d = calloc(1, sizeof *d);
     if (d == NULL) {
@@ -266,6 +277,10 @@ int rsw_reconcile_repository(struct rsw_reading *reading, const char *name, uint
     d->err = err;
     int answer = gather(reading, d, name);
     int rc = answer == RSW_FOUND ? work_off(reading, d) : answer == RSW_ABSENT ? 0 : -1;
+    *lacked = d->lacked;
+    if (d->lacked) {
+        rsw_reading_lacked(reading, name);
+    }
     doubts_free(d);
     return rc;
 }

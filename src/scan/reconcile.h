@@ -7,9 +7,9 @@
 #include "scan/reading.h"
 
 /* All of one repository, after its batches are in the index. `noted` is the seq noted before it was listed:
- * what is above it was seen, or claimed by somebody else. Reads the signatures of schema 1 revisions too. No
- * transaction may be open. */
-int rsw_reconcile_repository(struct rsw_reading *reading, const char *name, uint64_t noted,
+ * what is above it was seen, or claimed by somebody else. Reads the signatures of schema 1 revisions too.
+ * *lacked: the list left something out (rsw_reading_lacks). No transaction may be open. */
+int rsw_reconcile_repository(struct rsw_reading *reading, const char *name, uint64_t noted, bool *lacked,
                              struct rsw_error *err);
 /* The repository was listed, and something that is nobody's was in it, or not. */
 int rsw_reconcile_leftover(struct rsw_reading *reading, const char *name, bool leftover,
@@ -25,6 +25,8 @@ struct rsw_member_item {
     uint32_t repo;
     uint32_t blob;
     bool failed;
+    bool unseen; /* in: a list that should have had it did not … */
+    bool lacked; /* … out: and it is there, as rsw_reading_lacks has it */
 };
 int rsw_settle_members(struct rsw_reading *reading, struct rsw_member_item *items, size_t count,
                        struct rsw_error *err);
@@ -33,6 +35,7 @@ struct rsw_tag_item {
     char name[RSW_TAG_NAME_MAX + 1];
     bool wait_if_empty; /* an empty link may be one that is just being written: counts as failed */
     bool failed;
+    bool unseen, lacked; /* likewise */
 };
 int rsw_settle_tags(struct rsw_reading *reading, struct rsw_tag_item *items, size_t count,
                     struct rsw_error *err);

@@ -25,6 +25,7 @@
 struct found_repo {
     const char *name; /* borrowed from scan.names */
     uint64_t noted;   /* seq noted before it was listed */
+    bool listed;      /* a list of all has it */
     struct rsw_repository_seen seen;
 };
 
@@ -37,7 +38,8 @@ struct scan {
     int64_t began;            /* monotonic */
     int64_t told;             /* monotonic: progress was told */
     struct rsw_names folders; /* of blobs */
-    struct rsw_names names;   /* of repositories: those found, and those that the index knows */
+    struct rsw_names names; /* of repositories: those found, in order, and then others that the index knows */
+    size_t found;           /* so many of them */
     struct found_repo *repos; /* owned */
     bool blobs_found, repositories_found;
     bool first;         /* there was no complete scan before */
@@ -122,7 +124,10 @@ static int add_known_repos(struct scan *scan, bool *any_present, struct rsw_erro
     rsw_iter_repos(&iter, txn);
     while (rsw_repo_next(&iter, &repo) == RSW_FOUND) {
         *any_present = *any_present || (repo.flags & RSW_REPO_PRESENT) != 0;
-        if (rsw_names_add(&scan->names, repo.name, strlen(repo.name), err) != 0) {
+        const char *name = repo.name;
+        bool known = scan->found > 0 && bsearch(&name, scan->names.names, scan->found,
+                                                sizeof *scan->names.names, compare_names) != NULL;
+        if (!known && rsw_names_add(&scan->names, repo.name, strlen(repo.name), err) != 0) {
             return -1;
         }
     }
@@ -173,19 +178,24 @@ static int find(struct scan *scan, struct rsw_error *err) {
     }
     /* Storage has just told its time. */
     scan->started_ms = rsw_storage_time_ms(scan->reading.storage, rsw_clock_now_ms(scan->reading.clock));
+    scan->reading.began_ms = scan->started_ms;
     bool any_repo = false;
-    if (rsw_pool_run(scan->pool, find_task, scan, 2, err) != 0 ||
-        add_known_repos(scan, &any_repo, err) != 0 || refuse_empty(scan, any_repo, err) != 0) {
+    if (rsw_pool_run(scan->pool, find_task, scan, 2, err) != 0) {
         return -1;
     }
     sort_names(&scan->folders);
     sort_names(&scan->names);
+    scan->found = scan->names.count;
+    if (add_known_repos(scan, &any_repo, err) != 0 || refuse_empty(scan, any_repo, err) != 0) {
+        return -1;
+    }
     scan->repos = calloc(scan->names.count + 1, sizeof *scan->repos);
     if (scan->repos == NULL) {
         return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
     }
     for (size_t i = 0; i < scan->names.count; i++) {
         scan->repos[i].name = scan->names.names[i];
+        scan->repos[i].listed = i < scan->found;
     }
     return 0;
 }
@@ -199,6 +209,9 @@ static int read_repository(struct scan *scan, struct found_repo *repo, struct rs
     }
     if (repo->seen.found) {
         rsw_count(&scan->reading.repositories, 1);
+    } else if (repo->listed && scan->reading.storage->flat && !repo->seen.unread) {
+        repo->seen.unread = true; /* one list or the other is wrong */
+        rsw_reading_lacked(&scan->reading, repo->name);
     }
     return 0;
 }
@@ -231,8 +244,14 @@ static int reconcile_task(void *arg, size_t i, struct rsw_error *err) {
     if (repo->seen.unread) {
         return 0;
     }
-    if (rsw_reconcile_repository(&scan->reading, repo->name, repo->noted, err) != 0 ||
-        rsw_reconcile_leftover(&scan->reading, repo->name, repo->seen.leftover, err) != 0) {
+    bool lacked;
+    if (rsw_reconcile_repository(&scan->reading, repo->name, repo->noted, &lacked, err) != 0) {
+        return -1;
+    }
+    if (lacked) {
+        return 0;
+    }
+    if (rsw_reconcile_leftover(&scan->reading, repo->name, repo->seen.leftover, err) != 0) {
         return -1;
     }
     return repo->seen.found ? 0 : rsw_reconcile_gone(&scan->reading, repo->name, repo->noted, err);

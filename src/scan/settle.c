@@ -135,6 +135,8 @@ int rsw_settle_members(struct rsw_reading *reading, struct rsw_member_item *item
         return -1;
     }
     for (size_t i = 0; i < count; i++) {
+        const struct rsw_seen_link *seen = &page.looks[i].seen;
+        items[i].lacked = items[i].unseen && rsw_reading_lacks(reading, seen->answer, seen->mtime_ms);
         items[i].failed = is_failed(reading, &page.looks[i]);
         if (!items[i].failed) {
             settle_member(txn, &page, &items[i], i, &apply);
@@ -245,6 +247,8 @@ int rsw_settle_tags(struct rsw_reading *reading, struct rsw_tag_item *items, siz
         return -1;
     }
     for (size_t i = 0; i < count; i++) {
+        const struct rsw_seen_link *seen = &page.looks[i].seen;
+        items[i].lacked = items[i].unseen && rsw_reading_lacks(reading, seen->answer, seen->mtime_ms);
         settle_tag(txn, &page, &items[i], i, &apply);
     }
     rsw_count(&reading->appeared, apply.appeared);

@@ -46,7 +46,9 @@ struct rsw_s3_request {
     size_t body_len;
     enum rsw_s3_document expected; /* of a success; RSW_S3_NONE: bytes, or nothing */
     size_t max;                    /* of those bytes: more are not read, `cut` */
-    rsw_s3_object_fn *object;      /* of that document, in the caller's thread; may be NULL */
+    const char *prefix; /* of a list: what the query says, which the store must say again; NULL: no list */
+    const char *after;  /* likewise, where it says anything: behind which key; NULL: whatever it says */
+    rsw_s3_object_fn *object; /* of that document, in the caller's thread; may be NULL */
     void *arg;
     struct rsw_s3_kept *kept; /* borrowed, may be NULL. Of a read: takes what the store says of it; of a
                                  write: how its source is kept */

@@ -88,8 +88,13 @@ static int get_page(struct tour *tour, struct rsw_s3_answer *answer, const char 
     if (make_query(&query, tour, token, max, tour->err) != 0) {
         return -1;
     }
-    struct rsw_s3_request request = {
-        .method = "GET", .query = text_of(&query), .expected = RSW_S3_LIST, .object = gather, .arg = tour};
+    struct rsw_s3_request request = {.method = "GET",
+                                     .query = text_of(&query),
+                                     .expected = RSW_S3_LIST,
+                                     .prefix = text_of(&tour->prefix),
+                                     .after = text_of(&tour->after),
+                                     .object = gather,
+                                     .arg = tour};
     rsw_s3_send(tour->s3, &request, 1);
     int rc =
         request.errnum == 0 ? 0 : rsw_s3_fail(tour->s3, &request, "list", tour->listing->prefix, tour->err);

@@ -83,6 +83,7 @@ static int get_page(struct tour *tour, struct rsw_s3_answer *answer) {
     struct rsw_s3_request request = {.method = "GET",
                                      .query = (const char *)query.data,
                                      .expected = RSW_S3_VERSIONS,
+                                     .prefix = (const char *)tour->prefix.data,
                                      .object = gather,
                                      .arg = tour};
     rsw_s3_send(tour->s3, &request, 1);

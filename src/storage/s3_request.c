@@ -339,6 +339,23 @@ static int errno_of_status(int status, bool *again) {
                                             : EIO;
 }
 
+/* Not every store encodes these, as it encodes keys. */
+static bool repeats(const char *said, const char *asked) {
+    char decoded[RSW_S3_KEY_MAX + 1];
+    strcpy(decoded, said);
+    return strcmp(said, asked) == 0 || (rsw_s3_decode(decoded) && strcmp(decoded, asked) == 0);
+}
+
+/* A page that was meant for another question, or for none that the store understood, may leave out anything.
+ * So may one that says where the next begins, and that there is none. That it says nothing of where it began
+ * is no sign of that: keys that are not behind it are noticed by whoever reads them. */
+static bool is_answer(const struct rsw_s3_request *request) {
+    const struct rsw_s3_answer *answer = &request->answer;
+    bool after = request->after == NULL || answer->after[0] == 0 || repeats(answer->after, request->after);
+    return request->prefix == NULL || (after && repeats(answer->prefix, request->prefix) &&
+                                       (answer->truncated || answer->token[0] == 0));
+}
+
 void rsw_s3_request_judge(struct rsw_s3_request *request) {
     struct rsw_error err = RSW_ERROR_INIT;
     request->again = false;
@@ -358,7 +375,8 @@ void rsw_s3_request_judge(struct rsw_s3_request *request) {
         return;
     }
     if (success && request->answer.kind == request->expected) {
-        request->errnum = 0;
+        request->again = !is_answer(request);
+        request->errnum = request->again ? EBADMSG : 0;
     } else if (request->answer.kind == RSW_S3_ERROR) { /* a success with an error in it is an error */
         request->errnum = rsw_s3_errno_of(request->answer.code, &request->again);
         if (request->errnum == EIO) {

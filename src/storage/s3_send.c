@@ -368,6 +368,12 @@ int rsw_s3_fail(const struct rsw_s3 *s3, const struct rsw_s3_request *request, c
                              answer->code, answer->message[0] != 0 ? ": " : "", answer->message,
                              strcmp(answer->code, "AccessDenied") == 0 ? action_of(request) : "");
     }
+    if (request->errnum == EBADMSG) {
+        return rsw_error_set(err, code, EBADMSG,
+                             "cannot %s '%s' of %s: %s answers another question than was asked (with the "
+                             "prefix '%s'), so its list may leave out anything",
+                             verb, key, where, s3->origin, answer->prefix);
+    }
     bool success = request->status >= 200 && request->status < 300;
     return rsw_error_set(err, code, request->errnum, "cannot %s '%s' of %s: %s answered %d, %s", verb, key,
                          where, s3->origin, request->status,

@@ -141,23 +141,11 @@ static bool goes_on(const struct lane *lane) {
     return lane->end - lane->at >= lane->worth;
 }
 
-/* Not every store encodes these, as it encodes keys. */
-static bool repeats(char *said, const char *asked) {
-    return strcmp(said, asked) == 0 || (rsw_s3_decode(said) && strcmp(said, asked) == 0);
-}
-
-/* The store says once more what it was asked: a page that was meant for another question, or for none that
- * it understood, may leave out anything. So may one that says where the next begins, and that there is none.
- */
-static bool is_answer(const struct lane *lane, struct rsw_s3_request *request) {
-    struct rsw_s3_answer *answer = &request->answer;
-    return request->errnum == 0 && answer->encoded && repeats(answer->prefix, lane->prefix) &&
-           repeats(answer->after, lane->after) && (answer->truncated || answer->token[0] == 0);
-}
-
 /* A page that is not the last one tells of what comes before its last key; of that there may be more. */
 static void take_page(struct lane *lane, struct rsw_s3_request *request) {
-    bool good = is_answer(lane, request);
+    /* It must say where it began, too: what is wanted may lie before its first key. */
+    bool good = request->errnum == 0 && request->answer.encoded &&
+                (lane->after[0] == 0 || request->answer.after[0] != 0);
     size_t upto = !good ? lane->at : request->answer.truncated ? lane->next : lane->end;
     size_t told = upto - lane->at;
     forget(lane, upto);
@@ -184,6 +172,8 @@ static bool get_pages(struct rsw_s3 *s3, struct lane *lanes, size_t count) {
             requests[asked++] = (struct rsw_s3_request){.method = "GET",
                                                         .query = (const char *)lanes[i].query.data,
                                                         .expected = lanes[i].kind,
+                                                        .prefix = lanes[i].prefix,
+                                                        .after = lanes[i].after,
                                                         .once = true,
                                                         .object = gather,
                                                         .arg = &lanes[i]};

@@ -110,6 +110,7 @@ static void get_pages(struct rsw_s3 *s3, struct rsw_s3_history *histories, struc
             requests[asked++] = (struct rsw_s3_request){.method = "GET",
                                                         .query = (const char *)histories[i].query.data,
                                                         .expected = RSW_S3_VERSIONS,
+                                                        .prefix = histories[i].full,
                                                         .object = gather,
                                                         .arg = &histories[i]};
         }

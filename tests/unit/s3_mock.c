@@ -33,8 +33,7 @@ static void receive(int fd, char note[S3_MOCK_NOTE_MAX]) {
     note[len] = 0;
 }
 
-static void give(int fd, const char *text) {
-    size_t len = strlen(text);
+static void give(int fd, const char *text, size_t len) {
     while (len > 0) {
         ssize_t sent = send(fd, text, len, MSG_NOSIGNAL);
         if (sent <= 0) {
@@ -45,11 +44,35 @@ static void give(int fd, const char *text) {
     }
 }
 
+/* A list says again which prefix it was asked for, unless the script has it say another. */
+static void give_list(int fd, const char *answer, const char *begin, const char *note) {
+    const char *prefix = strstr(note, "prefix=");
+    prefix = prefix == NULL ? "" : prefix + 7;
+    give(fd, answer, (size_t)(begin - answer));
+    give(fd, "<Prefix>", 8);
+    give(fd, prefix, strcspn(prefix, "& "));
+    give(fd, "</Prefix>", 9);
+    give(fd, begin, strlen(begin));
+}
+
+static void answer_with(int fd, const char *answer, const char *note) {
+    static const char *const lists[] = {"<ListBucketResult>", "<ListVersionsResult>"};
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        const char *list = strstr(answer, lists[i]);
+        if (list != NULL && strstr(list, "<Prefix>") == NULL) {
+            give_list(fd, answer, list + strlen(lists[i]), note);
+            return;
+        }
+    }
+    give(fd, answer, strlen(answer));
+}
+
 static void *serve(void *arg) {
     struct s3_mock *mock = arg;
     int fd;
     while ((fd = accept(mock->listening, NULL, NULL)) >= 0) {
-        receive(fd, mock->notes[mock->count % S3_MOCK_NOTES]);
+        char *note = mock->notes[mock->count % S3_MOCK_NOTES];
+        receive(fd, note);
         mock->count++;
         const char *const *script = mock->script;
         const char *answer = *script;
@@ -58,7 +81,7 @@ static void *serve(void *arg) {
             const struct linger reset = {.l_onoff = 1};
             setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
         }
-        give(fd, answer);
+        answer_with(fd, answer, note);
         close(fd);
     }
     return NULL;

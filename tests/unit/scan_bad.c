@@ -220,6 +220,99 @@ static void of_a_bucket_a_list_that_fails_leaves_all_as_it_was_and_uploads_young
     assert_true((repo.flags & RSW_REPO_UPLOADS_UNKNOWN) != 0);
 }
 
+/* ---- lists that leave something out ---- */
+
+static const struct rsw_storage_ops *honest;
+static const char *hidden; /* what keys begin with that lists leave out */
+
+struct leaving_out {
+    const struct rsw_listing *listing;
+};
+
+static int leave_out(void *arg, const struct rsw_entry *entries, size_t count, struct rsw_error *err) {
+    const struct rsw_listing *listing = ((const struct leaving_out *)arg)->listing;
+    for (size_t i = 0; i < count; i++) {
+        bool out = strncmp(entries[i].key, hidden, strlen(hidden)) == 0;
+        if (!out && listing->page(listing->arg, &entries[i], 1, err) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static enum rsw_descend descend_as_asked(void *arg, const char *dir_key, const char **leaf) {
+    const struct rsw_listing *listing = ((const struct leaving_out *)arg)->listing;
+    return listing->descend == NULL ? RSW_DESCEND : listing->descend(listing->arg, dir_key, leaf);
+}
+
+static int list_but(struct rsw_storage *storage, const struct rsw_listing *listing, struct rsw_error *err) {
+    struct leaving_out arg = {listing};
+    struct rsw_listing all = *listing;
+    all.page = leave_out;
+    all.descend = descend_as_asked;
+    all.arg = &arg;
+    return honest->list(storage, &all, err);
+}
+
+/* As `scan`, of a store whose lists leave out the keys that begin so. */
+static void scan_without(struct world *w, const char *key) {
+    honest = w->storage->ops;
+    struct rsw_storage_ops ops = *honest;
+    ops.list = list_but;
+    hidden = key;
+    w->storage->ops = &ops;
+    w->said[0] = 0;
+    scan(w);
+    w->storage->ops = honest;
+}
+
+static void of_a_bucket_a_repository_that_only_one_list_shows_makes_the_scan_incomplete(void **state) {
+    struct world *w = *state;
+    tree_image(&w->tree, "app", "1", "seed", 1);
+    tree_image(&w->tree, "other", "1", "seed", 2);
+    /* That the repository is there its folders tell; in them nothing is shown. */
+    scan_without(w, RSW_LAYOUT_REPOSITORIES "/app/_");
+    assert_false(w->result.complete);
+    assert_int_equal(w->result.folders_unread, 1);
+    assert_non_null(strstr(w->said, "a list of 'app' left out"));
+    scan(w);
+    assert_true(w->result.complete);
+}
+
+static void of_a_bucket_what_is_old_and_in_no_list_makes_the_scan_incomplete(void **state) {
+    struct world *w = *state;
+    char key[3][RSW_KEY_MAX];
+    struct tree_image image = tree_image(&w->tree, "app", "1", "seed", 1);
+    rsw_key_layer_link(key[0], "app", &image.layers[0]);
+    rsw_key_tag_current(key[1], "app", "1");
+    rsw_key_blob(key[2], &image.layers[0]);
+    scan(w);
+    w->now_ms += MINUTE;
+    for (size_t i = 0; i < 3; i++) {
+        scan_without(w, key[i]);
+        if (w->result.complete || w->result.vanished != 0 || strstr(w->said, "left out") == NULL) {
+            fail_msg("%s: %s", key[i], w->said);
+        }
+        expect(w, "link app %s present", text(&image.layers[0]));
+        expect(w, "tag app 1 = %s", text(&image.manifest));
+        scan(w);
+        assert_true(w->result.complete);
+    }
+}
+
+/* What is written while they are listed can come behind them. */
+static void of_a_bucket_what_is_new_and_in_no_list_does_not(void **state) {
+    struct world *w = *state;
+    char key[RSW_KEY_MAX];
+    struct tree_image image = tree_image(&w->tree, "app", "1", "seed", 1);
+    scan(w);
+    w->tree.mtime_ms = w->now_ms;
+    tree_link(&w->tree, "app", &image.layers[0]); /* again */
+    scan_without(w, rsw_key_layer_link(key, "app", &image.layers[0]));
+    assert_true(w->result.complete);
+    expect(w, "link app %s present", text(&image.layers[0]));
+}
+
 static void an_unreadable_manifest_is_neither_parsed_nor_damaged(void **state) {
     struct world *w = *state;
     char key[RSW_KEY_MAX];
@@ -523,6 +616,9 @@ int main(void) {
         test_memory(an_unreadable_folder_makes_the_scan_incomplete_and_is_named),
         test_memory(unreadable_uploads_count_as_young_and_no_more),
         test_in(of_a_bucket_a_list_that_fails_leaves_all_as_it_was_and_uploads_young, in_flat_memory),
+        test_in(of_a_bucket_a_repository_that_only_one_list_shows_makes_the_scan_incomplete, in_flat_memory),
+        test_in(of_a_bucket_what_is_old_and_in_no_list_makes_the_scan_incomplete, in_flat_memory),
+        test_in(of_a_bucket_what_is_new_and_in_no_list_does_not, in_flat_memory),
         test_memory(an_unreadable_manifest_is_neither_parsed_nor_damaged),
         test_memory(known_data_and_links_that_cannot_be_looked_at_stay),
         test_in(known_data_and_links_that_cannot_be_looked_at_stay, in_flat_memory),

@@ -22,7 +22,9 @@ static void a_push_after_the_listing_is_not_taken_back(void **state) {
     assert_int_equal(rsw_reading_seq(w->index, &noted, &w->err), 0);
     event_push(w, "app", "1", &pushed);
     event_layer(w, "app", &old.manifest, 3);
-    assert_int_equal(rsw_reconcile_repository(&reading, "app", noted, &w->err), 0);
+    bool lacked;
+    assert_int_equal(rsw_reconcile_repository(&reading, "app", noted, &lacked, &w->err), 0);
+    assert_false(lacked);
     assert_int_equal(rsw_reconcile_gone(&reading, "app", noted, &w->err), 0);
     assert_int_equal(rsw_reconcile_blobs(&reading, 1, state_of(w).next_blob, noted, &w->err), 0);
     rsw_reading_release(&reading);

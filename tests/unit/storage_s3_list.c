@@ -67,11 +67,45 @@ static void any_other_etag_tells_nothing(void **state) {
     }
 }
 
+static int take_any(void *arg, const struct rsw_entry *entries, size_t count, struct rsw_error *err) {
+    (void)arg, (void)entries, (void)count, (void)err;
+    return 0;
+}
+
+/* One that was meant for somebody else, as a proxy in between may mix them up: it is in order, and empty. */
+static void a_page_for_another_question_is_none(void **state) {
+    struct s3_mock *mock = *state;
+    static const char *const strays[] = {
+        OK("<ListBucketResult><Prefix>root/e/_</Prefix>" LAST "</ListBucketResult>"),
+        OK("<ListBucketResult><Prefix>root/d/</Prefix>" LAST "</ListBucketResult>"),
+        OK("<ListBucketResult><Prefix></Prefix>" LAST "</ListBucketResult>"),
+        OK("<ListBucketResult><Prefix>root/d/_</Prefix><StartAfter>root/d/_z</StartAfter>" LAST
+           "</ListBucketResult>"),
+        OK("<ListBucketResult><Prefix>root/d/_</Prefix>" LAST
+           "<NextContinuationToken>more</NextContinuationToken></ListBucketResult>"),
+    };
+    const struct rsw_listing listing = {.prefix = "d", .start = "_", .page = take_any};
+    for (size_t i = 0; i < sizeof strays / sizeof *strays; i++) {
+        const char *script[] = {strays[i], NULL};
+        struct rsw_error err = RSW_ERROR_INIT;
+        s3_mock_answers(mock, script);
+        assert_int_equal(rsw_storage_list(mock->storage, &listing, &err), RSW_FAILED);
+        assert_int_equal(mock->count, 3); /* it may have been a mishap */
+        assert_non_null(strstr(err.message, "another question"));
+        const char *mended[] = {strays[i], OK("<ListBucketResult>" LAST "</ListBucketResult>"), NULL};
+        rsw_error_clear(&err);
+        s3_mock_answers(mock, mended);
+        assert_int_equal(rsw_storage_list(mock->storage, &listing, &err), RSW_ABSENT);
+        assert_int_equal(mock->count, 2);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(an_etag_of_32_digits_is_told_as_an_md5, s3_mock_setup,
                                         s3_mock_teardown),
         cmocka_unit_test_setup_teardown(any_other_etag_tells_nothing, s3_mock_setup, s3_mock_teardown),
+        cmocka_unit_test_setup_teardown(a_page_for_another_question_is_none, s3_mock_setup, s3_mock_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -247,7 +247,8 @@ static void a_page_that_ends_within_a_key_does_not_tell_of_it(void **state) {
     SCRIPT(mock,
            VERSIONS("root/a/00/lin",
                     GOES_ON VERSION("a/00/link", "v1", "true") VERSION("a/63/link", "v9", "true")),
-           VERSIONS("", LAST VERSION("a/63/link", "v9", "true") VERSION("a/63/link", "v8", "false")),
+           OK("<ListVersionsResult>" LAST VERSION("a/63/link", "v9", "true")
+                  VERSION("a/63/link", "v8", "false") "</ListVersionsResult>"),
            DELETED(GONE("a/63/link", "v8")), DELETED(GONE("a/00/link", "v1") GONE("a/63/link", "v9")));
     remove_all(mock);
     assert_int_equal(mock->count, 4);

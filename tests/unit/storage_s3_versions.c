@@ -196,6 +196,17 @@ static void a_removal_takes_all_versions_the_newest_last(void **state) {
 }
 
 /* What it names is in place yet, and not written anew by whoever gives it back. */
+/* It would say that there is nothing to remove. */
+static void a_page_of_versions_for_another_question_is_none(void **state) {
+    struct s3_mock *mock = *state;
+    struct rsw_removal removal = {.key = "k"};
+    mock->storage->versions = true;
+    SCRIPT(mock, OK("<ListVersionsResult><Prefix>root/other</Prefix>" LAST "</ListVersionsResult>"));
+    rsw_storage_remove(mock->storage, &removal, 1);
+    assert_int_equal(removal.answer, RSW_FAILED);
+    assert_int_equal(mock->count, 3);
+}
+
 static void a_removal_that_nobody_saw_done_may_come_late(void **state) {
     struct s3_mock *mock = *state;
     SCRIPT(mock, VERSIONS(LAST VERSION("v1", "true")), "");
@@ -580,6 +591,7 @@ int main(void) {
         TEST(may_be_told_without_deleting_anything),
         TEST(it_is_asked_again_whether_versions_are_kept),
         TEST(a_removal_takes_all_versions_the_newest_last),
+        TEST(a_page_of_versions_for_another_question_is_none),
         TEST(a_removal_that_nobody_saw_done_may_come_late),
         TEST(the_newest_stays_where_an_older_one_does),
         TEST(what_has_only_markers_was_gone),
