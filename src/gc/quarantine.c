@@ -194,7 +194,7 @@ static void take_chunk(struct chunk *chunk) {
 static void copy_chunk(struct chunk *chunk) {
     struct rsw_move copies[CHUNK];
     for (size_t i = 0; i < chunk->count; i++) {
-        copies[i] = (struct rsw_move){.from = chunk->settings[i]->key, .to = chunk->copies[i]};
+        copies[i] = (struct rsw_move){.from = chunk->settings[i]->key, .to = chunk->copies[i], .ours = true};
     }
     rsw_storage_copy(chunk->storage, copies, chunk->count);
     for (size_t i = 0; i < chunk->count; i++) {

@@ -107,13 +107,27 @@ static size_t read_sources(struct rsw_s3 *s3, struct copying *all, struct rsw_s3
     return kept;
 }
 
-/* Of many keys that lie close together, as below one folder of the quarantine, pages of a list tell. */
+static bool all_ours(const struct copying *all, size_t count) {
+    size_t ours = 0;
+    while (ours < count && all[ours].copy->ours) {
+        ours++;
+    }
+    return ours == count;
+}
+
+/* Each by itself, just before it is written: somebody else may write there. Where only we do, it is of no
+ * matter when that is looked at; and of many keys that lie close together, as below one folder of the
+ * quarantine, pages of a list tell. */
 static size_t leave_taken(struct rsw_s3 *s3, struct copying *all, struct rsw_look *looks, size_t count) {
     size_t kept = 0;
     for (size_t i = 0; i < count; i++) {
         looks[i] = (struct rsw_look){.key = all[i].copy->to};
     }
-    rsw_s3_look_listed(&s3->base, looks, count);
+    if (all_ours(all, count)) {
+        rsw_s3_look_listed(&s3->base, looks, count);
+    } else {
+        rsw_s3_look(&s3->base, looks, count);
+    }
     for (size_t i = 0; i < count; i++) {
         kept = keep(all, kept, i, errnum_of_look(&looks[i]));
     }
@@ -133,12 +147,14 @@ static int name_source(const struct rsw_s3 *s3, struct copying *copying) {
     return rsw_s3_name_source(&copying->bytes, s3, copying->copy->from) == 0 ? 0 : ENOMEM;
 }
 
-/* One request each, all at once; those that are too large for that are copied before, in parts. */
-static void copy_all(struct rsw_s3 *s3, struct copying *all, struct rsw_s3_request *requests, size_t count) {
+/* By the store itself, one request each, all at once; those that are too large for that are copied before, in
+ * parts. They are data: what is written there meanwhile has the same bytes. */
+static void copy_large(struct rsw_s3 *s3, struct copying *all, struct rsw_s3_request *requests,
+                       size_t count) {
     size_t left = 0;
     for (size_t i = 0; i < count; i++) {
         struct copying *copying = &all[i];
-        int errnum = copying->size <= SMALL ? 0 : name_source(s3, copying);
+        int errnum = name_source(s3, copying);
         const char *text = (const char *)copying->bytes.data;
         if (errnum != 0 || copying->size > s3->copy_max) {
             end_copy(copying, errnum != 0 ? errnum
@@ -146,14 +162,13 @@ static void copy_all(struct rsw_s3 *s3, struct copying *all, struct rsw_s3_reque
                                                               &copying->kept));
             continue;
         }
-        requests[left] = copying->size <= SMALL ? write_of(copying->copy->to, text, copying->bytes.len)
-                                                : (struct rsw_s3_request){.method = "PUT",
-                                                                          .key = copying->copy->to,
-                                                                          .headers = {text},
-                                                                          .expected = RSW_S3_COPIED,
-                                                                          .patient = true};
         all[left] = *copying;
-        requests[left].kept = &all[left].kept;
+        requests[left] = (struct rsw_s3_request){.method = "PUT",
+                                                 .key = copying->copy->to,
+                                                 .headers = {text},
+                                                 .expected = RSW_S3_COPIED,
+                                                 .patient = true,
+                                                 .kept = &all[left].kept};
         left++;
     }
     rsw_s3_send_writes(s3, requests, left);
@@ -161,6 +176,52 @@ static void copy_all(struct rsw_s3 *s3, struct copying *all, struct rsw_s3_reque
         rsw_buf_release(&requests[i].bytes);
         end_copy(&all[i], requests[i].errnum);
     }
+}
+
+/* Links and the like: looked at before each try, for somebody else may have been quicker. */
+static void copy_small(struct rsw_s3 *s3, struct copying *all, struct rsw_s3_request *requests,
+                       struct rsw_look *looks, size_t count) {
+    for (unsigned attempt = 1; count > 0; attempt++) {
+        for (size_t i = 0; i < count; i++) {
+            requests[i] = write_of(all[i].copy->to, (const char *)all[i].bytes.data, all[i].bytes.len);
+            requests[i].kept = &all[i].kept;
+            requests[i].once = true;
+        }
+        rsw_s3_send_writes(s3, requests, count);
+        size_t left = 0;
+        for (size_t i = 0; i < count; i++) {
+            rsw_buf_release(&requests[i].bytes);
+            if (requests[i].again && attempt < s3->tries) {
+                all[left++] = all[i];
+            } else {
+                end_copy(&all[i], requests[i].errnum);
+            }
+        }
+        if (left > 0) {
+            rsw_s3_pause(s3, attempt);
+        }
+        count = leave_taken(s3, all, looks, left);
+    }
+}
+
+static int by_size(const void *a, const void *b) {
+    bool left = ((const struct copying *)a)->size <= SMALL;
+    bool right = ((const struct copying *)b)->size <= SMALL;
+    return left - right;
+}
+
+/* The large ones first: of the others it is looked just before whether they are free. */
+static void copy_all(struct rsw_s3 *s3, struct copying *all, struct rsw_s3_request *requests,
+                     struct rsw_look *looks, size_t count) {
+    size_t large = 0;
+    if (count > 0) {
+        qsort(all, count, sizeof *all, by_size);
+    }
+    while (large < count && all[large].size > SMALL) {
+        large++;
+    }
+    copy_large(s3, all, requests, leave_taken(s3, all, looks, large));
+    copy_small(s3, all + large, requests, looks, leave_taken(s3, all + large, looks, count - large));
 }
 
 void rsw_s3_copy(struct rsw_storage *storage, struct rsw_move *copies, size_t count) {
@@ -176,9 +237,7 @@ void rsw_s3_copy(struct rsw_storage *storage, struct rsw_move *copies, size_t co
         }
     }
     if (requests != NULL && all != NULL && looks != NULL) {
-        size_t left = read_sources(s3, all, requests, count);
-        left = leave_taken(s3, all, looks, left);
-        copy_all(s3, all, requests, left);
+        copy_all(s3, all, requests, looks, read_sources(s3, all, requests, count));
     }
     free(requests);
     free(all);

@@ -120,6 +120,7 @@ struct rsw_removal {
 struct rsw_move {
     const char *from;
     const char *to;
+    bool ours;  /* in: nobody else writes at `to`, so that it is of no matter when it is looked at */
     int answer; /* RSW_FOUND: done; RSW_ABSENT: there is nothing at `from`, and nothing happened; RSW_FAILED:
                    EEXIST: something is at `to`, and both stay; EISDIR, ELOOP or ENXIO: `from` is no file;
                    EXDEV: `to` is on another filesystem. Of a copy likewise, but EXDEV is no obstacle to it */

@@ -335,6 +335,20 @@ static void a_small_copy_overwrites_nothing_and_is_for_the_buckets_owner(void **
     assert_int_equal(copy_one(mock).answer, RSW_FAILED);
 }
 
+/* A store may know no condition: what a client has written since the first try is not written over. */
+static void a_small_copy_is_looked_at_before_it_is_tried_again(void **state) {
+    struct s3_mock *mock = *state;
+    SCRIPT(mock, PART("0-8/9", "sha256:ab"), FREE, SLOW_DOWN, PART("0-0/9", "s"), OK(""));
+    assert_int_equal(copy_one(mock).errnum, EEXIST);
+    assert_int_equal(mock->count, 4);
+    SCRIPT(mock, PART("0-8/9", "sha256:ab"), FREE, SLOW_DOWN, FREE, OK(""));
+    assert_int_equal(copy_one(mock).answer, RSW_FOUND);
+    assert_int_equal(mock->count, 5);
+    SCRIPT(mock, PART("0-8/9", "sha256:ab"), FREE, SLOW_DOWN, FREE, SLOW_DOWN, FREE, SLOW_DOWN, OK(""));
+    assert_int_equal(copy_one(mock).errnum, EAGAIN);
+    assert_int_equal(mock->count, 7);
+}
+
 static void where_nothing_can_be_said_of_owners_it_is_left_out(void **state) {
     struct s3_mock *mock = *state;
     SCRIPT(mock, PART("0-8/9", "sha256:ab"), FREE, ANSWER("403 Forbidden", ERROR("AccessDenied")), OK(""));
@@ -648,6 +662,7 @@ int main(void) {
         TEST(a_write_that_got_no_answer_is_looked_at_before_it_is_tried_again),
         TEST(a_copy_that_fails_after_its_200_failed),
         TEST(a_small_copy_overwrites_nothing_and_is_for_the_buckets_owner),
+        TEST(a_small_copy_is_looked_at_before_it_is_tried_again),
         TEST(where_nothing_can_be_said_of_owners_it_is_left_out),
         TEST(what_is_too_large_for_one_copy_is_copied_in_parts),
         TEST(a_copy_in_parts_that_fails_is_called_off),

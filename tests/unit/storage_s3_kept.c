@@ -215,12 +215,12 @@ static void what_passes_does_not_end_the_owners_acl(void **state) {
         ANSWER("400 Bad Request", ERROR("RequestTimeout")),
     };
     for (size_t i = 0; i < sizeof passing / sizeof *passing; i++) {
-        const char *answers[] = {KEPT_PART("0-8/9", "", "sha256:ab"), FREE, passing[i], OK(""), NULL};
+        const char *answers[] = {KEPT_PART("0-8/9", "", "sha256:ab"), FREE, passing[i], FREE, OK(""), NULL};
         struct rsw_move copy;
         s3_mock_answers(mock, answers);
         copy = copy_one(mock->storage);
         if (mock->count > 3) { /* it was asked again */
-            s3_mock_asked(mock, 3, "\r\nx-amz-acl: bucket-owner-full-control\r\n");
+            s3_mock_asked(mock, 4, "\r\nx-amz-acl: bucket-owner-full-control\r\n");
         } else {
             assert_int_equal(copy.answer, RSW_FAILED);
         }
@@ -267,12 +267,14 @@ static void what_is_refused_over_the_acl_is_sent_again_together_and_told_once(vo
     assert_non_null(storage);
     rsw_s3_set_patience(storage, 3, 1, 1000);
     SCRIPT(mock, KEPT_PART("0-8/9", "", "sha256:ab"), KEPT_PART("0-8/9", "", "sha256:ab"), FREE, FREE,
-           REFUSED("InvalidArgument"), REFUSED("InvalidArgument"), SLOW_DOWN, SLOW_DOWN, OK(""));
+           REFUSED("InvalidArgument"), REFUSED("InvalidArgument"), SLOW_DOWN, SLOW_DOWN, FREE, FREE,
+           REFUSED("InvalidArgument"), REFUSED("InvalidArgument"), OK(""));
     rsw_storage_copy(storage, copies, 2);
     assert_int_equal(copies[0].answer, RSW_FOUND);
     assert_int_equal(copies[1].answer, RSW_FOUND);
-    assert_int_equal(mock->count, 10);
+    assert_int_equal(mock->count, 14);
     assert_int_not_equal(key_of(mock, 6)[0], key_of(mock, 7)[0]);
+    assert_int_not_equal(key_of(mock, 12)[0], key_of(mock, 13)[0]);
     assert_int_equal(talk.count, 1);
     assert_non_null(strstr(talk.line, "bucket-owner-full-control"));
     assert_non_null(strstr(talk.line, "InvalidArgument"));

@@ -282,14 +282,14 @@ static void nothing_goes_by_a_page_of_versions_that_nobody_can_trust(void **stat
 /* ---- copies ---- */
 
 /* Each source is read; one page tells which keys are free, and the others are left alone. */
-static void where_many_copies_go_a_page_tells_what_is_there(void **state) {
+static void where_only_we_write_a_page_tells_what_is_there(void **state) {
     enum { COUNT = 14, TAKEN = 2 };
     struct s3_mock *mock = *state;
     struct rsw_move copies[COUNT];
     static const char *script[COUNT + 3];
     for (size_t i = 0; i < COUNT; i++) {
         snprintf(keys[i], sizeof keys[i], "a/%02zu/link", i);
-        copies[i] = (struct rsw_move){.from = "source", .to = keys[i]};
+        copies[i] = (struct rsw_move){.from = "source", .to = keys[i], .ours = true};
         script[i] = SOURCE;
     }
     script[COUNT] = FIRST(LAST KEY("a/03/link") KEY("a/13/link") KEY("a/14/link"));
@@ -323,7 +323,7 @@ int main(void) {
         TEST(a_page_of_versions_tells_which_go),
         TEST(a_page_that_ends_within_a_key_does_not_tell_of_it),
         TEST(nothing_goes_by_a_page_of_versions_that_nobody_can_trust),
-        TEST(where_many_copies_go_a_page_tells_what_is_there),
+        TEST(where_only_we_write_a_page_tells_what_is_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
