@@ -37,6 +37,29 @@ static void cannot_look(struct rsw_diagnosis *out, const char *dir, int errnum) 
 
 /* ---- is it there ---- */
 
+static int stop_at_first(void *arg, const struct rsw_entry *entries, size_t count, struct rsw_error *err) {
+    bool *any = arg;
+    (void)entries, (void)err;
+    *any = count > 0;
+    return -1;
+}
+
+/* RSW_FOUND, RSW_ABSENT; RSW_FAILED, and *errnum. An object store has no folder, but what would be in it. */
+static int look_for_root(struct rsw_storage *storage, int *errnum) {
+    bool any = false;
+    const struct rsw_listing listing = {.prefix = root, .page = stop_at_first, .arg = &any};
+    struct rsw_look look = {.key = root};
+    struct rsw_error err = RSW_ERROR_INIT;
+    if (!storage->flat) {
+        rsw_storage_look(storage, &look, 1);
+        *errnum = look.errnum;
+        return look.answer;
+    }
+    int answer = rsw_storage_list(storage, &listing, &err);
+    *errnum = err.errnum;
+    return any ? RSW_FOUND : answer;
+}
+
 static bool get_url(char *url, size_t size, const struct rsw_doctor *doctor) {
     struct rsw_state state;
     if (doctor->index == NULL || rsw_index_state(doctor->index, &state, NULL) != 0) {
@@ -48,7 +71,7 @@ static bool get_url(char *url, size_t size, const struct rsw_doctor *doctor) {
 
 void rsw_doctor_storage(struct rsw_diagnosis *out, const struct rsw_doctor *doctor) {
     char url[sizeof((struct rsw_state *)NULL)->storage_url];
-    struct rsw_look look = {.key = root};
+    int errnum;
     if (doctor->storage_error != NULL) {
         rsw_say_error(out, RSW_HEALTH_ERROR, "name the registry's root directory with --storage",
                       doctor->storage_error);
@@ -56,10 +79,10 @@ void rsw_doctor_storage(struct rsw_diagnosis *out, const struct rsw_doctor *doct
     if (!has_storage(out, doctor)) {
         return;
     }
-    rsw_storage_look(doctor->storage, &look, 1);
-    if (look.answer == RSW_FAILED) {
-        cannot_look(out, root, look.errnum);
-    } else if (look.answer == RSW_ABSENT) {
+    int answer = look_for_root(doctor->storage, &errnum);
+    if (answer == RSW_FAILED) {
+        cannot_look(out, root, errnum);
+    } else if (answer == RSW_ABSENT) {
         rsw_say(
             out, RSW_HEALTH_WARNING,
             "is that the registry's root directory, the one that has docker in it, and is it mounted? Before "

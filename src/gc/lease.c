@@ -122,6 +122,20 @@ static int read_record(struct rsw_lease *lease, uint64_t number, struct record *
                   : 0;
 }
 
+static int cannot_write(const char *key, int errnum, struct rsw_error *err) {
+    const char *remedy =
+        errnum == ENOSPC || errnum == EDQUOT
+            ? "make a few KiB of room there; or, if certainly no other regsweep sweeps this storage, go on "
+              "without one: --lease 0"
+        : errnum == EROFS
+            ? "it is mounted read-only: nothing can be removed there"
+            : "what regsweep makes there gets the owner and group of the folder, so run it as a "
+              "user that may do that";
+    return rsw_error_set(err, RSW_EIO, errnum,
+                         "the lease of this storage cannot be taken: cannot write '%s' (%s); %s", key,
+                         rsw_storage_reason(errnum), remedy);
+}
+
 /* 0; -1: RSW_EBUSY (the number is taken) or what storage answers. */
 static int write_record(struct rsw_lease *lease, uint64_t number, bool is_free, struct rsw_error *err) {
     char key[KEY_MAX];
@@ -139,12 +153,7 @@ static int write_record(struct rsw_lease *lease, uint64_t number, bool is_free, 
     return write.errnum == EEXIST
                ? rsw_error_set(err, RSW_EBUSY, 0,
                                "another regsweep was quicker to take the lease of this storage")
-               : rsw_error_set(
-                     err, RSW_EIO, write.errnum,
-                     "the lease of this storage cannot be taken: cannot write '%s' (%s); what regsweep "
-                     "makes there gets the owner and group of the folder, so run it as a user that "
-                     "may do that",
-                     key, rsw_storage_reason(write.errnum));
+               : cannot_write(key, write.errnum, err);
 }
 
 static void remove_old(struct rsw_lease *lease, const struct row *row, uint64_t last) {

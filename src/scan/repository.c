@@ -29,7 +29,7 @@ struct repository {
     bool leftover; /* as RSW_REPO_LEFTOVER */
 };
 
-enum part { PART_NONE, PART_LAYERS, PART_MANIFESTS, PART_UPLOADS };
+enum part { PART_NONE, PART_LAYERS, PART_MANIFESTS, PART_UPLOADS, PART_ALL };
 static const char *const part_names[] = {"", "_layers", "_manifests", "_uploads"};
 
 /* Of the repository that a key below it is in, and the path in there, "" for the part's own folder. */
@@ -443,7 +443,7 @@ static int page(void *arg, const struct rsw_entry *entries, size_t count, struct
 
 /* What is below could not be listed, or not to its end. */
 static void lose(struct repository *r, enum part part, const char *key, const char *why) {
-    if (part == PART_UPLOADS || part == PART_NONE) {
+    if (part == PART_UPLOADS || part == PART_ALL) {
         r->uploads.unknown = true;
         rsw_reading_problem(r->reading, "%s: its uploads count as young: %s", r->name, why);
     }
@@ -453,7 +453,7 @@ static void lose(struct repository *r, enum part part, const char *key, const ch
     }
 }
 
-/* One part; or all of them, for PART_NONE. 0, or -1 if the reading must end. */
+/* One part, or all. 0, or -1 if the reading must end. */
 static int list(struct repository *r, enum part part, bool *found) {
     char key[RSW_KEY_MAX];
     if (rsw_key_repository(r->key, r->name) == NULL ||
@@ -465,14 +465,14 @@ static int list(struct repository *r, enum part part, bool *found) {
     struct rsw_error why = RSW_ERROR_INIT;
     struct rsw_listing listing = {.descend = descend, .page = page, .arg = r};
     listing.content_max = RSW_LINK_MAX;
-    if (part == PART_NONE) {
+    if (part == PART_ALL) {
         listing.prefix = r->key;
         listing.start = "_";
     } else {
         listing.prefix = rsw_key_repository_sub(key, r->name, part_names[part]);
     }
     int answer = rsw_storage_list(r->reading->storage, &listing, &why);
-    *found = *found || answer == RSW_FAILED || (part == PART_NONE ? r->any : answer == RSW_FOUND);
+    *found = *found || answer == RSW_FAILED || (part == PART_ALL ? r->any : answer == RSW_FOUND);
     if (answer != RSW_FAILED || r->failed != 0) {
         return r->failed;
     }
@@ -487,7 +487,7 @@ static int list(struct repository *r, enum part part, bool *found) {
  * come before and behind. */
 static int list_all(struct repository *r, bool *found) {
     if (r->reading->storage->flat) {
-        return list(r, PART_NONE, found);
+        return list(r, PART_ALL, found);
     }
     return list(r, PART_LAYERS, found) != 0 || list(r, PART_MANIFESTS, found) != 0 ||
                    list(r, PART_UPLOADS, found) != 0

@@ -631,6 +631,21 @@ static void the_index_of_another_storage_is_found(void **unused) {
     finds("storage", RSW_HEALTH_ERROR, "the index is that of file:///srv/other");
 }
 
+static void a_storage_with_nothing_of_a_registry_is_found_and_a_bucket_has_no_folders(void **unused) {
+    (void)unused;
+    rsw_memory_flat(c->storage, true);
+    examine();
+    assert_int_equal(c->findings, 0);
+    for (uint64_t i = 1; i <= 20; i++) {
+        remove_bytes(i);
+    }
+    examine();
+    says("storage", RSW_HEALTH_WARNING, "nothing of a registry is in");
+    rsw_memory_flat(c->storage, false);
+    examine();
+    says("storage", RSW_HEALTH_WARNING, "nothing of a registry is in");
+}
+
 static void a_storage_that_was_never_or_long_not_read_is_found(void **unused) {
     (void)unused;
     with_state(state.scan_ended_ms = c->now_ms - DAYS(40));
@@ -862,6 +877,7 @@ int main(void) {
         TEST(a_full_disk_is_found),
         TEST(an_index_that_nears_its_limit_is_found),
         TEST(the_index_of_another_storage_is_found),
+        TEST(a_storage_with_nothing_of_a_registry_is_found_and_a_bucket_has_no_folders),
         TEST(a_storage_that_was_never_or_long_not_read_is_found),
         TEST(bytes_that_vanished_are_found_but_not_what_a_sweep_took),
         TEST(bytes_that_only_an_event_told_of_have_not_vanished),

@@ -268,6 +268,34 @@ static void storage_that_does_not_answer_gives_no_lease_and_takes_none(void **st
     assert_false(rsw_lease_is_held(place->b));
 }
 
+static int why;
+
+static void write_nothing(struct rsw_storage *storage, struct rsw_write *writes, size_t count) {
+    (void)storage;
+    for (size_t i = 0; i < count; i++) {
+        writes[i].answer = RSW_FAILED;
+        writes[i].errnum = why;
+    }
+}
+
+/* It is on a full disk that a sweep is wanted most. */
+static void a_lease_that_cannot_be_written_tells_the_remedy(void **state) {
+    struct place *place = *state;
+    static const struct {
+        int errnum;
+        const char *remedy;
+    } cases[] = {{ENOSPC, "--lease 0"}, {EDQUOT, "--lease 0"}, {EROFS, "read-only"}, {EACCES, "user"}};
+    slow = *place->storage->ops;
+    slow.write = write_nothing;
+    place->storage->ops = &slow;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct rsw_error err = RSW_ERROR_INIT;
+        why = cases[i].errnum;
+        assert_int_equal(rsw_lease_take(place->a, &err), -1);
+        assert_non_null(strstr(err.message, cases[i].remedy));
+    }
+}
+
 static void a_record_that_cannot_be_read_is_somebody_elses(void **state) {
     struct place *place = *state;
     struct rsw_error err = RSW_ERROR_INIT;
@@ -345,6 +373,7 @@ int main(void) {
         TEST(what_is_given_back_while_another_process_looks_is_not_taken_again),
         TEST(what_is_given_back_while_another_process_keeps_it_is_free_all_the_same),
         TEST(storage_that_does_not_answer_gives_no_lease_and_takes_none),
+        TEST(a_lease_that_cannot_be_written_tells_the_remedy),
         TEST(a_record_that_cannot_be_read_is_somebody_elses),
         TEST(old_records_go),
         TEST(when_the_last_scheduled_sweep_began_is_handed_on),
