@@ -8,12 +8,9 @@
 #include "sweep_print.h"
 
 #include "gc/lease.h"
-#include "util/text.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-#define HEARD_MS (10 * 60 * INT64_C(1000))
 
 /* ---- a run ---- */
 
@@ -120,32 +117,10 @@ static int open_lease_of_others(struct rsw_cli *cli, struct rsw_sweep_options *o
     return 0;
 }
 
-/* Who says that the registry is stopped, and was heard of a moment ago, may be mistaken. */
-static int check_silence(struct rsw_cli *cli, struct rsw_error *err) {
-    struct rsw_state state;
-    char age[32];
-    char silence[32];
-    if (rsw_cli_state(cli, &state, err) != 0) {
-        return -1;
-    }
-    int64_t age_ms = rsw_clock_now_ms(cli->clock) - state.last_event_ms;
-    if (state.last_event_ms == 0 || age_ms >= HEARD_MS) {
-        return 0;
-    }
-    return rsw_error_set(
-        err, RSW_EREFUSED, 0,
-        "nothing was removed: the registry was heard %s ago, and nobody asked whether it has been stopped "
-        "since: say where it is, with --registry URL or --registry-config FILE, so that it is asked; or wait "
-        "until it has not been heard for %s",
-        rsw_duration_format(age_ms > 0 ? age_ms / 1000 * 1000 : 0, age, sizeof age),
-        rsw_duration_format(HEARD_MS, silence, sizeof silence));
-}
-
 /* Nobody pushes, as far as can be asked. */
 static int sweep_stopped(struct rsw_cli *cli, struct rsw_sweep_options *options,
                          const struct rsw_sweep_watch *watch, struct rsw_error *err) {
-    bool asked;
-    if (rsw_cli_check_stopped(cli, &asked, err) != 0 || (!asked && check_silence(cli, err) != 0)) {
+    if (rsw_cli_check_stopped(cli, err) != 0) {
         return err->code == RSW_EINVAL ? RSW_EXIT_USAGE : rsw_cli_exit_of(err);
     }
     return open_lease_of_others(cli, options, err) == 0 ? sweep(cli, options, watch, err)
