@@ -119,9 +119,9 @@ void rsw_stays_warn(const struct rsw_stays *stays, const struct rsw_deletion *de
     if (stays->young > 0) {
         rsw_log(log, RSW_LOG_WARNING,
                 "%s: %" PRIu64 " of %" PRIu64
-                " objects were written so shortly before that a sweep is going to "
-                "take them for written since, and they stay: regsweep forget cancel %" PRIu64
-                ", and forget them again in five minutes",
+                " objects were pushed, pulled or pinned so shortly before that they may stay: a sweep takes "
+                "those for written since whose files were written then. If they are to go: regsweep forget "
+                "cancel %" PRIu64 ", and forget them again in five minutes",
                 deletion->target, stays->young, deletion->named, deletion->id);
     }
 }
