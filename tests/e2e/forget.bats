@@ -247,6 +247,26 @@ tags_of() {
     [ "$(tags_of shop/web)" = '["v2"]' ]
 }
 
+@test "why tells of a tag that is forgotten, though what it points at is no manifest there" {
+    local head
+    start_registry
+    client image shop/web:v1 --seed 1
+    client image shop/web:v2 --seed 2
+    stop_registry
+    head=$(cat "$REPOSITORIES/shop/web/_manifests/tags/v1/current/link")
+    find "$REPOSITORIES/shop/web/_manifests/revisions" -delete
+    rs scan --quiet
+    forget tag shop/web:v1
+    run rs inspect why shop/web:v1
+    status_is 0
+    says "shop/web:v1: let go: forgotten"
+    says "$head: the index knows no such manifest in shop/web"
+    rs inspect why shop/web:v1 --json | jq -e '.tag.verdict == "let_go" and .verdict == "unknown"'
+    run rs inspect why shop/web:v3
+    status_is 1
+    says "does not know a tag shop/web:v3"
+}
+
 @test "what nobody knows is an error, and what is pinned stays until it is not" {
     start_online
     client image shop/web:v1 --seed 1 --layers 2
