@@ -171,7 +171,10 @@ regsweep: warning: REGSWEEP_MAX_DELTE counts for nothing: there is no such optio
     run -64 --separate-stderr "$REGSWEEP" inspect why some/name --index "$index"
     [[ $stderr == *"names a repository; say NAME:TAG, NAME@DIGEST or DIGEST"* ]]
     run -64 --separate-stderr "$REGSWEEP" inspect why NOSUCH --index "$index"
-    run -64 --separate-stderr "$REGSWEEP" inspect why sha256:12 --index "$index"
+    for part in sha256:12 "sha256:$(printf '%064d' 0 | tr 0 A)" sha256:20CA sha256:20ca...; do
+        run -64 --separate-stderr "$REGSWEEP" inspect why "$part" --index "$index"
+        [[ $stderr == *"give it whole, 'sha256:' and 64 lower-case hex digits"* ]]
+    done
     run -64 --separate-stderr "$REGSWEEP" inspect generations first --index "$index"
     run -64 --separate-stderr "$REGSWEEP" serve --index "$index" --storage "$root" --tls-cert x.pem
     [[ $stderr == *"--tls-cert and --tls-key go together"* ]]
