@@ -224,6 +224,15 @@ heard_at() {
     status_is 0
 }
 
+@test "a dry run that warns of a gap in the feed says how to scan this index" {
+    rs scan --quiet
+    start_serve
+    heard_at registry:5000
+    run rs sweep
+    says "the feed has a gap"
+    says "run regsweep scan --index $INDEX"
+}
+
 @test "an offline sweep does not take its own machine for the one at which a registry was heard" {
     rs scan --quiet
     start_serve
