@@ -188,6 +188,15 @@ static void show(void *arg, const struct rsw_sweep_progress *seen) {
     rsw_progress_show_sweep(arg, seen);
 }
 
+/* Whoever reads JSON gets an object of every refusal. */
+static int fail(struct rsw_cli *cli, const struct rsw_sweep_options *options, const struct rsw_error *err) {
+    int status = rsw_cli_fail(cli, err);
+    if (status == RSW_EXIT_REFUSED && cli->options.json && !cli->told) {
+        rsw_sweep_print_refusal(cli, options, err->message);
+    }
+    return status;
+}
+
 static int sweep_here(struct rsw_cli *cli, struct rsw_sweep_options *options) {
     struct rsw_error err = RSW_ERROR_INIT;
     struct rsw_progress progress;
@@ -202,7 +211,7 @@ static int sweep_here(struct rsw_cli *cli, struct rsw_sweep_options *options) {
     if (err.code == RSW_OK) {
         return status;
     }
-    return status == RSW_EXIT_USAGE ? rsw_cli_fail_usage(cli, &err) : rsw_cli_fail(cli, &err);
+    return status == RSW_EXIT_USAGE ? rsw_cli_fail_usage(cli, &err) : fail(cli, options, &err);
 }
 
 int rsw_command_sweep(struct rsw_cli *cli) {
@@ -238,10 +247,11 @@ int rsw_command_sweep(struct rsw_cli *cli) {
         rsw_cli_catch_stop();
     }
     if (rsw_cli_open_index(cli, &how, &err) != 0) {
-        return rsw_cli_fail(cli, &err);
+        return fail(cli, &options, &err);
     }
-    if (!options.confirm && rsw_cli_check_storage(cli, &err) != 0) {
-        return rsw_cli_fail(cli, &err);
+    if (rsw_cli_check_storage(cli, &err) != 0) {
+        return options.confirm && err.code == RSW_EINVAL ? rsw_cli_fail_usage(cli, &err)
+                                                         : fail(cli, &options, &err);
     }
     bool asks = options.confirm || options.version_max_age_ms > 0;
     int status = asks ? rsw_cli_need_storage(cli) : RSW_EXIT_DONE;

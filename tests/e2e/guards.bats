@@ -81,6 +81,25 @@ refuses_and_touches_nothing() {
     [ "$tree" = "$(disk hash "$WORK/other")" ]
 }
 
+# refusal_is WORDS COMMAND…: refused, with these words on stderr and in an object on stdout.
+refusal_is() {
+    run --separate-stderr "${@:2}" --json
+    status_is 3
+    [[ $stderr == *"$1"* ]]
+    jq -es --arg words "$1" '(. | length) == 1 and (.[0] | .generation == null and .totals.blobs == 0 and
+        (.refusal | contains($words)))' <<<"$output"
+}
+
+@test "every refusal of a sweep is an object of JSON too" {
+    rs scan --quiet
+    refusal_is "with --registry URL" rs sweep --confirm
+    refusal_is "is of the storage $ROOT, not of $WORK/other" regsweep sweep --index "$INDEX" --storage "$WORK/other"
+    refusal_is "is of the storage $ROOT, not of $WORK/other" regsweep sweep --index "$INDEX" --storage "$WORK/other" --confirm --offline
+    start_serve
+    heard_at registry:5000
+    refusal_is "nobody asked whether it has been stopped since" rs sweep --confirm --offline
+}
+
 # with_clock OFFSET COMMAND…: the clock on its wall is off by so much, that of nobody else.
 with_clock() {
     local faketime
