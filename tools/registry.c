@@ -261,7 +261,7 @@ static int ask(struct rsw_asked *asked, struct rsw_cli *cli, const char *url,
 }
 
 static int ask_all(struct rsw_asked *asked, struct rsw_cli *cli, const char *const *urls, size_t count,
-                   struct rsw_error *err) {
+                   int64_t *silent_ms, struct rsw_error *err) {
     RSW_AUTO_SECRET *password = NULL;
     RSW_AUTO_SECRET *redis_password = NULL;
     const struct rsw_options *options = &cli->options;
@@ -283,8 +283,13 @@ static int ask_all(struct rsw_asked *asked, struct rsw_cli *cli, const char *con
     if (rsw_heard_check(cli, asked, count, err) != 0) {
         return -1;
     }
+    *silent_ms = rsw_clock_now_ms(cli->clock);
     for (size_t i = 0; i < count; i++) {
-        if (asked[i].answer == RSW_FAILED && !rsw_asked_refused(&asked[i])) {
+        if (rsw_asked_refused(&asked[i])) {
+            continue;
+        }
+        *silent_ms = 0;
+        if (asked[i].answer == RSW_FAILED) {
             rsw_log(&cli->log, RSW_LOG_WARNING, "whether the registry takes pushes cannot be told: %s",
                     asked[i].why.message);
         }
@@ -292,12 +297,13 @@ static int ask_all(struct rsw_asked *asked, struct rsw_cli *cli, const char *con
     return 0;
 }
 
-int rsw_cli_check_stopped(struct rsw_cli *cli, struct rsw_error *err) {
+int rsw_cli_check_stopped(struct rsw_cli *cli, int64_t *silent_ms, struct rsw_error *err) {
     RSW_AUTO_BUF url = RSW_BUF_INIT;
     const char *const *urls = (const char *const *)cli->options.registry.items;
     size_t count = cli->options.registry.count;
     bool derived = count == 0 && rsw_cli_has_registry(cli);
     const char *only;
+    *silent_ms = 0;
     if (derived) {
         struct rsw_error why = RSW_ERROR_INIT;
         if (url_of_config(&url, cli->registry_config, &why) == 0) {
@@ -316,7 +322,7 @@ int rsw_cli_check_stopped(struct rsw_cli *cli, struct rsw_error *err) {
         return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
     }
     asked[0].here = derived && is_any(cli->registry_config);
-    int rc = ask_all(asked, cli, urls, count, err);
+    int rc = ask_all(asked, cli, urls, count, silent_ms, err);
     free(asked);
     return rc;
 }

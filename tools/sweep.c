@@ -120,7 +120,7 @@ static int open_lease_of_others(struct rsw_cli *cli, struct rsw_sweep_options *o
 /* Nobody pushes, as far as can be asked. */
 static int sweep_stopped(struct rsw_cli *cli, struct rsw_sweep_options *options,
                          const struct rsw_sweep_watch *watch, struct rsw_error *err) {
-    if (rsw_cli_check_stopped(cli, err) != 0) {
+    if (rsw_cli_check_stopped(cli, &options->silent_ms, err) != 0) {
         return err->code == RSW_EINVAL ? RSW_EXIT_USAGE : rsw_cli_exit_of(err);
     }
     return open_lease_of_others(cli, options, err) == 0 ? sweep(cli, options, watch, err)
