@@ -51,6 +51,7 @@ struct rsw_cli {
     struct rsw_storage *storage; /* owned; NULL until opened */
     size_t list_max;             /* of each list in the JSON of a sweep; 0: all */
     bool lost_output;            /* a line of the result could not even be made */
+    bool told;                   /* an object of the result was */
     struct rsw_pins pins;        /* what rsw_cli_mark_options pointed to */
     struct rsw_lease *lease;     /* owned; NULL: none */
     struct rsw_policy *policy;   /* likewise, owned; NULL without --policy */

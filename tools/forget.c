@@ -86,12 +86,14 @@ json_t *rsw_deletions_to_json(struct rsw_index *index, struct rsw_error *err) {
 
 void rsw_deletion_print(struct rsw_cli *cli, const struct rsw_deletion *deletion) {
     char created[40];
-    rsw_cli_line(cli,
-                 "%6" PRIu64 "  %s  %-9s  %-5s %s: %" PRIu64 " objects, %" PRIu64 " gone, %" PRIu64
-                 " stay, written since%s%s%s",
+    char spared[48] = "";
+    if (deletion->spared > 0) {
+        snprintf(spared, sizeof spared, ", %" PRIu64 " stay, written since", deletion->spared);
+    }
+    rsw_cli_line(cli, "%6" PRIu64 "  %s  %-9s  %-5s %s: %" PRIu64 " objects, %" PRIu64 " gone%s%s%s%s",
                  deletion->id, rsw_inspect_time(deletion->created_ms, created, sizeof created),
                  rsw_deletion_state_name(deletion->state), rsw_deletion_kind_name(deletion->kind),
-                 deletion->target, deletion->named, deletion->gone, deletion->spared,
+                 deletion->target, deletion->named, deletion->gone, spared,
                  deletion->needed ? "; the rest is still needed, or pinned, or too young" : "",
                  deletion->note[0] != 0 ? "  # " : "", deletion->note);
 }
@@ -119,9 +121,9 @@ void rsw_stays_warn(const struct rsw_stays *stays, const struct rsw_deletion *de
     if (stays->young > 0) {
         rsw_log(log, RSW_LOG_WARNING,
                 "%s: %" PRIu64 " of %" PRIu64
-                " objects were written so shortly before that a sweep is going to "
-                "take them for written since, and they stay: regsweep forget cancel %" PRIu64
-                ", and forget them again in five minutes",
+                " objects were pushed, pulled or pinned so shortly before that they may stay: a sweep takes "
+                "those for written since whose files were written then. If they are to go: regsweep forget "
+                "cancel %" PRIu64 ", and forget them again in five minutes",
                 deletion->target, stays->young, deletion->named, deletion->id);
     }
 }

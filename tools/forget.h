@@ -19,7 +19,7 @@ bool rsw_deletion_from_json(struct rsw_deletion *out, const json_t *object);
 /* {"deletions": […]}, the oldest first. NULL: out of memory, or the index has failed (err set). */
 json_t *rsw_deletions_to_json(struct rsw_index *index, struct rsw_error *err);
 
-/* What of one that was just made is going to stay: "pinned", "pin" and "young" in its object, and in words.
+/* What of one that was just made stays or may stay: "pinned", "pin" and "young" in its object, and in words.
  */
 void rsw_stays_to_json(json_t **deletion, const struct rsw_stays *stays);
 void rsw_stays_from_json(struct rsw_stays *out, const json_t *deletion);

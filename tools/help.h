@@ -25,6 +25,11 @@ const char *rsw_closest_option(const char *asked);
 const char *rsw_closest_variable(const char *asked);
 const char *rsw_closest_command(const struct rsw_command *table, const char *asked);
 
+/* `text` as a shell takes it for one word: quoted where it must be. Gives `to`, or `text` where that is too
+ * small. */
+const char *rsw_shell_word(char *to, size_t size, const char *text);
+#define RSW_SHELL_WORD_MAX 8192 /* for a path */
+
 /* The library knows no options: where a message of it says to run `regsweep scan`, and the index is not where
  * it is without --index, that is added. Gives `to`. */
 const char *rsw_hint_index(char *to, size_t size, const char *text, const struct rsw_options *options);

@@ -86,13 +86,36 @@ static const char *end_of_scan(const char *text) {
     return NULL;
 }
 
+const char *rsw_shell_word(char *to, size_t size, const char *text) {
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789%+,-./:=@_";
+    size_t quotes = 0;
+    for (const char *at = text; *at != 0; at++) {
+        quotes += *at == '\'';
+    }
+    if ((text[0] != 0 && text[strspn(text, plain)] == 0) || strlen(text) + 3 * quotes + 3 > size) {
+        return text;
+    }
+    char *end = stpcpy(to, "'");
+    for (; *text != 0; text++) {
+        if (*text == '\'') {
+            end = stpcpy(end, "'\\''");
+        } else {
+            *end++ = *text;
+        }
+    }
+    stpcpy(end, "'");
+    return to;
+}
+
 const char *rsw_hint_index(char *to, size_t size, const char *text, const struct rsw_options *options) {
     const char *end = end_of_scan(text);
+    char index[RSW_SHELL_WORD_MAX];
     if (end == NULL || strncmp(end, " --index", 8) == 0 || options->index == NULL ||
         strcmp(options->index, rsw_option_find("index")->fallback) == 0) {
         snprintf(to, size, "%s", text);
     } else {
-        snprintf(to, size, "%.*s --index %s%s", (int)(end - text), text, options->index, end);
+        snprintf(to, size, "%.*s --index %s%s", (int)(end - text), text,
+                 rsw_shell_word(index, sizeof index, options->index), end);
     }
     return to;
 }

@@ -1,4 +1,5 @@
 /* regsweep inspect generations: the sweeps that deleted; with an id, one of them with all that it held. */
+#include "help.h"
 #include "inspect.h"
 
 #include "gc/generation.h"
@@ -223,13 +224,15 @@ static uint64_t condemned_of(const struct rsw_generation *generation) {
 
 static void print_audit(struct rsw_cli *cli, uint64_t id, uint64_t unnamed) {
     char *audit = rsw_cli_audit_file(cli);
+    char word[RSW_SHELL_WORD_MAX];
     if (unnamed > 0 && audit != NULL) {
         rsw_cli_line(cli,
                      "  %" PRIu64
                      " more: the index has their names no longer; each that was deleted has a line in the "
                      "audit, here or where --audit said",
                      unnamed);
-        rsw_cli_line(cli, "  grep '\"generation\":%" PRIu64 ",' %s", id, audit);
+        rsw_cli_line(cli, "  grep '\"generation\":%" PRIu64 ",' %s", id,
+                     rsw_shell_word(word, sizeof word, audit));
     }
     free(audit);
 }

@@ -294,6 +294,11 @@ static void print_tag(struct rsw_cli *cli, const struct answer *answer) {
     }
 }
 
+/* Of neither is anything known: a tag is, though what it points at may never have been there. */
+static bool is_unknown(const struct answer *answer) {
+    return (answer->of_tag ? answer->why_tag.verdict : answer->why.verdict) == RSW_WHY_UNKNOWN;
+}
+
 /* There is nothing to tell of it: as of every name that the index does not know. */
 static int fail_unknown(struct rsw_cli *cli, const struct answer *answer) {
     const struct rsw_reference *asked = &answer->asked;
@@ -314,7 +319,7 @@ static int print_text(struct rsw_cli *cli, const struct answer *answer) {
     const struct rsw_why *why = &answer->why;
     char digest[RSW_DIGEST_TEXT_MAX];
     char types[96];
-    if (why->verdict == RSW_WHY_UNKNOWN) {
+    if (is_unknown(answer)) {
         return fail_unknown(cli, answer);
     }
     if (answer->of_tag) {
@@ -324,6 +329,7 @@ static int print_text(struct rsw_cli *cli, const struct answer *answer) {
     rsw_types_format(why->blob.types, types, sizeof types);
     switch (why->verdict) {
     case RSW_WHY_UNKNOWN:
+        rsw_cli_line(cli, "%s: the index knows no such manifest in %s", digest, answer->asked.repository);
         break;
     case RSW_WHY_KEPT:
         rsw_cli_line(cli, "%s (%s): kept, because", digest, types);
@@ -404,5 +410,5 @@ int rsw_inspect_why(struct rsw_cli *cli) {
         return print_text(cli, &answer);
     }
     int status = rsw_cli_json(cli, to_json(&answer));
-    return answer.why.verdict == RSW_WHY_UNKNOWN ? RSW_EXIT_FAILED : status;
+    return is_unknown(&answer) ? RSW_EXIT_FAILED : status;
 }

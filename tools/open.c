@@ -3,6 +3,7 @@
 #include "config.h"
 #include "damage.h"
 #include "file.h"
+#include "help.h"
 #include "in_use.h"
 #include "registry.h"
 #include "registry_config.h"
@@ -338,9 +339,15 @@ void rsw_cli_settle_lease(const struct rsw_cli *cli) {
     } /* who has the lock gives it back */
 }
 
+static void write_log(void *arg, enum rsw_log_level level, const char *line) {
+    const struct rsw_cli *cli = arg;
+    char hinted[RSW_MESSAGE_MAX * 3];
+    rsw_log_to_stderr(NULL, level, rsw_hint_index(hinted, sizeof hinted, line, &cli->options));
+}
+
 void rsw_cli_init(struct rsw_cli *cli) {
     *cli = (struct rsw_cli){
-        .log = {RSW_LOG_INFO, rsw_log_to_stderr, NULL},
+        .log = {RSW_LOG_INFO, write_log, cli},
         .clock = rsw_clock_system(),
         .out = stdout,
         .talk = stderr,

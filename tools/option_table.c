@@ -102,8 +102,9 @@ const struct rsw_option rsw_option_table[] = {
      "Delete. Without it nothing is changed."},
     {"offline", 0, RSW_OPTION_FLAG, MARK, ASKED_FOR, AT(offline), 0, NULL, NULL,
      "The registry is stopped or read-only, and stays so for as long as this runs. With --confirm, where "
-     "--registry or --registry-config tells where it is, one that takes pushes is refused; without them, one "
-     "that was heard within ten minutes."},
+     "--registry or --registry-config tells where it is, one that takes pushes is refused; so is one that "
+     "was heard within ten minutes, unless it is what was asked and that is read-only or refuses "
+     "connections."},
     {"untagged", 0, RSW_OPTION_CHOICE, LIMITED, RSW_IN_ALL | SENT, AT(untagged), 0, "keep", "keep|remove",
      "What becomes of manifests that no tag keeps."},
     {"grace", 0, RSW_OPTION_DURATION, LIMITED, RSW_IN_ALL | SENT, AT(grace_ms), 0, "24h", "DURATION",

@@ -1,14 +1,17 @@
 #include "registry.h"
 
+#include "heard.h"
 #include "registry_config.h"
 #include "secret.h"
 
 #include "registry/registry.h"
+#include "registry/url.h"
 #include "util/buf.h"
 #include "util/text.h"
 #include "util/useragent.h"
 
-#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- where it is ---- */
@@ -18,14 +21,25 @@ bool rsw_cli_has_registry(const struct rsw_cli *cli) {
            (cli->registry_config != NULL && cli->registry_config->http_address[0] != 0);
 }
 
-/* "http://HOST:PORT/PREFIX" from what it listens on: ":5000" and "0.0.0.0:5000" are this machine. */
+static size_t host_len(const char *address) {
+    const char *port = strrchr(address, ':');
+    return port != NULL ? (size_t)(port - address) : 0;
+}
+
+/* It listens at all of its addresses: ":5000", "0.0.0.0:5000". */
+static bool is_any(const struct rsw_registry_config *config) {
+    const char *address = config->http_address;
+    size_t len = host_len(address);
+    return len == 0 || (len == 7 && strncmp(address, "0.0.0.0", 7) == 0) ||
+           (len == 4 && strncmp(address, "[::]", 4) == 0);
+}
+
+/* "http://HOST:PORT/PREFIX" from what it listens on; any address is this machine. */
 static int url_of_config(struct rsw_buf *out, const struct rsw_registry_config *config,
                          struct rsw_error *err) {
     const char *address = config->http_address;
     const char *port = strrchr(address, ':');
-    size_t host_len = port != NULL ? (size_t)(port - address) : 0;
-    bool any = host_len == 0 || (host_len == 7 && strncmp(address, "0.0.0.0", 7) == 0) ||
-               (host_len == 4 && strncmp(address, "[::]", 4) == 0);
+    bool any = is_any(config);
     const char *prefix = config->http_prefix;
     if (port == NULL) {
         return rsw_error_set(err, RSW_EINVAL, 0,
@@ -39,8 +53,9 @@ static int url_of_config(struct rsw_buf *out, const struct rsw_registry_config *
             "give the registry's URL with --registry",
             config->name, address);
     }
-    return rsw_buf_addf(out, err, "http://%.*s%s%s%s", any ? 9 : (int)host_len, any ? "127.0.0.1" : address,
-                        port, prefix[0] != 0 && prefix[0] != '/' ? "/" : "", prefix);
+    return rsw_buf_addf(out, err, "http://%.*s%s%s%s", any ? 9 : (int)host_len(address),
+                        any ? "127.0.0.1" : address, port, prefix[0] != 0 && prefix[0] != '/' ? "/" : "",
+                        prefix);
 }
 
 /* ---- what it caches ---- */
@@ -212,48 +227,45 @@ int rsw_cli_open_replicas(struct rsw_replicas **out, struct rsw_cli *cli, struct
 
 /* ---- stopped ---- */
 
-static int check_answer(struct rsw_cli *cli, const char *url, int answer, const struct rsw_error *why,
-                        struct rsw_error *err) {
+/* What cannot be told is told of only where nobody was heard. */
+static int check_answer(const struct rsw_asked *asked, struct rsw_error *err) {
     static const char remedy[] = "stop it, or make it read-only (storage.maintenance.readonly); or sweep "
                                  "beside it, without --offline";
-    if (answer == RSW_FOUND) {
+    if (asked->answer == RSW_FOUND) {
         return rsw_error_set(err, RSW_EREFUSED, 0, "nothing was removed: the registry %s takes pushes: %s",
-                             url, remedy);
+                             asked->url, remedy);
     }
-    if (answer == RSW_FAILED && why->code != RSW_EIO) {
+    if (asked->answer == RSW_FAILED && asked->why.code != RSW_EIO) {
         return rsw_error_set(err, RSW_EREFUSED, 0,
                              "nothing was removed: a registry answers, and does not tell whether it takes "
                              "pushes (%s): give --registry-user who may push there; or %s",
-                             why->message, remedy);
-    }
-    if (answer == RSW_FAILED && why->errnum != ECONNREFUSED) {
-        rsw_log(&cli->log, RSW_LOG_WARNING, "whether the registry takes pushes cannot be told: %s",
-                why->message);
+                             asked->why.message, remedy);
     }
     return 0;
 }
 
-static int check_url(struct rsw_cli *cli, const char *url, const struct rsw_registry_options *how,
-                     struct rsw_error *err) {
+static int ask(struct rsw_asked *asked, struct rsw_cli *cli, const char *url,
+               const struct rsw_registry_options *how, struct rsw_error *err) {
     RSW_AUTO_REGISTRY registry = NULL;
-    struct rsw_error why = RSW_ERROR_INIT;
-    if (rsw_registry_open(&registry, url, how, err) != 0) {
+    RSW_AUTO_URL parts = RSW_URL_INIT;
+    uint64_t port = 0;
+    if (rsw_registry_open(&registry, url, how, err) != 0 ||
+        rsw_url_parse(&parts, rsw_registry_url(registry), "the registry's URL", err) != 0) {
         return -1;
     }
-    int answer = rsw_registry_takes_pushes(registry, cli->options.fence_repo, &why);
-    return check_answer(cli, rsw_registry_url(registry), answer, &why, err);
+    const char *colon = strrchr(parts.origin, ':');
+    snprintf(asked->url, sizeof asked->url, "%s", rsw_registry_url(registry));
+    asked->port = colon != NULL && rsw_number_parse(&port, colon + 1, UINT16_MAX) ? (unsigned)port : 0;
+    asked->answer = rsw_registry_takes_pushes(registry, cli->options.fence_repo, &asked->why);
+    return check_answer(asked, err);
 }
 
-int rsw_cli_check_stopped(struct rsw_cli *cli, bool *asked, struct rsw_error *err) {
-    RSW_AUTO_BUF url = RSW_BUF_INIT;
+static int ask_all(struct rsw_asked *asked, struct rsw_cli *cli, const char *const *urls, size_t count,
+                   int64_t *silent_ms, struct rsw_error *err) {
     RSW_AUTO_SECRET *password = NULL;
     RSW_AUTO_SECRET *redis_password = NULL;
     const struct rsw_options *options = &cli->options;
     char nonce[RSW_RUN_MAX];
-    *asked = false;
-    if (!rsw_cli_has_registry(cli)) {
-        return 0;
-    }
     if (load_secrets(&password, &redis_password, cli, err) != 0 || rsw_nonce(nonce, sizeof nonce, err) != 0) {
         return -1;
     }
@@ -263,21 +275,56 @@ int rsw_cli_check_stopped(struct rsw_cli *cli, bool *asked, struct rsw_error *er
                                              .password = password,
                                              .realm = options->registry_realm,
                                              .clock = cli->clock};
-    if (options->registry.count == 0) {
-        struct rsw_error why = RSW_ERROR_INIT;
-        if (url_of_config(&url, cli->registry_config, &why) == 0) {
-            *asked = true;
-            return check_url(cli, (const char *)url.data, &how, err);
-        }
-        rsw_log(&cli->log, RSW_LOG_INFO, "nobody asks whether the registry is stopped: %s", why.message);
-    }
-    for (size_t i = 0; i < options->registry.count; i++) {
-        *asked = true;
-        if (check_url(cli, options->registry.items[i], &how, err) != 0) {
+    for (size_t i = 0; i < count; i++) {
+        if (ask(&asked[i], cli, urls[i], &how, err) != 0) {
             return -1;
         }
     }
+    if (rsw_heard_check(cli, asked, count, err) != 0) {
+        return -1;
+    }
+    *silent_ms = rsw_clock_now_ms(cli->clock);
+    for (size_t i = 0; i < count; i++) {
+        if (rsw_asked_refused(&asked[i])) {
+            continue;
+        }
+        *silent_ms = 0;
+        if (asked[i].answer == RSW_FAILED) {
+            rsw_log(&cli->log, RSW_LOG_WARNING, "whether the registry takes pushes cannot be told: %s",
+                    asked[i].why.message);
+        }
+    }
     return 0;
+}
+
+int rsw_cli_check_stopped(struct rsw_cli *cli, int64_t *silent_ms, struct rsw_error *err) {
+    RSW_AUTO_BUF url = RSW_BUF_INIT;
+    const char *const *urls = (const char *const *)cli->options.registry.items;
+    size_t count = cli->options.registry.count;
+    bool derived = count == 0 && rsw_cli_has_registry(cli);
+    const char *only;
+    *silent_ms = 0;
+    if (derived) {
+        struct rsw_error why = RSW_ERROR_INIT;
+        if (url_of_config(&url, cli->registry_config, &why) == 0) {
+            only = (const char *)url.data;
+            urls = &only;
+            count = 1;
+        } else {
+            rsw_log(&cli->log, RSW_LOG_INFO, "nobody asks whether the registry is stopped: %s", why.message);
+        }
+    }
+    if (count == 0) {
+        return rsw_heard_check(cli, NULL, 0, err);
+    }
+    struct rsw_asked *asked = calloc(count, sizeof *asked);
+    if (asked == NULL) {
+        return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
+    }
+    asked[0].here = derived && is_any(cli->registry_config);
+    int rc = ask_all(asked, cli, urls, count, silent_ms, err);
+    free(asked);
+    return rc;
 }
 
 /* ---- times ---- */

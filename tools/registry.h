@@ -19,11 +19,12 @@ int rsw_cli_check_cache(struct rsw_cli *cli, struct rsw_error *err);
  * missing, RSW_EREFUSED and RSW_EUNSUPPORTED for a registry that regsweep must not or cannot work beside,
  * what the registry answers. */
 int rsw_cli_open_replicas(struct rsw_replicas **out, struct rsw_cli *cli, struct rsw_error *err);
-/* Where it is known where the registry is: is it stopped or read-only, as --offline says? Each replica is
- * asked, which changes nothing; *asked is false if none could be. 0: nobody is there, or it is read-only; or
- * -1: RSW_EREFUSED (it takes pushes, or answers without telling), RSW_EINVAL. What gives no answer of a
- * registry's is warned of. */
-int rsw_cli_check_stopped(struct rsw_cli *cli, bool *asked, struct rsw_error *err);
+/* Is it stopped or read-only, as --offline says? Each that is known is asked, which changes nothing, and what
+ * `serve` heard within ten minutes must be what was asked (tools/heard.h). The index is open. 0, or -1:
+ * RSW_EREFUSED (one takes pushes, or answers without telling; or one that was heard may run), RSW_EINVAL.
+ * What gives no answer of a registry's, where none was heard, is warned of. *silent_ms: the time now if all
+ * that were asked refuse the connection; else 0. */
+int rsw_cli_check_stopped(struct rsw_cli *cli, int64_t *silent_ms, struct rsw_error *err);
 #define RSW_SMALL_MS (60 * INT64_C(1000)) /* settle and quarantine of less are for tests */
 /* --settle, --quarantine and, for a command that takes it, --grace: warns of small ones. 0, or -1
  * (RSW_EINVAL: grace is shorter than settle). */

@@ -8,12 +8,9 @@
 #include "sweep_print.h"
 
 #include "gc/lease.h"
-#include "util/text.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-#define HEARD_MS (10 * 60 * INT64_C(1000))
 
 /* ---- a run ---- */
 
@@ -120,32 +117,10 @@ static int open_lease_of_others(struct rsw_cli *cli, struct rsw_sweep_options *o
     return 0;
 }
 
-/* Who says that the registry is stopped, and was heard of a moment ago, may be mistaken. */
-static int check_silence(struct rsw_cli *cli, struct rsw_error *err) {
-    struct rsw_state state;
-    char age[32];
-    char silence[32];
-    if (rsw_cli_state(cli, &state, err) != 0) {
-        return -1;
-    }
-    int64_t age_ms = rsw_clock_now_ms(cli->clock) - state.last_event_ms;
-    if (state.last_event_ms == 0 || age_ms >= HEARD_MS) {
-        return 0;
-    }
-    return rsw_error_set(
-        err, RSW_EREFUSED, 0,
-        "nothing was removed: the registry was heard %s ago, and nobody asked whether it has been stopped "
-        "since: say where it is, with --registry URL or --registry-config FILE, so that it is asked; or wait "
-        "until it has not been heard for %s",
-        rsw_duration_format(age_ms > 0 ? age_ms / 1000 * 1000 : 0, age, sizeof age),
-        rsw_duration_format(HEARD_MS, silence, sizeof silence));
-}
-
 /* Nobody pushes, as far as can be asked. */
 static int sweep_stopped(struct rsw_cli *cli, struct rsw_sweep_options *options,
                          const struct rsw_sweep_watch *watch, struct rsw_error *err) {
-    bool asked;
-    if (rsw_cli_check_stopped(cli, &asked, err) != 0 || (!asked && check_silence(cli, err) != 0)) {
+    if (rsw_cli_check_stopped(cli, &options->silent_ms, err) != 0) {
         return err->code == RSW_EINVAL ? RSW_EXIT_USAGE : rsw_cli_exit_of(err);
     }
     return open_lease_of_others(cli, options, err) == 0 ? sweep(cli, options, watch, err)
@@ -213,6 +188,15 @@ static void show(void *arg, const struct rsw_sweep_progress *seen) {
     rsw_progress_show_sweep(arg, seen);
 }
 
+/* Whoever reads JSON gets an object of every refusal. */
+static int fail(struct rsw_cli *cli, const struct rsw_sweep_options *options, const struct rsw_error *err) {
+    int status = rsw_cli_fail(cli, err);
+    if (status == RSW_EXIT_REFUSED && cli->options.json && !cli->told) {
+        rsw_sweep_print_refusal(cli, options, err->message);
+    }
+    return status;
+}
+
 static int sweep_here(struct rsw_cli *cli, struct rsw_sweep_options *options) {
     struct rsw_error err = RSW_ERROR_INIT;
     struct rsw_progress progress;
@@ -227,7 +211,7 @@ static int sweep_here(struct rsw_cli *cli, struct rsw_sweep_options *options) {
     if (err.code == RSW_OK) {
         return status;
     }
-    return status == RSW_EXIT_USAGE ? rsw_cli_fail_usage(cli, &err) : rsw_cli_fail(cli, &err);
+    return status == RSW_EXIT_USAGE ? rsw_cli_fail_usage(cli, &err) : fail(cli, options, &err);
 }
 
 int rsw_command_sweep(struct rsw_cli *cli) {
@@ -263,10 +247,11 @@ int rsw_command_sweep(struct rsw_cli *cli) {
         rsw_cli_catch_stop();
     }
     if (rsw_cli_open_index(cli, &how, &err) != 0) {
-        return rsw_cli_fail(cli, &err);
+        return fail(cli, &options, &err);
     }
-    if (!options.confirm && rsw_cli_check_storage(cli, &err) != 0) {
-        return rsw_cli_fail(cli, &err);
+    if (rsw_cli_check_storage(cli, &err) != 0) {
+        return options.confirm && err.code == RSW_EINVAL ? rsw_cli_fail_usage(cli, &err)
+                                                         : fail(cli, &options, &err);
     }
     bool asks = options.confirm || options.version_max_age_ms > 0;
     int status = asks ? rsw_cli_need_storage(cli) : RSW_EXIT_DONE;

@@ -321,3 +321,13 @@ int rsw_sweep_print_result(struct rsw_sweep_print *print, const struct rsw_sweep
     print_result(print->cli, result, options);
     return RSW_EXIT_DONE;
 }
+
+void rsw_sweep_print_refusal(struct rsw_cli *cli, const struct rsw_sweep_options *options, const char *why) {
+    static const struct rsw_sweep_result nothing = {.generation = 0};
+    struct rsw_sweep_print print;
+    rsw_sweep_print_init(&print, cli);
+    json_t *root = result_to_json(&print, &nothing, options);
+    rsw_json_set(&root, "refusal", rsw_json_text(why));
+    rsw_cli_json(cli, root);
+    rsw_sweep_print_release(&print);
+}

@@ -26,5 +26,7 @@ int rsw_sweep_print_warning(struct rsw_sweep_print *print, const struct rsw_swee
 /* The end of it: totals. Gives RSW_EXIT_DONE, or RSW_EXIT_FAILED if memory ran out. */
 int rsw_sweep_print_result(struct rsw_sweep_print *print, const struct rsw_sweep_result *result,
                            const struct rsw_sweep_options *options);
+/* With --json, of a run that was refused before it decided anything: the same object, with `why` in it. */
+void rsw_sweep_print_refusal(struct rsw_cli *cli, const struct rsw_sweep_options *options, const char *why);
 
 #endif

@@ -46,6 +46,7 @@ int rsw_cli_json(struct rsw_cli *cli, json_t *root) {
     int failed = root == NULL ? -1 : json_dumpf(root, cli->out, JSON_COMPACT);
     json_decref(root);
     fputc('\n', cli->out);
+    cli->told = true;
     /* A write error stays in the stream and is told at the end; here memory can have run out. */
     if (failed != 0 && !ferror(cli->out)) {
         return rsw_cli_failf(cli, "cannot write the result: out of memory");

@@ -8,6 +8,7 @@
 #include <regsweep/types.h>
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
@@ -61,6 +62,8 @@ struct rsw_sweep_progress {
 struct rsw_sweep_options {
     bool confirm;         /* remove; else change nothing at all */
     bool offline;         /* the registry is stopped or read-only: that is the caller's to know */
+    int64_t silent_ms;    /* offline: since when the registry is known to be stopped, not read-only; an event
+                             that came in later refuses the run before anything is deleted. 0: not known */
     bool untagged_remove; /* let revisions go that no tag keeps */
     int64_t grace_ms;     /* below 0: the default of 24 hours */
     int64_t
@@ -104,11 +107,15 @@ struct rsw_sweep_options {
 };
 
 /* The defaults: a dry run, as careful as the command. What is left out of an initialiser without it is zero,
- * and zero is no time at all. In C++ from C++20 on. */
+ * and zero is no time at all. Every member is named, for C++ (from C++20 on) warns of what is not. */
 #define RSW_SWEEP_OPTIONS_INIT                                                                               \
     {                                                                                                        \
-        .grace_ms = -1, .upload_max_age_ms = -1, .settle_ms = -1, .max_delete = 30, .quarantine_ms = -1,     \
-        .fence_timeout_ms = -1                                                                               \
+        .confirm = false, .offline = false, .silent_ms = 0, .untagged_remove = false, .grace_ms = -1,        \
+        .upload_max_age_ms = -1, .version_max_age_ms = 0, .settle_ms = -1, .max_delete = 30,                 \
+        .audit_file = NULL, .threads = 0, .replicas = NULL, .quarantine_ms = -1, .fence_timeout_ms = -1,     \
+        .wait = false, .swept_ms = 0, .lease = NULL, .pins = NULL, .pin_count = 0, .pins_again = NULL,       \
+        .policy = NULL, .clock = NULL, .log = NULL, .item_kinds = 0, .item = NULL, .warning = NULL,          \
+        .scan_progress = NULL, .progress = NULL, .stopped = NULL, .arg = NULL                                \
     }
 
 /* What a store keeps of what was written over or deleted; with version_max_age_ms alone. */

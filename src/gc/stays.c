@@ -43,7 +43,8 @@ static bool is_pinned(struct finding *f, const struct rsw_forgotten *forgotten) 
     return is_pin(f, text) || is_pin(f, hex);
 }
 
-static int64_t written_ms(struct finding *f, const struct rsw_forgotten *forgotten) {
+/* The last touch: no file was written after it, as far as the index knows. */
+static int64_t touched_ms(struct finding *f, const struct rsw_forgotten *forgotten) {
     struct rsw_member member;
     struct rsw_tag tag;
     enum rsw_member_kind kind = forgotten->kind == RSW_ITEM_LINK ? RSW_LINK : RSW_REVISION;
@@ -74,7 +75,7 @@ int rsw_stays_find(struct rsw_stays *out, struct rsw_index *index, uint64_t dele
     rsw_iter_forgotten(&iter, txn, 0, 0);
     while (rsw_forgotten_next(&iter, &forgotten) == RSW_FOUND) {
         if (forgotten.deletion == deletion) {
-            int64_t ms = written_ms(&finding, &forgotten);
+            int64_t ms = touched_ms(&finding, &forgotten);
             out->pinned += is_pinned(&finding, &forgotten);
             out->young += ms != 0 && rsw_apply_is_anew(txn, deletion, ms, &finding.apply);
         }

@@ -113,6 +113,24 @@ static int outlast_removals(const struct rsw_online *online, struct rsw_error *e
     return 0;
 }
 
+/* What is stopped sends no events: it was another one that was asked whether it is. */
+static int check_silence(const struct rsw_online *online, struct rsw_error *err) {
+    struct rsw_state state;
+    char when[32];
+    int64_t silent_ms = online->options->silent_ms;
+    if (silent_ms == 0 || rsw_index_state(online->index, &state, err) != 0) {
+        return silent_ms == 0 ? 0 : -1;
+    }
+    return state.last_event_ms <= silent_ms
+               ? 0
+               : rsw_error_set(
+                     err, RSW_EREFUSED, 0,
+                     "nothing was removed: a registry that uses this storage is running, for its event "
+                     "came in at %s, when what was asked (--registry, --registry-config) was found to "
+                     "be stopped: stop it, or make it read-only, and name it",
+                     rsw_time_format(state.last_event_ms, when, sizeof when));
+}
+
 static int decide_and_remove(struct rsw_sweep_result *result, struct rsw_online *online,
                              struct rsw_error *err) {
     struct rsw_index *index = online->index;
@@ -128,6 +146,9 @@ static int decide_and_remove(struct rsw_sweep_result *result, struct rsw_online 
     }
     if (result->guard[0] != 0) {
         return rsw_error_set(err, RSW_EREFUSED, 0, "nothing was removed: %s", result->guard);
+    }
+    if (check_silence(online, err) != 0) {
+        return -1;
     }
     struct rsw_run run = {.index = index,
                           .storage = storage,

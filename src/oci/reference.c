@@ -1,6 +1,7 @@
 #include "oci/reference.h"
 
 #include <string.h>
+#include <strings.h>
 
 static bool is_alphanumeric(char c) {
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
@@ -153,13 +154,15 @@ static int read_digest(struct rsw_reference *out, const char *text, struct rsw_e
     return 0;
 }
 
-/* A digest, or some of one: nobody calls a repository "sha256", with such a tag. */
+/* A digest, or some of one, in capitals perhaps, with dots for the rest: nobody calls a repository "sha256",
+ * with such a tag. */
 static bool begins_a_digest(const char *text) {
     static const char *const algorithms[] = {"sha256:", "sha384:", "sha512:"};
     for (size_t i = 0; i < sizeof algorithms / sizeof *algorithms; i++) {
         size_t len = strlen(algorithms[i]);
-        if (strncmp(text, algorithms[i], len) == 0) {
-            return text[len + strspn(text + len, "0123456789abcdef")] == 0;
+        if (strncasecmp(text, algorithms[i], len) == 0) {
+            size_t hex = strspn(text + len, "0123456789abcdefABCDEF");
+            return text[len + hex + strspn(text + len + hex, ".")] == 0;
         }
     }
     return false;

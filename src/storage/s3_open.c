@@ -197,7 +197,8 @@ static int fill(struct rsw_s3 *s3, const char *url, const struct rsw_s3_options 
         take_region(s3, options, err) != 0 || take_place(s3, options, err) != 0 ||
         take_credentials(s3, options, err) != 0 ||
         copy_or_none(&s3->ca_file, options->ca_file, NULL, err) != 0 ||
-        copy_or_none(&s3->proxy, options->proxy, "", err) != 0 || rsw_crypto(err) == NULL) {
+        copy_or_none(&s3->proxy, options->proxy, "", err) != 0 || rsw_crypto(err) == NULL ||
+        rsw_s3_xml_load(err) != 0) {
         return -1;
     }
     return rsw_s3_io_start(&s3->io, options->requests_per_second, err);

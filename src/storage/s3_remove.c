@@ -5,6 +5,8 @@
 #include "util/crypto.h"
 #include "util/md5.h"
 
+#include <regsweep/digest.h>
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +19,7 @@ struct batch {
     struct rsw_s3_victim *victims; /* borrowed; sorted */
     size_t count;
     struct rsw_buf body;
-    char md5[64]; /* a header */
+    char sum[80]; /* a header */
 };
 
 /* ---- the request ---- */
@@ -56,15 +58,19 @@ static int make_body(struct batch *batch) {
     return rc == 0 ? rsw_buf_addf(&batch->body, NULL, "</Delete>") : -1;
 }
 
-/* The store wants to see that nothing was lost of the list. */
-static int make_md5(struct batch *batch) {
+/* The store wants to see that nothing was lost of the list. Every one takes an MD5; where that is not
+ * computed (FIPS 140), AWS and others take this instead. */
+static int make_sum(struct batch *batch) {
     struct rsw_md5 md5 = rsw_md5_of(batch->body.data, batch->body.len);
-    unsigned char text[25]; /* 16 bytes in base64 */
-    if (!md5.known) {
+    struct rsw_digest sha256;
+    unsigned char text[45]; /* 32 bytes in base64 */
+    if (!md5.known && rsw_digest_of(&sha256, RSW_SHA256, batch->body.data, batch->body.len, NULL) != 0) {
         return -1;
     }
-    rsw_crypto(NULL)->EVP_EncodeBlock(text, md5.bytes, RSW_MD5_BYTES);
-    snprintf(batch->md5, sizeof batch->md5, "Content-MD5: %s", (const char *)text);
+    rsw_crypto(NULL)->EVP_EncodeBlock(text, md5.known ? md5.bytes : sha256.bytes,
+                                      md5.known ? RSW_MD5_BYTES : (int)rsw_alg_size(RSW_SHA256));
+    snprintf(batch->sum, sizeof batch->sum, "%s: %s", md5.known ? "Content-MD5" : "x-amz-checksum-sha256",
+             (const char *)text);
     return 0;
 }
 
@@ -130,14 +136,14 @@ static void send_batches(struct rsw_s3 *s3, struct rsw_s3_victim *victims, size_
         struct batch *batch = &batches[made];
         size_t left = count - at;
         *batch = (struct batch){.victims = victims + at, .count = left < each ? left : each};
-        if (make_body(batch) != 0 || make_md5(batch) != 0) {
+        if (make_body(batch) != 0 || make_sum(batch) != 0) {
             take_answer(batch, ENOMEM, false, false);
             rsw_buf_release(&batch->body);
             continue;
         }
         requests[made++] = (struct rsw_s3_request){.method = "POST",
                                                    .query = "delete=",
-                                                   .headers = {batch->md5, "Content-Type: application/xml"},
+                                                   .headers = {batch->sum, "Content-Type: application/xml"},
                                                    .body = batch->body.data,
                                                    .body_len = batch->body.len,
                                                    .expected = RSW_S3_DELETED,

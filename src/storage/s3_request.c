@@ -301,6 +301,7 @@ static const struct meaning meanings[] = {
     {"NotImplemented", ENOTSUP, false},
     {"InvalidObjectState", RSW_EARCHIVED, false},
     {"ObjectNotInActiveTierError", RSW_EARCHIVED, false},
+    {"MissingContentMD5", RSW_ENOMD5, false},
     {"ConditionalRequestConflict", EAGAIN, true},
     {"OperationAborted", EAGAIN, true},
     {"RequestTimeout", ETIMEDOUT, true},

@@ -338,10 +338,14 @@ static int parse(struct reader *reader, const void *bytes, size_t len) {
     return 0;
 }
 
+int rsw_s3_xml_load(struct rsw_error *err) {
+    return rsw_library_load(&library, err);
+}
+
 int rsw_s3_xml_read(struct rsw_s3_answer *out, const void *bytes, size_t len, rsw_s3_object_fn *object,
                     void *arg, struct rsw_error *err) {
     *out = (struct rsw_s3_answer){.kind = RSW_S3_NONE};
-    if (rsw_library_load(&library, err) != 0 || (object != NULL && object(arg, NULL, err) != 0)) {
+    if (rsw_s3_xml_load(err) != 0 || (object != NULL && object(arg, NULL, err) != 0)) {
         return -1;
     }
     if (len == 0 || len > RSW_BUF_MAX_DEFAULT) {
@@ -404,7 +408,7 @@ static void walk_doctype(void *arg, const XML_Char *name, const XML_Char *sysid,
 int rsw_s3_xml_walk(const void *bytes, size_t len, rsw_s3_element_fn *element, void *arg,
                     struct rsw_error *err) {
     struct walker walker = {.element = element, .arg = arg};
-    if (rsw_library_load(&library, err) != 0) {
+    if (rsw_s3_xml_load(err) != 0) {
         return RSW_FAILED;
     }
     if (len == 0 || len > RSW_BUF_MAX_DEFAULT) {

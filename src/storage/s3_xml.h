@@ -55,6 +55,10 @@ struct rsw_s3_answer {
  * told counts only once the document is read to its end. Not 0, and err set: the reading ends. */
 typedef int rsw_s3_object_fn(void *arg, const struct rsw_s3_object *object, struct rsw_error *err);
 
+/* Whoever has to read documents loads libexpat first: later, "cannot be loaded" is lost among what a store
+ * can answer. 0 or -1. */
+int rsw_s3_xml_load(struct rsw_error *err);
+
 /* Reads a document; `object` may be NULL. An element that every one of its kind has and that is missing, or
  * no number or time, makes it none. 0, also for a document that is none; or -1: out of memory, libexpat
  * cannot be loaded, or `object` said so. */

@@ -47,9 +47,16 @@ enum rsw_code rsw_storage_code(int errnum) {
 }
 
 const char *rsw_storage_reason(int errnum) {
-    return errnum == RSW_EARCHIVED
-               ? "the store keeps it in an archive: it must be restored there before it can be read"
-               : strerror(errnum);
+    switch (errnum) {
+    case RSW_EARCHIVED:
+        return "the store keeps it in an archive: it must be restored there before it can be read";
+    case RSW_ENOMD5:
+        return "the store wants an MD5 of what it is asked to delete, and takes no SHA-256 instead; "
+               "libcrypto does "
+               "not compute one here (FIPS mode?)";
+    default:
+        return strerror(errnum);
+    }
 }
 
 int rsw_storage_fail(struct rsw_error *err, int errnum, const char *verb, const char *key) {

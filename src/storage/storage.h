@@ -33,6 +33,8 @@
 /* The errnum of an object that its store keeps in an archive: it is there, but can be neither read nor copied
  * until somebody has asked for it. */
 #define RSW_EARCHIVED EREMOTE
+/* The errnum where the store wants an MD5 of a request, which is not computed here. */
+#define RSW_ENOMD5 ELIBACC
 /* An errnum of storage in words. Static, or as strerror's. */
 const char *rsw_storage_reason(int errnum);
 

@@ -171,7 +171,10 @@ regsweep: warning: REGSWEEP_MAX_DELTE counts for nothing: there is no such optio
     run -64 --separate-stderr "$REGSWEEP" inspect why some/name --index "$index"
     [[ $stderr == *"names a repository; say NAME:TAG, NAME@DIGEST or DIGEST"* ]]
     run -64 --separate-stderr "$REGSWEEP" inspect why NOSUCH --index "$index"
-    run -64 --separate-stderr "$REGSWEEP" inspect why sha256:12 --index "$index"
+    for part in sha256:12 "sha256:$(printf '%064d' 0 | tr 0 A)" sha256:20CA sha256:20ca...; do
+        run -64 --separate-stderr "$REGSWEEP" inspect why "$part" --index "$index"
+        [[ $stderr == *"give it whole, 'sha256:' and 64 lower-case hex digits"* ]]
+    done
     run -64 --separate-stderr "$REGSWEEP" inspect generations first --index "$index"
     run -64 --separate-stderr "$REGSWEEP" serve --index "$index" --storage "$root" --tls-cert x.pem
     [[ $stderr == *"--tls-cert and --tls-key go together"* ]]
@@ -238,6 +241,54 @@ regsweep: warning: REGSWEEP_MAX_DELTE counts for nothing: there is no such optio
         [[ $stderr == *"cannot load lib"*"install it"* ]]
         [[ $stderr != *"--help"* ]]
     done
+}
+
+# without LIBRARY COMMAND…: fails for it, and says so.
+without() {
+    local name
+    name=$(grep -aoE "lib$1[-0-9.]*\\.so\\.[.0-9]+" "$REGSWEEP" | head -n 1)
+    [ -n "$name" ]
+    rm -rf lib && mkdir lib && : >"lib/$name"
+    run -1 --separate-stderr env LD_LIBRARY_PATH="$PWD/lib" "$REGSWEEP" "${@:2}"
+    [[ $stderr == *"cannot load $name: install it"* ]] || { echo "without $1: $stderr" && false; }
+    [[ $stderr != *"--help"* ]]
+}
+
+@test "each library that is missing by itself is named, and nothing else is blamed" {
+    scan
+    echo 'grace: 1h' >options.yml
+    printf 'version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: %s\n' "$root" >registry.yml
+    export AWS_ACCESS_KEY_ID=a AWS_SECRET_ACCESS_KEY=b
+    export REGSWEEP_INDEX=$index
+    s3=(scan --index other --storage s3://bucket-b --s3-endpoint http://127.0.0.1:1)
+    without curl "${s3[@]}"
+    without crypto "${s3[@]}"
+    without expat "${s3[@]}"
+    without curl sweep --confirm --registry http://127.0.0.1:1
+    without microhttpd serve --listen 127.0.0.1:0
+    without yaml scan --config options.yml
+    without yaml sweep --policy options.yml
+    without cyaml scan --registry-config registry.yml
+    python3 - >port <<'PY' 3>&- &
+import http.server
+
+class Registry(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Docker-Distribution-Api-Version", "registry/2.0")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *words):
+        pass
+
+server = http.server.HTTPServer(("127.0.0.1", 0), Registry)
+print(server.server_port, flush=True)
+server.timeout = 60
+server.handle_request()  # it is asked once whether it is there
+PY
+    until [ -s port ]; do sleep 0.05; done
+    without hiredis sweep --confirm --registry "http://127.0.0.1:$(cat port)" --cache redis --redis 127.0.0.1:1
 }
 
 @test "a store that does not answer is told of before it is given up" {

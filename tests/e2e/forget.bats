@@ -218,13 +218,53 @@ tags_of() {
     [[ $output != *"shortly before"* ]]
     run forget tag shop/web:v2
     status_is 0
-    says "shop/web:v2: 1 of 1 objects were written so shortly before that a sweep is going to take them for written since"
+    says "shop/web:v2: 1 of 1 objects were pushed, pulled or pinned so shortly before that they may stay"
     run rs sweep --offline --confirm --grace 0 --max-delete 100 --quiet
     status_is 0
     says "deletion 2 of shop/web:v2 is done, but 1 of its 1 objects stay: they were written after it was asked for, or so shortly"
     [[ $output != *"deletion 1"* ]]
     start_registry
     [ "$(tags_of shop/web)" = '["v2"]' ]
+}
+
+@test "a pin that was called off leaves in doubt what is forgotten then, and a sweep takes it: its file is old" {
+    start_registry
+    client image shop/web:v1 --seed 1 --layers 2
+    client image shop/web:v2 --seed 2 --layers 2
+    stop_registry
+    find "$REPOSITORIES" -name link -exec touch -d '1 hour ago' {} +
+    rs scan --quiet
+    regsweep pin --index "$INDEX" shop/web:v1
+    run forget tag shop/web:v1
+    says "1 of 1 objects are pinned"
+    forget cancel 1
+    regsweep unpin --index "$INDEX" shop/web:v1
+    run forget tag shop/web:v1
+    [[ $output != *"pinned, and stay"* && $output != *"going to"* ]]
+    run rs sweep --offline --confirm --grace 0 --max-delete 100 --quiet
+    status_is 0
+    start_registry
+    [ "$(tags_of shop/web)" = '["v2"]' ]
+}
+
+@test "why tells of a tag that is forgotten, though what it points at is no manifest there" {
+    local head
+    start_registry
+    client image shop/web:v1 --seed 1
+    client image shop/web:v2 --seed 2
+    stop_registry
+    head=$(cat "$REPOSITORIES/shop/web/_manifests/tags/v1/current/link")
+    find "$REPOSITORIES/shop/web/_manifests/revisions" -delete
+    rs scan --quiet
+    forget tag shop/web:v1
+    run rs inspect why shop/web:v1
+    status_is 0
+    says "shop/web:v1: let go: forgotten"
+    says "$head: the index knows no such manifest in shop/web"
+    rs inspect why shop/web:v1 --json | jq -e '.tag.verdict == "let_go" and .verdict == "unknown"'
+    run rs inspect why shop/web:v3
+    status_is 1
+    says "does not know a tag shop/web:v3"
 }
 
 @test "what nobody knows is an error, and what is pinned stays until it is not" {

@@ -81,6 +81,25 @@ refuses_and_touches_nothing() {
     [ "$tree" = "$(disk hash "$WORK/other")" ]
 }
 
+# refusal_is WORDS COMMAND…: refused, with these words on stderr and in an object on stdout.
+refusal_is() {
+    run --separate-stderr "${@:2}" --json
+    status_is 3
+    [[ $stderr == *"$1"* ]]
+    jq -es --arg words "$1" '(. | length) == 1 and (.[0] | .generation == null and .totals.blobs == 0 and
+        (.refusal | contains($words)))' <<<"$output"
+}
+
+@test "every refusal of a sweep is an object of JSON too" {
+    rs scan --quiet
+    refusal_is "with --registry URL" rs sweep --confirm
+    refusal_is "is of the storage $ROOT, not of $WORK/other" regsweep sweep --index "$INDEX" --storage "$WORK/other"
+    refusal_is "is of the storage $ROOT, not of $WORK/other" regsweep sweep --index "$INDEX" --storage "$WORK/other" --confirm --offline
+    start_serve
+    heard_at registry:5000
+    refusal_is "nobody asked whether it has been stopped since" rs sweep --confirm --offline
+}
+
 # with_clock OFFSET COMMAND…: the clock on its wall is off by so much, that of nobody else.
 with_clock() {
     local faketime
@@ -169,6 +188,106 @@ sweep_with_clock() {
     run sweep_all --confirm --untagged remove --registry "$REGISTRY"
     status_is 0
     [ "$before" != "$(disk hash "$ROOT")" ]
+}
+
+# Scanned, with a registry that runs and was heard a moment ago.
+start_heard() {
+    rs scan --quiet
+    start_serve
+    EVENTS=$SERVE/events
+    start_registry
+    client image app:1
+    client image app:1 --seed 2
+    wait_until "$TIMEOUT" events_sent
+}
+
+# heard_at ADDR: of a registry there an event comes in.
+heard_at() {
+    curl -sf --max-time 10 -H 'Content-Type: application/vnd.docker.distribution.events.v1+json' -d '{"events": [{
+        "id": "'"$RANDOM"'", "timestamp": "2026-01-01T00:00:00Z", "action": "pull", "target": {"mediaType": "application/octet-stream",
+        "size": 1, "digest": "sha256:'"$(printf '%064d' 1)"'", "repository": "app"},
+        "source": {"addr": "'"$1"'", "instanceID": "of '"$1"'"}}]}' "$SERVE/events"
+}
+
+@test "an offline sweep is refused where the registry was heard a moment ago and what was asked is none that says it is stopped" {
+    local wrong
+    start_heard
+    refuses_and_touches_nothing sweep_all --confirm --untagged remove --registry "$SERVE" # something else answers
+    says "the registry was heard"
+    says "what was asked does not tell whether it has been stopped since"
+    says "answer 404"
+    wrong=http://127.0.0.1:$(free_port) # nobody is there
+    refuses_and_touches_nothing sweep_all --confirm --untagged remove --registry "$wrong"
+    says "nobody asked at $(hostname):$REGISTRY_PORT whether it has been stopped since, but at $wrong"
+    stop_registry
+    run sweep_all --confirm --untagged remove --registry "$REGISTRY"
+    status_is 0
+    says "$(hostname):$REGISTRY_PORT; $REGISTRY refuses the connection, so it is taken for stopped"
+}
+
+@test "an offline sweep is refused where two replicas were heard a moment ago and one was asked, or not both are stopped" {
+    local first first_port first_pid
+    start_heard
+    first=$REGISTRY first_port=$REGISTRY_PORT first_pid=$REGISTRY_PID
+    REGISTRY_PORT=
+    start_registry
+    client image app:9 --seed 7
+    wait_until "$TIMEOUT" events_sent
+    stop_registry
+    refuses_and_touches_nothing sweep_all --confirm --untagged remove --registry "$REGISTRY"
+    says "nobody asked at $(hostname):$first_port whether"
+    refuses_and_touches_nothing sweep_all --confirm --untagged remove --registry "$REGISTRY" --registry "$first"
+    says "$first takes pushes"
+    stop_process "$first_pid"
+    run sweep_all --confirm --untagged remove --registry "$REGISTRY" --registry "$first"
+    status_is 0
+}
+
+@test "a dry run that warns of a gap in the feed says how to scan this index" {
+    rs scan --quiet
+    start_serve
+    heard_at registry:5000
+    run rs sweep
+    says "the feed has a gap"
+    says "run regsweep scan --index $INDEX"
+}
+
+@test "an offline sweep does not take its own machine for the one at which a registry was heard" {
+    rs scan --quiet
+    start_serve
+    REGISTRY_PORT=$(free_port)
+    heard_at "container:$REGISTRY_PORT"
+    registry_config | sed 's/^  addr: 127.0.0.1:/  addr: :/' >"$WORK/registry.yml"
+    refuses_and_touches_nothing sweep_all --confirm --registry-config "$WORK/registry.yml"
+    says "nobody asked at container:$REGISTRY_PORT whether it has been stopped since, but at http://127.0.0.1:$REGISTRY_PORT"
+    run sweep_all --confirm --registry "http://127.0.0.1:$REGISTRY_PORT" # where its port is published, say
+    status_is 0
+}
+
+@test "an offline sweep warns where nobody can tell whether the registry that was heard is the one that was asked" {
+    rs scan --quiet
+    start_serve
+    REGISTRY=http://127.0.0.1:$(free_port)
+    heard_at registry
+    run sweep_all --confirm --registry "$REGISTRY"
+    status_is 0
+    says ", at registry, and asked was $REGISTRY, which refuses the connection: whether that is the same"
+}
+
+@test "an offline sweep goes on beside a read-only registry that several replicas stand behind, and says that all must be" {
+    READONLY=true
+    rs scan --quiet
+    start_serve
+    EVENTS=$SERVE/events
+    start_registry
+    heard_at pod-1:5000
+    run --separate-stderr sweep_all --confirm --registry "$REGISTRY"
+    status_is 0
+    [[ $stderr != *"must all"* ]]
+    heard_at pod-2:5000
+    run sweep_all --confirm --registry "$REGISTRY"
+    status_is 0
+    says "pod-1:5000, pod-2:5000; what was asked is read-only ($REGISTRY), and so must all of these be"
 }
 
 @test "a sweep refuses a --cache that the registry's own configuration contradicts, and nothing is asked of the registry" {

@@ -130,6 +130,7 @@ push_and_delete() {
 }
 
 @test "what a sweep took and the index has forgotten is looked up as inspect generations says" {
+    INDEX="$WORK/my index's"
     "$MAKE_TREE" "$ROOT" --pushes 210 --repositories 6 --seed 3
     rs scan --quiet
     sweep_all --confirm --json >"$WORK/done.json"

@@ -496,6 +496,46 @@ static void scan_when_first_removed(struct registry *r, const char *call, const 
     }
 }
 
+#define EVENT_MS (NOW_MS + 1)
+
+/* An event comes in, of nothing that is to go. */
+static void hear_when_first_listed(struct registry *r, const char *call, const char *key) {
+    struct rsw_state state;
+    (void)key;
+    if (strcmp(call, "list") != 0 || r->calls++ > 0) {
+        return;
+    }
+    RSW_AUTO_TXN txn = NULL;
+    assert_int_equal(rsw_txn_begin_write(&txn, r->index, &r->err), 0);
+    assert_int_equal(rsw_state_get(txn, &state), RSW_FOUND);
+    state.last_event_ms = EVENT_MS;
+    rsw_state_put(txn, &state);
+    assert_int_equal(rsw_txn_commit(&txn, &r->err), 0);
+}
+
+static void an_event_of_a_registry_that_is_said_to_be_stopped_refuses(void **state) {
+    struct registry *r = *state;
+    put_what_stays(&r->tree);
+    put_what_goes(&r->tree);
+    r->before_call = hear_when_first_listed;
+    r->options.silent_ms = NOW_MS;
+    expect_refused(r, RSW_EREFUSED);
+    assert_int_equal(r->calls > 0, true);
+    r->options.silent_ms = EVENT_MS; /* it was stopped right after */
+    sweep_well(r);
+    expect_swept_clean(r);
+}
+
+static void events_of_pulls_from_a_read_only_registry_refuse_nothing(void **state) {
+    struct registry *r = *state;
+    put_what_stays(&r->tree);
+    put_what_goes(&r->tree);
+    r->before_call = hear_when_first_listed;
+    sweep_well(r);
+    assert_true(r->calls > 0);
+    expect_swept_clean(r);
+}
+
 static void no_scan_begins_while_an_offline_sweep_removes(void **state) {
     struct registry *r = *state;
     put_what_stays(&r->tree);
@@ -722,6 +762,8 @@ int main(void) {
         in_memory_alone(the_bytes_of_stale_uploads_do_not_count_as_blobs),
         in_both(manifests_that_were_deleted_already_do_not_count_as_revisions),
         in_memory_alone(no_scan_begins_while_an_offline_sweep_removes),
+        in_memory_alone(an_event_of_a_registry_that_is_said_to_be_stopped_refuses),
+        in_memory_alone(events_of_pulls_from_a_read_only_registry_refuse_nothing),
         in_memory_alone(a_layer_pushed_meanwhile_ends_the_run),
         in_memory_alone(bytes_that_a_new_link_leads_to_are_not_purged),
         in_memory_alone(a_weak_tag_set_anew_meanwhile_is_not_removed),

@@ -21,6 +21,10 @@ target_link_libraries(storage_s3 PRIVATE regsweep_flags PkgConfig::CMOCKA regswe
 regsweep_unit_test(storage_s3_faults
     SOURCES storage_s3_faults.c s3_mock.c storage_help.c
     MODULES storage util)
+regsweep_unit_test(storage_s3_fips
+    SOURCES storage_s3_fips.c s3_mock.c storage_help.c
+    MODULES storage util)
+target_link_options(unit_storage_s3_fips PRIVATE -Wl,--wrap=rsw_md5_of)
 regsweep_unit_test(storage_s3_kept
     SOURCES storage_s3_kept.c s3_mock.c storage_help.c
     MODULES storage util)

@@ -252,6 +252,21 @@ static void a_remedy_names_the_index_where_it_is_not_in_its_usual_place(void **s
     }
 }
 
+static void a_word_for_a_shell_is_quoted_where_it_must_be(void **state) {
+    (void)state;
+    static const char *const table[][2] = {{"/var/lib/regsweep-1_a", "/var/lib/regsweep-1_a"},
+                                           {"/my files/a", "'/my files/a'"},
+                                           {"it's $HOME", "'it'\\''s $HOME'"},
+                                           {"~/a", "'~/a'"},
+                                           {"", "''"}};
+    char word[24];
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        assert_string_equal(rsw_shell_word(word, sizeof word, table[i][0]), table[i][1]);
+    }
+    assert_string_equal(rsw_shell_word(word, 6, "a b"), "'a b'");
+    assert_string_equal(rsw_shell_word(word, 5, "a b"), "a b");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(flag_wins_over_environment_over_file_over_default),
@@ -264,6 +279,7 @@ int main(void) {
         cmocka_unit_test(a_flag_can_switch_off_what_the_file_switches_on),
         cmocka_unit_test(repeated_options_add_up_and_a_greater_source_replaces_them),
         cmocka_unit_test(a_remedy_names_the_index_where_it_is_not_in_its_usual_place),
+        cmocka_unit_test(a_word_for_a_shell_is_quoted_where_it_must_be),
         cmocka_unit_test(words_keep_their_order_among_flags_and_behind_two_dashes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
