@@ -266,7 +266,7 @@ int rsw_command_sweep(struct rsw_cli *cli) {
         return rsw_cli_fail(cli, &err);
     }
     if (!options.confirm && rsw_cli_check_storage(cli, &err) != 0) {
-        return rsw_cli_fail(cli, &err);
+        return err.code == RSW_EINVAL ? rsw_cli_fail_usage(cli, &err) : rsw_cli_fail(cli, &err);
     }
     bool asks = options.confirm || options.version_max_age_ms > 0;
     int status = asks ? rsw_cli_need_storage(cli) : RSW_EXIT_DONE;
