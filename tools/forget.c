@@ -89,11 +89,12 @@ json_t *rsw_deletions_to_json(struct rsw_index *index, struct rsw_error *err) {
 void rsw_deletion_print(struct rsw_cli *cli, const struct rsw_deletion *deletion) {
     char created[40];
     rsw_cli_line(cli,
-                 "%6" PRIu64 "  %s  %-9s  %-5s %s: %" PRIu64 " objects, %" PRIu64 " gone, %" PRIu64
+                 "%6" PRIu64 "  %s  %-9s  %-5s %s: %" PRIu64 " object%s, %" PRIu64 " gone, %" PRIu64
                  " stay, written since%s%s%s",
                  deletion->id, rsw_inspect_time(deletion->created_ms, created, sizeof created),
                  rsw_deletion_state_name(deletion->state), rsw_deletion_kind_name(deletion->kind),
-                 deletion->target, deletion->named, deletion->gone, deletion->spared,
+                 deletion->target, deletion->named, deletion->named == 1 ? "" : "s", deletion->gone,
+                 deletion->spared,
                  deletion->needed ? "; the rest is still needed, or pinned, or too young" : "",
                  deletion->note[0] != 0 ? "  # " : "", deletion->note);
 }

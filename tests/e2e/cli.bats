@@ -79,6 +79,14 @@ scan() {
     done
 }
 
+@test "a remedy to scan has what the command line said of index and storage" {
+    run -1 --separate-stderr "$REGSWEEP" sweep --index "$index" --storage "$root"
+    [[ $stderr == *"build one with: regsweep scan --index $index --storage $root"* ]]
+    printf 'version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: %s\n' "$root" >config.yml
+    run -1 --separate-stderr "$REGSWEEP" doctor --index "$index" --registry-config config.yml
+    [[ $output == *"build one with: regsweep scan --index $index --registry-config config.yml"* ]]
+}
+
 @test "scan without storage says how to name it" {
     run -64 --separate-stderr "$REGSWEEP" scan --index "$index"
     [[ $stderr == *"--storage"*"--registry-config"* ]]
