@@ -66,7 +66,7 @@ const struct rsw_command rsw_command_table[] = {
      forget_forms},
     {"pin", rsw_command_pin, "say what no sweep may take; without PIN, list what is pinned so", "[PIN]", 0, 1,
      RSW_FOR_PIN, 0, NULL},
-    {"unpin", rsw_command_unpin, "take a pin away", "PIN", 1, 1, RSW_FOR_PIN, 0, NULL},
+    {"unpin", rsw_command_unpin, "take a pin away", "PIN", 1, 1, RSW_FOR_UNPIN, 0, NULL},
     {"policy", NULL, "what a policy keeps and lets go", NULL, 0, 0, RSW_FOR_POLICY, 0, policy_forms},
     {"verify", rsw_command_verify, "compare the index with storage", NULL, 0, 0, RSW_FOR_VERIFY,
      RSW_NEEDS_INDEX | RSW_NEEDS_STORAGE, NULL},

@@ -18,7 +18,8 @@ enum rsw_command_bit {
     RSW_FOR_POLICY = 1 << 9,
     RSW_FOR_FORGET = 1 << 10,
     RSW_FOR_PIN = 1 << 11,
-    RSW_FOR_ALL = (1 << 12) - 1,
+    RSW_FOR_UNPIN = 1 << 12,
+    RSW_FOR_ALL = (1 << 13) - 1,
 };
 
 /* What is opened before a command's function is called. Commands that open the index for writing, or need

@@ -51,6 +51,8 @@ bool rsw_deletion_from_json(struct rsw_deletion *out, const json_t *object) {
                  read_text(out->target, sizeof out->target, object, "name") &&
                  read_text(word, sizeof word, object, "created") &&
                  rsw_time_parse(&out->created_ms, word, strlen(word));
+    read_number(&out->elsewhere, object, "elsewhere");
+    read_number(&out->other, object, "other");
     read_text(out->note, sizeof out->note, object, "note");
     read_text(word, sizeof word, object, "state");
     for (enum rsw_deletion_state state = RSW_DELETION_WAITING; state < RSW_DELETION_STATES; state++) {
@@ -90,12 +92,33 @@ void rsw_deletion_print(struct rsw_cli *cli, const struct rsw_deletion *deletion
     if (deletion->spared > 0) {
         snprintf(spared, sizeof spared, ", %" PRIu64 " stay, written since", deletion->spared);
     }
-    rsw_cli_line(cli, "%6" PRIu64 "  %s  %-9s  %-5s %s: %" PRIu64 " objects, %" PRIu64 " gone%s%s%s%s",
+    rsw_cli_line(cli, "%6" PRIu64 "  %s  %-9s  %-5s %s: %" PRIu64 " object%s, %" PRIu64 " gone%s%s%s%s",
                  deletion->id, rsw_inspect_time(deletion->created_ms, created, sizeof created),
                  rsw_deletion_state_name(deletion->state), rsw_deletion_kind_name(deletion->kind),
-                 deletion->target, deletion->named, deletion->gone, spared,
+                 deletion->target, deletion->named, deletion->named == 1 ? "" : "s", deletion->gone, spared,
                  deletion->needed ? "; the rest is still needed, or pinned, or too young" : "",
                  deletion->note[0] != 0 ? "  # " : "", deletion->note);
+}
+
+void rsw_others_to_json(json_t **object, const struct rsw_deletion *deletion) {
+    rsw_json_set(object, "elsewhere", rsw_json_number(deletion->elsewhere));
+    rsw_json_set(object, "other", deletion->other != 0 ? rsw_json_number(deletion->other) : json_null());
+}
+
+void rsw_others_warn(const struct rsw_deletion *deletion, const struct rsw_log *log) {
+    if (deletion->elsewhere > 0) {
+        rsw_log(log, RSW_LOG_WARNING,
+                "%s: %" PRIu64 " more %s in earlier deletions, the first of them deletion %" PRIu64
+                ", and will go with these",
+                deletion->target, deletion->elsewhere,
+                deletion->elsewhere == 1 ? "object stands" : "objects stand", deletion->other);
+    }
+    if (deletion->state == RSW_DELETION_CANCELLED && deletion->other != 0) {
+        rsw_log(log, RSW_LOG_WARNING,
+                "%s: what this deletion had stays, also where a later one (deletion %" PRIu64
+                ") was asked for the same: if it is to go all the same, forget it again",
+                deletion->target, deletion->other);
+    }
 }
 
 void rsw_stays_to_json(json_t **deletion, const struct rsw_stays *stays) {
@@ -150,14 +173,6 @@ int rsw_deletions_tell_spared(struct rsw_index *index, int64_t since_ms, const s
     return rsw_txn_failed(txn, err) ? -1 : 0;
 }
 
-static int tell(struct rsw_cli *cli, const struct rsw_deletion *deletion) {
-    if (cli->options.json) {
-        return rsw_cli_json(cli, rsw_deletion_to_json(deletion));
-    }
-    rsw_deletion_print(cli, deletion);
-    return RSW_EXIT_DONE;
-}
-
 /* ---- the forms ---- */
 
 /* What goes with --server alone is no slip to pass over. */
@@ -190,11 +205,14 @@ static int forget(struct rsw_cli *cli, enum rsw_deletion_kind kind) {
         rsw_stays_find(&stays, cli->index, deletion.id, cli->clock, &err) != 0) {
         return rsw_cli_fail(cli, &err);
     }
+    rsw_others_warn(&deletion, &cli->log);
     rsw_stays_warn(&stays, &deletion, &cli->log);
     if (!cli->options.json) {
-        return tell(cli, &deletion);
+        rsw_deletion_print(cli, &deletion);
+        return RSW_EXIT_DONE;
     }
     json_t *made = rsw_deletion_to_json(&deletion);
+    rsw_others_to_json(&made, &deletion);
     rsw_stays_to_json(&made, &stays);
     return rsw_cli_json(cli, made);
 }
@@ -256,6 +274,15 @@ int rsw_forget_cancel(struct rsw_cli *cli) {
     if (status != RSW_EXIT_DONE) {
         return status;
     }
-    return rsw_deletion_cancel(&deletion, cli->index, id, cli->clock, &err) != 0 ? rsw_cli_fail(cli, &err)
-                                                                                 : tell(cli, &deletion);
+    if (rsw_deletion_cancel(&deletion, cli->index, id, cli->clock, &err) != 0) {
+        return rsw_cli_fail(cli, &err);
+    }
+    rsw_others_warn(&deletion, &cli->log);
+    if (!cli->options.json) {
+        rsw_deletion_print(cli, &deletion);
+        return RSW_EXIT_DONE;
+    }
+    json_t *cancelled = rsw_deletion_to_json(&deletion);
+    rsw_others_to_json(&cancelled, &deletion);
+    return rsw_cli_json(cli, cancelled);
 }

@@ -19,6 +19,10 @@ bool rsw_deletion_from_json(struct rsw_deletion *out, const json_t *object);
 /* {"deletions": […]}, the oldest first. NULL: out of memory, or the index has failed (err set). */
 json_t *rsw_deletions_to_json(struct rsw_index *index, struct rsw_error *err);
 
+/* Of one that was just made or called off: "elsewhere" and "other" in its object (of deletion.h; read by
+ * rsw_deletion_from_json), and in words. */
+void rsw_others_to_json(json_t **object, const struct rsw_deletion *deletion);
+void rsw_others_warn(const struct rsw_deletion *deletion, const struct rsw_log *log);
 /* What of one that was just made stays or may stay: "pinned", "pin" and "young" in its object, and in words.
  */
 void rsw_stays_to_json(json_t **deletion, const struct rsw_stays *stays);

@@ -42,6 +42,7 @@ static int tell(struct rsw_cli *cli, json_t *answer) {
     if (!read) {
         return rsw_cli_failf(cli, "the server answers something else: is another version there?");
     }
+    rsw_others_warn(&deletion, &cli->log);
     rsw_stays_warn(&stays, &deletion, &cli->log);
     rsw_deletion_print(cli, &deletion);
     return RSW_EXIT_DONE;

@@ -63,6 +63,26 @@ static bool has_own_options(unsigned bits) {
     return false;
 }
 
+/* Where not all forms have options of their own: " of why and garbage". */
+static void print_who(FILE *out, const struct rsw_command *forms) {
+    size_t left = 0;
+    size_t all = 0;
+    for (const struct rsw_command *form = forms; form->name != NULL; form++, all++) {
+        left += has_own_options(form->bit);
+    }
+    if (left == all) {
+        return;
+    }
+    const char *before = " of ";
+    for (const struct rsw_command *form = forms; form->name != NULL; form++) {
+        if (has_own_options(form->bit)) {
+            fprintf(out, "%s%s", before, form->name);
+            left--;
+            before = left > 1 ? ", " : " and ";
+        }
+    }
+}
+
 static void print_variables(FILE *out, unsigned bits) {
     const char *heading = "\nEnvironment:\n";
     for (const struct rsw_option *option = rsw_option_table; option->name != NULL; option++) {
@@ -118,7 +138,11 @@ void rsw_help_command(FILE *out, const struct rsw_command *command, const struct
         print_commands(out, shown->forms);
     }
     if (has_own_options(shown->bit)) {
-        fprintf(out, "\nOptions%s:\n", shown->forms != NULL ? " of why and garbage" : "");
+        fputs("\nOptions", out);
+        if (shown->forms != NULL) {
+            print_who(out, shown->forms);
+        }
+        fputs(":\n", out);
         print_options(out, shown->bit, false);
     }
     fputs("\nCommon options:\n", out);

@@ -110,12 +110,21 @@ const char *rsw_shell_word(char *to, size_t size, const char *text) {
 const char *rsw_hint_index(char *to, size_t size, const char *text, const struct rsw_options *options) {
     const char *end = end_of_scan(text);
     char index[RSW_SHELL_WORD_MAX];
-    if (end == NULL || strncmp(end, " --index", 8) == 0 || options->index == NULL ||
-        strcmp(options->index, rsw_option_find("index")->fallback) == 0) {
+    char where[RSW_SHELL_WORD_MAX];
+    if (end == NULL || strncmp(end, " --index", 8) == 0) {
         snprintf(to, size, "%s", text);
-    } else {
-        snprintf(to, size, "%.*s --index %s%s", (int)(end - text), text,
-                 rsw_shell_word(index, sizeof index, options->index), end);
+        return to;
     }
+    bool elsewhere =
+        options->index != NULL && strcmp(options->index, rsw_option_find("index")->fallback) != 0;
+    bool configured = rsw_option_source(options, "registry-config") == RSW_SOURCE_FLAG;
+    bool named = !configured && rsw_option_source(options, "storage") == RSW_SOURCE_FLAG;
+    const char *storage = configured ? options->registry_config : named ? options->storage : "";
+    snprintf(to, size, "%.*s%s%s%s%s%s", (int)(end - text), text, elsewhere ? " --index " : "",
+             elsewhere ? rsw_shell_word(index, sizeof index, options->index) : "",
+             configured ? " --registry-config "
+             : named    ? " --storage "
+                        : "",
+             storage[0] != 0 ? rsw_shell_word(where, sizeof where, storage) : "", end);
     return to;
 }

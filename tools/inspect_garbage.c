@@ -110,6 +110,19 @@ static int print_text(struct rsw_cli *cli, const struct garbage *garbage,
     return RSW_EXIT_DONE;
 }
 
+/* What a sweep that is under way has is garbage no more, and may be looked for. */
+static void tell_generations(struct rsw_cli *cli) {
+    RSW_AUTO_TXN txn = NULL;
+    uint64_t oldest;
+    size_t open = rsw_txn_begin_read(&txn, cli->index, NULL) == 0 ? rsw_generations_open(txn, &oldest, 1) : 0;
+    if (open > 0) {
+        rsw_log(&cli->log, RSW_LOG_INFO,
+                "what sweeps that are under way have already is not among it: regsweep inspect generations "
+                "%" PRIu64 "%s",
+                oldest, open > 1 ? ", and others" : "");
+    }
+}
+
 static json_t *to_json(const struct garbage *garbage, const struct rsw_sweep_result *result) {
     json_t *root = json_object();
     json_t *types = json_object();
@@ -167,6 +180,7 @@ int rsw_inspect_garbage(struct rsw_cli *cli) {
         status = rsw_cli_fail(cli, &err);
     } else {
         merge_repos(&garbage);
+        tell_generations(cli);
         status = cli->options.json ? rsw_cli_json(cli, to_json(&garbage, &result))
                                    : print_text(cli, &garbage, &result);
     }

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#define ELLIPSIS "\xe2\x80\xa6"
+
 /* Roff reads a leading dot or quote, backslashes and bare hyphens in its own way. */
 static void print_escaped(FILE *out, const char *text) {
     if (*text == '.' || *text == '\'') {
@@ -15,6 +17,9 @@ static void print_escaped(FILE *out, const char *text) {
             fputs("\\-", out);
         } else if (*text == '\\') {
             fputs("\\e", out);
+        } else if (strncmp(text, ELLIPSIS, strlen(ELLIPSIS)) == 0) {
+            fputs("...", out); /* groff has none in the C locale */
+            text += strlen(ELLIPSIS) - 1;
         } else {
             fputc(*text, out);
         }
@@ -83,11 +88,15 @@ static void print_environment(FILE *out, unsigned bits) {
 
 static void print_exit_status(FILE *out) {
     fprintf(out,
-            ".SH EXIT STATUS\n.TP\n.B %d\ndone\n.TP\n.B %d\nfailed, or findings\n.TP\n.B %d\n"
-            "some deletions failed; the next run tries them again\n.TP\n.B %d\n"
-            "refused for safety; nothing was touched\n.TP\n.B %d\nwrong usage or configuration, or a file of "
-            "theirs that cannot be read\n",
-            RSW_EXIT_DONE, RSW_EXIT_FAILED, RSW_EXIT_PARTIAL, RSW_EXIT_REFUSED, RSW_EXIT_USAGE);
+            ".SH EXIT STATUS\n.TP\n.B %d\ndone\n.TP\n.B %d\n"
+            "failed, or stopped by a signal, when the next run goes on; or verify or doctor found something, "
+            "or a scan was\nnot complete, or the index does not know what was asked for\n.TP\n.B %d\n"
+            "some deletions failed, or something could not be told yet; the next run goes on\n.TP\n.B %d\n"
+            "refused for safety; nothing was deleted\n.TP\n.B %d\n"
+            "the command line or a configuration is wrong, or a file that they name cannot be read (but one "
+            "of\n\\-\\-in\\-use: then nobody knows what is in use, and it is %d)\n",
+            RSW_EXIT_DONE, RSW_EXIT_FAILED, RSW_EXIT_PARTIAL, RSW_EXIT_REFUSED, RSW_EXIT_USAGE,
+            RSW_EXIT_REFUSED);
 }
 
 static void print_commands(FILE *out, const char *title, const struct rsw_command *table) {

@@ -187,6 +187,9 @@ static int told_storage(const char **out, const struct rsw_cli *cli, char url[UR
         }
         *out = url;
     }
+    if (*out != NULL && rsw_storage_check_url(*out, err) != 0) {
+        return RSW_FAILED;
+    }
     return *out != NULL ? RSW_FOUND : RSW_ABSENT;
 }
 

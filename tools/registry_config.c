@@ -382,7 +382,7 @@ int rsw_registry_config_storage(const struct rsw_registry_config *config, char *
     }
     if (strcmp(config->driver, "filesystem") != 0) {
         return rsw_error_set(
-            err, RSW_EUNSUPPORTED, 0,
+            err, RSW_EINVAL, 0,
             "%s:%lu: storage driver \"%s\" is none that regsweep can work on (filesystem, s3)", config->name,
             config->storage_line, config->driver);
     }

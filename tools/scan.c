@@ -85,9 +85,9 @@ static int finish(struct rsw_cli *cli, const struct rsw_scan_result *result) {
     if (status == RSW_EXIT_DONE && !result->complete) {
         return rsw_cli_failf(cli,
                              "the scan is not complete: %" PRIu64
-                             " folders could not be read, and nothing is "
-                             "swept until one is; the lines above say what to do, then run it again",
-                             result->folders_unread);
+                             " %s could not be read, and nothing is swept until a scan can read all; the "
+                             "lines above say what to do, then run it again",
+                             result->folders_unread, result->folders_unread == 1 ? "folder" : "folders");
     }
     return status;
 }

@@ -30,6 +30,7 @@ int rsw_secret_load(char **out, const char **where, const struct rsw_options *op
                     const struct rsw_secret *secret, const struct rsw_log *log, struct rsw_error *err) {
     RSW_AUTO_BUF bytes = RSW_BUF_INIT;
     struct stat status;
+    struct rsw_error why = RSW_ERROR_INIT;
     *out = NULL;
     bool from_file =
         secret->file != NULL &&
@@ -41,8 +42,9 @@ int rsw_secret_load(char **out, const char **where, const struct rsw_options *op
     if (!from_file) {
         return secret->text == NULL ? 0 : accept(out, secret, place, secret->text, strlen(secret->text), err);
     }
-    if (rsw_file_read(&bytes, secret->file, SECRET_MAX, &status, err) != 0) {
-        return -1;
+    if (rsw_file_read(&bytes, secret->file, SECRET_MAX, &status, &why) != 0) {
+        return rsw_error_set(err, why.code == RSW_ENOMEM ? RSW_ENOMEM : RSW_EINVAL, why.errnum, "--%s: %s",
+                             secret->file_option, why.message);
     }
     if (S_ISREG(status.st_mode) && (status.st_mode & S_IROTH) != 0) {
         rsw_log(log, RSW_LOG_WARNING, "every user of this machine can read the %s in %s; chmod o-r it",

@@ -16,8 +16,8 @@ struct rsw_secret {
 
 /* Of the two the one from the greater source, and the file of two from the environment; one line, whose end
  * is not of it. *where (it may be NULL) says in words where it stands, borrowed from options or static. 0,
- * *out owned (NULL: none was given; rsw_secret_free), or -1: RSW_EINVAL for an empty one or more than a line,
- * RSW_EIO, RSW_EACCESS, RSW_ENOMEM. Warns of a file that everybody can read. */
+ * *out owned (NULL: none was given; rsw_secret_free), or -1: RSW_EINVAL for a file that cannot be read, and
+ * what is empty or more than a line; RSW_ENOMEM. Warns of a file that everybody can read. */
 int rsw_secret_load(char **out, const char **where, const struct rsw_options *options,
                     const struct rsw_secret *secret, const struct rsw_log *log, struct rsw_error *err);
 void rsw_secret_free(char **secret); /* wiped first; pointer to NULL is allowed */

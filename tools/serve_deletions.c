@@ -74,6 +74,7 @@ static void post(struct rsw_index *index, const struct rsw_clock *clock,
     } else {
         snprintf(reply->location, sizeof reply->location, RSW_DELETIONS_PATH "/%" PRIu64, deletion.id);
         json_t *made = rsw_deletion_to_json(&deletion);
+        rsw_others_to_json(&made, &deletion);
         rsw_stays_to_json(&made, &stays);
         rsw_reply_json(reply, 201, made);
     }
@@ -118,7 +119,9 @@ static void cancel(struct rsw_index *index, const struct rsw_clock *clock, uint6
     if (rsw_deletion_cancel(&deletion, index, id, clock, &err) != 0) {
         answer_failure(reply, 409, &err);
     } else {
-        rsw_reply_json(reply, 200, rsw_deletion_to_json(&deletion));
+        json_t *cancelled = rsw_deletion_to_json(&deletion);
+        rsw_others_to_json(&cancelled, &deletion);
+        rsw_reply_json(reply, 200, cancelled);
     }
 }
 

@@ -250,8 +250,7 @@ int rsw_command_sweep(struct rsw_cli *cli) {
         return fail(cli, &options, &err);
     }
     if (rsw_cli_check_storage(cli, &err) != 0) {
-        return options.confirm && err.code == RSW_EINVAL ? rsw_cli_fail_usage(cli, &err)
-                                                         : fail(cli, &options, &err);
+        return err.code == RSW_EINVAL ? rsw_cli_fail_usage(cli, &err) : fail(cli, &options, &err);
     }
     bool asks = options.confirm || options.version_max_age_ms > 0;
     int status = asks ? rsw_cli_need_storage(cli) : RSW_EXIT_DONE;

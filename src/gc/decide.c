@@ -183,9 +183,9 @@ int rsw_decide_scan(struct rsw_index *index, struct rsw_storage *storage,
     if (!scanned.complete) {
         return rsw_error_set(err, RSW_EREFUSED, 0,
                              "%" PRIu64
-                             " folders of storage could not be read, and what is in them may need anything: "
-                             "see the warnings, make them readable, and run the sweep again",
-                             scanned.folders_unread);
+                             " %s of storage could not be read, and what is in there may need anything: "
+                             "see the warnings, do as they say, and run the sweep again",
+                             scanned.folders_unread, scanned.folders_unread == 1 ? "folder" : "folders");
     }
     return 0;
 }

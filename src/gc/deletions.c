@@ -27,17 +27,27 @@ static int not_found(const struct making *m, const char *what) {
     return rsw_txn_failed(m->txn, m->err) ? -1 : unknown(m, what);
 }
 
+static void add(struct making *m, struct rsw_forgotten *forgotten) {
+    struct rsw_deletion *deletion = m->deletion;
+    if (rsw_forgotten_add(m->txn, forgotten)) {
+        deletion->named++;
+    } else if (rsw_forgotten_get(m->txn, forgotten) == RSW_FOUND && forgotten->deletion != deletion->id) {
+        deletion->elsewhere++;
+        deletion->other = deletion->other == 0 || forgotten->deletion < deletion->other ? forgotten->deletion
+                                                                                        : deletion->other;
+    }
+}
+
 static void name(struct making *m, enum rsw_item_kind kind, uint32_t repo, uint32_t blob) {
-    const struct rsw_forgotten forgotten = {
-        .kind = kind, .repo = repo, .blob = blob, .deletion = m->deletion->id};
-    m->deletion->named += rsw_forgotten_add(m->txn, &forgotten) ? 1 : 0;
+    struct rsw_forgotten forgotten = {.kind = kind, .repo = repo, .blob = blob, .deletion = m->deletion->id};
+    add(m, &forgotten);
 }
 
 static void name_tag(struct making *m, const struct rsw_tag *tag) {
     struct rsw_forgotten forgotten = {
         .kind = RSW_ITEM_TAG, .repo = tag->repo, .head = tag->head, .deletion = m->deletion->id};
     memcpy(forgotten.name, tag->name, sizeof forgotten.name);
-    m->deletion->named += rsw_forgotten_add(m->txn, &forgotten) ? 1 : 0;
+    add(m, &forgotten);
 }
 
 static int find_repo(struct making *m, const char *name, struct rsw_repo *out) {
@@ -468,6 +478,43 @@ static void keep_all(struct cancelling *c) {
     }
 }
 
+/* "" of what is not said: a digest alone, a repository alone. */
+static void read_target(struct rsw_reference *out, const struct rsw_deletion *deletion) {
+    const char *target = deletion->target;
+    *out = (struct rsw_reference){.has_digest = true};
+    if (!rsw_digest_parse(&out->digest, target, strlen(target)) &&
+        rsw_reference_parse(out, target, NULL) != 0) {
+        *out = (struct rsw_reference){.has_digest = false}; /* may be anything */
+    }
+}
+
+/* By their names alone: what each would name now is another question. In doubt they do. */
+static bool may_name_the_same(const struct rsw_deletion *one, const struct rsw_deletion *other) {
+    struct rsw_reference a;
+    struct rsw_reference b;
+    read_target(&a, one);
+    read_target(&b, other);
+    bool apart = (one->kind == RSW_DELETION_BLOB) != (other->kind == RSW_DELETION_BLOB) ||
+                 (a.repository[0] != 0 && b.repository[0] != 0 && strcmp(a.repository, b.repository) != 0) ||
+                 (a.tag[0] != 0 && b.tag[0] != 0 && strcmp(a.tag, b.tag) != 0) ||
+                 (a.has_digest && b.has_digest && !rsw_digest_equal(&a.digest, &b.digest));
+    return !apart;
+}
+
+/* What this one had is in no record now. Whoever asked for it later as well was told that it stands here;
+ * which of it that was nobody has written down, and what was pushed since must not go: so it is asked for
+ * again. */
+static void find_later(struct cancelling *c, struct rsw_deletion *out) {
+    RSW_AUTO_ITER iter = RSW_ITER_INIT;
+    struct rsw_deletion later;
+    rsw_iter_deletions(&iter, c->txn);
+    while (out->other == 0 && rsw_deletion_next(&iter, &later) == RSW_FOUND) {
+        if (later.id > out->id && !rsw_deletion_ended(&later) && may_name_the_same(&later, out)) {
+            out->other = later.id;
+        }
+    }
+}
+
 static int find(struct rsw_deletion *out, struct rsw_txn *txn, uint64_t id, struct rsw_error *err) {
     struct rsw_generation generation;
     int answer = rsw_deletion_get(txn, id, out);
@@ -512,6 +559,7 @@ int rsw_deletion_cancel(struct rsw_deletion *out, struct rsw_index *index, uint6
         return -1;
     }
     keep_all(&cancelling);
+    find_later(&cancelling, out);
     out->state = RSW_DELETION_CANCELLED;
     out->changed_ms = now_ms;
     out->needed = false;

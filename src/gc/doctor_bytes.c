@@ -18,6 +18,10 @@ static const char stock_remedy[] =
     "the "
     "images that lost something, to be pushed again";
 
+static const char mount_remedy[] =
+    "is that the registry's root directory, and is it mounted, the volume of its blobs too? If it really was "
+    "emptied: regsweep scan, and regsweep verify lists the images that lost something, to be pushed again";
+
 static const char damaged_remedy[] = "if the index is damaged, build it anew with: regsweep scan --rebuild";
 
 struct sample {
@@ -96,7 +100,7 @@ static void look_at_sample(struct rsw_diagnosis *out, struct sample *sample,
     if (err.code != RSW_OK || count_gone(&count, &gone, sample, doctor->index, &err) != 0) {
         rsw_say_error(out, RSW_HEALTH_ERROR, damaged_remedy, &err);
     } else if (count > 0) {
-        rsw_say(out, RSW_HEALTH_ERROR, stock_remedy,
+        rsw_say(out, RSW_HEALTH_ERROR, count == sample->count ? mount_remedy : stock_remedy,
                 "of %zu blobs that were looked for, %zu are not in storage, and regsweep did not take them, "
                 "%s one "
                 "of them",

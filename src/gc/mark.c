@@ -309,7 +309,7 @@ static int plan_uploads(struct rsw_marker *marker, bool *left, struct rsw_error 
         plan->totals[RSW_ITEM_UPLOAD]++;
         if (upload.started_ms == 0 &&
             rsw_plan_warn(plan, view->repo.id, 0,
-                          "an upload without a readable startedat is kept, with all layer links beside it",
+                          "an upload without a readable startedat, and with it all layer links beside it",
                           err) != 0) {
             return -1;
         }

@@ -49,6 +49,8 @@ static int decode(struct rsw_txn *txn, struct rsw_span key, struct rsw_span valu
     out->named = rsw_get_le64(at + RSW_V_DELETION_NAMED);
     out->spared = rsw_get_le64(at + RSW_V_DELETION_SPARED);
     out->gone = rsw_get_le64(at + RSW_V_DELETION_GONE);
+    out->elsewhere = 0;
+    out->other = 0;
     rsw_text_out(out->target, sizeof out->target, at + RSW_V_DELETION_TEXT, target);
     rsw_text_out(out->note, sizeof out->note, at + RSW_V_DELETION_TEXT + target,
                  value.len - RSW_V_DELETION_TEXT - target);

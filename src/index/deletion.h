@@ -48,6 +48,10 @@ struct rsw_deletion {
     uint64_t gone;
     char target[RSW_DELETION_TARGET_MAX + 1]; /* as it was asked for */
     char note[RSW_NOTE_MAX + 1];
+    /* Not kept; 0 where it was only read. */
+    uint64_t elsewhere; /* just made: objects that it names not, for they stand in earlier records */
+    uint64_t other; /* just made: the first of these; just cancelled: the first later one, still open, that
+                       may have asked for the same; 0: none */
 };
 /* Hands out the next id in deletion->id, sets seq, and writes it. Of those that ended, the last
  * RSW_DELETIONS_KEPT are remembered. */

@@ -31,7 +31,9 @@ static int fail(struct rsw_error *err, const char *path, const char *doing) {
             "have another file overwritten; remove it",
             path);
     }
-    return rsw_error_set(err, code, errnum, "%s: cannot %s: %s", path, doing, strerror(errnum));
+    return rsw_error_set(err, code, errnum, "%s: cannot %s: %s%s", path, doing, strerror(errnum),
+                         errnum == EACCES || errnum == EPERM ? "; run regsweep as the user whose index it is"
+                                                             : "");
 }
 
 int rsw_dir_make(const char *dir, struct rsw_error *err) {

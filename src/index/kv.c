@@ -103,6 +103,9 @@ static int fail(const struct rsw_kv *kv, struct rsw_error *err, int rc, const ch
         return rsw_error_set(err, RSW_ENOMEM, rc, "%s: out of memory (%s)", kv->dir, doing);
     case EACCES:
     case EPERM:
+        return rsw_error_set(err, RSW_EACCESS, rc,
+                             "%s: cannot %s: %s; run regsweep as the user whose index it is", kv->dir, doing,
+                             strerror(rc));
     case EROFS:
         return rsw_error_set(err, RSW_EACCESS, rc, "%s: cannot %s: %s", kv->dir, doing, strerror(rc));
     case ENOSPC:

@@ -38,15 +38,6 @@ static void s3_free(struct rsw_storage *storage) {
 
 /* ---- bucket and prefix ---- */
 
-static bool is_bucket(const char *name, size_t len) {
-    for (size_t i = 0; i < len; i++) {
-        if (!isalnum((unsigned char)name[i]) && strchr("._-", name[i]) == NULL) {
-            return false;
-        }
-    }
-    return len >= 3 && len <= 63;
-}
-
 /* As the driver makes its keys: the root directory without a slash at either end, one between it and them. */
 static int take_url(struct rsw_s3 *s3, const char *url, struct rsw_error *err) {
     const char *bucket = url + strlen(SCHEME);
@@ -56,8 +47,8 @@ static int take_url(struct rsw_s3 *s3, const char *url, struct rsw_error *err) {
     while (prefix_len > 0 && prefix[prefix_len - 1] == '/') {
         prefix_len--;
     }
-    if (!is_bucket(bucket, len)) {
-        return rsw_error_set(err, RSW_EINVAL, 0, "storage '%s': write s3://bucket or s3://bucket/path", url);
+    if (rsw_storage_check_url(url, err) != 0) {
+        return -1;
     }
     s3->bucket = strndup(bucket, len);
     int made = asprintf(&s3->prefix, "%.*s%s", (int)prefix_len, prefix, prefix_len > 0 ? "/" : "");

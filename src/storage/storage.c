@@ -5,9 +5,13 @@
 #include "util/cleanup.h"
 #include "util/text.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define S3_SCHEME "s3://"
+#define FILE_SCHEME "file://"
 
 bool rsw_storage_key_valid(const char *key, bool root) {
     if (key == NULL) {
@@ -245,13 +249,49 @@ int rsw_storage_prune(struct rsw_storage *storage, const char *dir, struct rsw_e
     return storage->ops->prune(storage, dir, err);
 }
 
+static bool is_bucket(const char *name, size_t len) {
+    for (size_t i = 0; i < len; i++) {
+        if (!isalnum((unsigned char)name[i]) && strchr("._-", name[i]) == NULL) {
+            return false;
+        }
+    }
+    return len >= 3 && len <= 63;
+}
+
+static int check_bucket(const char *url, struct rsw_error *err) {
+    const char *bucket = url + strlen(S3_SCHEME);
+    size_t len = strcspn(bucket, "/");
+    if (len == 0) {
+        return rsw_error_set(err, RSW_EINVAL, 0, "storage '%s': write s3://bucket or s3://bucket/path", url);
+    }
+    return is_bucket(bucket, len)
+               ? 0
+               : rsw_error_set(err, RSW_EINVAL, 0,
+                               "storage '%s': \"%.*s\" is no name of a bucket, which has 3 to 63 letters, "
+                               "digits, '.', '-' and '_'; write s3://bucket or s3://bucket/path",
+                               url, (int)(len < 100 ? len : 100), bucket);
+}
+
+int rsw_storage_check_url(const char *url, struct rsw_error *err) {
+    if (strncmp(url, S3_SCHEME, strlen(S3_SCHEME)) == 0) {
+        return check_bucket(url, err);
+    }
+    if (strncmp(url, FILE_SCHEME, strlen(FILE_SCHEME)) == 0) {
+        return url[strlen(FILE_SCHEME)] == '/'
+                   ? 0
+                   : rsw_error_set(err, RSW_EINVAL, 0, "storage '%s': write file:///absolute/path", url);
+    }
+    return url[0] == '/'
+               ? 0
+               : rsw_error_set(
+                     err, RSW_EINVAL, 0,
+                     "storage '%s': write file:///absolute/path, an absolute path or s3://bucket/path", url);
+}
+
 static int open_file_url(struct rsw_storage **out, const char *url, struct rsw_error *err) {
-    RSW_AUTO_FREE char *path = strdup(url + strlen("file://"));
+    RSW_AUTO_FREE char *path = strdup(url + strlen(FILE_SCHEME));
     if (path == NULL) {
         return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory");
-    }
-    if (path[0] != '/') {
-        return rsw_error_set(err, RSW_EINVAL, 0, "storage '%s': write file:///absolute/path", url);
     }
     if (!rsw_text_unescape(path)) {
         return rsw_error_set(err, RSW_EINVAL, 0, "storage '%s': a %% must be written as %%25", url);
@@ -262,18 +302,13 @@ static int open_file_url(struct rsw_storage **out, const char *url, struct rsw_e
 int rsw_storage_open(struct rsw_storage **out, const char *url, struct rsw_error *err) {
     *out = NULL;
     struct rsw_storage *storage = NULL;
-    int rc;
-    if (url[0] == '/') {
-        rc = rsw_storage_open_fs(&storage, url, err);
-    } else if (strncmp(url, "file://", strlen("file://")) == 0) {
-        rc = open_file_url(&storage, url, err);
-    } else if (strncmp(url, "s3://", strlen("s3://")) == 0) {
-        return rsw_storage_open_s3(out, url, NULL, err);
-    } else {
-        return rsw_error_set(
-            err, RSW_EINVAL, 0,
-            "storage '%s': write file:///absolute/path, an absolute path or s3://bucket/path", url);
+    if (rsw_storage_check_url(url, err) != 0) {
+        return -1;
     }
+    if (strncmp(url, S3_SCHEME, strlen(S3_SCHEME)) == 0) {
+        return rsw_storage_open_s3(out, url, NULL, err);
+    }
+    int rc = url[0] == '/' ? rsw_storage_open_fs(&storage, url, err) : open_file_url(&storage, url, err);
     if (rc != 0 || storage == NULL) {
         return -1;
     }

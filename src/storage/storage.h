@@ -382,6 +382,8 @@ static inline void rsw_storage_cleanup(struct rsw_storage **storage) {
     *storage = NULL;
 }
 
+/* Could this be the URL of a storage, by its text? 0, or -1 with RSW_EINVAL. */
+int rsw_storage_check_url(const char *url, struct rsw_error *err);
 /* Do two URLs name the same storage, by their text? */
 bool rsw_storage_is_same(const char *one, const char *other);
 

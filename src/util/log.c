@@ -28,8 +28,9 @@ void rsw_log(const struct rsw_log *log, enum rsw_log_level level, const char *fm
     char line[LINE_MAX_BYTES];
     va_list args;
     va_start(args, fmt);
-    vsnprintf(line, sizeof line, fmt, args);
+    int wanted = vsnprintf(line, sizeof line, fmt, args);
     va_end(args);
+    rsw_text_mark_cut(line, sizeof line, wanted);
     rsw_text_clean(line);
     log->write(log->arg, level, line);
 }

@@ -24,6 +24,18 @@ static int hex_digit(char c) {
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
+void rsw_text_mark_cut(char *text, size_t size, int wanted) {
+    static const char ellipsis[] = "\xe2\x80\xa6";
+    if (wanted < 0 || (size_t)wanted < size) {
+        return;
+    }
+    size_t at = size - sizeof ellipsis;
+    while (at > 0 && ((unsigned char)text[at] & 0xc0) == 0x80) {
+        at--; /* no half of a letter */
+    }
+    memcpy(text + at, ellipsis, sizeof ellipsis);
+}
+
 bool rsw_text_unescape(char *text) {
     char *to = text;
     for (const char *at = text; *at != 0; at++, to++) {

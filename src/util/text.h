@@ -10,6 +10,9 @@
 /* Replaces control bytes by '?', in place, so that no name out of storage can steer a terminal. */
 void rsw_text_clean(char *text);
 
+/* Ends text by "…" if snprintf, which wanted to write so many bytes, had to cut it; `size` is above 3. */
+void rsw_text_mark_cut(char *text, size_t size, int wanted);
+
 /* Undoes %XX, in place (RFC 3986, 2.1). False: a broken escape, or one that stands for NUL. */
 bool rsw_text_unescape(char *text);
 

@@ -39,6 +39,15 @@ scan() {
     [[ $stderr == *"did you mean --confirm?"* ]]
 }
 
+@test "help says which forms take the options that it lists" {
+    run -0 "$REGSWEEP" forget --help
+    [[ $output == *$'\nOptions:\n'*"--note"* ]]
+    run -0 "$REGSWEEP" inspect --help
+    [[ $output == *$'\nOptions of why and garbage:\n'*"--untagged"* ]]
+    run -0 "$REGSWEEP" unpin --help
+    [[ $output != *"--note"* && $output != *"--until"* ]]
+}
+
 @test "an option of another command is refused" {
     run -64 --separate-stderr "$REGSWEEP" inspect stats --confirm
     [[ $stderr == *"stats takes no --confirm"* ]]
@@ -68,6 +77,14 @@ scan() {
         [ -z "$output" ]
         [ ! -e "$index" ]
     done
+}
+
+@test "a remedy to scan has what the command line said of index and storage" {
+    run -1 --separate-stderr "$REGSWEEP" sweep --index "$index" --storage "$root"
+    [[ $stderr == *"build one with: regsweep scan --index $index --storage $root"* ]]
+    printf 'version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: %s\n' "$root" >config.yml
+    run -1 --separate-stderr "$REGSWEEP" doctor --index "$index" --registry-config config.yml
+    [[ $output == *"build one with: regsweep scan --index $index --registry-config config.yml"* ]]
 }
 
 @test "scan without storage says how to name it" {
@@ -220,6 +237,33 @@ regsweep: warning: REGSWEEP_MAX_DELTE counts for nothing: there is no such optio
     [[ $stderr == *"token: the token is empty"* ]]
     run -64 --separate-stderr "$REGSWEEP" serve --index "$index" --storage "$root" --token-file nowhere
     [[ $stderr == *"cannot read nowhere"* ]]
+}
+
+@test "a password that cannot be read, a driver that is none and a URL of no storage are a wrong command line" {
+    "$REGSWEEP" scan --quiet --index "$index" --storage "$root"
+    for command in "sweep --confirm" "sweep --confirm --offline"; do
+        # shellcheck disable=SC2086 # several words
+        run -64 --separate-stderr "$REGSWEEP" $command --index "$index" --registry http://127.0.0.1:9 \
+            --registry-user me --registry-password-file nowhere
+        [[ $stderr == *"--registry-password-file: cannot read nowhere"* ]]
+    done
+    for driver in filesytem azure inmemory; do
+        printf 'version: 0.1\nstorage:\n  %s:\n    rootdirectory: /srv\n' "$driver" >config.yml
+        for command in scan sweep verify "sweep --confirm --offline" "serve --listen 127.0.0.1:0"; do
+            # shellcheck disable=SC2086 # several words
+            run -64 --separate-stderr timeout 20 "$REGSWEEP" $command --index "$index" --registry-config config.yml
+            [[ $stderr == *"config.yml:3: storage driver \"$driver\" is none that regsweep can work on"* ]]
+        done
+    done
+    for url in relative/path file://relative s3://; do
+        for command in scan sweep verify "sweep --confirm --offline" "restore --generation 1"; do
+            # shellcheck disable=SC2086 # several words
+            run -64 --separate-stderr "$REGSWEEP" $command --index "$index" --storage "$url"
+            [[ $stderr == *"storage '$url': write "* ]]
+        done
+    done
+    run -64 --separate-stderr "$REGSWEEP" verify --index "$index" --storage s3://nb/images
+    [[ $stderr == *'"nb" is no name of a bucket, which has 3 to 63 letters'* ]]
 }
 
 @test "a library that cannot be loaded is a failure, and no wrong command line" {

@@ -294,6 +294,26 @@ tags_of() {
     deletion_is '.state == "done"'
 }
 
+@test "what stands in an earlier deletion is told, and what is lost with that one when it is called off" {
+    start_online
+    client image shop/web:v1 --seed 1 --layers 2
+    settled
+    forget image shop/web:v1
+    run forget repo shop/web
+    status_is 0
+    says "shop/web: 2 more objects stand in earlier deletions, the first of them deletion 1"
+    run forget cancel 1
+    status_is 0
+    says "what this deletion had stays, also where a later one (deletion 2) was asked for the same"
+    run forget repo shop/web
+    status_is 0
+    deletion_is '.id == 3 and .named == 2'
+    sleep 2
+    forget_sweep
+    no_longer_pulls shop/web v1
+    [ "$(curl -sf "$REGISTRY/v2/_catalog" | jq -c '.repositories | map(select(. != "regsweep/fence"))')" = '[]' ]
+}
+
 # ---- over HTTP ----
 
 # ask METHOD PATH [CURL OPTIONS]: the answer's body, and its status in a line of its own.
@@ -341,6 +361,11 @@ asks() { # STATUS JQ METHOD PATH [CURL OPTIONS]
     run regsweep forget cancel 2 "${server[@]}"
     status_is 3
     says "is cancelled already"
+    run regsweep forget repo shop/web "${server[@]}"
+    status_is 0
+    says "shop/web: 2 more objects stand in earlier deletions, the first of them deletion 1"
+    run regsweep forget cancel 3 "${server[@]}"
+    status_is 0
     run regsweep forget image shop/web:v9 "${server[@]}"
     status_is 1
     says "does not know the tag"

@@ -211,7 +211,7 @@ refuses() {
 
 @test "an answer that never comes is given up and asked for again; if none comes, a scan ends" {
     add_garbage
-    trouble hang=0.03
+    trouble hang=0.15
     hasten 30
     run rs scan
     status_is 0

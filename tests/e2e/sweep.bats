@@ -160,7 +160,7 @@ push_and_delete() {
     [ ! -e "$REPOSITORIES/up/load/_uploads/$old" ]
     [ -e "$REPOSITORIES/up/load/_uploads/$young/data" ]
     [ -e "$REPOSITORIES/up/load/_uploads/$unknown/data" ]
-    says 'an upload without a readable startedat'
+    says 'an upload without a readable startedat, and with it all layer links beside it; kept'
 }
 
 @test "a stale upload whose name is no UTF-8 goes, with a line in the audit" {

@@ -657,6 +657,16 @@ static void a_storage_that_was_never_or_long_not_read_is_found(void **unused) {
 
 /* ---- bytes ---- */
 
+static void storage_without_any_of_its_bytes_is_asked_for_its_mount(void **unused) {
+    (void)unused;
+    for (unsigned i = 1; i <= 20; i++) {
+        remove_bytes(i);
+    }
+    examine();
+    says("vanished", RSW_HEALTH_ERROR, "of 20 blobs that were looked for, 20 are not in storage");
+    says("vanished", RSW_HEALTH_ERROR, "is it mounted");
+}
+
 static void bytes_that_vanished_are_found_but_not_what_a_sweep_took(void **unused) {
     char text[RSW_DIGEST_TEXT_MAX];
     struct rsw_digest digest = digest_number(7);
@@ -879,6 +889,7 @@ int main(void) {
         TEST(the_index_of_another_storage_is_found),
         TEST(a_storage_with_nothing_of_a_registry_is_found_and_a_bucket_has_no_folders),
         TEST(a_storage_that_was_never_or_long_not_read_is_found),
+        TEST(storage_without_any_of_its_bytes_is_asked_for_its_mount),
         TEST(bytes_that_vanished_are_found_but_not_what_a_sweep_took),
         TEST(bytes_that_only_an_event_told_of_have_not_vanished),
         TEST(bytes_that_cannot_be_looked_for_have_not_vanished),

@@ -260,6 +260,45 @@ static void cancel_fails(struct world *w, uint64_t id, int code, const char *say
     }
 }
 
+static void what_is_called_off_names_who_asked_for_it_as_well(void **state) {
+    void *own;
+    struct rsw_error err = RSW_ERROR_INIT;
+    struct rsw_deletion deletion;
+    const struct rsw_digest layer = digest_named("l");
+    char target[RSW_DIGEST_TEXT_MAX];
+    (void)state;
+    world_open(&own);
+    world_begin(&own);
+    struct world *w = own;
+    image(w, "a", "v1", "m", "l");
+    image(w, "a", "v2", "n", "l");
+    image(w, "b", "v1", "m", "l");
+    uint64_t first = forget(w, RSW_DELETION_IMAGE, "a:v1");
+    uint64_t other_tag = forget(w, RSW_DELETION_TAG, "a:v2");
+    uint64_t other_repo = forget(w, RSW_DELETION_REPO, "b");
+    uint64_t links = forget(w, RSW_DELETION_BLOB, rsw_digest_format(&layer, target));
+    const struct rsw_deletion_request request = {.kind = RSW_DELETION_REPO, .target = "a"};
+    assert_int_equal(rsw_deletion_write(&deletion, w->txn, &request, rsw_clock_system(), &err), 0);
+    assert_int_equal(deletion.named, 2); /* the other revision, and the repository */
+    assert_int_equal(deletion.elsewhere, 3);
+    assert_int_equal(deletion.other, first);
+    uint64_t later = deletion.id;
+    assert_int_equal(rsw_txn_commit(&w->txn, &err), 0);
+
+    assert_int_equal(rsw_deletion_cancel(&deletion, w->index, other_repo, rsw_clock_system(), &err), 0);
+    assert_int_equal(deletion.other, 0);
+    assert_int_equal(rsw_deletion_cancel(&deletion, w->index, links, rsw_clock_system(), &err), 0);
+    assert_int_equal(deletion.other, 0);
+    assert_int_equal(rsw_deletion_cancel(&deletion, w->index, first, rsw_clock_system(), &err), 0);
+    assert_int_equal(deletion.other, later);
+    assert_int_equal(rsw_deletion_cancel(&deletion, w->index, later, rsw_clock_system(), &err), 0);
+    assert_int_equal(deletion.other, 0);
+    assert_int_equal(rsw_deletion_cancel(&deletion, w->index, other_tag, rsw_clock_system(), &err), 0);
+    assert_int_equal(deletion.other, 0); /* the later one has ended */
+    world_end(&own);
+    world_close(&own);
+}
+
 static void what_is_gone_cannot_be_called_off(void **state) {
     uint64_t deletion;
     struct rsw_generation generation;
@@ -300,6 +339,7 @@ int main(void) {
         RUN(a_layer_that_is_still_needed_stays),
         RUN(an_object_stands_in_one_record_the_first),
         RUN(a_policy_does_not_keep_what_was_forgotten_nor_count_it),
+        RUN(what_is_called_off_names_who_asked_for_it_as_well),
         RUN(what_is_gone_cannot_be_called_off),
     };
     return cmocka_run_group_tests(tests, world_open, world_close);

@@ -197,7 +197,7 @@ static void a_registry_that_must_not_be_swept_is_refused_with_3(void **state) {
            "pull-through cache");
     expect("scan --storage /tmp --registry-config " REGSWEEP_TEST_DATA "/registry-config/openshift.yml",
            RSW_EXIT_REFUSED, "", "repository middleware");
-    expect("scan --registry-config " REGSWEEP_TEST_DATA "/registry-config/bare.yml", RSW_EXIT_FAILED, "",
+    expect("scan --registry-config " REGSWEEP_TEST_DATA "/registry-config/bare.yml", RSW_EXIT_USAGE, "",
            "none that regsweep can work on");
     expect("scan --registry-config " REGSWEEP_TEST_DATA "/registry-config/merge-key.yml", RSW_EXIT_USAGE, "",
            "merge-key.yml:7: merge keys");

@@ -132,7 +132,7 @@ static void expect_unsupported(const char *name, const char *text) {
     struct rsw_error err = RSW_ERROR_INIT;
     char url[256];
     assert_int_equal(rsw_registry_config_storage(config, url, sizeof url, &err), -1);
-    assert_int_equal(err.code, RSW_EUNSUPPORTED);
+    assert_int_equal(err.code, RSW_EINVAL);
     assert_non_null(strstr(err.message, text));
     rsw_registry_config_free(config);
 }

@@ -246,6 +246,23 @@ static void text_from_storage_cannot_steer_a_terminal(void **state) {
     }
 }
 
+/* As snprintf leaves it in 8 bytes. */
+static void expect_cut(const char *whole, const char *expected) {
+    char text[8] = "";
+    memcpy(text, whole, strlen(whole) < sizeof text ? strlen(whole) : sizeof text - 1);
+    rsw_text_mark_cut(text, sizeof text, (int)strlen(whole));
+    assert_string_equal(text, expected);
+}
+
+static void what_was_cut_says_so_and_has_no_half_of_a_letter(void **state) {
+    (void)state;
+    expect_cut("1234567", "1234567");
+    expect_cut("12345678", "1234\xe2\x80\xa6");
+    expect_cut("123\xc3\xa4"
+               "678",
+               "123\xe2\x80\xa6");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(durations_are_read_and_written),
@@ -256,6 +273,7 @@ int main(void) {
         cmocka_unit_test(sizes_are_written_for_people),
         cmocka_unit_test(sizes_are_read_in_powers_of_1024),
         cmocka_unit_test(numbers_are_digits_up_to_a_limit),
+        cmocka_unit_test(what_was_cut_says_so_and_has_no_half_of_a_letter),
         cmocka_unit_test(text_from_storage_cannot_steer_a_terminal),
     };
     return cmocka_run_group_tests_name("text", tests, NULL, NULL);
