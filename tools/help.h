@@ -30,8 +30,9 @@ const char *rsw_closest_command(const struct rsw_command *table, const char *ask
 const char *rsw_shell_word(char *to, size_t size, const char *text);
 #define RSW_SHELL_WORD_MAX 8192 /* for a path */
 
-/* The library knows no options: where a message of it says to run `regsweep scan`, what the command line said
- * of the storage is added, and where the index is if that is not its usual place. Gives `to`. */
+/* The library knows no options: where a message of it says to run `regsweep scan`, and the index is not where
+ * it is without --index, that is added; and where it is to build one, what the command line said of the
+ * storage. Gives `to`. */
 const char *rsw_hint_index(char *to, size_t size, const char *text, const struct rsw_options *options);
 
 #endif

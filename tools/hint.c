@@ -72,13 +72,15 @@ const char *rsw_closest_command(const struct rsw_command *table, const char *ask
     return closest.best;
 }
 
-/* Where a command in it ends; NULL if there is none. What only talks of `regsweep scan` is none. */
-static const char *end_of_scan(const char *text) {
+/* Where a command in it ends; NULL if there is none. What only talks of `regsweep scan` is none. *anew: it
+ * builds an index, where none can tell of its storage. */
+static const char *end_of_scan(const char *text, bool *anew) {
     static const char *const commands[] = {"with: regsweep scan", "run regsweep scan"};
     static const char rebuild[] = " --rebuild";
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
         const char *at = strstr(text, commands[i]);
         if (at != NULL) {
+            *anew = i == 0;
             at += strlen(commands[i]);
             return strncmp(at, rebuild, sizeof rebuild - 1) == 0 ? at + sizeof rebuild - 1 : at;
         }
@@ -108,7 +110,8 @@ const char *rsw_shell_word(char *to, size_t size, const char *text) {
 }
 
 const char *rsw_hint_index(char *to, size_t size, const char *text, const struct rsw_options *options) {
-    const char *end = end_of_scan(text);
+    bool anew = false;
+    const char *end = end_of_scan(text, &anew);
     char index[RSW_SHELL_WORD_MAX];
     char where[RSW_SHELL_WORD_MAX];
     if (end == NULL || strncmp(end, " --index", 8) == 0) {
@@ -117,8 +120,8 @@ const char *rsw_hint_index(char *to, size_t size, const char *text, const struct
     }
     bool elsewhere =
         options->index != NULL && strcmp(options->index, rsw_option_find("index")->fallback) != 0;
-    bool configured = rsw_option_source(options, "registry-config") == RSW_SOURCE_FLAG;
-    bool named = !configured && rsw_option_source(options, "storage") == RSW_SOURCE_FLAG;
+    bool configured = anew && rsw_option_source(options, "registry-config") == RSW_SOURCE_FLAG;
+    bool named = anew && !configured && rsw_option_source(options, "storage") == RSW_SOURCE_FLAG;
     const char *storage = configured ? options->registry_config : named ? options->storage : "";
     snprintf(to, size, "%.*s%s%s%s%s%s", (int)(end - text), text, elsewhere ? " --index " : "",
              elsewhere ? rsw_shell_word(index, sizeof index, options->index) : "",

@@ -1,5 +1,7 @@
 #include "scan/reading.h"
 
+#include "util/text.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,8 +72,9 @@ void rsw_reading_problem(struct rsw_reading *reading, const char *fmt, ...) {
     char text[RSW_MESSAGE_MAX];
     va_list args;
     va_start(args, fmt);
-    vsnprintf(text, sizeof text, fmt, args);
+    int wanted = vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
+    rsw_text_mark_cut(text, sizeof text, wanted);
     rsw_log(reading->log, RSW_LOG_WARNING, "%s", text);
 }
 
@@ -83,6 +86,16 @@ void rsw_reading_unread(struct rsw_reading *reading, const char *folder, const c
             "folder '%s' could not be read (%s): what is in it is unknown, so the scan is not complete; make "
             "it readable (in place of a link put the folder itself, or a bind mount) and scan again",
             folder, why == NULL ? "unknown" : why);
+    }
+}
+
+void rsw_reading_misnamed(struct rsw_reading *reading, const char *folder, const char *why) {
+    uint64_t before = atomic_fetch_add(&reading->folders_unread, 1);
+    if (before < RSW_PROBLEM_LINES_MAX) {
+        rsw_log(reading->log, RSW_LOG_WARNING,
+                "%s, so what is in it cannot be told, and the scan is not complete; rename or remove it, and "
+                "scan again: '%s'",
+                why, folder);
     }
 }
 

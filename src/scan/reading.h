@@ -58,6 +58,8 @@ bool rsw_reading_stopped(struct rsw_reading *reading, struct rsw_error *err);
 void rsw_reading_problem(struct rsw_reading *reading, const char *fmt, ...) RSW_PRINTF(2, 3);
 /* The same for a folder: the reading is not complete. `why` may be NULL. */
 void rsw_reading_unread(struct rsw_reading *reading, const char *folder, const char *why);
+/* For one whose name the registry cannot have given, or nobody can keep: `why` begins the sentence. */
+void rsw_reading_misnamed(struct rsw_reading *reading, const char *folder, const char *why);
 /* Is this one that should have been in a list, and was not, though it is there since before? Only of an
  * object store, where a list that lacks one object may lack any. */
 bool rsw_reading_lacks(const struct rsw_reading *reading, int answer, int64_t mtime_ms);

@@ -134,7 +134,7 @@ static bool tag_name(struct repository *r, char name[RSW_TAG_NAME_MAX + 1], cons
                      const char *key) {
     if (path->tag_len > RSW_TAG_NAME_MAX) {
         r->unread = true;
-        rsw_reading_unread(r->reading, key, "the tag's name is too long");
+        rsw_reading_misnamed(r->reading, key, "the name of a tag is too long");
         return false;
     }
     memcpy(name, path->tag, path->tag_len);
@@ -406,7 +406,7 @@ static int take_entry(struct repository *r, const struct rsw_entry *entry) {
     }
     if (is_odd_tag(r, entry, &path)) {
         r->unread = true;
-        rsw_reading_unread(r->reading, entry->key, "a tag with a name that breaks every rule");
+        rsw_reading_misnamed(r->reading, entry->key, "the name of a tag breaks every rule");
     } else if (path.place == RSW_PLACE_BAD_DIGEST && entry->answer != RSW_ABSENT &&
                entry->kind == RSW_ENTRY_FILE) {
         r->leftover = true;
@@ -459,7 +459,7 @@ static int list(struct repository *r, enum part part, bool *found) {
     if (rsw_key_repository(r->key, r->name) == NULL ||
         rsw_key_repository_sub(key, r->name, part_names[PART_MANIFESTS]) == NULL) {
         r->unread = true;
-        rsw_reading_unread(r->reading, r->name, "its name breaks every rule");
+        rsw_reading_misnamed(r->reading, r->name, "the name of a repository breaks every rule");
         return 0;
     }
     struct rsw_error why = RSW_ERROR_INIT;

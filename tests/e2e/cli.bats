@@ -87,6 +87,15 @@ scan() {
     [[ $output == *"build one with: regsweep scan --index $index --registry-config config.yml"* ]]
 }
 
+@test "a tag whose name breaks every rule is to be renamed or removed" {
+    local name=$'a\nb'
+    mkdir -p "$root/docker/registry/v2/repositories/app0/_manifests/tags/$name/current"
+    printf 'sha256:%064d' 0 >"$root/docker/registry/v2/repositories/app0/_manifests/tags/$name/current/link"
+    run -1 --separate-stderr "$REGSWEEP" scan --index "$index" --storage "$root"
+    [[ $stderr == *"the name of a tag breaks every rule"*"rename or remove it, and scan again"*"tags/a?b"* ]]
+    [[ $stderr == *"1 folder could not be read, and nothing is swept until a scan can read all"* ]]
+}
+
 @test "scan without storage says how to name it" {
     run -64 --separate-stderr "$REGSWEEP" scan --index "$index"
     [[ $stderr == *"--storage"*"--registry-config"* ]]

@@ -82,6 +82,8 @@ tags_of() {
     sleep 3
     start_forget_sweep
     wait_until "$TIMEOUT" generation_is unlinked
+    run regsweep inspect garbage --index "$INDEX"
+    says "what sweeps that are under way have already is not among it: regsweep inspect generations 1"
     client image shop/web:v4 --seed 4 --layers 3 --shared 7
     client image shop/web:v2 --seed 2 --layers 3 --shared 7
     wait "$SWEEP_PID"
