@@ -26,10 +26,9 @@ struct rsw_sums {
 };
 
 void rsw_sums_release(struct rsw_sums *sums);
-/* Each digest once. One that is no sha256 is left out, and so are all where MD5 cannot be computed. -1: out
- * of memory. */
+/* Each digest once; one that is no sha256 is left out. -1: out of memory. */
 int rsw_sums_add(struct rsw_sums *sums, const struct rsw_digest *digest, struct rsw_error *err);
-/* True, and *out: this is what is in the file. False: nobody knows. */
+/* True, and *out: this is what is in the file. False: nobody knows, as where MD5 cannot be computed. */
 bool rsw_sums_find(struct rsw_digest *out, struct rsw_sums *sums, const struct rsw_entry *entry);
 
 #endif
