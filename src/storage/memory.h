@@ -14,9 +14,8 @@ struct rsw_memory_file {
     char *key; /* owned */
     int64_t mtime_ms;
     size_t len;
-    uint8_t *bytes;     /* owned; never NULL */
-    uint64_t version;   /* no two files ever have the same */
-    struct rsw_md5 md5; /* of the bytes, once a list has told it */
+    uint8_t *bytes;   /* owned; never NULL */
+    uint64_t version; /* no two files ever have the same */
 };
 
 struct rsw_memory_fault {

@@ -49,7 +49,7 @@ static int add(struct tour *tour, struct rsw_entry *entry, const char *key, size
 }
 
 /* Lock held. */
-static int describe(struct tour *tour, struct rsw_memory_file *file, struct rsw_entry *entry) {
+static int describe(struct tour *tour, const struct rsw_memory_file *file, struct rsw_entry *entry) {
     int errnum = rsw_memory_fault(tour->memory, file->key);
     *entry = (struct rsw_entry){.kind = RSW_ENTRY_FILE, .answer = RSW_FAILED, .errnum = errnum};
     if (errnum != 0) {
@@ -60,8 +60,7 @@ static int describe(struct tour *tour, struct rsw_memory_file *file, struct rsw_
     entry->mtime_ms = file->mtime_ms;
     bool small = tour->listing->content_max > 0 && file->len <= tour->listing->content_max;
     if (small && tour->memory->sums) {
-        file->md5 = file->md5.known ? file->md5 : rsw_md5_of(file->bytes, file->len);
-        entry->md5 = file->md5;
+        entry->md5 = rsw_md5_of(file->bytes, file->len);
     }
     if (small && !tour->memory->base.flat) {
         uint8_t *bytes = rsw_page_alloc(tour->page, file->len + 1, tour->err);
