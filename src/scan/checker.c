@@ -346,16 +346,7 @@ static int check_repository(struct run *run, struct rsw_check_item *item) {
     if (seen.unread) {
         return 0;
     }
-    if (rsw_reconcile_repository(run->reading, repo.name, noted, &item->failed, run->err) != 0) {
-        return -1;
-    }
-    if (item->failed) {
-        return 0;
-    }
-    if (rsw_reconcile_leftover(run->reading, repo.name, seen.leftover, run->err) != 0) {
-        return -1;
-    }
-    return seen.found ? 0 : rsw_reconcile_gone(run->reading, repo.name, noted, run->err);
+    return rsw_reconcile_seen(run->reading, repo.name, noted, &seen, &item->failed, run->err);
 }
 
 static int check_repositories(struct run *run) {

@@ -64,9 +64,13 @@ bool rsw_reading_stopped(struct rsw_reading *reading, struct rsw_error *err) {
     return false;
 }
 
+/* Counts one more; false: there were so many that it is not said any more. */
+static bool is_to_be_said(atomic_uint_fast64_t *counter) {
+    return atomic_fetch_add(counter, 1) < RSW_PROBLEM_LINES_MAX;
+}
+
 void rsw_reading_problem(struct rsw_reading *reading, const char *fmt, ...) {
-    uint64_t before = atomic_fetch_add(&reading->problems, 1);
-    if (before >= RSW_PROBLEM_LINES_MAX) {
+    if (!is_to_be_said(&reading->problems)) {
         return;
     }
     char text[RSW_MESSAGE_MAX];
@@ -79,8 +83,7 @@ void rsw_reading_problem(struct rsw_reading *reading, const char *fmt, ...) {
 }
 
 void rsw_reading_unread(struct rsw_reading *reading, const char *folder, const char *why) {
-    uint64_t before = atomic_fetch_add(&reading->folders_unread, 1);
-    if (before < RSW_PROBLEM_LINES_MAX) {
+    if (is_to_be_said(&reading->folders_unread)) {
         rsw_log(
             reading->log, RSW_LOG_WARNING,
             "folder '%s' could not be read (%s): what is in it is unknown, so the scan is not complete; make "
@@ -90,8 +93,7 @@ void rsw_reading_unread(struct rsw_reading *reading, const char *folder, const c
 }
 
 void rsw_reading_misnamed(struct rsw_reading *reading, const char *folder, const char *why) {
-    uint64_t before = atomic_fetch_add(&reading->folders_unread, 1);
-    if (before < RSW_PROBLEM_LINES_MAX) {
+    if (is_to_be_said(&reading->folders_unread)) {
         rsw_log(reading->log, RSW_LOG_WARNING,
                 "%s, so what is in it cannot be told, and the scan is not complete; rename or remove it, and "
                 "scan again: '%s'",
@@ -105,8 +107,7 @@ bool rsw_reading_lacks(const struct rsw_reading *reading, int answer, int64_t mt
 }
 
 void rsw_reading_lacked(struct rsw_reading *reading, const char *folder) {
-    uint64_t before = atomic_fetch_add(&reading->folders_unread, 1);
-    if (before < RSW_PROBLEM_LINES_MAX) {
+    if (is_to_be_said(&reading->folders_unread)) {
         rsw_log(reading->log, RSW_LOG_WARNING,
                 "a list of '%s' left out what is there since before it was asked for: so nobody knows what "
                 "else it left out, and the scan is not complete; scan again, and if this comes again, the "

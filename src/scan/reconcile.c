@@ -286,8 +286,8 @@ int rsw_reconcile_repository(struct rsw_reading *reading, const char *name, uint
 }
 
 /* Mostly nothing changes, so a write transaction is taken only if something does. */
-int rsw_reconcile_leftover(struct rsw_reading *reading, const char *name, bool leftover,
-                           struct rsw_error *err) {
+static int reconcile_leftover(struct rsw_reading *reading, const char *name, bool leftover,
+                              struct rsw_error *err) {
     struct rsw_repo repo;
     for (int write = 0; write < 2; write++) {
         RSW_AUTO_TXN txn = NULL;
@@ -320,4 +320,18 @@ int rsw_reconcile_gone(struct rsw_reading *reading, const char *name, uint64_t n
         rsw_repo_put(txn, &repo);
     }
     return rsw_txn_commit(&txn, err);
+}
+
+int rsw_reconcile_seen(struct rsw_reading *reading, const char *name, uint64_t noted,
+                       const struct rsw_repository_seen *seen, bool *lacked, struct rsw_error *err) {
+    if (rsw_reconcile_repository(reading, name, noted, lacked, err) != 0) {
+        return -1;
+    }
+    if (*lacked) {
+        return 0;
+    }
+    if (reconcile_leftover(reading, name, seen->leftover, err) != 0) {
+        return -1;
+    }
+    return seen->found ? 0 : rsw_reconcile_gone(reading, name, noted, err);
 }

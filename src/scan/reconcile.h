@@ -5,17 +5,20 @@
 #define REGSWEEP_SCAN_RECONCILE_H
 
 #include "scan/reading.h"
+#include "scan/repository.h"
 
 /* All of one repository, after its batches are in the index. `noted` is the seq noted before it was listed:
  * what is above it was seen, or claimed by somebody else. Reads the signatures of schema 1 revisions too.
  * *lacked: the list left something out (rsw_reading_lacks). No transaction may be open. */
 int rsw_reconcile_repository(struct rsw_reading *reading, const char *name, uint64_t noted, bool *lacked,
                              struct rsw_error *err);
-/* The repository was listed, and something that is nobody's was in it, or not. */
-int rsw_reconcile_leftover(struct rsw_reading *reading, const char *name, bool leftover,
-                           struct rsw_error *err);
 /* The repository was listed, and nothing of it was there: it is no longer PRESENT. */
 int rsw_reconcile_gone(struct rsw_reading *reading, const char *name, uint64_t noted, struct rsw_error *err);
+
+/* Both, and whether something in it is nobody's, of one that was read (`seen`). *lacked: its list cannot be
+ * relied on, so that nothing more is concluded from it. */
+int rsw_reconcile_seen(struct rsw_reading *reading, const char *name, uint64_t noted,
+                       const struct rsw_repository_seen *seen, bool *lacked, struct rsw_error *err);
 
 /* Settling single objects, at most RSW_READING_PAGE a call, of any repositories: storage is asked for each,
  * and the index brought to what it says. `failed` is set on those of which storage could not tell, and on a

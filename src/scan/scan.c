@@ -244,17 +244,8 @@ static int reconcile_task(void *arg, size_t i, struct rsw_error *err) {
     if (repo->seen.unread) {
         return 0;
     }
-    bool lacked;
-    if (rsw_reconcile_repository(&scan->reading, repo->name, repo->noted, &lacked, err) != 0) {
-        return -1;
-    }
-    if (lacked) {
-        return 0;
-    }
-    if (rsw_reconcile_leftover(&scan->reading, repo->name, repo->seen.leftover, err) != 0) {
-        return -1;
-    }
-    return repo->seen.found ? 0 : rsw_reconcile_gone(&scan->reading, repo->name, repo->noted, err);
+    bool lacked; /* counted by the reading */
+    return rsw_reconcile_seen(&scan->reading, repo->name, repo->noted, &repo->seen, &lacked, err);
 }
 
 /* Links lead to blobs. Where all blobs are away, and no folder refused to be read, something else than the

@@ -61,6 +61,11 @@ static bool is_failed(struct rsw_reading *reading, const struct rsw_link_look *l
     return true;
 }
 
+static bool is_lacked(const struct page *page, size_t i, bool unseen) {
+    const struct rsw_seen_link *link = &page->looks[i].seen;
+    return unseen && rsw_reading_lacks(page->reading, link->answer, link->mtime_ms);
+}
+
 /* ---- members ---- */
 
 static int member_keys(struct page *page, const struct rsw_member_item *items, size_t count,
@@ -135,8 +140,7 @@ int rsw_settle_members(struct rsw_reading *reading, struct rsw_member_item *item
         return -1;
     }
     for (size_t i = 0; i < count; i++) {
-        const struct rsw_seen_link *seen = &page.looks[i].seen;
-        items[i].lacked = items[i].unseen && rsw_reading_lacks(reading, seen->answer, seen->mtime_ms);
+        items[i].lacked = is_lacked(&page, i, items[i].unseen);
         items[i].failed = is_failed(reading, &page.looks[i]);
         if (!items[i].failed) {
             settle_member(txn, &page, &items[i], i, &apply);
@@ -247,8 +251,7 @@ int rsw_settle_tags(struct rsw_reading *reading, struct rsw_tag_item *items, siz
         return -1;
     }
     for (size_t i = 0; i < count; i++) {
-        const struct rsw_seen_link *seen = &page.looks[i].seen;
-        items[i].lacked = items[i].unseen && rsw_reading_lacks(reading, seen->answer, seen->mtime_ms);
+        items[i].lacked = is_lacked(&page, i, items[i].unseen);
         settle_tag(txn, &page, &items[i], i, &apply);
     }
     rsw_count(&reading->appeared, apply.appeared);
