@@ -37,17 +37,9 @@ static void cannot_look(struct rsw_diagnosis *out, const char *dir, int errnum) 
 
 /* ---- is it there ---- */
 
-static int stop_at_first(void *arg, const struct rsw_entry *entries, size_t count, struct rsw_error *err) {
-    bool *any = arg;
-    (void)entries, (void)err;
-    *any = count > 0;
-    return -1;
-}
-
-/* RSW_FOUND, RSW_ABSENT; RSW_FAILED, and *errnum. An object store has no folder, but what would be in it. */
+/* RSW_FOUND, RSW_ABSENT; RSW_FAILED, and *errnum. An object store has no folder, but what would be in it: to
+ * prune there is to ask for that, and removes nothing. */
 static int look_for_root(struct rsw_storage *storage, int *errnum) {
-    bool any = false;
-    const struct rsw_listing listing = {.prefix = root, .page = stop_at_first, .arg = &any};
     struct rsw_look look = {.key = root};
     struct rsw_error err = RSW_ERROR_INIT;
     if (!storage->flat) {
@@ -55,9 +47,9 @@ static int look_for_root(struct rsw_storage *storage, int *errnum) {
         *errnum = look.errnum;
         return look.answer;
     }
-    int answer = rsw_storage_list(storage, &listing, &err);
+    int answer = rsw_storage_prune(storage, root, &err);
     *errnum = err.errnum;
-    return any ? RSW_FOUND : answer;
+    return answer;
 }
 
 static bool get_url(char *url, size_t size, const struct rsw_doctor *doctor) {

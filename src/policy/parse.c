@@ -221,9 +221,8 @@ static int compile(const struct reader *reader, const yaml_node_t *node, struct 
                      "bracket, and up to %d in all; no repetition behind another",
                      SIZE_LIMIT);
     }
-    /* To the C library it is a character like others: what stands behind was not measured, and between "^("
-     * and
-     * ")$" it would be another expression. */
+    /* To the C library it is a character like others: what stands behind was not measured, and between
+     * "^(" and ")$" it would be another expression. */
     if (*m.at == ')') {
         return wrong(reader, node, "a ')' without its '(': write \\) for the character");
     }

@@ -56,8 +56,7 @@ const char *rsw_storage_reason(int errnum) {
         return "the store keeps it in an archive: it must be restored there before it can be read";
     case RSW_ENOMD5:
         return "the store wants an MD5 of what it is asked to delete, and takes no SHA-256 instead; "
-               "libcrypto does "
-               "not compute one here (FIPS mode?)";
+               "libcrypto does not compute one here (FIPS mode?)";
     default:
         return strerror(errnum);
     }

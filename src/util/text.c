@@ -24,6 +24,10 @@ static int hex_digit(char c) {
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
+static int small_hex_digit(char c) {
+    return c >= 'A' && c <= 'F' ? -1 : hex_digit(c);
+}
+
 void rsw_text_mark_cut(char *text, size_t size, int wanted) {
     static const char ellipsis[] = "\xe2\x80\xa6";
     if (wanted < 0 || (size_t)wanted < size) {
@@ -101,18 +105,11 @@ bool rsw_number_parse(uint64_t *out, const char *text, uint64_t max) {
     return read_digits(text, end, out) == end && *out <= max;
 }
 
-static int hex_value(char c) {
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 bool rsw_hex_parse(uint8_t *out, size_t size, const char *text, size_t len) {
     bool good = len == size * 2;
     for (size_t i = 0; good && i < size; i++) {
-        int high = hex_value(text[i * 2]);
-        int low = hex_value(text[i * 2 + 1]);
+        int high = small_hex_digit(text[i * 2]);
+        int low = small_hex_digit(text[i * 2 + 1]);
         good = high >= 0 && low >= 0;
         out[i] = (uint8_t)((unsigned)high << 4 | (unsigned)low);
     }
