@@ -164,16 +164,22 @@ sweep_with_clock() {
     says "whether the registry takes pushes cannot be told"
 }
 
-@test "an offline sweep is refused where the registry was heard a moment ago and nobody is told where to ask whether it runs" {
+# Scanned, with a registry that runs and was heard a moment ago.
+start_heard() {
     rs scan --quiet
-    run sweep_all --confirm
-    status_is 0
     start_serve
     EVENTS=$SERVE/events
     start_registry
     client image app:1
     client image app:1 --seed 2
     wait_until "$TIMEOUT" events_sent
+}
+
+@test "an offline sweep is refused where the registry was heard a moment ago and nobody is told where to ask whether it runs" {
+    rs scan --quiet
+    run sweep_all --confirm
+    status_is 0
+    start_heard
     refuses_and_touches_nothing sweep_all --confirm --untagged remove
     says "the registry was heard"
     says "nobody asked whether it has been stopped since"
@@ -188,17 +194,6 @@ sweep_with_clock() {
     run sweep_all --confirm --untagged remove --registry "$REGISTRY"
     status_is 0
     [ "$before" != "$(disk hash "$ROOT")" ]
-}
-
-# Scanned, with a registry that runs and was heard a moment ago.
-start_heard() {
-    rs scan --quiet
-    start_serve
-    EVENTS=$SERVE/events
-    start_registry
-    client image app:1
-    client image app:1 --seed 2
-    wait_until "$TIMEOUT" events_sent
 }
 
 # heard_at ADDR: of a registry there an event comes in.
