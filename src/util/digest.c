@@ -1,6 +1,5 @@
 #include <regsweep/digest.h>
 
-#include "util/bytes.h"
 #include "util/crypto.h"
 #include "util/text.h"
 
@@ -51,21 +50,31 @@ bool rsw_digest_parse(struct rsw_digest *out, const char *text, size_t len) {
     return rsw_digest_parse_parts(out, text, alg_len, colon + 1, len - alg_len - 1);
 }
 
-/* Four bytes at once: a sweep can write millions of digests. */
-static void write_hex4(const uint8_t *bytes, char *text) {
-    uint64_t spread = rsw_get_le32(bytes);
-    spread = (spread | spread << 16) & UINT64_C(0x0000ffff0000ffff);
-    spread = (spread | spread << 8) & UINT64_C(0x00ff00ff00ff00ff);
-    spread = (spread >> 4 & UINT64_C(0x000f000f000f000f)) | (spread & UINT64_C(0x000f000f000f000f)) << 8;
-    /* Each byte is a digit now; those from ten on are letters. */
-    uint64_t letters = (spread + UINT64_C(0x0606060606060606)) >> 4 & UINT64_C(0x0101010101010101);
-    rsw_put_le64((uint8_t *)text, spread + UINT64_C(0x3030303030303030) + letters * ('a' - '0' - 10));
+typedef uint8_t sixteen __attribute__((vector_size(16)));
+
+/* Of values below 16. */
+static sixteen hex_digits(sixteen values) {
+    return values + '0' + ((sixteen)(values > 9) & ('a' - '0' - 10));
+}
+
+/* Sixteen bytes at once, which every algorithm has some of: a sweep can write millions of digests. */
+static void write_hex16(const uint8_t *bytes, char *text) {
+    sixteen in;
+    memcpy(&in, bytes, sizeof in);
+    sixteen high = hex_digits(in >> 4);
+    sixteen low = hex_digits(in & 15);
+    sixteen first =
+        __builtin_shufflevector(high, low, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    sixteen second =
+        __builtin_shufflevector(high, low, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+    memcpy(text, &first, sizeof first);
+    memcpy(text + sizeof first, &second, sizeof second);
 }
 
 static void write_hex(const struct rsw_digest *digest, char *text) {
     size_t size = rsw_alg_size(digest->alg);
-    for (size_t i = 0; i < size; i += 4) {
-        write_hex4(digest->bytes + i, text + i * 2);
+    for (size_t i = 0; i < size; i += 16) {
+        write_hex16(digest->bytes + i, text + i * 2);
     }
     text[size * 2] = 0;
 }
