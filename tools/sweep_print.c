@@ -46,6 +46,7 @@ struct line {
     char text[RSW_REPO_NAME_MAX + RSW_TAG_NAME_MAX + RSW_DIGEST_TEXT_MAX + 256];
 };
 
+/* All of it, or nothing. */
 static inline void put_bytes(struct line *line, const char *text, size_t len) {
     if (len < sizeof line->text - line->len) {
         memcpy(line->text + line->len, text, len);
@@ -53,13 +54,8 @@ static inline void put_bytes(struct line *line, const char *text, size_t len) {
     }
 }
 
-/* Byte by byte: most are short. All of it, or nothing. */
 static inline void put(struct line *line, const char *text) {
-    size_t len = line->len;
-    while (*text != 0 && len + 1 < sizeof line->text) {
-        line->text[len++] = *text++;
-    }
-    line->len = *text == 0 ? len : line->len;
+    put_bytes(line, text, strlen(text));
 }
 
 static void put_digest(struct line *line, const struct rsw_digest *digest) {
@@ -81,7 +77,6 @@ static void put_name(struct line *line, const struct rsw_sweep_item *item) {
 }
 
 static void print_item(FILE *out, const struct rsw_sweep_item *item) {
-    char text[RSW_DIGEST_TEXT_MAX];
     struct line line;
     line.len = 0;
     put(&line, rsw_item_kind_name(item->kind));
@@ -95,11 +90,11 @@ static void print_item(FILE *out, const struct rsw_sweep_item *item) {
     }
     if (item->kind == RSW_ITEM_BLOB) {
         put_bytes(&line, "\t", 1);
-        put(&line, rsw_types_format(item->types, text, sizeof text));
+        line.len += strlen(rsw_types_format(item->types, line.text + line.len, sizeof line.text - line.len));
     }
     if (item->kind == RSW_ITEM_BLOB || item->kind == RSW_ITEM_UPLOAD) {
         put_bytes(&line, "\t", 1);
-        put(&line, rsw_size_format(item->size, text, sizeof text));
+        line.len += strlen(rsw_size_format(item->size, line.text + line.len, sizeof line.text - line.len));
     }
     put_bytes(&line, "\t", 1);
     put(&line, rsw_reason_name(item->reason));
