@@ -60,8 +60,7 @@ static inline void put(struct line *line, const char *text) {
 
 static void put_digest(struct line *line, const struct rsw_digest *digest) {
     if (RSW_DIGEST_TEXT_MAX < sizeof line->text - line->len) {
-        rsw_digest_format(digest, line->text + line->len);
-        line->len += strlen(rsw_alg_name(digest->alg)) + 1 + 2 * rsw_alg_size(digest->alg);
+        line->len += strlen(rsw_digest_format(digest, line->text + line->len));
     }
 }
 

@@ -57,7 +57,8 @@ static sixteen hex_digits(sixteen values) {
     return values + '0' + ((sixteen)(values > 9) & ('a' - '0' - 10));
 }
 
-/* Sixteen bytes at once, which every algorithm has some of: a sweep can write millions of digests. */
+/* Sixteen bytes at once, for every algorithm gives a multiple of them: a sweep can write millions of
+ * digests. */
 static void write_hex16(const uint8_t *bytes, char *text) {
     sixteen in;
     memcpy(&in, bytes, sizeof in);
