@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -27,19 +26,10 @@ static void leave_no_core(void) {
     }
 }
 
-/* A list of what is let go has millions of lines: to a file or pipe they go many at once. */
-static void widen_output(void) {
-    static char buffer[64 * 1024];
-    if (isatty(STDOUT_FILENO) == 0) {
-        setvbuf(stdout, buffer, _IOFBF, sizeof buffer);
-    }
-}
-
 int main(int argc, char **argv) {
     struct rsw_cli cli;
     hold_standard_files();
     leave_no_core();
-    widen_output();
     signal(SIGPIPE, SIG_IGN); /* a reader that goes away must not end a sweep halfway */
     rsw_cli_init(&cli);
     int status = rsw_cli_main(&cli, argc, argv, environ);

@@ -5,21 +5,29 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include <unistd.h>
 
 const char *const rsw_sweep_plural[RSW_ITEM_KINDS] = {"",     "blobs",        "links",  "revisions",
                                                       "tags", "repositories", "uploads"};
 
+static void flush(struct rsw_sweep_print *print) {
+    fwrite_unlocked(print->lines, 1, print->lines_len, print->cli->out);
+    print->lines_len = 0;
+}
+
 void rsw_sweep_print_init(struct rsw_sweep_print *print, struct rsw_cli *cli) {
-    *print = (struct rsw_sweep_print){.cli = cli};
-    if (cli->options.json) {
-        for (unsigned kind = 1; kind < RSW_ITEM_KINDS; kind++) {
-            print->condemned[kind] = json_array();
-        }
-        print->warnings = json_array();
+    print->cli = cli;
+    print->left_out = 0;
+    print->lines_len = 0;
+    print->watched = isatty(fileno(cli->out)) != 0;
+    for (unsigned kind = 1; kind < RSW_ITEM_KINDS; kind++) {
+        print->condemned[kind] = cli->options.json ? json_array() : NULL;
     }
+    print->warnings = cli->options.json ? json_array() : NULL;
 }
 
 void rsw_sweep_print_release(struct rsw_sweep_print *print) {
+    flush(print);
     for (unsigned kind = 1; kind < RSW_ITEM_KINDS; kind++) {
         json_decref(print->condemned[kind]);
     }
@@ -39,66 +47,71 @@ static void collect(struct rsw_sweep_print *print, json_t **list, json_t *value)
 
 /* ---- items ---- */
 
-/* A line is put together by hand: there can be millions. It holds the longest names that the index can hold.
- */
-struct line {
-    size_t len;
-    char text[RSW_REPO_NAME_MAX + RSW_TAG_NAME_MAX + RSW_DIGEST_TEXT_MAX + 256];
-};
+/* Lines are put together by hand, and go out many at once: there can be millions. One holds the longest names
+ * that the index can hold. */
+#define LINE_ROOM (RSW_REPO_NAME_MAX + RSW_TAG_NAME_MAX + RSW_DIGEST_TEXT_MAX + 256)
+#define TYPES_ROOM 96 /* of these 256 */
 
-/* All of it, or nothing. */
-static inline void put_bytes(struct line *line, const char *text, size_t len) {
-    if (len < sizeof line->text - line->len) {
-        memcpy(line->text + line->len, text, len);
-        line->len += len;
+/* Of ours: there is room. */
+static char *put(char *at, const char *word, char end) {
+    at = stpcpy(at, word);
+    *at = end;
+    return at + 1;
+}
+
+/* Out of an index or an answer: all of it, or nothing. */
+static char *put_name(char *at, const char *name, size_t max) {
+    size_t len = strlen(name);
+    if (len > max) {
+        return at;
     }
+    memcpy(at, name, len);
+    at[len] = 0;
+    rsw_text_clean(at); /* control bytes in a name out of storage must not reach a terminal */
+    return at + len;
 }
 
-static inline void put(struct line *line, const char *text) {
-    put_bytes(line, text, strlen(text));
+static char *put_digest(char *at, const struct rsw_digest *digest) {
+    at = put(at, rsw_alg_name(digest->alg), ':');
+    rsw_digest_hex(digest, at);
+    return at + 2 * rsw_alg_size(digest->alg);
 }
 
-static void put_digest(struct line *line, const struct rsw_digest *digest) {
-    if (RSW_DIGEST_TEXT_MAX < sizeof line->text - line->len) {
-        line->len += strlen(rsw_digest_format(digest, line->text + line->len));
+static char *put_object(char *at, const struct rsw_sweep_item *item) {
+    if (item->repo != NULL) {
+        at = put_name(at, item->repo, RSW_REPO_NAME_MAX);
     }
-}
-
-static void put_name(struct line *line, const struct rsw_sweep_item *item) {
-    size_t begin = line->len;
-    put(line, item->repo != NULL ? item->repo : "");
     if (item->name != NULL) {
-        put_bytes(line, item->kind == RSW_ITEM_TAG ? ":" : "/", 1);
-        put(line, item->name);
-    }
-    line->text[line->len] = 0;
-    rsw_text_clean(line->text + begin); /* control bytes in a name out of storage must not reach a terminal */
-}
-
-static void print_item(FILE *out, const struct rsw_sweep_item *item) {
-    struct line line;
-    line.len = 0;
-    put(&line, rsw_item_kind_name(item->kind));
-    put_bytes(&line, "\t", 1);
-    if (item->repo != NULL || item->name != NULL) {
-        put_name(&line, item);
+        *at++ = item->kind == RSW_ITEM_TAG ? ':' : '/';
+        at = put_name(at, item->name, RSW_TAG_NAME_MAX);
     }
     if (item->digest != NULL) {
-        put_bytes(&line, "@", item->repo != NULL ? 1 : 0);
-        put_digest(&line, item->digest);
+        *at = '@';
+        at = put_digest(at + (item->repo != NULL ? 1 : 0), item->digest);
     }
+    *at = '\t';
+    return at + 1;
+}
+
+static void print_item(struct rsw_sweep_print *print, const struct rsw_sweep_item *item) {
+    if (sizeof print->lines - print->lines_len < LINE_ROOM) {
+        flush(print);
+    }
+    char *at = put(print->lines + print->lines_len, rsw_item_kind_name(item->kind), '\t');
+    at = put_object(at, item);
     if (item->kind == RSW_ITEM_BLOB) {
-        put_bytes(&line, "\t", 1);
-        line.len += strlen(rsw_types_format(item->types, line.text + line.len, sizeof line.text - line.len));
+        at += strlen(rsw_types_format(item->types, at, TYPES_ROOM));
+        *at++ = '\t';
     }
     if (item->kind == RSW_ITEM_BLOB || item->kind == RSW_ITEM_UPLOAD) {
-        put_bytes(&line, "\t", 1);
-        line.len += strlen(rsw_size_format(item->size, line.text + line.len, sizeof line.text - line.len));
+        at += rsw_size_write(item->size, at);
+        *at++ = '\t';
     }
-    put_bytes(&line, "\t", 1);
-    put(&line, rsw_reason_name(item->reason));
-    put_bytes(&line, "\n", 1);
-    fwrite_unlocked(line.text, 1, line.len, out);
+    at = put(at, rsw_reason_name(item->reason), '\n');
+    print->lines_len = (size_t)(at - print->lines);
+    if (print->watched) {
+        flush(print);
+    }
 }
 
 static json_t *item_to_json(const struct rsw_sweep_item *item) {
@@ -129,7 +142,7 @@ int rsw_sweep_print_item(struct rsw_sweep_print *print, const struct rsw_sweep_i
     if (print->cli->options.json) {
         collect(print, &print->condemned[item->kind], item_to_json(item));
     } else {
-        print_item(print->cli->out, item);
+        print_item(print, item);
     }
     return 0;
 }
@@ -312,6 +325,7 @@ int rsw_sweep_print_result(struct rsw_sweep_print *print, const struct rsw_sweep
     if (print->cli->options.json) {
         return rsw_cli_json(print->cli, result_to_json(print, result, options));
     }
+    flush(print);
     print_result(print->cli, result, options);
     return RSW_EXIT_DONE;
 }

@@ -14,6 +14,9 @@ struct rsw_sweep_print {
     json_t *condemned[RSW_ITEM_KINDS]; /* with --json: arrays, owned; else NULL */
     json_t *warnings;
     uint64_t left_out; /* of these lists */
+    bool watched;      /* by somebody at a terminal: each line at once */
+    size_t lines_len;  /* else they go out when there are many */
+    char lines[32 * 1024];
 };
 
 /* Ready for the callbacks of rsw_sweep_options. */

@@ -270,42 +270,44 @@ const char *rsw_time_format(int64_t ms, char *text, size_t size) {
     return text;
 }
 
-static const char *const size_units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+static const char size_units[][4] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
 
-/* Whole numbers alone: a sweep can write millions of these. */
-const char *rsw_size_format(uint64_t bytes, char *text, size_t size) {
-    unsigned unit = 0;
-    uint64_t rest = 0;
-    while (bytes >= 1024 && unit + 1 < sizeof size_units / sizeof *size_units) {
-        rest = bytes % 1024;
-        bytes /= 1024;
+/* Whole numbers alone, and no loop over units: a sweep can write millions of these. */
+size_t rsw_size_write(uint64_t bytes, char text[RSW_SIZE_TEXT_MAX]) {
+    unsigned unit = bytes < 1024 ? 0 : (63 - (unsigned)__builtin_clzll(bytes)) / 10;
+    uint64_t whole = bytes >> unit * 10;
+    uint64_t tenth = unit == 0 ? 0 : ((bytes >> (unit - 1) * 10 & 1023) * 10 + 512) / 1024;
+    if (tenth == 10) {
+        tenth = 0;
+        whole++;
+    }
+    if (whole == 1024 && unit + 1 < sizeof size_units / sizeof *size_units) {
+        whole = 1; /* 1023.96 KiB is 1.0 MiB */
         unit++;
     }
-    uint64_t tenths = unit == 0 ? bytes * 10 : bytes * 10 + (rest * 10 + 512) / 1024;
-    if (tenths >= 10240 && unit + 1 < sizeof size_units / sizeof *size_units) {
-        tenths = 10; /* 1023.96 KiB is 1.0 MiB */
-        unit++;
+    char *at = text;
+    for (uint64_t digit = 1000; digit > 0; digit /= 10) {
+        *at = (char)('0' + whole / digit % 10);
+        at += whole >= digit || digit == 1 ? 1 : 0;
     }
-    char digits[24];
-    size_t at = sizeof digits;
     if (unit > 0) {
-        digits[--at] = (char)('0' + tenths % 10);
-        digits[--at] = '.';
+        *at++ = '.';
+        *at++ = (char)('0' + tenth);
     }
-    uint64_t whole = tenths / 10;
-    do {
-        digits[--at] = (char)('0' + whole % 10);
-        whole /= 10;
-    } while (whole > 0);
-    size_t len = sizeof digits - at;
-    size_t unit_len = strlen(size_units[unit]);
-    if (len + 1 + unit_len >= size) {
-        text[0] = 0;
-        return text;
+    *at++ = ' ';
+    memcpy(at, size_units[unit], sizeof *size_units);
+    at += unit == 0 ? 1 : 3;
+    return (size_t)(at - text);
+}
+
+const char *rsw_size_format(uint64_t bytes, char *text, size_t size) {
+    char whole[RSW_SIZE_TEXT_MAX];
+    size_t len = rsw_size_write(bytes, whole);
+    if (len >= size) {
+        len = 0;
     }
-    memcpy(text, digits + at, len);
-    text[len] = ' ';
-    memcpy(text + len + 1, size_units[unit], unit_len + 1);
+    memcpy(text, whole, len);
+    text[len] = 0;
     return text;
 }
 

@@ -32,6 +32,9 @@ const char *rsw_time_format(int64_t ms, char *text, size_t size);
 
 /* "0 B", "999 B", "1.5 KiB", … Returns `text`; 24 bytes hold it. */
 const char *rsw_size_format(uint64_t bytes, char *text, size_t size);
+/* The same. Returns its length without the NUL. */
+#define RSW_SIZE_TEXT_MAX 16
+size_t rsw_size_write(uint64_t bytes, char text[RSW_SIZE_TEXT_MAX]);
 /* "64M", "1GiB", "4096": powers of 1024. */
 bool rsw_size_parse(uint64_t *out, const char *text);
 
