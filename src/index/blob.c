@@ -164,12 +164,15 @@ int rsw_digests_open(struct rsw_txn *txn, struct rsw_span key, struct rsw_span v
     if (!rsw_value_open(txn, RSW_T_DIGEST_OF, key, &value, RSW_V_DIGESTS, false)) {
         return RSW_FAILED;
     }
+    size_t len = RSW_V_DIGESTS;
     for (uint32_t i = 0; i < RSW_DIGESTS_EACH; i++) {
-        if (value.data[i] != 0 && rsw_alg_size(value.data[i]) == 0) {
+        size_t size = rsw_alg_size(value.data[i]);
+        if (size == 0 && value.data[i] != 0) {
             return rsw_txn_damaged(txn, RSW_T_DIGEST_OF, "a record has a digest of no known algorithm");
         }
+        len += size;
     }
-    if (value.len != digest_at(value.data, RSW_DIGESTS_EACH)) {
+    if (value.len != len) {
         return rsw_txn_damaged(txn, RSW_T_DIGEST_OF, "a record has the wrong length");
     }
     out->first = rsw_get_be32(key.data) * RSW_DIGESTS_EACH;
@@ -182,9 +185,12 @@ int rsw_digests_get(const struct rsw_digests *digests, uint32_t i, struct rsw_di
     if (size == 0) {
         return RSW_ABSENT;
     }
+    const uint8_t *from = digests->packed + digest_at(digests->packed, i);
     out->alg = digests->packed[i];
-    memcpy(out->bytes, digests->packed + digest_at(digests->packed, i), size);
-    memset(out->bytes + size, 0, sizeof out->bytes - size);
+    memset(out->bytes, 0, sizeof out->bytes);
+    for (size_t at = 0; at < size; at += 16) { /* which every algorithm gives a multiple of */
+        memcpy(out->bytes + at, from + at, 16);
+    }
     return RSW_FOUND;
 }
 

@@ -11,6 +11,7 @@
 enum { PAGE_FLAGS = 10, PAGE_LOWER = 12, PAGE_HEAD = 16, ENTRY_FLAGS = 4, ENTRY_KEY_LEN = 6, ENTRY_HEAD = 8 };
 #define PAGE_BYTES 4096 /* of any other size we look into none */
 #define PAGE_LEAF 2     /* and nothing else */
+#define NEAR 3          /* entries behind the last one that are tried one by one */
 #define AHEAD 4         /* entries that are fetched while others are looked at */
 
 static unsigned u16_at(const uint8_t *at) {
@@ -74,10 +75,17 @@ bool rsw_leaf_seek(struct rsw_leaf *leaf, struct rsw_span key, struct rsw_span *
     unsigned low = 0;
     unsigned high = leaf->page != NULL ? leaf->count : 0;
     int order = 1;
-    if (leaf->at + 1 < high && rsw_leaf_entry(leaf, leaf->at + 1, found, value) &&
-        rsw_span_compare(*found, key) == 0) {
-        leaf->at++; /* the next one is what is mostly asked for */
-        return true;
+    for (unsigned near = leaf->at + 1; near < high && near <= leaf->at + NEAR; near++) {
+        if (!rsw_leaf_entry(leaf, near, found, value)) {
+            return false;
+        }
+        order = rsw_span_compare(*found, key);
+        if (order == 0) {
+            leaf->at = near; /* what is mostly asked for */
+            return true;
+        }
+        low = order < 0 ? near + 1 : low;
+        high = order > 0 ? near : high;
     }
     while (low < high) {
         unsigned middle = low + (high - low) / 2;
