@@ -10,7 +10,7 @@
 #include <pthread.h>
 #include <string.h>
 
-#define AHEAD 64 /* ids */
+#define PICK 256 /* ids */
 
 static int out_of_memory(struct rsw_error *err) {
     return rsw_error_set(err, RSW_ENOMEM, 0, "out of memory while marking");
@@ -285,12 +285,24 @@ static int plan_link(struct rsw_marker *marker, const struct rsw_member *link, b
     return rsw_plan_condemn(plan, item, NULL, err);
 }
 
+/* Nearly all are: nothing is odd about it, and a live manifest names it, which keeps its bytes too. */
+static bool is_plainly_kept(const struct rsw_marker *marker, const struct rsw_members *links, uint32_t at) {
+    return (rsw_members_flags(links, at) & (RSW_MEMBER_PRESENT | RSW_MEMBER_BAD)) == RSW_MEMBER_PRESENT &&
+           rsw_marker_named(marker, rsw_members_blob(links, at));
+}
+
 static int plan_links(struct rsw_marker *marker, bool *left, struct rsw_error *err) {
     const struct rsw_view *view = &marker->view;
     for (size_t i = 0; i < view->link_count; i++) {
-        for (uint32_t at = 0; at < view->links[i].count; at++) {
+        const struct rsw_members *links = &view->links[i];
+        for (uint32_t at = 0; at < links->count; at++) {
+            if (is_plainly_kept(marker, links, at)) {
+                marker->plan->totals[RSW_ITEM_LINK]++;
+                *left = true;
+                continue;
+            }
             struct rsw_member link;
-            rsw_members_get(&view->links[i], at, &link);
+            rsw_members_get(links, at, &link);
             if (plan_link(marker, &link, left, err) != 0) {
                 return -1;
             }
@@ -370,13 +382,20 @@ int rsw_plan_repository(struct rsw_marker *marker, const struct rsw_repo *repo, 
     return rsw_plan_condemn(marker->plan, item, NULL, err);
 }
 
-/* By any thread. */
-static uint32_t seen_of(const struct rsw_marker *marker, uint32_t id) {
-    return marker->seen[id] | (marker->seen_by_second != NULL ? marker->seen_by_second[id] : 0);
+/* What both threads have seen, in the array of the first. */
+static void join_seen(struct rsw_marker *marker) {
+    uint32_t *seen = marker->seen;
+    const uint32_t *seen_by_second = marker->seen_by_second;
+    size_t count = seen_by_second != NULL ? marker->blob_count : 0;
+    for (size_t id = 0; id < count; id++) {
+        seen[id] |= seen_by_second[id];
+    }
+    marker->seen_by_second = NULL;
 }
 
-static bool is_unneeded(const struct rsw_marker *marker, uint32_t id) {
-    return (marker->flags[id] & RSW_BLOB_PRESENT) != 0 && (seen_of(marker, id) & RSW_EVER_LIVE) == 0;
+/* 1: present, and nothing keeps it; else 0. */
+static uint32_t is_unneeded(unsigned flags, uint32_t seen) {
+    return (flags & RSW_BLOB_PRESENT) != 0 && (seen & RSW_EVER_LIVE) == 0 ? 1 : 0;
 }
 
 /* A blob that no repository has linked ages from when the index first saw it; with the registry stopped
@@ -389,7 +408,7 @@ static bool unlinked_young(const struct rsw_marker *marker, uint32_t seen, int64
 /* A present blob that no manifest and no pin keeps. */
 static int plan_blob(struct rsw_marker *marker, uint32_t id, struct rsw_error *err) {
     const struct rsw_blobs *facts = &marker->facts[id / RSW_BLOBS_EACH];
-    uint32_t seen = seen_of(marker, id);
+    uint32_t seen = marker->seen[id];
     uint32_t i = id % RSW_BLOBS_EACH;
     if ((seen & RSW_EVER_YOUNG) != 0 || unlinked_young(marker, seen, rsw_blobs_first_seen_ms(facts, i))) {
         marker->plan->kept_in_grace++;
@@ -403,26 +422,37 @@ static int plan_blob(struct rsw_marker *marker, uint32_t id, struct rsw_error *e
     return rsw_plan_condemn(marker->plan, item, NULL, err);
 }
 
-/* What is not needed lies here and there. */
-static void fetch(const struct rsw_marker *marker, uint32_t id) {
-    if (id < marker->blob_count && is_unneeded(marker, id)) {
-        rsw_blobs_fetch(&marker->facts[id / RSW_BLOBS_EACH], id % RSW_BLOBS_EACH);
+/* Writes down the unneeded ones of those from `first` on. No branch: which they are cannot be foretold. */
+static size_t pick(const struct rsw_marker *marker, size_t first, uint32_t ids[PICK]) {
+    size_t count = 0;
+    size_t end = marker->blob_count - first < PICK ? marker->blob_count : first + PICK;
+    for (size_t id = first; id < end; id++) {
+        ids[count] = (uint32_t)id;
+        count += is_unneeded(marker->flags[id], marker->seen[id]);
     }
+    for (size_t i = 0; i < count; i++) {
+        rsw_blobs_fetch(&marker->facts[ids[i] / RSW_BLOBS_EACH], ids[i] % RSW_BLOBS_EACH);
+    }
+    return count;
 }
 
 int rsw_plan_blobs(struct rsw_marker *marker, size_t others, struct rsw_error *err) {
     struct rsw_plan *plan = marker->plan;
-    size_t unneeded = 0;
-    for (uint32_t id = 1; id < marker->blob_count; id++) {
-        unneeded += is_unneeded(marker, id);
+    uint32_t unneeded = 0;
+    join_seen(marker);
+    for (size_t id = 1; id < marker->blob_count; id++) {
+        unneeded += is_unneeded(marker->flags[id], marker->seen[id]);
     }
     if (rsw_plan_reserve(plan, unneeded + others, err) != 0) {
         return -1;
     }
-    for (uint32_t id = 1; id < marker->blob_count; id++) {
-        fetch(marker, id + AHEAD);
-        if (is_unneeded(marker, id) && plan_blob(marker, id, err) != 0) {
-            return -1;
+    for (size_t first = 1; first < marker->blob_count; first += PICK) {
+        uint32_t ids[PICK];
+        size_t count = pick(marker, first, ids);
+        for (size_t i = 0; i < count; i++) {
+            if (plan_blob(marker, ids[i], err) != 0) {
+                return -1;
+            }
         }
     }
     plan->totals[RSW_ITEM_BLOB] = marker->blobs_present;

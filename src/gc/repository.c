@@ -96,6 +96,12 @@ static int keep_whole(struct rsw_marker *marker, const struct rsw_cause *cause, 
     return 0;
 }
 
+/* Nearly all that is named is: bytes, by the name that storage has for them, and no manifest here. */
+static bool is_plain(const struct rsw_marker *marker, uint32_t child, enum rsw_ref_kind kind) {
+    return (kind == RSW_REF_LAYER || kind == RSW_REF_CONFIG) &&
+           (marker->flags[child] & RSW_MARK_ALIASED) == 0 && !rsw_marker_revised(marker, child);
+}
+
 /* A live manifest names `child`: its bytes stay, and its layer link here. If it is a manifest that can be
  * read here, through a revision or, as the registry allows, through a layer link, it is live in turn. */
 static int keep_child(struct rsw_marker *marker, uint32_t parent, uint32_t child, enum rsw_ref_kind kind,
@@ -105,6 +111,9 @@ static int keep_child(struct rsw_marker *marker, uint32_t parent, uint32_t child
     }
     struct rsw_cause cause = {.kind = RSW_STEP_CHILD, .ref_kind = (uint8_t)kind, .from = parent};
     keep_named(marker, child, &cause);
+    if (is_plain(marker, child, kind)) {
+        return 0;
+    }
     uint32_t target = resolve(marker, child);
     if (target != child) {
         keep_named(marker, target, &(struct rsw_cause){.kind = RSW_STEP_ALIAS, .from = child});

@@ -255,6 +255,7 @@ struct rsw_members {
 };
 void rsw_members_get(const struct rsw_members *members, uint32_t i, struct rsw_member *out);
 uint32_t rsw_members_blob(const struct rsw_members *members, uint32_t i);
+uint32_t rsw_members_flags(const struct rsw_members *members, uint32_t i);
 /* The first whose blob is not below this one, or count. */
 uint32_t rsw_members_find(const struct rsw_members *members, uint32_t blob);
 

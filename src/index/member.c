@@ -36,6 +36,10 @@ uint32_t rsw_members_blob(const struct rsw_members *members, uint32_t i) {
     return blob_at(members->packed, i);
 }
 
+uint32_t rsw_members_flags(const struct rsw_members *members, uint32_t i) {
+    return members->packed[(size_t)i * RSW_V_MEMBER_SIZE + RSW_V_MEMBER_FLAGS];
+}
+
 uint32_t rsw_members_find(const struct rsw_members *members, uint32_t blob) {
     uint32_t low = 0;
     for (uint32_t count = members->count; count > 0;) {
