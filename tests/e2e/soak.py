@@ -200,13 +200,14 @@ class Soak:
             "sweeps": self.swept(), "feed": self.proxy.counts() if self.proxy else {}}
 
     def swept(self):
-        """Exit statuses, and what the runs that ended well say they let go."""
+        """Exit statuses, and what the runs that ended well say they let go and removed: of what an earlier one that was
+        refused half way had let go, only the latter."""
         if not self.sweeper:
             return {}
         totals = {}
         if self.args.sweeper == "online":
-            for said in self.sweeper.outputs:
-                for name, number in json.loads(said)["totals"].items():
+            for said in map(json.loads, self.sweeper.outputs):
+                for name, number in (said["totals"] | {"removed": said["done"]["removed"]}).items():
                     totals[name] = totals.get(name, 0) + number
         return {"statuses": {str(status): number for status, number in sorted(self.sweeper.statuses.items())},
                 "totals": totals, "said": self.sweeper.last_words() if set(self.sweeper.statuses) - {0} else ""}
@@ -327,7 +328,7 @@ def verdict(result):
             wrong.append("the feed was never drained")
         if result["left"]["files"] or result["left"]["repositories"]:
             wrong.append(f"{result['left']['files']} files left once all was deleted")
-        if not result["sweeps"]["totals"].get("blobs"):
+        if not result["sweeps"]["totals"].get("removed"):
             wrong.append("nothing was swept")
         if result["sweeps"]["after_the_end"]:
             wrong.append("a sweep with nobody beside it failed")
