@@ -42,8 +42,8 @@ struct rsw_manifest {
  * type (`layers` in an index) count where they can be read. In a manifest of a type that we know, digests
  * elsewhere (`data`, `annotations`, `urls`, schema 1 `history`, unknown fields) are no references: the
  * registry does not check them, and no client asks it for them. `subject` is a field of OCI and ORAS types
- * only. What stands in an index and is certainly no manifest (BuildKit's cache has layers there) is
- * RSW_REF_LAYER; in doubt it is RSW_REF_CHILD. A manifest that stands among layers is both. Foreign layers
+ * only. What stands in an index as BuildKit's cache has it there (layers, and what describes them) is
+ * RSW_REF_LAYER; anything else is RSW_REF_CHILD. A manifest that stands among layers is both. Foreign layers
  * are RSW_REF_FOREIGN.
  *
  * 0, or -1: RSW_EINVAL "unreadable": empty, not JSON (as jansson reads it: UTF-8 must be valid, no NUL), a

@@ -146,19 +146,18 @@ bool rsw_media_type_image_config(const char *type) {
 }
 
 bool rsw_media_type_no_manifest(const char *type) {
-    /* Words of the table are only words: "application/vnd.acme.signature.manifest+json" may well be a
+    /* Words of the table are only words: what calls itself a signature, or "manifest.tar", may well be a
      * manifest. */
     static const char *const doubts[] = {"manifest", "index", "list"};
-    uint32_t types = rsw_types_of_media_type(type);
-    if (types == 0 || (types & (RSW_TYPE_MANIFEST | RSW_TYPE_INDEX)) != 0) {
-        return false;
-    }
     char name[TYPE_MAX];
     normalise(name, type);
+    if (strstr(name, "vnd.buildkit.cacheconfig.") != NULL) {
+        return true;
+    }
     for (size_t i = 0; i < sizeof doubts / sizeof *doubts; i++) {
         if (strstr(name, doubts[i]) != NULL) {
             return false;
         }
     }
-    return true;
+    return rsw_types_of_media_type(type) == RSW_TYPE_LAYER;
 }

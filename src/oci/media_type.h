@@ -35,8 +35,8 @@ bool rsw_media_type_foreign(const char *type);
 bool rsw_media_type_empty(const char *type);
 /* The configuration of a container image, or nothing that says otherwise: not the type of an artifact. */
 bool rsw_media_type_image_config(const char *type);
-/* The type of something that is certainly no manifest and no index, so that nobody need try to read it as
- * one. False when in doubt. */
+/* The type of a layer, or of BuildKit's description of a cache, which stand in an index for BuildKit's cache:
+ * nobody need try to read one as a manifest. False when in doubt. */
 bool rsw_media_type_no_manifest(const char *type);
 
 #endif

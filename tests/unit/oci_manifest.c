@@ -115,6 +115,11 @@ static void a_child_that_might_be_a_manifest_is_read_as_one(void **state) {
                 "{'mediaType':'application/vnd.acme.signature.manifest+json','digest':'" A
                 "'},{'mediaType':5,'digest':'" B "'},{'mediaType':'application/json','digest':'" C "'}]}",
                 true, "child a (signature), child b, child c");
+    /* Whatever the index calls it, the registry gives it out as a manifest. */
+    expect_refs("{'mediaType':'" OCI_INDEX
+                "','manifests':[" DESC("application/vnd.acme.signature.v1+json", A,
+                                       "1") "," DESC("application/vnd.cncf.helm.config.v1+json", B, "2") "]}",
+                true, "child a (signature) 1, child b (other) 2");
 }
 
 static void oci_manifests_and_indexes_without_media_type_are_known_by_their_shape(void **state) {
