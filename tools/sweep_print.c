@@ -48,8 +48,10 @@ static void collect(struct rsw_sweep_print *print, json_t **list, json_t *value)
 /* ---- items ---- */
 
 /* Lines are put together by hand, and go out many at once: there can be millions. One holds the longest names
- * that the index can hold. */
-#define LINE_ROOM (RSW_REPO_NAME_MAX + RSW_TAG_NAME_MAX + RSW_DIGEST_TEXT_MAX + 256)
+ * that the index can hold, also as a server gives them: three bytes for one that is no UTF-8. */
+#define REPO_ROOM (3 * RSW_REPO_NAME_MAX)
+#define NAME_ROOM (3 * RSW_TAG_NAME_MAX) /* no upload's is longer */
+#define LINE_ROOM (REPO_ROOM + NAME_ROOM + RSW_DIGEST_TEXT_MAX + 256)
 #define TYPES_ROOM 96 /* of these 256 */
 
 /* Of ours: there is room. */
@@ -79,11 +81,11 @@ static char *put_digest(char *at, const struct rsw_digest *digest) {
 
 static char *put_object(char *at, const struct rsw_sweep_item *item) {
     if (item->repo != NULL) {
-        at = put_name(at, item->repo, RSW_REPO_NAME_MAX);
+        at = put_name(at, item->repo, REPO_ROOM);
     }
     if (item->name != NULL) {
         *at++ = item->kind == RSW_ITEM_TAG ? ':' : '/';
-        at = put_name(at, item->name, RSW_TAG_NAME_MAX);
+        at = put_name(at, item->name, NAME_ROOM);
     }
     if (item->digest != NULL) {
         *at = '@';

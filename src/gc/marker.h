@@ -186,7 +186,7 @@ int rsw_marker_repository(struct rsw_marker *marker, const struct rsw_repo *repo
 /* The same, and adds to marker->plan what of it is let go. */
 int rsw_plan_repository(struct rsw_marker *marker, const struct rsw_repo *repo, struct rsw_error *err);
 /* Once that was done of all repositories: makes room for all blobs that are let go and `others` more, and
- * adds the blobs. */
+ * adds the blobs. The last thing: what was seen is RSW_EVER_… alone from then on. */
 int rsw_plan_blobs(struct rsw_marker *marker, size_t others, struct rsw_error *err);
 /* All of it: what is let go of repositories, in the order of their ids, and blobs. */
 int rsw_plan_all(struct rsw_marker *marker, struct rsw_error *err);

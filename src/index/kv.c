@@ -697,7 +697,7 @@ int rsw_kv_cursor_open(struct rsw_kv_cursor **out, struct rsw_kv_txn *txn, int t
     }
     cursor->txn = txn;
     cursor->table = table;
-    cursor->leaf.page = NULL;
+    cursor->leaf = (struct rsw_leaf){.page = NULL};
     *out = cursor;
     return 0;
 }

@@ -245,6 +245,37 @@ static void expect_told_alike(const struct rsw_sweep_result *result,
     release_print(&there);
 }
 
+/* A server gives a name that is no UTF-8 with three bytes for one. */
+static void lines_of_the_longest_names_are_all_told(void **state) {
+    (void)state;
+    enum { LINES = 300, NAME = 255 };
+    char name[3 * NAME + 1] = "";
+    for (size_t i = 0; i < NAME; i++) {
+        memcpy(name + 3 * i, "\xef\xbf\xbd", 4);
+    }
+    const struct rsw_sweep_result result = {.generation = 0};
+    const struct rsw_sweep_options options = {.confirm = false};
+    const struct rsw_sweep_item item = {
+        .kind = RSW_ITEM_UPLOAD, .reason = RSW_REASON_STALE, .repo = "a/b", .name = name, .size = 77};
+    char line[sizeof name + 64];
+    snprintf(line, sizeof line, "upload\ta/b/%s\t77 B\tstale\n", name);
+    struct printed printed;
+    struct rsw_sweep_print print;
+    begin_print(&printed, false);
+    rsw_sweep_print_init(&print, &printed.cli);
+    for (size_t i = 0; i < LINES; i++) {
+        rsw_sweep_print_item(&print, &item);
+    }
+    assert_int_equal(rsw_sweep_print_result(&print, &result, &options), RSW_EXIT_DONE);
+    rsw_sweep_print_release(&print);
+    end_print(&printed);
+    for (size_t i = 0; i < LINES; i++) {
+        assert_memory_equal(printed.out + i * strlen(line), line, strlen(line));
+    }
+    assert_memory_equal(printed.out + LINES * strlen(line), "would remove 0 blobs", 20);
+    release_print(&printed);
+}
+
 static void what_was_done_elsewhere_is_told_as_if_it_were_done_here(void **state) {
     (void)state;
     struct rsw_sweep_result result = {.bytes = 999, .kept_blobs = 12, .kept_in_grace = 3};
@@ -496,6 +527,7 @@ int main(void) {
         cmocka_unit_test(the_pins_of_serve_stay),
         cmocka_unit_test(what_is_wrong_is_named),
         cmocka_unit_test(what_was_given_is_asked_for_and_nothing_else),
+        cmocka_unit_test(lines_of_the_longest_names_are_all_told),
         cmocka_unit_test(what_was_done_elsewhere_is_told_as_if_it_were_done_here),
         cmocka_unit_test(a_run_that_only_waits_says_what_for),
         cmocka_unit_test(of_long_lists_the_first_are_told_and_how_many_more_there_are),
