@@ -232,6 +232,45 @@ push_and_delete() {
     status_is 1
 }
 
+# push_called TYPE: an image that is there as blobs alone, and an index with a tag that calls it so.
+push_called() {
+    PYTHONPATH="$E2E_DIR" python3 - "$REGISTRY" "$1" <<'PY'
+import json, os, sys
+from client import Client, digest_of
+client, called = Client(sys.argv[1]), sys.argv[2]
+blob = lambda data: {"digest": client.push_blob("a/b", data), "size": len(data)}
+config = {"mediaType": "application/vnd.oci.image.config.v1+json", **blob(json.dumps({"of": called}).encode())}
+layer = {"mediaType": "application/vnd.oci.image.layer.v1.tar", **blob(called.encode() * 100)}
+kind = "application/vnd.oci.image.manifest.v1+json"
+image = blob(json.dumps({"schemaVersion": 2, "mediaType": kind, "config": config, "layers": [layer]}).encode())
+kind = "application/vnd.oci.image.index.v1+json"
+index = json.dumps({"schemaVersion": 2, "mediaType": kind, "manifests": [{"mediaType": called, **image}]}).encode()
+client.put_manifest("a/b", digest_of(called.encode())[7:], index, kind)
+print(image["digest"], config["digest"], layer["digest"])
+PY
+}
+
+@test "an image that its index calls a signature, or anything but a layer, stays whole" {
+    start_registry
+    for called in application/vnd.acme.signature.v1+json application/vnd.cncf.helm.config.v1+json \
+        application/vnd.oci.image.config.v1+json text/spdx+json application/x-thing; do
+        push_called "$called" >>"$WORK/images"
+    done
+    client image gone:1 --seed 9
+    client delete gone "$(client pull gone 1)"
+    stop_registry
+    rs scan
+    run sweep_all --confirm
+    status_is 0
+    [ "$(disk blobs "$ROOT" | wc -l)" -eq 20 ]
+    start_registry
+    while read -r image config layer; do
+        curl -sf "$REGISTRY/v2/a/b/manifests/$image" -H 'Accept: application/vnd.oci.image.manifest.v1+json' >/dev/null
+        curl -sf "$REGISTRY/v2/a/b/blobs/$config" >/dev/null
+        curl -sf "$REGISTRY/v2/a/b/blobs/$layer" >/dev/null
+    done <"$WORK/images"
+}
+
 @test "the index knows after a sweep what is left: verify finds nothing" {
     start_registry
     client storm 200 --seed 21 --whole >"$WORK/expected.json"
