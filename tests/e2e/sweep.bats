@@ -271,6 +271,22 @@ PY
     done <"$WORK/images"
 }
 
+@test "a repository that stays keeps no empty folder of an algorithm" {
+    start_registry
+    client image a/b:1 --seed 1
+    PYTHONPATH="$E2E_DIR" python3 -c 'import sys; from client import Client
+Client(sys.argv[1]).push_blob("a/b", b"by another name", algorithm="sha512")' "$REGISTRY"
+    [ -d "$REPOSITORIES/a/b/_layers/sha512" ]
+    stop_registry
+    rs scan
+    run sweep_all --confirm
+    status_is 0
+    [ ! -e "$REPOSITORIES/a/b/_layers/sha512" ]
+    start_registry
+    client pull a/b 1
+    [ "$(client catalog)" = a/b ]
+}
+
 @test "the index knows after a sweep what is left: verify finds nothing" {
     start_registry
     client storm 200 --seed 21 --whole >"$WORK/expected.json"
