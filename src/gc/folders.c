@@ -49,7 +49,7 @@ int rsw_folders_repository(struct rsw_storage *storage, const char *name, int *e
 
 struct left {
     enum rsw_item_kind kind;
-    char key[RSW_KEY_MAX]; /* or the name of a repository */
+    char key[RSW_KEY_MAX];
 };
 
 static const char *key_of(char key[RSW_KEY_MAX], const struct rsw_item *item, const char *repo,
@@ -65,7 +65,7 @@ static const char *key_of(char key[RSW_KEY_MAX], const struct rsw_item *item, co
     case RSW_ITEM_UPLOAD:
         return rsw_key_repository_sub(key, repo, "_uploads");
     case RSW_ITEM_REPOSITORY:
-        return strcpy(key, repo);
+        return rsw_key_repository(key, repo);
     }
     return NULL;
 }
@@ -82,16 +82,23 @@ static bool describe(struct left *out, struct rsw_txn *txn, const struct rsw_ite
     return key_of(out->key, item, repo.name, &blob.digest) != NULL;
 }
 
+/* What makes a repository (`_layers`) stays: it goes as one, with a line in the audit. */
 static void mend(struct rsw_storage *storage, struct left *left) {
-    int errnum;
+    char top[RSW_KEY_MAX];
     switch (left->kind) {
     case RSW_ITEM_BLOB:
+        *strrchr(left->key, '/') = 0;
+        climb(storage, left->key, RSW_LAYOUT_BLOBS);
+        break;
     case RSW_ITEM_LINK:
         *strrchr(left->key, '/') = 0;
-        climb(storage, left->key, left->kind == RSW_ITEM_BLOB ? RSW_LAYOUT_BLOBS : RSW_LAYOUT_REPOSITORIES);
+        memcpy(top, left->key, sizeof top);
+        *strrchr(top, '/') = 0; /* of the algorithm */
+        *strrchr(top, '/') = 0;
+        climb(storage, left->key, top);
         break;
-    case RSW_ITEM_REPOSITORY:
-        rsw_folders_repository(storage, left->key, &errnum);
+    case RSW_ITEM_REPOSITORY: /* no more than its own empty folder: what still is one is decided on anew */
+        climb(storage, left->key, RSW_LAYOUT_REPOSITORIES);
         break;
     default:
         rsw_storage_prune(storage, left->key, NULL);

@@ -49,6 +49,25 @@ the_next_run_finishes() {
     client check-all
 }
 
+empty_repositories() {
+    find "$REPOSITORIES/empty" -mindepth 1 -maxdepth 1 2>/dev/null | wc -l
+}
+
+@test "what a killed sweep had not come to does not go without a line in the audit, nor with a run that is refused" {
+    for i in $(seq 50); do
+        mkdir -p "$REPOSITORIES/empty/e$i"/{_layers/sha256,_manifests/revisions/sha256,_manifests/tags,_uploads}
+    done
+    rs scan --quiet
+    kill_sweep_when test -s "$WORK/audit"
+    [ "$(empty_repositories)" -eq 50 ]
+    run sweep_all --confirm --audit "$WORK/audit" --max-delete 0
+    status_is 3
+    [ "$(empty_repositories)" -eq 50 ]
+    sweep_all --confirm --audit "$WORK/audit"
+    [ "$(empty_repositories)" -eq 0 ]
+    [ "$(grep '"kind":"repository"' "$WORK/audit" | grep -c '"empty/e')" -eq 50 ]
+}
+
 @test "a sweep stopped by SIGTERM ends cleanly and is finished by the next run" {
     start_sweep_all --confirm --audit "$WORK/audit"
     wait_until "$TIMEOUT" test -s "$WORK/audit"
