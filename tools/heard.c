@@ -112,18 +112,40 @@ static bool was_asked(const struct rsw_instance *instance, const struct rsw_aske
 
 /* ---- in words ---- */
 
+/* A message has room for the first few. */
+#define NAMED_MAX 4
+
+static bool has_name(const char *const *names, size_t count, const char *name) {
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(names[i], name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* "HOST:5000, HOST:5001" of those heard; with `asked`, of those alone that cannot be among them. */
 static int name_heard(struct rsw_buf *out, const struct heard *heard, const struct rsw_asked *asked,
                       size_t count, struct rsw_error *err) {
+    const char *named[NAMED_MAX];
+    size_t names = 0;
+    size_t more = 0;
     for (size_t i = 0; i < heard->count; i++) {
         const struct rsw_instance *instance = &heard->items[i];
-        if ((asked == NULL || !was_asked(instance, asked, count)) &&
-            rsw_buf_addf(out, err, "%s%s", out->len > 0 ? ", " : "",
-                         instance->addr[0] != 0 ? instance->addr : "an address that it does not tell") != 0) {
+        const char *name = instance->addr[0] != 0 ? instance->addr : "an address that it does not tell";
+        if ((asked != NULL && was_asked(instance, asked, count)) || has_name(named, names, name)) {
+            continue;
+        }
+        if (names == NAMED_MAX) {
+            more++;
+            continue;
+        }
+        if (rsw_buf_addf(out, err, "%s%s", names > 0 ? ", " : "", name) != 0) {
             return -1;
         }
+        named[names++] = name;
     }
-    return 0;
+    return more > 0 ? rsw_buf_addf(out, err, " and %zu more", more) : 0;
 }
 
 static int name_asked(struct rsw_buf *out, const struct rsw_asked *asked, size_t count,

@@ -61,7 +61,7 @@ const struct rsw_option rsw_option_table[] = {
     {"quiet", 'q', RSW_OPTION_FLAG, RSW_FOR_ALL, RSW_IN_ALL, AT(quiet), 0, NULL, NULL,
      "No progress and no notes on stderr; warnings and errors stay."},
     {"verbose", 'v', RSW_OPTION_FLAG, RSW_FOR_ALL, RSW_IN_ALL, AT(verbose), 0, NULL, NULL,
-     "Tell on stderr what is being done."},
+     "Tell on stderr what is being done; a sweep lists layer links too."},
     {"map-size", 0, RSW_OPTION_SIZE, RSW_FOR_ALL, RSW_IN_ALL, AT(map_size), 0, "0", "SIZE",
      "Upper limit of the index, such as 4G. 0: grows as long as the disk has room."},
 

@@ -46,6 +46,20 @@ static json_t *to_json(struct printer *printer, const struct rsw_verify_result *
     return root;
 }
 
+/* An index of a scan that was cut short knows little, and all of that may be whole. */
+static int warn_if_never_scanned(struct rsw_cli *cli, struct rsw_error *err) {
+    struct rsw_state state;
+    if (rsw_index_state(cli->index, &state, err) != 0) {
+        return -1;
+    }
+    if (state.scan_seq == 0) {
+        rsw_log(&cli->log, RSW_LOG_WARNING,
+                "there was no complete scan yet: what the index does not know is not looked at: run regsweep "
+                "scan");
+    }
+    return 0;
+}
+
 int rsw_command_verify(struct rsw_cli *cli) {
     struct rsw_error err = RSW_ERROR_INIT;
     struct printer printer = {.cli = cli, .findings = cli->options.json ? json_array() : NULL};
@@ -57,7 +71,8 @@ int rsw_command_verify(struct rsw_cli *cli) {
     rsw_cli_catch_stop();
     struct rsw_verify_result result;
     int status = RSW_EXIT_DONE;
-    if (rsw_verify(&result, cli->index, cli->storage, &options, &err) != 0) {
+    if (warn_if_never_scanned(cli, &err) != 0 ||
+        rsw_verify(&result, cli->index, cli->storage, &options, &err) != 0) {
         status = rsw_cli_fail(cli, &err);
     } else if (cli->options.json) {
         status = rsw_cli_json(cli, to_json(&printer, &result));

@@ -172,6 +172,8 @@ parts_of() {
     before=$(disk blobs "$ROOT")
     run unprivileged "$WORK/regsweep" scan --index "$WORK/fresh" --storage "$ROOT"
     status_is 1
+    run unprivileged "$WORK/regsweep" verify --index "$WORK/fresh" --storage "$ROOT"
+    says "there was no complete scan yet: what the index does not know is not looked at"
     run unprivileged "$WORK/regsweep" sweep --index "$WORK/fresh" --storage "$ROOT" --offline --confirm --grace 0
     status_is 3
     run unprivileged "$WORK/regsweep" sweep --index "$INDEX" --storage "$ROOT" --offline --confirm --grace 0

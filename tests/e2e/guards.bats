@@ -259,6 +259,23 @@ heard_at() {
     status_is 0
 }
 
+@test "an offline sweep that was refused names few of many addresses, each once, and the remedy" {
+    local wrong
+    rs scan --quiet
+    start_serve
+    for host in a b c d e f; do
+        heard_at "$host:5000"
+    done
+    curl -sf "$SERVE/events" -H 'Content-Type: application/vnd.docker.distribution.events.v1+json' -d '{"events": [{
+        "id": "again", "timestamp": "2026-01-01T00:00:00Z", "action": "pull", "target": {"mediaType": "application/octet-stream",
+        "size": 1, "digest": "sha256:'"$(printf '%064d' 1)"'", "repository": "app"},
+        "source": {"addr": "a:5000", "instanceID": "another of a"}}]}'
+    wrong=http://127.0.0.1:$(free_port)
+    refuses_and_touches_nothing sweep_all --confirm --registry "$wrong"
+    says " and 2 more whether it has been stopped since, but at $wrong: give the registry's own URL with --registry"
+    [ "$(grep -o ':5000' <<<"$output" | sort | wc -l)" -eq 4 ]
+}
+
 @test "an offline sweep warns where nobody can tell whether the registry that was heard is the one that was asked" {
     rs scan --quiet
     start_serve
