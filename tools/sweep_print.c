@@ -260,7 +260,7 @@ static void print_result(struct rsw_cli *cli, const struct rsw_sweep_result *res
         rsw_log(&cli->log, RSW_LOG_INFO, "nothing was changed; --confirm removes it");
     }
     print_old(cli, &result->old, options);
-    if (result->guard[0] != 0) {
+    if (result->guard[0] != 0 && !options->confirm) { /* else it was, and the error says why */
         rsw_log(&cli->log, RSW_LOG_WARNING, "with --confirm this run would be refused: %s", result->guard);
     }
 }

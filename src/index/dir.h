@@ -9,6 +9,9 @@
 #include <sys/types.h>
 
 #define RSW_DAMAGED "the index is damaged; build it anew with: regsweep scan --rebuild"
+#define RSW_NO_INDEX                                                                                         \
+    "data.mdb is no index of regsweep, or a damaged one: if it was one, build it anew with: regsweep scan "  \
+    "--rebuild"
 
 /* Makes the folder and those above it; an existing one is no error. */
 int rsw_dir_make(const char *dir, struct rsw_error *err);

@@ -63,7 +63,7 @@ static int check_schema(struct rsw_txn *txn) {
     }
     if (answer == RSW_ABSENT || value.len < RSW_V_SCHEMA_SIZE ||
         memcmp(value.data + RSW_V_SCHEMA_MAGIC, RSW_SCHEMA_MAGIC, 8) != 0) {
-        return rsw_txn_refuse(txn, RSW_ESCHEMA, "data.mdb is no index of regsweep");
+        return rsw_txn_refuse(txn, RSW_ESCHEMA, RSW_NO_INDEX);
     }
     /* Before anything else of it is believed: of a newer schema only these bytes are known. */
     uint32_t version = rsw_get_le32(value.data + RSW_V_SCHEMA_VERSION);
@@ -165,7 +165,7 @@ static int open_tables(struct rsw_index *index, struct rsw_error *err) {
     }
     answer = rsw_kv_open_tables(index->kv, RSW_T_META + 1, false, err);
     if (answer == RSW_ABSENT) {
-        return rsw_error_set(err, RSW_ESCHEMA, 0, "%s: data.mdb is no index of regsweep", index->dir);
+        return rsw_error_set(err, RSW_ESCHEMA, 0, "%s: " RSW_NO_INDEX, index->dir);
     }
     if (answer == RSW_FOUND) {
         answer = with_schema(index, false, check_schema, err);

@@ -87,7 +87,7 @@ static int fail(const struct rsw_kv *kv, struct rsw_error *err, int rc, const ch
                              "regsweep again",
                              kv->dir);
     case MDB_INVALID:
-        return rsw_error_set(err, RSW_ESCHEMA, 0, "%s: data.mdb is no index of regsweep", kv->dir);
+        return rsw_error_set(err, RSW_ESCHEMA, 0, "%s: " RSW_NO_INDEX, kv->dir);
     case MDB_VERSION_MISMATCH:
         return rsw_error_set(err, RSW_ESCHEMA, 0, "%s: data.mdb is of another version of LMDB", kv->dir);
     case MDB_MAP_FULL:
