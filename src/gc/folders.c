@@ -1,7 +1,5 @@
 #include "gc/folders.h"
 
-#include "storage/layout.h"
-
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +13,15 @@ static void climb(struct rsw_storage *storage, char key[RSW_KEY_MAX], const char
         }
         *strrchr(key, '/') = 0;
     }
+}
+
+void rsw_folders_link(struct rsw_storage *storage, char key[RSW_KEY_MAX]) {
+    char layers[RSW_KEY_MAX];
+    *strrchr(key, '/') = 0;
+    memcpy(layers, key, RSW_KEY_MAX);
+    *strrchr(layers, '/') = 0; /* to the folder of the algorithm */
+    *strrchr(layers, '/') = 0;
+    climb(storage, key, layers);
 }
 
 int rsw_folders_repository(struct rsw_storage *storage, const char *name, int *errnum) {
@@ -84,18 +91,13 @@ static bool describe(struct left *out, struct rsw_txn *txn, const struct rsw_ite
 
 /* What makes a repository (`_layers`) stays: it goes as one, with a line in the audit. */
 static void mend(struct rsw_storage *storage, struct left *left) {
-    char top[RSW_KEY_MAX];
     switch (left->kind) {
     case RSW_ITEM_BLOB:
         *strrchr(left->key, '/') = 0;
         climb(storage, left->key, RSW_LAYOUT_BLOBS);
         break;
     case RSW_ITEM_LINK:
-        *strrchr(left->key, '/') = 0;
-        memcpy(top, left->key, sizeof top);
-        *strrchr(top, '/') = 0; /* of the algorithm */
-        *strrchr(top, '/') = 0;
-        climb(storage, left->key, top);
+        rsw_folders_link(storage, left->key);
         break;
     case RSW_ITEM_REPOSITORY: /* no more than its own empty folder: what still is one is decided on anew */
         climb(storage, left->key, RSW_LAYOUT_REPOSITORIES);

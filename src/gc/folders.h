@@ -5,8 +5,13 @@
 #define REGSWEEP_GC_FOLDERS_H
 
 #include "index/index.h"
+#include "storage/layout.h"
 #include "storage/storage.h"
 
+/* The folder of a layer link, and that of its algorithm (`_layers/sha512`) if this emptied it; not `_layers`,
+ * by which 2.8 knows that there is a repository (registry/storage/catalog.go). `key` is that of the link, and
+ * is changed. */
+void rsw_folders_link(struct rsw_storage *storage, char key[RSW_KEY_MAX]);
 /* Removes what is left of a repository, leaf first, and those above that this empties, but never what another
  * repository below or beside it has. RSW_FOUND; or RSW_FAILED with *errnum, ENOTEMPTY: something lies there.
  */

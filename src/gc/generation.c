@@ -271,7 +271,7 @@ static int remove_kind(struct rsw_run *run, struct rsw_removal_batch *batch, enu
             return -1;
         }
         rsw_removal_batch_remove(batch, run->storage);
-        rsw_removal_algorithm_folders(batch, run->storage);
+        rsw_removal_link_folders(batch, run->storage);
         run->late |= batch->late;
         if (count_batch(run, batch, err) != 0 || record_batch(run, batch, err) != 0) {
             return -1;

@@ -444,21 +444,13 @@ void rsw_removal_batch_remove(struct rsw_removal_batch *batch, struct rsw_storag
     remove_keys(batch, storage, RSW_TURN_DIR); /* a directory that stays is no failure */
 }
 
-void rsw_removal_algorithm_folders(const struct rsw_removal_batch *batch, struct rsw_storage *storage) {
-    char last[RSW_KEY_MAX] = "";
+void rsw_removal_link_folders(const struct rsw_removal_batch *batch, struct rsw_storage *storage) {
     for (size_t i = 0; i < batch->count && !storage->flat; i++) {
         const struct rsw_removal_item *item = &batch->items[i];
         char key[RSW_KEY_MAX];
-        if (item->item.kind != RSW_ITEM_LINK || item->answer == RSW_FAILED ||
-            rsw_key_layer_link(key, item->repo.name, &item->digest) == NULL) {
-            continue;
-        }
-        *strrchr(key, '/') = 0;
-        *strrchr(key, '/') = 0;
-        if (strcmp(key, last) != 0) {
-            struct rsw_removal folder = {.key = key};
-            rsw_storage_rmdir(storage, &folder, 1);
-            memcpy(last, key, sizeof last);
+        if (item->item.kind == RSW_ITEM_LINK && item->answer != RSW_FAILED &&
+            rsw_key_layer_link(key, item->repo.name, &item->digest) != NULL) {
+            rsw_folders_link(storage, key);
         }
     }
 }

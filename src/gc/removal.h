@@ -80,10 +80,9 @@ int rsw_removal_batch_load(struct rsw_removal_batch *batch, struct rsw_txn *txn,
                            const struct rsw_item *after, struct rsw_error *err);
 /* Removes from storage; each item gets its answer. No transaction may be open. */
 void rsw_removal_batch_remove(struct rsw_removal_batch *batch, struct rsw_storage *storage);
-/* The folders of an algorithm (`_layers/sha512`) that this emptied, in repositories that stay. For a registry
- * that is stopped: one that runs may be about to use them. Not `_layers` itself, by which 2.8 knows that
- * there is a repository (registry/storage/catalog.go). */
-void rsw_removal_algorithm_folders(const struct rsw_removal_batch *batch, struct rsw_storage *storage);
+/* The folders that removed links leave empty in repositories that stay: rsw_folders_link. For a registry that
+ * is stopped: one that runs may be about to use them. */
+void rsw_removal_link_folders(const struct rsw_removal_batch *batch, struct rsw_storage *storage);
 /* Writes into the index what storage answered, items' states included. Needs a write transaction (sticky
  * errors). */
 void rsw_removal_batch_record(const struct rsw_removal_batch *batch, struct rsw_txn *txn);
